@@ -1,0 +1,100 @@
+"""Methods that walk: epochs of SGD along a gradient that each method defines."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from methods.method import Method, Range, hyperparameter
+from methods.task import Batch, Task
+
+
+@dataclass(frozen=True)
+class Descent(Method):
+    """Epochs of SGD with a constant learning rate.
+
+    A subclass gives `gradients`. An epoch is one pass over the retain set, with forget batches drawn beside it from a
+    cycled loader; where `uses` says that retain data is not used, it is one pass over the forget set.
+    Retain and forget batches come from the generators `retain` and `forget`: of one seed, every method sees the same.
+    """
+
+    epochs: int = hyperparameter(10, "passes over the retain set", search=Range(1, 20, log=True), ge=1)
+    lr: float = hyperparameter(0.01, "learning rate", search=Range(1e-4, 0.1, log=True), gt=0)
+    momentum: float = hyperparameter(0.9, "SGD momentum", ge=0, lt=1)
+    weight_decay: float = hyperparameter(5e-4, "L2 penalty on the weights", ge=0)
+    batch_size: int = hyperparameter(64, "samples per retain batch and per forget batch", ge=1)
+
+    @property
+    def uses(self) -> tuple[bool, bool]:
+        """Whether batches of the retain set, and of the forget set, are drawn."""
+        return True, True
+
+    @abstractmethod
+    def gradients(self, task: Task, retain: Batch, forget: Batch, progress: float) -> dict[str, Tensor]:
+        """Leave the update direction in the parameters' `.grad`.
+
+        A batch that `uses` does not ask for is empty. `progress` is the share of all steps that are done, in [0, 1).
+        Returns scalars to record, averaged over the epoch. Passes are counted with `task.recorder.count`.
+        """
+
+    def prepare(self, task: Task) -> Task:
+        """Change the task once, before the first step (new labels, for instance)."""
+        return task
+
+    def unlearn(self, task: Task) -> nn.Module:
+        task = self.prepare(task)
+        model = task.model.train()
+        optimizer = torch.optim.SGD(
+            trainable(model), lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay
+        )
+        steps_per_epoch = (task.retain if self.uses[0] else task.forget).steps(self.batch_size)
+        step = 0
+        epochs = self._epochs(task)
+        for epoch in range(1, self.epochs + 1):
+            sums: dict[str, Tensor] = {}
+            for retain, forget in next(epochs):
+                optimizer.zero_grad(set_to_none=True)
+                values = self.gradients(task, retain, forget, step / (self.epochs * steps_per_epoch))
+                optimizer.step()
+                sums = {key: sums.get(key, 0.0) + value.detach() for key, value in values.items()}
+                step += 1
+            task.recorder.record(
+                epoch=epoch, step=step, **{key: value / steps_per_epoch for key, value in sums.items()}
+            )
+        return model.eval()
+
+    def _epochs(self, task: Task) -> Iterator[Iterator[tuple[Batch, Batch]]]:
+        """For each epoch, its (retain, forget) batches."""
+        use_retain, use_forget = self.uses
+        retain_random, forget_random = task.generator("retain"), task.generator("forget")
+        nothing = (torch.empty(0), torch.empty(0))
+        forget = task.forget.endless(self.batch_size, forget_random)
+        while True:
+            if use_retain:
+                epoch = task.retain.epoch(self.batch_size, retain_random)
+                yield ((batch, next(forget) if use_forget else nothing) for batch in epoch)
+            else:
+                yield ((nothing, batch) for batch in task.forget.epoch(self.batch_size, forget_random))
+
+
+def trainable(model: nn.Module) -> list[nn.Parameter]:
+    """The parameters that require a gradient."""
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+
+def weighted_gradients(task: Task, retain: Batch, forget: Batch, retain_weight: float, sign: float) -> dict[str, Tensor]:
+    """Backward of retain_weight * L_r + sign * (1 - retain_weight) * L_f; a term of weight 0 is not computed."""
+    values: dict[str, Tensor] = {}
+    if retain_weight > 0:
+        values["retain_loss"] = task.loss(task.model, retain)
+        (retain_weight * values["retain_loss"]).backward()
+        task.recorder.count(len(retain[1]))
+    if retain_weight < 1:
+        values["forget_loss"] = task.loss(task.model, forget)
+        (sign * (1 - retain_weight) * values["forget_loss"]).backward()
+        task.recorder.count(len(forget[1]))
+    return values

@@ -1,0 +1,26 @@
+"""Fine-tuning on the retain set, hoping that the forget set fades."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from methods.descent import Descent, weighted_gradients
+from methods.task import Batch, Task
+
+
+@dataclass(frozen=True)
+class FineTune(Descent):
+    """Continue training from the original model on the retain set."""
+
+    name: ClassVar[str] = "finetune"
+    source: ClassVar[str] = "Warnecke et al., NDSS 2023; Golatkar et al., CVPR 2020"
+
+    @property
+    def uses(self) -> tuple[bool, bool]:
+        return True, False
+
+    def gradients(self, task: Task, retain: Batch, forget: Batch, progress: float) -> dict[str, Tensor]:
+        return weighted_gradients(task, retain, forget, retain_weight=1.0, sign=1.0)

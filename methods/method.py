@@ -1,0 +1,71 @@
+"""The interface of a method, and how its hyperparameters are declared."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from torch import nn
+
+from methods.task import Fit, Samples, Task
+
+
+@dataclass(frozen=True)
+class Range:
+    """The interval a search draws a hyperparameter from, both ends included; `log` draws uniformly in its logarithm."""
+
+    low: float
+    high: float
+    log: bool = False
+
+
+def hyperparameter(
+    default: Any,
+    meaning: str,
+    *,
+    search: Range | None = None,
+    ge: float | None = None,
+    gt: float | None = None,
+    le: float | None = None,
+    lt: float | None = None,
+) -> Any:
+    """A dataclass field that is a hyperparameter.
+
+    `ge`, `gt`, `le` and `lt` bound the values that have a meaning; `search` is the (narrower) range worth searching.
+    Categories need neither: annotate the field with `typing.Literal`.
+    """
+    bounds = {"ge": ge, "gt": gt, "le": le, "lt": lt}
+    bounds = {key: value for key, value in bounds.items() if value is not None}
+    return field(default=default, metadata={"meaning": meaning, "search": search, "bounds": bounds})
+
+
+@dataclass(frozen=True)
+class Method(ABC):
+    """An unlearning method. Subclasses are frozen dataclasses whose fields are their hyperparameters."""
+
+    name: ClassVar[str]
+    source: ClassVar[str]
+    version: ClassVar[int] = 1
+    """Raised by whoever changes what the method computes: results of the old version then stay what they were."""
+    needs_original: ClassVar[bool] = True
+    """False for a method that never looks at `task.model` (Retrain): nothing has to be trained before it."""
+    shapes_training: ClassVar[tuple[str, ...] | None] = None
+    """The hyperparameters that shape the original's training. None: the method starts from the ordinary original."""
+
+    @abstractmethod
+    def unlearn(self, task: Task) -> nn.Module:
+        """The unlearned model. `task.model` may be changed in place and returned.
+
+        Raises:
+            Diverged: a loss stopped being finite (raised by `task.recorder.record`).
+        """
+
+    def build_original(self, build: Callable[[], nn.Module]) -> nn.Module:
+        """The module that the original's weights are loaded into; only where `shapes_training` is not None."""
+        return build()
+
+    def train_original(self, model: nn.Module, train: Samples, fit: Fit) -> nn.Module:
+        """Train what `build_original` built; only where `shapes_training` is not None."""
+        return fit(model, train)

@@ -1,0 +1,34 @@
+"""NegGrad: gradient ascent on the forget set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from methods.descent import Descent, weighted_gradients
+from methods.method import Range, hyperparameter
+from methods.task import Batch, Task
+
+
+@dataclass(frozen=True)
+class NegGrad(Descent):
+    """Minimise -L_f; with `retain_weight` a > 0 (NegGrad+), a L_r - (1 - a) L_f.
+
+    An epoch is a pass over the retain set; over the forget set where `retain_weight` is 0.
+    """
+
+    name: ClassVar[str] = "neggrad"
+    source: ClassVar[str] = "Golatkar et al., CVPR 2020; Kurmanji et al., NeurIPS 2023"
+
+    retain_weight: float = hyperparameter(
+        0.0, "weight a of the retain loss; 0 is plain ascent", search=Range(0.0, 0.999), ge=0, lt=1
+    )
+
+    @property
+    def uses(self) -> tuple[bool, bool]:
+        return self.retain_weight > 0, True
+
+    def gradients(self, task: Task, retain: Batch, forget: Batch, progress: float) -> dict[str, Tensor]:
+        return weighted_gradients(task, retain, forget, self.retain_weight, sign=-1.0)

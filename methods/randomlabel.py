@@ -1,0 +1,46 @@
+"""Random labels: teach wrong answers on the forget set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from methods.descent import Descent, weighted_gradients
+from methods.method import Range, hyperparameter
+from methods.task import Batch, Task
+
+
+@dataclass(frozen=True)
+class RandomLabel(Descent):
+    """Relabel each forget sample once, uniformly among the other classes, and train on it together with retain data.
+
+    Minimises a L_r + (1 - a) L_f', with L_f' the loss on the relabelled forget set and a = `retain_weight`. Public code
+    draws labels anew in each batch and may draw the true one; here they are drawn once and never are. With
+    `retain_weight` 0 only the forget set is trained on, and an epoch is a pass over it.
+    """
+
+    name: ClassVar[str] = "randomlabel"
+    source: ClassVar[str] = "Golatkar et al., CVPR 2020; Graves et al., AAAI 2021"
+
+    retain_weight: float = hyperparameter(0.5, "weight a of the retain loss", search=Range(0.0, 0.999), ge=0, lt=1)
+
+    @property
+    def uses(self) -> tuple[bool, bool]:
+        return self.retain_weight > 0, True
+
+    def prepare(self, task: Task) -> Task:
+        labels = task.forget.targets[task.forget.index]
+        wrong = other_labels(labels, task.classes, task.generator("random labels"))
+        return replace(task, forget=task.forget.with_targets(wrong))
+
+    def gradients(self, task: Task, retain: Batch, forget: Batch, progress: float) -> dict[str, Tensor]:
+        return weighted_gradients(task, retain, forget, self.retain_weight, sign=1.0)
+
+
+def other_labels(labels: Tensor, classes: int, generator: torch.Generator) -> Tensor:
+    """For each label [n], one drawn uniformly from the other `classes` - 1."""
+    drawn = torch.randint(classes - 1, labels.shape, generator=generator).to(labels.device)
+    return drawn + (drawn >= labels)

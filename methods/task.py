@@ -1,0 +1,172 @@
+"""What a method is given: data, model, loss, recipe, randomness, and a recorder of cost and path."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+
+Batch = tuple[Tensor, Tensor]
+"""Inputs [B, ...] as the network takes them, and targets [B, ...]."""
+
+
+class Diverged(RuntimeError):
+    """A loss or a weight stopped being finite."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A subset of a data set that lies on the device as one tensor; a subset copies no sample.
+
+    Attributes:
+        inputs: raw inputs of the whole data set, [N, ...] (uint8 [N, C, H, W] for images).
+        targets: targets of the whole data set, [N, ...] (int64 [N] for classification).
+        index: rows of this subset, int64 [n].
+        prepare: raw inputs [B, ...] and their augmentation draws [B, k] (None: no augmentation) -> network inputs.
+        draw: (n, generator) -> the random numbers [n, k] that augment n samples; None where nothing is augmented.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    index: Tensor
+    prepare: Callable[[Tensor, Tensor | None], Tensor]
+    draw: Callable[[int, torch.Generator], Tensor] | None = None
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def epoch(self, batch_size: int, generator: torch.Generator) -> Iterator[Batch]:
+        """One shuffled, augmented pass.
+
+        Every sample appears once. A last batch of a single sample joins the one before it: BatchNorm cannot train on
+        one sample. All random numbers of the pass are drawn on the CPU first, so that they are the same on every
+        device and cost one transfer.
+        """
+        count = len(self)
+        order = self.index[torch.randperm(count, generator=generator).to(self.index.device)]
+        draws = None if self.draw is None else self.draw(count, generator).to(self.index.device)
+        for start, stop in batch_bounds(count, batch_size):
+            rows = order[start:stop]
+            drawn = None if draws is None else draws[start:stop]
+            yield self.prepare(self.inputs[rows], drawn), self.targets[rows]
+
+    def endless(self, batch_size: int, generator: torch.Generator) -> Iterator[Batch]:
+        """Shuffled, augmented passes without end."""
+        while True:
+            yield from self.epoch(batch_size, generator)
+
+    def in_order(self, batch_size: int) -> Iterator[Batch]:
+        """One pass in the order of `index`, without augmentation."""
+        for start in range(0, len(self), batch_size):
+            rows = self.index[start : start + batch_size]
+            yield self.prepare(self.inputs[rows], None), self.targets[rows]
+
+    def steps(self, batch_size: int) -> int:
+        """Number of batches in one `epoch`."""
+        return len(batch_bounds(len(self), batch_size))
+
+    def subset(self, rows: Tensor) -> Samples:
+        """The samples at `rows` (positions in this subset, int64)."""
+        return replace(self, index=self.index[rows.to(self.index.device)])
+
+    def with_targets(self, targets: Tensor) -> Samples:
+        """The same samples with other targets [n, ...], in the order of `index`."""
+        everyone = self.targets.clone()
+        everyone[self.index] = targets.to(everyone)
+        return replace(self, targets=everyone)
+
+
+def batch_bounds(count: int, batch_size: int) -> list[tuple[int, int]]:
+    """(start, stop) of each batch in a pass over `count` samples; see `Samples.epoch`."""
+    starts = list(range(0, count, batch_size))
+    if len(starts) > 1 and count - starts[-1] == 1:
+        starts.pop()
+    return list(zip(starts, [*starts[1:], count], strict=True))
+
+
+class Recorder:
+    """Counts what unlearning costs and keeps its path.
+
+    `rows` holds one dict per call of `record`: epoch, step, seconds and samples so far, and the values given.
+    """
+
+    def __init__(self) -> None:
+        self.samples_processed = 0
+        self.rows: list[dict[str, float]] = []
+        self._started = time.perf_counter()
+
+    def count(self, samples: int) -> None:
+        """Add `samples` forward+backward passes of one sample each."""
+        self.samples_processed += samples
+
+    def record(self, *, epoch: int, step: int, **values: Tensor | float) -> None:
+        """Keep one point of the path. Synchronises with the device once: call it per epoch, not per step.
+
+        Raises:
+            Diverged: a value whose name ends in `loss` is not finite. The row is kept.
+        """
+        tensors = {key: value for key, value in values.items() if isinstance(value, Tensor)}
+        numbers = {key: float(value) for key, value in values.items() if not isinstance(value, Tensor)}
+        if tensors:
+            moved = torch.stack([value.detach().double().reshape(()) for value in tensors.values()]).tolist()
+            numbers |= dict(zip(tensors, moved, strict=True))
+        seconds = time.perf_counter() - self._started
+        self.rows.append({"epoch": epoch, "step": step, "seconds": seconds, "samples": self.samples_processed} | numbers)
+        for key, number in numbers.items():
+            if key.endswith("loss") and not math.isfinite(number):
+                raise Diverged(f"{key} is {number} in epoch {epoch}")
+
+
+Fit = Callable[[nn.Module, Samples], nn.Module]
+"""Train a freshly built model on samples with the original's recipe, in place."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One forget request.
+
+    Attributes:
+        model: the original model, weights w0, on the device; the method owns it.
+        retain, forget: D_r and D_f.
+        classes: number of classes.
+        seed: the trial's seed; `generator` derives every stream from it.
+        build: a freshly initialised network (the same weights at each call).
+        fit: the original's training recipe.
+        criterion: (outputs, targets) -> mean loss, a scalar tensor.
+        autocast: makes the context in which forward passes run.
+        recorder: cost and path.
+    """
+
+    model: nn.Module
+    retain: Samples
+    forget: Samples
+    classes: int
+    seed: int
+    build: Callable[[], nn.Module]
+    fit: Fit
+    criterion: Callable[[Tensor, Tensor], Tensor] = nn.functional.cross_entropy
+    autocast: Callable[[], AbstractContextManager[object]] = nullcontext
+    recorder: Recorder = field(default_factory=Recorder)
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Mean loss of a batch, a scalar in at least float32."""
+        inputs, targets = batch
+        with self.autocast():
+            outputs = model(inputs)
+        return self.criterion(outputs.float() if outputs.dtype == torch.bfloat16 else outputs, targets)
+
+    def generator(self, name: str) -> torch.Generator:
+        """A new CPU generator for one purpose; the same (seed, name) always gives the same stream."""
+        return torch.Generator().manual_seed(derived_seed(self.seed, name))
+
+
+def derived_seed(seed: int, name: str) -> int:
+    """A 63-bit seed for the purpose `name`: streams of different names, or of different seeds, are independent."""
+    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1

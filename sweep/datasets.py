@@ -1,0 +1,230 @@
+"""Image-classification datasets as arrays in memory: embedded digits, torchvision's CIFARs, any Parquet set."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from pyarrow import fs as pafs
+
+from sweep.errors import InputError, nearest
+from sweep.location import open_location
+
+
+@dataclass(frozen=True)
+class Images:
+    """A dataset in memory.
+
+    Attributes:
+        train_images, test_images: uint8 [N, C, H, W].
+        train_labels, test_labels: int64 [N], in [0, classes).
+        classes: number of classes.
+    """
+
+    train_images: NDArray[np.uint8]
+    train_labels: NDArray[np.int64]
+    test_images: NDArray[np.uint8]
+    test_labels: NDArray[np.int64]
+    classes: int
+
+
+@dataclass(frozen=True)
+class Dataset(ABC):
+    """A source of images. Subclasses are frozen dataclasses whose fields are the options a spec may set.
+
+    `crop` (pixels of padding for the random crop; 0: none) and `flip` are what a spec that says nothing gets.
+    """
+
+    crop: ClassVar[int] = 0
+    flip: ClassVar[bool] = False
+    located_by: ClassVar[tuple[str, ...]] = ()
+    """Options that say where the data lies and not what it is: they are no part of a trial's identity."""
+
+    @abstractmethod
+    def load(self) -> Images:
+        """Read everything.
+
+        Raises:
+            InputError: the data is missing or not as described.
+        """
+
+    def fingerprint(self) -> str | None:
+        """A hash of the content, for datasets whose options do not determine it. Called once per plan.
+
+        Raises:
+            InputError: the data is missing.
+        """
+        return None
+
+
+@dataclass(frozen=True)
+class Digits(Dataset):
+    """scikit-learn's digits: 1,797 grey images of 8 x 8, 10 classes, a fixed split of 1,437 to 360. No download."""
+
+    def load(self) -> Images:
+        from sklearn.datasets import load_digits
+        from sklearn.model_selection import train_test_split
+
+        digits = load_digits()
+        images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[:, None]
+        labels = digits.target.astype(np.int64)
+        train, test = train_test_split(np.arange(len(labels)), test_size=360, random_state=0, stratify=labels)
+        return Images(images[train], labels[train], images[test], labels[test], classes=10)
+
+
+@dataclass(frozen=True)
+class Cifar10(Dataset):
+    """CIFAR-10 through torchvision: 60,000 colour images of 32 x 32, 10 classes."""
+
+    crop: ClassVar[int] = 4
+    flip: ClassVar[bool] = True
+    located_by: ClassVar[tuple[str, ...]] = ("path", "download")
+    torchvision_name: ClassVar[str] = "CIFAR10"
+
+    path: str = field(default="data", metadata={"meaning": "torchvision's root directory"})
+    download: bool = field(default=False, metadata={"meaning": "download what is missing"})
+
+    def fingerprint(self) -> None:
+        self._part(train=True)
+
+    def load(self) -> Images:
+        train, test = self._part(train=True), self._part(train=False)
+        return Images(*train, *test, classes=len(np.unique(train[1])))
+
+    def _part(self, train: bool) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        import torchvision
+
+        try:
+            part = getattr(torchvision.datasets, self.torchvision_name)(self.path, train=train, download=self.download)
+        except (RuntimeError, OSError) as error:
+            raise InputError(
+                f"{self.torchvision_name} is not in '{self.path}' ({str(error).splitlines()[0]}); "
+                "set dataset.path to torchvision's root, or dataset.download to true"
+            ) from error
+        images = np.ascontiguousarray(part.data.transpose(0, 3, 1, 2))
+        return images, np.asarray(part.targets, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Cifar100(Cifar10):
+    """CIFAR-100 through torchvision: 60,000 colour images of 32 x 32, 100 classes."""
+
+    torchvision_name: ClassVar[str] = "CIFAR100"
+
+
+@dataclass(frozen=True)
+class ParquetImages(Dataset):
+    """Any image-classification set in the hubs' Parquet layout.
+
+    A directory or URI with Parquet files whose name, or whose folder's name, starts with `train` and `test`
+    (`train.parquet`, `data/train-00000-of-00002.parquet`, `test/0.parquet`). One column holds images as a struct with
+    encoded `bytes`, one holds integer labels from 0.
+    """
+
+    crop: ClassVar[int] = 4
+    flip: ClassVar[bool] = True
+    located_by: ClassVar[tuple[str, ...]] = ("path",)
+
+    path: str = field(metadata={"meaning": "directory or URI with train and test files"})
+    image_column: str | None = field(default=None, metadata={"meaning": "the only struct with bytes if null"})
+    label_column: str | None = field(default=None, metadata={"meaning": "the only integer column if null"})
+    image_size: int | None = field(default=None, metadata={"meaning": "resize to this many pixels square"})
+    grayscale: bool = field(default=False, metadata={"meaning": "one channel in place of three"})
+
+    def fingerprint(self) -> str:
+        digest = hashlib.sha256()
+        for split in ("train", "test"):
+            for stream in self._open(split):
+                with stream:
+                    while block := stream.read(1 << 22):
+                        digest.update(block)
+            digest.update(split.encode())
+        return digest.hexdigest()[:16]
+
+    def load(self) -> Images:
+        train, test = self._read("train"), self._read("test")
+        classes = int(max(train[1].max(), test[1].max())) + 1
+        if min(train[1].min(), test[1].min()) < 0:
+            raise InputError(f"'{self.path}': labels must count from 0 (negative ones mean unlabelled)")
+        return Images(*train, *test, classes=classes)
+
+    def _open(self, split: str) -> Iterator[pa.NativeFile]:
+        filesystem, root = open_location(self.path)
+        try:
+            infos = filesystem.get_file_info(pafs.FileSelector(root, recursive=True))
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise InputError(f"no directory '{self.path}'") from error
+        paths = sorted(
+            info.path
+            for info in infos
+            if info.is_file
+            and info.path.endswith(".parquet")
+            and any(part.startswith(split) for part in PurePosixPath(info.path).relative_to(root).parts)
+        )
+        if not paths:
+            raise InputError(f"'{self.path}' has no Parquet file for '{split}'")
+        for path in paths:
+            yield filesystem.open_input_file(path)
+
+    def _read(self, split: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        images: list[NDArray[np.uint8]] = []
+        labels: list[NDArray[np.int64]] = []
+        for stream in self._open(split):
+            try:
+                file = pq.ParquetFile(stream)
+            except pa.ArrowException as error:
+                raise InputError(f"'{self.path}': a file of '{split}' is not Parquet: {error}") from error
+            image_column, label_column = self._columns(file.schema_arrow)
+            for batch in file.iter_batches(batch_size=1024, columns=[image_column, label_column]):
+                encoded = batch.column(image_column).field("bytes")
+                images.extend(self._decode(item.as_py()) for item in encoded)
+                labels.append(batch.column(label_column).to_numpy(zero_copy_only=False).astype(np.int64))
+        if len({image.shape for image in images}) != 1:
+            raise InputError(f"'{self.path}': images of '{split}' differ in size; set dataset.image_size")
+        return np.stack(images), np.concatenate(labels)
+
+    def _columns(self, schema: pa.Schema) -> tuple[str, str]:
+        image_columns = [
+            item.name for item in schema if pa.types.is_struct(item.type) and item.type.get_field_index("bytes") >= 0
+        ]
+        label_columns = [item.name for item in schema if pa.types.is_integer(item.type)]
+        return (
+            self._choose("image_column", self.image_column, image_columns),
+            self._choose("label_column", self.label_column, label_columns),
+        )
+
+    def _choose(self, option: str, chosen: str | None, candidates: list[str]) -> str:
+        if chosen is None and len(candidates) == 1:
+            return candidates[0]
+        if chosen is None:
+            raise InputError(f"'{self.path}' has {len(candidates)} candidates for dataset.{option}: {candidates}; set it")
+        if chosen not in candidates:
+            raise InputError(f"'{self.path}' has no {option} '{chosen}'; {nearest(chosen, candidates)}")
+        return chosen
+
+    def _decode(self, encoded: bytes) -> NDArray[np.uint8]:
+        from PIL import Image
+
+        with Image.open(io.BytesIO(encoded)) as image:
+            image = image.convert("L" if self.grayscale else "RGB")
+            if self.image_size is not None and image.size != (self.image_size, self.image_size):
+                image = image.resize((self.image_size, self.image_size), Image.Resampling.BILINEAR)
+            array = np.asarray(image, dtype=np.uint8)
+        return array[None] if self.grayscale else array.transpose(2, 0, 1)
+
+
+DATASETS: dict[str, type[Dataset]] = {
+    "digits": Digits,
+    "cifar10": Cifar10,
+    "cifar100": Cifar100,
+    "parquet": ParquetImages,
+}

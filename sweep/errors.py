@@ -1,0 +1,19 @@
+"""Errors that are the reader's to mend: one line each."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(Exception):
+    """Bad input: the command line prints it as one line and exits with status 2."""
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """What to append to a message about an unknown name: the nearest valid one, or all of them."""
+    names = sorted(valid)
+    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return f"valid: {', '.join(names)}" if names else "none is valid here"

@@ -1,0 +1,25 @@
+"""Where data and results lie: a local path, or a URI that `pyarrow.fs` opens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import fs as pafs
+
+from sweep.errors import InputError
+
+
+def open_location(location: str) -> tuple[pafs.FileSystem, str]:
+    """The file system and the absolute path in it.
+
+    Raises:
+        InputError: a URI that pyarrow.fs cannot open.
+    """
+    if "://" not in location:
+        return pafs.LocalFileSystem(), str(Path(location).expanduser().absolute())
+    try:
+        filesystem, path = pafs.FileSystem.from_uri(location)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise InputError(f"'{location}' cannot be opened: {str(error).splitlines()[0]}") from error
+    return filesystem, path.rstrip("/")

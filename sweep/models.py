@@ -1,0 +1,122 @@
+"""Image classifiers: small networks with CIFAR stems, and torchvision's by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Concatenate
+
+import torch
+from torch import Tensor, nn
+
+from methods.task import derived_seed
+
+ModelBuilder = Callable[Concatenate[int, int, ...], nn.Module]
+"""(classes, channels, **options) -> a freshly initialised network, [B, channels, H, W] -> logits [B, classes]."""
+
+
+def small_cnn(classes: int, channels: int, *, width: int = 32) -> nn.Module:
+    """Three 3 x 3 convolutions with BatchNorm (width, 2 width, 2 width) and one linear layer; for images of 8 x 8 up."""
+
+    def block(inputs: int, outputs: int) -> list[nn.Module]:
+        return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+
+    return nn.Sequential(
+        *block(channels, width),
+        *block(width, 2 * width),
+        nn.MaxPool2d(2),
+        *block(2 * width, 2 * width),
+        nn.AdaptiveMaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(8 * width, classes),
+    )
+
+
+class BasicBlock(nn.Module):
+    """Two 3 x 3 convolutions around a shortcut (He et al., CVPR 2016); a 1 x 1 convolution where the shape changes."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or inputs != outputs:
+            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = torch.relu(self.bn1(self.conv1(x)))
+        return torch.relu(self.bn2(self.conv2(out)) + self.shortcut(x))
+
+
+def resnet(classes: int, channels: int, *, blocks: tuple[int, ...], width: int) -> nn.Module:
+    """A ResNet with a CIFAR stem (3 x 3, stride 1, no pooling); stage i has blocks[i] blocks of width * 2**i channels."""
+    layers: list[nn.Module] = [
+        nn.Conv2d(channels, width, 3, padding=1, bias=False),
+        nn.BatchNorm2d(width),
+        nn.ReLU(inplace=True),
+    ]
+    inputs = width
+    for stage, count in enumerate(blocks):
+        outputs = width * 2**stage
+        for block in range(count):
+            layers.append(BasicBlock(inputs, outputs, stride=2 if stage > 0 and block == 0 else 1))
+            inputs = outputs
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, classes))
+
+
+def resnet8(classes: int, channels: int, *, width: int = 32) -> nn.Module:
+    """ResNet-8 for 32 x 32 images: three stages of one block; 0.3 M weights at width 32."""
+    return resnet(classes, channels, blocks=(1, 1, 1), width=width)
+
+
+def resnet18(classes: int, channels: int, *, width: int = 64) -> nn.Module:
+    """ResNet-18 with a CIFAR stem, as unlearning papers use it on CIFAR: 11.2 M weights."""
+    return resnet(classes, channels, blocks=(2, 2, 2, 2), width=width)
+
+
+MODELS: dict[str, ModelBuilder] = {"small-cnn": small_cnn, "resnet8": resnet8, "resnet18": resnet18}
+
+
+@cache
+def torchvision_names() -> tuple[str, ...]:
+    """Names of torchvision's classifiers; those that this project has under the same name are left out."""
+    import torchvision
+
+    return tuple(name for name in torchvision.models.list_models(module=torchvision.models) if name not in MODELS)
+
+
+def torchvision_builder(name: str) -> ModelBuilder:
+    """A builder of torchvision's classifier `name` without weights; options go to torchvision."""
+
+    def build(classes: int, channels: int, **options: Any) -> nn.Module:
+        import torchvision
+
+        if channels != 3:
+            raise ValueError(f"torchvision's {name} takes images of 3 channels, not {channels}")
+        if name in ("googlenet", "inception_v3"):
+            options = {"aux_logits": False, "init_weights": True} | options
+        network: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=classes, **options)
+        return network
+
+    return build
+
+
+def initialised(
+    builder: ModelBuilder, classes: int, channels: int, options: dict[str, Any], seed: int, device: torch.device
+) -> Callable[[], nn.Module]:
+    """A function that builds the network with the weights that `seed` gives; global random state is left alone.
+
+    4-d weights are laid out channels_last, the layout in which convolutions are fastest on CPUs and GPUs alike.
+    """
+
+    def build() -> nn.Module:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derived_seed(seed, "initialisation"))
+            network = builder(classes, channels, **options)
+        return network.to(device=device, memory_format=torch.channels_last)
+
+    return build
+
+

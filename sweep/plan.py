@@ -1,0 +1,134 @@
+"""From a spec to trials: the grid, the identity of each trial, and the originals they start from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from sweep.identity import canonical_json, content_id
+from sweep.registry import find_dataset, find_method
+from sweep.spec import DatasetSpec, Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One trial.
+
+    Attributes:
+        id: hash of `config`.
+        config: canonical JSON of exactly what determines the result: dataset, model, training, seed, forget, method.
+        task_id: hash of all of it but seed and method: trials that may be averaged over seeds or compared share it.
+        original_id: hash of what determines the original that the trial starts from; None if it needs none.
+        method: name of the method.
+        seed: the trial's seed.
+    """
+
+    id: str
+    config: str
+    task_id: str
+    original_id: str | None
+    method: str
+    seed: int
+
+
+def plan_trials(spec: Spec) -> list[Trial]:
+    """The distinct trials of a spec, in the order of its methods, forget sets and seeds.
+
+    Raises:
+        InputError: the dataset is missing.
+    """
+    setting = {
+        "dataset": canonical_json(dataset_identity(spec.dataset)),
+        "model": canonical_json({"name": spec.model.name} | dict(spec.model.model_extra or {})),
+        "training": canonical_json(spec.training.model_dump()),
+    }
+    forgets = [canonical_json(chosen) for grid in spec.forget for chosen in grid.sets()]
+    tasks = [(forget, content_id(_join(setting | {"forget": forget}))) for forget in forgets]
+    trials: dict[str, Trial] = {}
+    for name, method, original in _methods(spec):
+        originals = {seed: _original_id(setting, seed, original) for seed in spec.seeds}
+        for (forget, task_id), seed in product(tasks, spec.seeds):
+            config = _join(setting | {"forget": forget, "method": method, "seed": str(seed)})
+            trial = Trial(content_id(config), config, task_id, originals[seed], name, seed)
+            trials.setdefault(trial.id, trial)
+    return list(trials.values())
+
+
+def dataset_identity(dataset: DatasetSpec) -> dict[str, Any]:
+    """What determines a dataset's content: its name and options, but for where it lies, or a hash of its files.
+
+    Raises:
+        InputError: the dataset is missing.
+    """
+    kind = find_dataset(dataset.name)
+    options = dict(dataset.model_extra or {})
+    fingerprint = kind(**options).fingerprint()
+    identity = {"name": dataset.name} | {key: options[key] for key in options if key not in kind.located_by}
+    if fingerprint is not None:
+        identity["fingerprint"] = fingerprint
+    return identity | {key: getattr(dataset, key) for key in DatasetSpec.model_fields if key != "name"}
+
+
+def trial_for(config: dict[str, Any]) -> Trial:
+    """The trial that a stored `config` (parsed JSON) describes."""
+    setting = {key: canonical_json(config[key]) for key in ("dataset", "model", "training")}
+    method = config["method"]
+    shaped = _shaping(method["name"], method["params"])
+    text = canonical_json(config)
+    return Trial(
+        id=content_id(text),
+        config=text,
+        task_id=content_id(_join(setting | {"forget": canonical_json(config["forget"])})),
+        original_id=_original_id(setting, config["seed"], shaped),
+        method=method["name"],
+        seed=config["seed"],
+    )
+
+
+def location_options(dataset: DatasetSpec) -> dict[str, Any]:
+    """The dataset's options that say where it lies: workers need them, identities do not."""
+    kind = find_dataset(dataset.name)
+    return {key: value for key, value in (dataset.model_extra or {}).items() if key in kind.located_by}
+
+
+def _join(parts: dict[str, str]) -> str:
+    """Canonical JSON of an object whose values are canonical JSON already."""
+    return "{" + ",".join(f'"{key}":{parts[key]}' for key in sorted(parts)) + "}"
+
+
+def _methods(spec: Spec) -> Iterator[tuple[str, str, str | None]]:
+    """For each method and combination of hyperparameters: name, identity, and `_shaping`."""
+    for entry in spec.methods:
+        method = find_method(entry.name)
+        for values in product(*entry.grid.values()):
+            params = dict(zip(entry.grid, values, strict=True))
+            identity = {"name": entry.name, "version": method.version, "params": params}
+            yield entry.name, canonical_json(identity), _shaping(entry.name, params)
+
+
+def _shaping(name: str, params: dict[str, Any]) -> str | None:
+    """What the method adds to its original's identity ("" for the ordinary original); None if it needs no original."""
+    method = find_method(name)
+    if not method.needs_original:
+        return None
+    if method.shapes_training is None:
+        return ""
+    chosen = {key: params[key] for key in method.shapes_training}
+    return canonical_json({"name": name, "version": method.version, "params": chosen})
+
+
+def _original_id(setting: dict[str, str], seed: int, shaping: str | None) -> str | None:
+    if shaping is None:
+        return None
+    return content_id(_join(setting | {"seed": str(seed)} | ({"method": shaping} if shaping else {})))
+
+
+def describe(trial: Trial) -> dict[str, Any]:
+    """The trial's `config` as plain data."""
+    config: dict[str, Any] = json.loads(trial.config)
+    return config
+
+

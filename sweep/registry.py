@@ -1,0 +1,86 @@
+"""Names to things: built-in methods, datasets and models, and plugins named `package.module:attribute`."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from methods import METHODS, Method
+from sweep.datasets import DATASETS, Dataset
+from sweep.errors import InputError, nearest
+from sweep.models import MODELS, ModelBuilder, torchvision_builder, torchvision_names
+
+T = TypeVar("T")
+
+
+def find_method(name: str) -> type[Method]:
+    """The method class called `name`.
+
+    Raises:
+        InputError: no such method, or a plugin that is not a subclass of `methods.Method`.
+    """
+    if ":" not in name:
+        return _builtin("method", name, METHODS)
+    found = _plugin(name)
+    if not (inspect.isclass(found) and issubclass(found, Method)):
+        raise InputError(f"plugin '{name}' is not a subclass of methods.Method")
+    return found
+
+
+def find_dataset(name: str) -> type[Dataset]:
+    """The dataset class called `name`.
+
+    Raises:
+        InputError: no such dataset, or a plugin that is not a subclass of `sweep.datasets.Dataset`.
+    """
+    if ":" not in name:
+        return _builtin("dataset", name, DATASETS)
+    found = _plugin(name)
+    if not (inspect.isclass(found) and issubclass(found, Dataset)):
+        raise InputError(f"plugin '{name}' is not a subclass of sweep.datasets.Dataset")
+    return found
+
+
+def find_model(name: str) -> ModelBuilder:
+    """The function (classes, channels, **options) -> network called `name`: ours, torchvision's, or a plugin's.
+
+    Raises:
+        InputError: no such model, or a plugin that cannot be called.
+    """
+    if ":" in name:
+        found = _plugin(name)
+        if not callable(found):
+            raise InputError(f"plugin '{name}' cannot be called")
+        builder: ModelBuilder = found
+        return builder
+    if name in MODELS:
+        return MODELS[name]
+    if name in torchvision_names():
+        return torchvision_builder(name)
+    raise InputError(f"unknown model '{name}'; {nearest(name, [*MODELS, *torchvision_names()])}")
+
+
+def _builtin(kind: str, name: str, known: dict[str, T]) -> T:
+    if name not in known:
+        raise InputError(f"unknown {kind} '{name}'; {nearest(name, known)}")
+    return known[name]
+
+
+def _plugin(name: str) -> Callable[..., Any] | type[Any]:
+    module_name, _, attribute = name.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        raise InputError(f"plugin '{name}': importing {module_name} failed: {type(error).__name__}: {error}") from error
+    try:
+        found: Callable[..., Any] | type[Any] = getattr(module, attribute)
+    except AttributeError:
+        names = [key for key in vars(module) if not key.startswith("_")]
+        raise InputError(f"plugin '{name}': {module_name} has no '{attribute}'; {nearest(attribute, names)}") from None
+    return found

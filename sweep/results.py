@@ -1,0 +1,243 @@
+"""The results directory: the only state of a sweep. pyarrow only; neither torch nor ray.
+
+    DIR/spec.yaml, environment.json
+    DIR/models/<id>.safetensors          originals
+    DIR/trials/<trial_id>.parquet        one row per trial
+    DIR/traces/<trial_id>.parquet        a row per epoch
+    DIR/predictions/<trial_id>.parquet   a row per sample
+
+A trial exists if and only if its row does, and the row is written last. Every file appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import uuid
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs as pafs
+
+from sweep.location import open_location
+
+METRICS = ("retain_accuracy", "forget_accuracy", "test_accuracy", "validation_accuracy", "mia")
+
+TRIALS = pa.schema(
+    [
+        pa.field("trial_id", pa.string(), nullable=False),
+        pa.field("task_id", pa.string(), nullable=False),
+        pa.field("original_id", pa.string()),
+        pa.field("sweep", pa.string(), nullable=False),
+        pa.field("study", pa.string()),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("error", pa.string()),
+        pa.field("dataset", pa.string(), nullable=False),
+        pa.field("model", pa.string(), nullable=False),
+        pa.field("seed", pa.int32(), nullable=False),
+        pa.field("scenario", pa.string(), nullable=False),
+        pa.field("forget_ratio", pa.float64()),
+        pa.field("forget_class", pa.int32()),
+        pa.field("n_retain", pa.int32()),
+        pa.field("n_forget", pa.int32()),
+        pa.field("method", pa.string(), nullable=False),
+        pa.field("params", pa.string(), nullable=False),
+        pa.field("config", pa.string(), nullable=False),
+        *(pa.field(metric, pa.float64()) for metric in METRICS),
+        pa.field("unlearn_seconds", pa.float64()),
+        pa.field("eval_seconds", pa.float64()),
+        pa.field("samples_processed", pa.int64()),
+        pa.field("peak_memory_bytes", pa.int64()),
+        pa.field("device", pa.string()),
+        pa.field("threads", pa.int32()),
+        pa.field("host", pa.string()),
+        pa.field("code_version", pa.string(), nullable=False),
+        pa.field("started_at", pa.timestamp("us", tz="UTC")),
+        pa.field("finished_at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+"""Columns of `trials`. `config` is the canonical JSON whose hash is `trial_id`; `task_id` is shared by the trials that
+differ only in seed and method."""
+
+TRACES = pa.schema(
+    [
+        pa.field("trial_id", pa.string(), nullable=False),
+        pa.field("epoch", pa.int32(), nullable=False),
+        pa.field("step", pa.int64(), nullable=False),
+        pa.field("seconds", pa.float64(), nullable=False),
+        pa.field("samples", pa.int64(), nullable=False),
+        pa.field("retain_loss", pa.float64()),
+        pa.field("forget_loss", pa.float64()),
+        pa.field("retain_accuracy", pa.float64()),
+        pa.field("forget_accuracy", pa.float64()),
+        pa.field("gradient_cosine", pa.float64()),
+        pa.field("gradient_degrees", pa.float64()),
+        pa.field("hessian_ratio", pa.float64()),
+        pa.field("residual", pa.float64()),
+        pa.field("other", pa.string()),
+    ]
+)
+"""Columns of `traces`. Values that a method records under another name are in `other`, as JSON."""
+
+PREDICTIONS = pa.schema(
+    [
+        pa.field("trial_id", pa.string(), nullable=False),
+        pa.field("sample_id", pa.int64(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("label", pa.int64(), nullable=False),
+        pa.field("logits", pa.list_(pa.float16()), nullable=False),
+    ]
+)
+"""Columns of `predictions`. `sample_id` is the row in the dataset's own training (retain, forget) or test data."""
+
+
+@dataclass(frozen=True)
+class Trials:
+    """All readable rows of `trials`, and the files that are not readable ("path: why")."""
+
+    table: pa.Table
+    damaged: list[str]
+
+
+class Results:
+    """A results directory, local or a URI that `pyarrow.fs` opens."""
+
+    def __init__(self, location: str) -> None:
+        """Raises InputError if the URI cannot be opened. Creates nothing."""
+        self.location = location
+        self._fs, self._root = open_location(location)
+
+    def exists(self) -> bool:
+        """Whether the directory is there."""
+        return bool(self._fs.get_file_info(self._root).type == pafs.FileType.Directory)
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write a file whole or not at all; `path` is relative to the directory.
+
+        Raises:
+            OSError: it cannot be stored.
+        """
+        target = f"{self._root}/{path}"
+        if isinstance(self._fs, pafs.LocalFileSystem):
+            _replace(Path(target), content)
+        else:
+            self._fs.create_dir(target.rpartition("/")[0], recursive=True)
+            with self._fs.open_output_stream(target) as stream:  # object stores publish on close
+                stream.write(content)
+
+    def read(self, path: str) -> bytes | None:
+        """A file's content; None if there is no such file."""
+        try:
+            with self._fs.open_input_file(f"{self._root}/{path}") as stream:
+                return bytes(stream.read())
+        except FileNotFoundError:
+            return None
+
+    def size(self, path: str) -> int | None:
+        """A file's size in bytes; None if there is no such file."""
+        info = self._fs.get_file_info(f"{self._root}/{path}")
+        return info.size if info.is_file else None
+
+    def write_trial(
+        self,
+        row: dict[str, Any],
+        traces: Sequence[dict[str, Any]] = (),
+        predictions: pa.Table | None = None,
+    ) -> None:
+        """Store a trial: its traces and predictions first, its row last.
+
+        Raises:
+            OSError: it cannot be stored.
+        """
+        trial_id = row["trial_id"]
+        if traces:
+            self.write(f"traces/{trial_id}.parquet", _parquet(pa.Table.from_pylist(list(traces), schema=TRACES)))
+        if predictions is not None:
+            self.write(f"predictions/{trial_id}.parquet", _parquet(predictions.cast(PREDICTIONS)))
+        self.write(f"trials/{trial_id}.parquet", _parquet(pa.Table.from_pylist([row], schema=TRIALS)))
+
+    def trials(self) -> Trials:
+        """Every row of `trials`; where a trial has several, the one that finished last."""
+        trials = self._read_folder("trials", TRIALS)
+        if trials.table.num_rows == len(trials.table["trial_id"].unique()):
+            return trials
+        ordered = trials.table.sort_by([("trial_id", "ascending"), ("finished_at", "ascending")])
+        ids = ordered["trial_id"].to_pylist()
+        last = [row for row, trial_id in enumerate(ids) if row + 1 == len(ids) or ids[row + 1] != trial_id]
+        return Trials(ordered.take(last), trials.damaged)
+
+    def traces(self) -> pa.Table:
+        """Every readable row of `traces`."""
+        return self._read_folder("traces", TRACES).table
+
+    def predictions(self, trial_id: str) -> pa.Table | None:
+        """The predictions of one trial; None if there are none that can be read."""
+        content = self.read(f"predictions/{trial_id}.parquet")
+        try:
+            return None if content is None else _read_parquet(content, PREDICTIONS)
+        except (pa.ArrowException, OSError):
+            return None
+
+    def _read_folder(self, folder: str, schema: pa.Schema) -> Trials:
+        selector = pafs.FileSelector(f"{self._root}/{folder}", allow_not_found=True)
+        paths = sorted(
+            info.path
+            for info in self._fs.get_file_info(selector)
+            if info.is_file and info.path.endswith(".parquet") and not info.base_name.startswith((".", "_"))
+        )
+
+        def read(path: str) -> pa.Table | str:
+            try:
+                with self._fs.open_input_file(path) as stream:
+                    return _read_parquet(stream.read(), schema)
+            except (pa.ArrowException, OSError, ValueError) as error:
+                return f"{folder}/{path.rpartition('/')[2]}: {str(error).splitlines()[0]}"
+
+        with ThreadPoolExecutor() as pool:
+            found: Iterable[pa.Table | str] = list(pool.map(read, paths))
+        tables = [item for item in found if not isinstance(item, str)]
+        damaged = [item for item in found if isinstance(item, str)]
+        return Trials(pa.concat_tables([schema.empty_table(), *tables]), damaged)
+
+
+def _parquet(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
+    return sink.getvalue()
+
+
+def _read_parquet(content: bytes, schema: pa.Schema) -> pa.Table:
+    """Rows of a Parquet file in the schema's columns; columns that an older file lacks are null.
+
+    Raises:
+        ArrowException, OSError: damaged, or not of this schema.
+    """
+    table = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True).read()
+    missing = [field for field in schema if field.name not in table.column_names]
+    if unfillable := [field.name for field in missing if not field.nullable]:
+        raise pa.ArrowInvalid(f"columns {unfillable} are missing")
+    for field in missing:
+        table = table.append_column(field, pa.nulls(len(table), field.type))
+    table = table.select(schema.names).cast(schema)
+    table.validate(full=True)
+    return table
+
+
+def _replace(target: Path, content: bytes) -> None:
+    """Write beside the target, flush to disk, rename over it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,308 @@
+"""A sweep's specification: what a spec file may say, checked and with every default filled in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from sweep.errors import InputError, nearest
+from sweep.options import method_grid, option_model
+from sweep.registry import find_dataset, find_method, find_model
+from sweep.specfile import read_document
+
+PROVIDED_TO_MODELS = ("classes", "channels")
+
+
+def _as_list(value: object) -> object:
+    return value if isinstance(value, list) else [value]
+
+
+def _axis(item: Any) -> Any:
+    """A grid axis: a non-empty list; a single value may be written bare."""
+    return Annotated[list[item], Field(min_length=1), BeforeValidator(_as_list, json_schema_input_type=item | list[item])]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class DatasetSpec(_Section):
+    """Which images, and how they are corrupted, limited and augmented; further keys are the dataset's own options."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str = "digits"
+    label_noise: float = Field(0.0, ge=0, le=1, description="share of training labels drawn anew over all classes")
+    validation: float = Field(0.0, ge=0, lt=1, description="share of the training data held out")
+    limit: int | None = Field(None, ge=2, description="use so many training samples, stratified")
+    crop: int | None = Field(None, ge=0, description="pixels of padding for the random crop; 0: none; null: as usual")
+    flip: bool | None = Field(None, description="random horizontal flips; null: as usual for the dataset")
+
+
+class ModelSpec(_Section):
+    """Which network; further keys are its own options."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str = "small-cnn"
+
+
+class TrainingSpec(_Section):
+    """The recipe of originals and of Retrain."""
+
+    epochs: int = Field(40, ge=1, description="passes over the training data")
+    lr: float = Field(0.1, gt=0, description="(peak) learning rate")
+    batch_size: int = Field(64, ge=1, description="samples per step")
+    momentum: float = Field(0.9, ge=0, lt=1, description="SGD momentum")
+    nesterov: bool = Field(True, description="Nesterov momentum")
+    weight_decay: float = Field(5e-4, ge=0, description="L2 penalty on the weights")
+    schedule: Literal["cosine", "one-cycle", "constant"] = Field("cosine", description="learning rate per step")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="of forward passes; auto: bfloat16 on GPUs that have it, else float32"
+    )
+
+    @model_validator(mode="after")
+    def _nesterov_needs_momentum(self) -> TrainingSpec:
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov needs a momentum above 0")
+        return self
+
+
+class ForgetSpec(_Section):
+    """Which samples are to be forgotten; `ratio` and `class` are grid axes."""
+
+    scenario: Literal["random", "class"] = Field("random", description="samples at random, or whole classes")
+    ratio: _axis(Annotated[float, Field(gt=0, lt=1)]) | None = Field(  # type: ignore[valid-type]
+        None, description="share of the training data that is forgotten (random)"
+    )
+    classes: _axis(Annotated[int, Field(ge=0)]) | None = Field(  # type: ignore[valid-type]
+        None, alias="class", description="class that is forgotten (class)"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_ratio(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("scenario", "random") == "random" and data.get("ratio") is None:
+            return {**data, "ratio": 0.1}
+        return data
+
+    @model_validator(mode="after")
+    def _belongs(self) -> ForgetSpec:
+        if self.scenario == "random" and self.classes is not None:
+            raise ValueError("'class' needs scenario: class")
+        if self.scenario == "class" and self.ratio is not None:
+            raise ValueError("'ratio' needs scenario: random")
+        if self.scenario == "class" and self.classes is None:
+            raise ValueError("scenario: class needs 'class', a class or a list of them")
+        return self
+
+    def sets(self) -> list[dict[str, Any]]:
+        """The forget sets of this grid, as they enter a trial's identity."""
+        if self.scenario == "random":
+            return [{"scenario": "random", "ratio": ratio} for ratio in self.ratio or ()]
+        return [{"scenario": "class", "class": label} for label in self.classes or ()]
+
+
+class ResourcesSpec(_Section):
+    """What one trial occupies."""
+
+    cpus: float = Field(1, gt=0, description="CPU cores, and torch threads")
+    gpus: float | None = Field(None, ge=0, description="GPUs; null: a quarter where there are any, else none")
+
+
+class MethodSpec(BaseModel):
+    """A method and the values of its hyperparameters; a list is a grid axis."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+
+    @property
+    def grid(self) -> dict[str, list[Any]]:
+        """For every hyperparameter its values, defaults filled in."""
+        return dict(self.model_extra or {})
+
+
+class Spec(_Section):
+    """A sweep: every method, with every combination of its hyperparameters, on every seed and forget set."""
+
+    name: str = Field(description="names the results directory; no part of a trial's identity")
+    dataset: DatasetSpec = DatasetSpec()
+    model: ModelSpec = ModelSpec()
+    training: TrainingSpec = TrainingSpec()
+    seeds: _axis(Annotated[int, Field(ge=0, lt=2**31)]) = Field([0, 1, 2], description="one grid axis")  # type: ignore[valid-type]
+    forget: _axis(ForgetSpec) = Field([ForgetSpec()], description="forget sets")  # type: ignore[valid-type]
+    methods: list[MethodSpec] = Field(min_length=1)
+    resources: ResourcesSpec = ResourcesSpec()
+    max_retries: int = Field(1, ge=0, description="times that a trial that raised, or whose process died, is run again")
+    predictions: bool = Field(True, description="keep logits per sample")
+
+    @field_validator("name")
+    @classmethod
+    def _file_name(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+            raise ValueError("use letters, digits, '.', '_' and '-' only")
+        return name
+
+    def to_yaml(self) -> str:
+        """This spec with every default written out; reading it again gives an equal spec."""
+        document = self.model_dump(by_alias=True, exclude_none=True)
+        document["methods"] = [
+            {"name": entry.name} | {key: values[0] if len(values) == 1 else values for key, values in entry.grid.items()}
+            for entry in self.methods
+        ]
+        return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+
+
+def load_spec(source: str, overrides: list[str] | None = None) -> Spec:
+    """Read a spec from a file or a preset's name, apply `PATH=VALUE` overrides, check it and fill in every default.
+
+    Raises:
+        InputError: one line with the file, the key, what is wrong, and the nearest valid name.
+    """
+    name, document = read_document(source, overrides or [])
+    document.setdefault("name", Path(name).stem)
+    try:
+        return parse_spec(document)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
+
+
+def parse_spec(document: dict[str, Any]) -> Spec:
+    """Check a spec given as plain data.
+
+    Raises:
+        InputError: one line with the key, what is wrong, and the nearest valid name.
+    """
+    spec = _validated(Spec, document, ())
+    dataset = _with_options(spec.dataset, "dataset", lambda name: option_model(find_dataset(name)))
+    loader = find_dataset(dataset.name)
+    dataset = dataset.model_copy(
+        update={
+            "crop": loader.crop if dataset.crop is None else dataset.crop,
+            "flip": loader.flip if dataset.flip is None else dataset.flip,
+        }
+    )
+    model = _with_options(spec.model, "model", lambda name: option_model(find_model(name), PROVIDED_TO_MODELS))
+    entries = [
+        _with_options(entry, f"methods.{index}", lambda name: method_grid(find_method(name)))
+        for index, entry in enumerate(spec.methods)
+    ]
+    return spec.model_copy(update={"dataset": dataset, "model": model, "methods": entries})
+
+
+def spec_schema() -> dict[str, Any]:
+    """The JSON schema of a spec, with the options of every built-in method, dataset and model."""
+    from methods import METHODS
+    from sweep.datasets import DATASETS
+    from sweep.models import MODELS
+
+    schema = Spec.model_json_schema(by_alias=True)
+    definitions = schema["$defs"]
+    schema["required"] = ["methods"]
+    plugin = {"type": "string", "pattern": "^[\\w.]+:\\w+$"}
+
+    def variants(definition: str, builtin: dict[str, type[BaseModel]], others: dict[str, Any]) -> None:
+        base = definitions[definition]
+        fixed = {key: value for key, value in base["properties"].items() if key != "name"}
+        required = ["name"] if "name" in base.get("required", ()) else []
+        options = []
+        for name, model in builtin.items():
+            own = model.model_json_schema()
+            definitions.update(own.get("$defs", {}))
+            properties = {"name": {"const": name}} | fixed | own.get("properties", {})
+            needed = [*required, *own.get("required", ())]
+            options.append({"type": "object", "title": name, "properties": properties, "additionalProperties": False})
+            options[-1] |= {"required": sorted({"name", *needed}) if name != base["properties"]["name"].get("default") else needed}
+        options.append({"type": "object", "properties": {"name": others} | fixed, "required": ["name"]})
+        definitions[definition] = {"description": base["description"], "anyOf": options}
+
+    variants("MethodSpec", {name: method_grid(method) for name, method in METHODS.items()}, plugin)
+    variants("DatasetSpec", {name: option_model(dataset) for name, dataset in DATASETS.items()}, plugin)
+    builders = {name: option_model(builder, PROVIDED_TO_MODELS) for name, builder in MODELS.items()}
+    variants("ModelSpec", builders, {"type": "string", "not": {"enum": list(builders)}})
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _with_options(section: Any, path: str, model_of: Callable[[str], type[BaseModel]]) -> Any:
+    """The section with its own options checked by the model that its name calls for."""
+    try:
+        model = model_of(section.name)
+    except InputError as error:
+        raise InputError(f"{path}.name: {error}") from error
+    own = set(type(section).model_fields)
+    options = _validated(model, section.model_extra or {}, tuple(path.split(".")), own)
+    values = {key: getattr(section, key) for key in own} | options.model_dump()
+    return type(section).model_construct(_fields_set=None, **values)
+
+
+def _validated(model: type[Any], data: Any, path: tuple[str, ...], other_keys: set[str] | None = None) -> Any:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise InputError(_explain(model, error, data, path, other_keys or set())) from error
+
+
+def _explain(
+    model: type[BaseModel], error: ValidationError, data: Any, path: tuple[str, ...], other_keys: set[str]
+) -> str:
+    """The first of pydantic's complaints, in one line."""
+    first = error.errors()[0]
+    where = ".".join([*path, *_written_location(data, first["loc"])])
+    prefix = f"{where}: " if where else ""
+    kind, context = first["type"], first.get("ctx", {})
+    if kind == "extra_forbidden":
+        key = str(first["loc"][-1])
+        return f"{prefix}unknown key; {nearest(key, _keys_at(model, first['loc'][:-1]) | other_keys)}"
+    if kind == "missing":
+        return f"{prefix}required, and missing"
+    if kind == "too_short":
+        return f"{prefix}an empty list leaves nothing to run"
+    if kind == "literal_error":
+        names = re.findall(r"'([^']*)'", str(context["expected"]))
+        return f"{prefix}{first['input']!r} is unknown; {nearest(str(first['input']), names)}"
+    if kind == "value_error":
+        return f"{prefix}{context['error']}"
+    if kind == "model_type":
+        return f"{prefix}should be a mapping of keys to values, not {first['input']!r}"
+    message = first["msg"].removeprefix("Input ")
+    return f"{prefix}{message}, not {first['input']!r}"
+
+
+def _written_location(data: Any, location: tuple[int | str, ...]) -> list[str]:
+    """pydantic's location as the spec was written: a value given bare has no position in a list."""
+    written = []
+    for part in location:
+        if isinstance(part, int) and not isinstance(data, list):
+            continue
+        written.append(str(part))
+        if isinstance(data, dict):
+            data = data.get(part)
+        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
+            data = data[part]
+    return written
+
+
+def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> set[str]:
+    """Valid keys of the (sub)model at a location of pydantic's."""
+    for part in location:
+        if isinstance(part, str) and part in model.model_fields:
+            found = _model_in(model.model_fields[part].annotation)
+            if found is None:
+                return set()
+            model = found
+    return {field.alias or key for key, field in model.model_fields.items()}
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        if found := _model_in(argument):
+            return found
+    return None

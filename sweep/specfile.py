@@ -1,0 +1,98 @@
+"""Reading spec files: YAML, presets, and `PATH=VALUE` overrides."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sweep.errors import InputError, nearest
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which 5e-4 is a number (YAML 1.2) and a key given twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key '{key.value}' is given twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def presets() -> dict[str, str]:
+    """Names of the specs shipped in the package, and their texts."""
+    folder = resources.files("sweep") / "presets"
+    return {item.name.removesuffix(".yaml"): item.read_text("utf-8") for item in sorted(folder.iterdir(), key=str)}
+
+
+def read_document(source: str, overrides: list[str]) -> tuple[str, dict[str, Any]]:
+    """The source's display name and its content with overrides applied.
+
+    Raises:
+        InputError: no such file or preset, not YAML, not a mapping, or an override that fits nowhere.
+    """
+    path = Path(source)
+    if path.is_file():
+        name = source
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{source}: cannot be read as text: {error}") from error
+    elif path.is_dir():
+        raise InputError(f"{source}: is a directory; a spec is a YAML file")
+    else:
+        shipped = presets()
+        if source not in shipped:
+            raise InputError(f"{source}: no such file or preset; {nearest(source, shipped)}")
+        name, text = source, shipped[source]
+    document = _parse(text, name)
+    if not isinstance(document, dict):
+        raise InputError(f"{name}: a spec is a mapping of keys to values, not {type(document).__name__}")
+    for override in overrides:
+        _apply(document, override)
+    return name, document
+
+
+def _parse(text: str, name: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise InputError(f"{name}: {where}not YAML: {error.problem}") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise InputError(f"{name}: not YAML: {str(error).splitlines()[0]}") from error
+
+
+def _apply(document: dict[str, Any], override: str) -> None:
+    """Set one value in place: `training.epochs=5`, `methods.2.rho=[1,2]`."""
+    path, separator, text = override.partition("=")
+    if not separator or not path:
+        raise InputError(f"--set {override}: write PATH=VALUE, as in methods.2.rho=[1,2]")
+    value = _parse(text, f"--set {path}")
+    *parents, last = path.split(".")
+    place: Any = document
+    for depth, part in enumerate([*parents, last]):
+        here = ".".join([*parents, last][:depth])
+        if isinstance(place, list):
+            if not part.isdigit() or int(part) >= len(place):
+                raise InputError(f"--set {override}: '{here}' has entries 0 to {len(place) - 1}, not '{part}'")
+        elif not isinstance(place, dict):
+            raise InputError(f"--set {override}: '{here}' is a value and has no '{part}'")
+        key: Any = int(part) if isinstance(place, list) else part
+        if depth == len(parents):
+            place[key] = value
+        else:
+            if isinstance(place, dict) and place.get(key) is None:
+                place[key] = {}
+            place = place[key]

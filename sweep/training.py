@@ -1,0 +1,82 @@
+"""Training of original models, and of Retrain, which follows the same recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from methods.task import Recorder, Samples, derived_seed
+
+if TYPE_CHECKING:
+    from sweep.spec import TrainingSpec
+
+
+def autocast_context(precision: str, device: torch.device) -> Callable[[], AbstractContextManager[object]]:
+    """What forward passes run in.
+
+    `auto` is bfloat16 autocast on GPUs that compute in it and float32 elsewhere; `bfloat16` asks for it on any device.
+    """
+    capable = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    if precision == "bfloat16" or (precision == "auto" and capable):
+        return lambda: torch.autocast(device.type, dtype=torch.bfloat16)
+    return nullcontext
+
+
+def train(
+    model: nn.Module,
+    samples: Samples,
+    recipe: TrainingSpec,
+    *,
+    seed: int,
+    criterion: Callable[[Tensor, Tensor], Tensor],
+    autocast: Callable[[], AbstractContextManager[object]],
+    recorder: Recorder,
+) -> nn.Module:
+    """Train `model` on `samples` in place with SGD; returned in evaluation mode.
+
+    Raises:
+        Diverged: the mean loss of an epoch is not finite.
+    """
+    model.train()
+    generator = torch.Generator().manual_seed(derived_seed(seed, "training"))
+    steps_per_epoch = samples.steps(recipe.batch_size)
+    optimizer = torch.optim.SGD(
+        [parameter for parameter in model.parameters() if parameter.requires_grad],
+        lr=recipe.lr,
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov,
+        weight_decay=recipe.weight_decay,
+    )
+    scheduler = _scheduler(optimizer, recipe, recipe.epochs * steps_per_epoch)
+    step = 0
+    for epoch in range(1, recipe.epochs + 1):
+        total = torch.zeros((), device=samples.index.device)
+        for inputs, targets in samples.epoch(recipe.batch_size, generator):
+            with autocast():
+                outputs = model(inputs)
+            loss = criterion(outputs.float(), targets)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            scheduler.step()
+            total += loss.detach()
+            recorder.count(len(targets))
+            step += 1
+        recorder.record(epoch=epoch, step=step, retain_loss=total / steps_per_epoch)
+    return model.eval()
+
+
+def _scheduler(
+    optimizer: torch.optim.Optimizer, recipe: TrainingSpec, steps: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    """The learning rate per step: annealed to 0 by a cosine, one cycle with its peak at 30 %, or constant."""
+    schedulers = torch.optim.lr_scheduler
+    if recipe.schedule == "cosine":
+        return schedulers.CosineAnnealingLR(optimizer, T_max=steps)
+    if recipe.schedule == "one-cycle":
+        return schedulers.OneCycleLR(optimizer, max_lr=recipe.lr, total_steps=steps + 1, cycle_momentum=False)
+    return schedulers.ConstantLR(optimizer, factor=1.0)
