@@ -16,7 +16,7 @@ ModelBuilder = Callable[Concatenate[int, int, ...], nn.Module]
 
 
 def small_cnn(classes: int, channels: int, *, width: int = 32) -> nn.Module:
-    """Three 3 x 3 convolutions with BatchNorm (width, 2 width, 2 width) and one linear layer; for images of 8 x 8 up."""
+    """Three 3 x 3 convolutions with BatchNorm (width, 2 width, 2 width), a global average, one linear layer."""
 
     def block(inputs: int, outputs: int) -> list[nn.Module]:
         return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
@@ -26,9 +26,9 @@ def small_cnn(classes: int, channels: int, *, width: int = 32) -> nn.Module:
         *block(width, 2 * width),
         nn.MaxPool2d(2),
         *block(2 * width, 2 * width),
-        nn.AdaptiveMaxPool2d(2),
+        nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
-        nn.Linear(8 * width, classes),
+        nn.Linear(2 * width, classes),
     )
 
 

@@ -70,14 +70,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Job:
-    """A unit of scheduling: run `trial`, or, if `original_only`, train the original it starts from.
-
-    `original_outcome` is set where that original could not be trained: the trial then ends the same way, unrun.
-    """
+    """A unit of scheduling: run `trial`, or, if `original_only`, train the original it starts from."""
 
     trial: Trial
     original_only: bool = False
-    original_outcome: Outcome | None = None
 
 
 @dataclass
@@ -103,10 +99,7 @@ class Worker:
         if job.original_only:
             return self._attempts(lambda: self._train_original(job.trial))[1]
         started = datetime.now(UTC)
-        if job.original_outcome is not None:
-            outcome, ended = job.original_outcome, Ended()
-        else:
-            ended, outcome = self._attempts(lambda: self._unlearn(job.trial))
+        ended, outcome = self._attempts(lambda: self._unlearn(job.trial))
         row = trial_row(job.trial, self.context, outcome, started) | ended.columns
         self._results.write_trial(row, ended.traces, ended.predictions)
         return outcome

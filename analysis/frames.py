@@ -1,0 +1,80 @@
+"""A results directory as data frames, and what every table and figure derives from them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import pandas as pd
+
+from sweep.results import METRICS, Results
+
+GAP_METRICS = ("retain_accuracy", "forget_accuracy", "test_accuracy", "mia")
+"""Metrics whose gaps to Retrain make up the average gap (Fan et al., ICLR 2024)."""
+
+LABELS = {
+    "retain_accuracy": "RA",
+    "forget_accuracy": "FA",
+    "test_accuracy": "TA",
+    "validation_accuracy": "VA",
+    "mia": "MIA",
+}
+"""The field's abbreviations."""
+
+
+@dataclass(frozen=True)
+class Frames:
+    """The rows of a results directory.
+
+    Attributes:
+        trials: `trials`, with a `param.<name>` column per hyperparameter and the gaps of `with_gaps`.
+        damaged: files that could not be read, and why.
+    """
+
+    trials: pd.DataFrame
+    damaged: list[str]
+
+
+def read_frames(location: str) -> Frames:
+    """Read a results directory (a path or URI)."""
+    found = Results(location).trials()
+    return Frames(with_gaps(flatten_params(found.table.to_pandas())), found.damaged)
+
+
+def flatten_params(trials: pd.DataFrame) -> pd.DataFrame:
+    """Add a `param.<name>` column for every hyperparameter that any trial has."""
+    params = pd.DataFrame([json.loads(text) for text in trials["params"]], index=trials.index)
+    return pd.concat([trials, params.add_prefix("param.")], axis=1)
+
+
+def with_gaps(trials: pd.DataFrame) -> pd.DataFrame:
+    """Add `gap.<metric>`, `average_gap` and `relative_seconds`, against the Retrain of the same task and seed.
+
+    A gap is |value - Retrain's value| in percentage points; `average_gap` is the mean over `GAP_METRICS`;
+    `relative_seconds` and `relative_samples` are the cost as a share of Retrain's. All are missing where there is no
+    such Retrain that ended ok.
+    """
+    key = ["task_id", "seed"]
+    costs = ["unlearn_seconds", "samples_processed"]
+    reference = trials.loc[(trials["method"] == "retrain") & (trials["status"] == "ok"), [*key, *METRICS, *costs]]
+    reference = reference.drop_duplicates(key, keep="last")
+    matched = trials[key].merge(reference, on=key, how="left", validate="many_to_one").set_index(trials.index)
+    result = trials.copy()
+    for metric in METRICS:
+        result[f"gap.{metric}"] = (trials[metric] - matched[metric]).abs()
+    result["average_gap"] = result[[f"gap.{metric}" for metric in GAP_METRICS]].mean(axis=1, skipna=False)
+    result["relative_seconds"] = trials["unlearn_seconds"] / matched["unlearn_seconds"]
+    result["relative_samples"] = trials["samples_processed"] / matched["samples_processed"]
+    return result
+
+
+def configuration_labels(trials: pd.DataFrame) -> pd.Series:
+    """A name for each trial's method and hyperparameters: only those that vary within the method are spelled out."""
+    labels = pd.Series("", index=trials.index, dtype=object)
+    for method, group in trials.groupby("method", sort=False):
+        params = pd.DataFrame([json.loads(text) for text in group["params"]], index=group.index, dtype=object)
+        varying = [name for name in params if len(params[name].map(json.dumps).unique()) > 1]
+        for index in group.index:
+            spelled = ", ".join(f"{name}={params.loc[index, name]}" for name in varying)
+            labels[index] = f"{method} ({spelled})" if spelled else str(method)
+    return labels

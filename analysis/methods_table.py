@@ -1,0 +1,172 @@
+"""The comparison of methods as a table: python -m analysis.methods_table DIR [--out DIR]."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from analysis.frames import GAP_METRICS, LABELS, Frames, configuration_labels, read_frames
+
+UNIT = "percent, mean ± standard deviation over seeds; in brackets the gap to Retrain"
+
+
+def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
+    """One row per task, method and configuration, in the order in which methods and tasks appear.
+
+    Args:
+        trials: as `read_frames` gives them.
+
+    Returns:
+        Columns `task`, `method`, `seeds` (trials that ended ok), for each of RA, FA, TA and MIA its `.mean`, `.std`
+        (sample standard deviation; missing for one seed) and `.gap` (mean over seeds of the per-seed gap),
+        `average_gap` and its `.std`, `seconds`, `relative_seconds`, `relative_samples` (means), and `ended`: how
+        many trials ended otherwise, in words.
+    """
+    if trials.empty:
+        return pd.DataFrame()
+    labelled = trials.assign(task=task_labels(trials), label=configuration_labels(trials))
+    keys = ["task_id", "task", "method", "params", "label"]
+    rows = [_row(dict(zip(keys, key, strict=True)), group) for key, group in labelled.groupby(keys, sort=False)]
+    return pd.DataFrame(rows)
+
+
+def task_labels(trials: pd.DataFrame) -> pd.Series:
+    """For each trial its dataset, model and forget set in words; with the task's id where that is ambiguous."""
+
+    def words(row: pd.Series) -> str:
+        what = f"class {row['forget_class']:.0f}" if row["scenario"] == "class" else f"{row['forget_ratio']:.3g} random"
+        return f"{row['dataset']}, {row['model']}, forget {what}"
+
+    labels = trials.apply(words, axis=1)
+    ambiguous = trials.groupby(labels)["task_id"].transform("nunique") > 1
+    return labels.where(~ambiguous, labels + " [" + trials["task_id"] + "]")
+
+
+def _row(key: dict[str, str], group: pd.DataFrame) -> dict[str, object]:
+    ok = group[group["status"] == "ok"]
+    row: dict[str, object] = {"task": key["task"], "method": key["label"], "seeds": len(ok)}
+    for metric in GAP_METRICS:
+        row[f"{LABELS[metric]}.mean"] = ok[metric].mean()
+        row[f"{LABELS[metric]}.std"] = ok[metric].std()
+        row[f"{LABELS[metric]}.gap"] = ok[f"gap.{metric}"].mean()
+    row["average_gap"] = ok["average_gap"].mean()
+    row["average_gap.std"] = ok["average_gap"].std()
+    row["seconds"] = ok["unlearn_seconds"].mean()
+    row["relative_seconds"] = ok["relative_seconds"].mean()
+    row["relative_samples"] = ok["relative_samples"].mean()
+    others = group.loc[group["status"] != "ok", "status"].value_counts()
+    row["ended"] = ", ".join(f"{count} {status}" for status, count in others.items())
+    return row
+
+
+def display_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Headers and cells of `methods_table` for people. A column `ended` appears only where a trial did not end ok."""
+    headers = ["method", "seeds", *(LABELS[metric] for metric in GAP_METRICS), "avg. gap", "seconds", "× Retrain"]
+    with_ended = "ended" in table and bool((table["ended"] != "").any())
+    cells = []
+    for _, row in table.iterrows():
+        metrics = [_metric(row, LABELS[metric]) for metric in GAP_METRICS]
+        cost = [_number(row["seconds"]), _number(row["relative_seconds"])]
+        line = [row["method"], str(row["seeds"]), *metrics, _spread(row["average_gap"], row["average_gap.std"]), *cost]
+        cells.append([*line, row["ended"]] if with_ended else line)
+    return ([*headers, "not ok"] if with_ended else headers), cells
+
+
+def _metric(row: pd.Series, label: str) -> str:
+    spread = _spread(row[f"{label}.mean"], row[f"{label}.std"])
+    return spread if pd.isna(row[f"{label}.gap"]) else f"{spread} [{row[f'{label}.gap']:.2f}]"
+
+
+def _spread(mean: float, std: float) -> str:
+    if pd.isna(mean):
+        return "–"
+    return f"{mean:.2f}" if pd.isna(std) else f"{mean:.2f} ± {std:.2f}"
+
+
+def _number(value: float) -> str:
+    return "–" if pd.isna(value) else f"{value:.2f}"
+
+
+def render_rich(table: pd.DataFrame, console: Console) -> None:
+    """Print one table per task."""
+    if table.empty:
+        console.print("no trials")
+        return
+    for task, rows in table.groupby("task", sort=False):
+        headers, cells = display_rows(rows)
+        view = Table(title=str(task), caption=UNIT, title_justify="left", caption_justify="left")
+        for position, header in enumerate(headers):
+            view.add_column(header, justify="left" if position == 0 else "right", overflow="fold")
+        for line in cells:
+            view.add_row(*line)
+        console.print(view)
+
+
+def to_markdown(table: pd.DataFrame) -> str:
+    """One Markdown table per task."""
+
+    def escaped(cells: list[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+    parts = []
+    for task, rows in table.groupby("task", sort=False) if not table.empty else ():
+        headers, cells = display_rows(rows)
+        rule = "|" + "|".join([":--", *["--:"] * (len(headers) - 1)]) + "|"
+        lines = [escaped(headers), rule, *(escaped(line) for line in cells)]
+        parts.append(f"## {task}\n\n" + "\n".join(lines) + f"\n\n{UNIT[0].upper()}{UNIT[1:]}.\n")
+    return "\n".join(parts) or "No trials.\n"
+
+
+def to_latex(table: pd.DataFrame) -> str:
+    """One LaTeX `tabular` per task, with booktabs rules."""
+    special = str.maketrans({symbol: f"\\{symbol}" for symbol in "&%$#_{}"} | {"±": r"$\pm$", "×": r"$\times$", "–": "--"})
+    parts = []
+    for task, rows in table.groupby("task", sort=False) if not table.empty else ():
+        headers, cells = display_rows(rows)
+        lines = [" & ".join(cell.translate(special) for cell in line) + r" \\" for line in [headers, *cells]]
+        body = [rf"\begin{{tabular}}{{l{'r' * (len(headers) - 1)}}}", r"\toprule", lines[0], r"\midrule", *lines[1:]]
+        caption = f"% {task}: {UNIT}"
+        parts.append("\n".join([caption, *body, r"\bottomrule", r"\end{tabular}", ""]))
+    return "\n".join(parts) or "% no trials\n"
+
+
+WRITERS: dict[str, Callable[[pd.DataFrame], str]] = {
+    "methods.md": to_markdown,
+    "methods.csv": lambda table: table.to_csv(index=False),
+    "methods.tex": to_latex,
+}
+"""The files that `write_tables` writes."""
+
+
+def write_tables(frames: Frames, out: Path) -> list[Path]:
+    """Write the table as Markdown, CSV (every number, unrounded) and LaTeX; returns the files.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    table = methods_table(frames.trials)
+    for name, render in WRITERS.items():
+        (out / name).write_text(render(table), encoding="utf-8")
+    return [out / name for name in WRITERS]
+
+
+def main(directory: str, out: Path | None = None) -> None:
+    """Print the comparison of methods in a results directory, and write it where --out says."""
+    frames = read_frames(directory)
+    for problem in frames.damaged:
+        print(f"warning: {problem}", file=sys.stderr)
+    render_rich(methods_table(frames.trials), Console())
+    if out is not None:
+        for path in write_tables(frames, out):
+            print(path)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,282 @@
+"""The command line. Everything heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from sweep.errors import InputError
+
+if TYPE_CHECKING:
+    from sweep.plan import Trial
+    from sweep.results import Trials
+    from sweep.spec import Spec
+
+app = typer.Typer(
+    help="Fair, resumable sweeps over machine-unlearning methods.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class Executor(StrEnum):
+    """Where trials run."""
+
+    ray = "ray"
+    inline = "inline"
+
+
+SpecArgument = Annotated[str, typer.Argument(metavar="[SPEC]", help="A spec file, or the name of a preset.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Override a key, e.g. methods.2.rho=[1,2].")
+]
+OutOption = Annotated[
+    str | None, typer.Option("--out", metavar="DIR", help="Results directory or URI; results/<name> by default.")
+]
+
+
+@app.command()
+def run(
+    spec: SpecArgument = "digits",
+    out: OutOption = None,
+    address: Annotated[str | None, typer.Option(metavar="ADDR", help="Address of a Ray cluster, or 'auto'.")] = None,
+    executor: Annotated[Executor, typer.Option(help="Ray Tune, or this process without Ray.")] = Executor.ray,
+    overrides: SetOption = None,
+    refresh: Annotated[bool, typer.Option(help="Run again what another code version wrote.")] = False,
+    retry_failed: Annotated[bool, typer.Option(help="Run again the trials that failed.")] = False,
+) -> None:
+    """Run or resume a sweep, then print the comparison of its methods."""
+    if address is not None and executor is Executor.inline:
+        raise InputError("--address: the inline executor uses no cluster; drop one of the two")
+    console = Console()
+    loaded, trials, where, found = _plan(spec, overrides, out)
+    pending = _pending(trials, found, refresh, retry_failed)
+    console.print(f"{loaded.name}: {len(trials)} trials, {len(trials) - len(pending)} done before, {len(pending)} to run")
+    if pending:
+        from sweep.engine import run_trials
+        from sweep.environment import environment_json
+        from sweep.results import Results
+
+        results = Results(where)
+        results.write("spec.yaml", loaded.to_yaml().encode())
+        results.write("environment.json", environment_json(executor.value).encode())
+        run_trials(loaded, pending, where, executor.value, address, console)
+    raise typer.Exit(_summary(console, trials, where))
+
+
+@app.command()
+def plan(spec: SpecArgument = "digits", out: OutOption = None, overrides: SetOption = None) -> None:
+    """Count a sweep's trials and originals, and what exists already. Runs nothing."""
+    from rich.table import Table
+
+    loaded, trials, where, found = _plan(spec, overrides, out)
+    pending = {trial.id for trial in _pending(trials, found, refresh=False, retry_failed=False)}
+    table = Table(title=f"{loaded.name} in {where}", title_justify="left")
+    for header in ("method", "trials", "done", "to run"):
+        table.add_column(header, justify="left" if header == "method" else "right")
+    for method in dict.fromkeys(trial.method for trial in trials):
+        ids = [trial.id for trial in trials if trial.method == method]
+        left = sum(trial_id in pending for trial_id in ids)
+        table.add_row(method, str(len(ids)), str(len(ids) - left), str(left))
+    table.add_section()
+    table.add_row("all", str(len(trials)), str(len(trials) - len(pending)), str(len(pending)))
+    console = Console()
+    console.print(table)
+    console.print(f"{_originals(trials, where)}")
+
+
+@app.command()
+def status(directory: Annotated[str, typer.Argument(metavar="DIR")]) -> None:
+    """Count the trials in a results directory by method and how they ended, and show what failed."""
+    from collections import Counter
+
+    from rich.table import Table
+
+    from sweep.identity import code_version
+    from sweep.results import Results
+
+    results = Results(directory)
+    if not results.exists():
+        raise InputError(f"{directory}: no such results directory")
+    found = results.trials()
+    _warn_of_damage(found)
+    rows = found.table.select(["trial_id", "method", "seed", "status", "error", "code_version"]).to_pylist()
+    counts = Counter((row["method"], row["status"]) for row in rows)
+    statuses = sorted({row["status"] for row in rows}, key=["ok", "diverged", "failed", "pruned"].index)
+    console = Console()
+    table = Table(title=f"{len(rows)} trials in {directory}", title_justify="left")
+    for header in ("method", *statuses):
+        table.add_column(header, justify="left" if header == "method" else "right")
+    for method in dict.fromkeys(row["method"] for row in rows):
+        table.add_row(method, *(str(counts[method, name]) for name in statuses))
+    console.print(table)
+    other = Counter(row["code_version"] for row in rows if row["code_version"] != code_version())
+    for version, count in other.items():
+        console.print(f"{count} trials are of code version {version}, not {code_version()} (run --refresh repeats them)")
+    for row in rows:
+        if row["error"]:
+            last = row["error"].strip().splitlines()[-1]
+            line = f"{row['status']}: {row['method']} seed {row['seed']} ({row['trial_id']}): {last}"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def report(
+    directory: Annotated[str, typer.Argument(metavar="DIR")],
+    out: Annotated[str | None, typer.Option(metavar="DIR", help="Where to write; DIR/report by default.")] = None,
+) -> None:
+    """Write the comparison of methods as Markdown, CSV and LaTeX."""
+    from pathlib import Path
+
+    from analysis.frames import read_frames
+    from analysis.methods_table import methods_table, render_rich, write_tables
+    from sweep.results import Results
+
+    if not Results(directory).exists():
+        raise InputError(f"{directory}: no such results directory")
+    if out is None and "://" in directory:
+        raise InputError("--out: needed where the results are at a URI")
+    frames = read_frames(directory)
+    for problem in frames.damaged:
+        _warn(problem)
+    console = Console()
+    render_rich(methods_table(frames.trials), console)
+    for path in write_tables(frames, Path(out) if out else Path(directory) / "report"):
+        console.print(str(path), soft_wrap=True)
+
+
+@app.command()
+def methods() -> None:
+    """List the methods with their hyperparameters, defaults, search ranges and sources."""
+    import dataclasses
+    from typing import Literal, get_args, get_origin, get_type_hints
+
+    from rich.table import Table
+
+    from methods import METHODS, Range
+
+    console = Console()
+    for name, method in METHODS.items():
+        console.print(f"[bold]{name}[/bold]  {(method.__doc__ or '').splitlines()[0]}  [dim]{method.source}[/dim]")
+        hints = get_type_hints(method)
+        table = Table(box=None, pad_edge=False, padding=(0, 2), show_header=False)
+        for item in dataclasses.fields(method):
+            search = item.metadata["search"]
+            if isinstance(search, Range):
+                found = f"{search.low:g} to {search.high:g}{', log' if search.log else ''}"
+            elif get_origin(hints[item.name]) is Literal:
+                found = " | ".join(map(str, get_args(hints[item.name])))
+            else:
+                found = ""
+            default = "null" if item.default is None else str(item.default)
+            table.add_row(f"  {item.name}", default, found, item.metadata["meaning"])
+        if table.row_count:
+            console.print(table)
+        console.print()
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of a spec, for editors' completion."""
+    import json
+
+    from sweep.spec import spec_schema
+
+    typer.echo(json.dumps(spec_schema(), indent=2))
+
+
+def _plan(spec: str, overrides: list[str] | None, out: str | None) -> tuple[Spec, list[Trial], str, Trials]:
+    """The spec, its trials, the results directory, and the rows that are there."""
+    from sweep.plan import plan_trials
+    from sweep.results import Results
+    from sweep.spec import load_spec
+
+    loaded = load_spec(spec, overrides)
+    try:
+        trials = plan_trials(loaded)
+    except InputError as error:
+        raise InputError(f"{spec}: dataset: {error}") from error
+    where = out or f"results/{loaded.name}"
+    found = Results(where).trials()
+    _warn_of_damage(found)
+    return loaded, trials, where, found
+
+
+def _pending(trials: list[Trial], found: Trials, refresh: bool, retry_failed: bool) -> list[Trial]:
+    from sweep.identity import code_version
+
+    rows = zip(*(found.table[name].to_pylist() for name in ("trial_id", "status", "code_version")), strict=True)
+    done = {
+        trial_id
+        for trial_id, status, version in rows
+        if not (refresh and version != code_version()) and not (retry_failed and status == "failed")
+    }
+    return [trial for trial in trials if trial.id not in done]
+
+
+def _originals(trials: list[Trial], where: str) -> str:
+    from sweep.originals import original_path
+    from sweep.results import Results
+
+    results = Results(where)
+    ids = {trial.original_id for trial in trials if trial.original_id is not None}
+    stored = sum(results.size(original_path(name)) is not None for name in ids)
+    return f"{len(ids)} originals, {stored} of them trained"
+
+
+def _summary(console: Console, trials: list[Trial], where: str) -> int:
+    """Print the comparison of a sweep's trials; the exit status."""
+    from analysis.frames import read_frames
+    from analysis.methods_table import methods_table, render_rich
+
+    planned = {trial.id: position for position, trial in enumerate(trials)}
+    rows = read_frames(where).trials
+    rows = rows[rows["trial_id"].isin(planned)]
+    rows = rows.sort_values("trial_id", key=lambda ids: ids.map(planned))
+    render_rich(methods_table(rows), console)
+    failed = int((rows["status"] == "failed").sum())
+    console.print(f"results: {where}", soft_wrap=True)
+    if failed:
+        console.print(f"{failed} trials failed: unlearn-sweep status {where}", soft_wrap=True)
+    missing = len(planned) - len(rows)
+    if missing:
+        console.print(f"{missing} trials have no row; the same command runs them", soft_wrap=True)
+    return 1 if failed or missing else 0
+
+
+def _warn_of_damage(found: Trials) -> None:
+    for problem in found.damaged:
+        _warn(f"{problem}; it counts as absent")
+
+
+def _warn(message: str) -> None:
+    print(f"warning: {message}", file=sys.stderr)
+
+
+def main() -> NoReturn:
+    """Console script: 0 every trial ended, 1 some failed or could not be stored, 2 bad input, 130 interrupted."""
+    try:
+        code = app(standalone_mode=False)
+    except InputError as error:
+        code = _fail(str(error), 2)
+    except typer.TyperException as error:
+        code = _fail(str(error), 2)
+    except (KeyboardInterrupt, typer.Abort):
+        code = _fail("interrupted; finished trials are kept, and the same command runs the rest", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except OSError as error:
+        code = _fail(f"{error}; what was stored before is kept", 1)
+    sys.exit(code)
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"unlearn-sweep: {' '.join(message.split())}", file=sys.stderr)
+    return code

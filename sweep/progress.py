@@ -1,0 +1,76 @@
+"""Live progress of a run: a bar on a terminal, a line per finished trial elsewhere."""
+
+from __future__ import annotations
+
+from collections import Counter
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from sweep.trial import Job, Outcome
+
+
+class RunProgress:
+    """Counts jobs as they start and end. A context manager: the bar lives inside it."""
+
+    def __init__(self, console: Console, trials: int, originals: int) -> None:
+        self._console = console
+        self._total = trials
+        self._running: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[detail]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._originals = self._bar.add_task("originals", total=originals, visible=originals > 0, detail="")
+        self._trials = self._bar.add_task("trials", total=trials, detail="")
+
+    def __enter__(self) -> RunProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bar.stop()
+
+    def started(self, job: Job) -> None:
+        """A job began."""
+        self._running[_kind(job)] += 1
+        self._refresh()
+
+    def finished(self, job: Job, outcome: Outcome) -> None:
+        """A started job ended."""
+        self._running[_kind(job)] -= 1
+        if job.original_only:
+            self._bar.advance(self._originals)
+        self.ended(job, outcome)
+
+    def ended(self, job: Job, outcome: Outcome) -> None:
+        """A job has an outcome, whether or not it was started."""
+        if not job.original_only:
+            self.counts[outcome.status] += 1
+            self._bar.advance(self._trials)
+        reason = f": {outcome.error.strip().splitlines()[-1]}" if outcome.error else ""
+        line = f"{_kind(job)} {job.trial.method if not job.original_only else job.trial.original_id} seed {job.trial.seed}"
+        done = sum(self.counts.values())
+        if not self._console.is_terminal:
+            self._console.print(f"[{done}/{self._total}] {line} {outcome.status}{reason}", markup=False, soft_wrap=True)
+        elif outcome.status != "ok":
+            self._console.print(f"{line} {outcome.status}{reason}", markup=False, style="yellow")
+        self._refresh()
+
+    def _refresh(self) -> None:
+        ended = ", ".join(f"{count} {status}" for status, count in sorted(self.counts.items()))
+        running = self._running["trial"]
+        self._bar.update(self._trials, detail=f"{running} running{', ' + ended if ended else ''}")
+        self._bar.update(self._originals, detail=f"{self._running['original']} running")
+
+
+def _kind(job: Job) -> str:
+    return "original" if job.original_only else "trial"
