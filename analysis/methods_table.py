@@ -8,16 +8,20 @@ from pathlib import Path
 
 import pandas as pd
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from analysis.frames import GAP_METRICS, LABELS, Frames, configuration_labels, read_frames
 
-UNIT = "percent, mean ± standard deviation over seeds; in brackets the gap to Retrain"
+UNIT = "percent, mean ± standard deviation over n seeds; in brackets the gap to Retrain; cost: time relative to Retrain"
+REFERENCES = ("original", "retrain")
+"""Where the comparison starts and ends: they open the table, and the others follow by average gap."""
 
 
 def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
-    """One row per task, method and configuration, in the order in which methods and tasks appear.
+    """One row per task, method and configuration: Original and Retrain, then the others, smallest average gap first.
 
     Args:
         trials: as `read_frames` gives them.
@@ -33,7 +37,10 @@ def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
     labelled = trials.assign(task=task_labels(trials), label=configuration_labels(trials))
     keys = ["task_id", "task", "method", "params", "label"]
     rows = [_row(dict(zip(keys, key, strict=True)), group) for key, group in labelled.groupby(keys, sort=False)]
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    rank = table["method"].map(lambda name: REFERENCES.index(name) if name in REFERENCES else len(REFERENCES))
+    order = table.assign(rank=rank).sort_values(["task", "rank", "average_gap", "method"], na_position="last")
+    return table.loc[order.index].reset_index(drop=True)
 
 
 def task_labels(trials: pd.DataFrame) -> pd.Series:
@@ -66,27 +73,27 @@ def _row(key: dict[str, str], group: pd.DataFrame) -> dict[str, object]:
 
 
 def display_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Headers and cells of `methods_table` for people. A column `ended` appears only where a trial did not end ok."""
-    headers = ["method", "seeds", *(LABELS[metric] for metric in GAP_METRICS), "avg. gap", "seconds", "× Retrain"]
-    with_ended = "ended" in table and bool((table["ended"] != "").any())
+    """Headers and cells of `methods_table` for people. A column `not ok` appears only where a trial did not end ok."""
+    headers = ["method", "n", *(LABELS[metric] for metric in GAP_METRICS), "avg. gap", "cost"]
+    with_ended = bool((table["ended"] != "").any())
     cells = []
     for _, row in table.iterrows():
         metrics = [_metric(row, LABELS[metric]) for metric in GAP_METRICS]
-        cost = [_number(row["seconds"]), _number(row["relative_seconds"])]
-        line = [row["method"], str(row["seeds"]), *metrics, _spread(row["average_gap"], row["average_gap.std"]), *cost]
+        gap = _spread(row["average_gap"], row["average_gap.std"])
+        line = [row["method"], str(row["seeds"]), *metrics, gap, _number(row["relative_seconds"])]
         cells.append([*line, row["ended"]] if with_ended else line)
     return ([*headers, "not ok"] if with_ended else headers), cells
 
 
 def _metric(row: pd.Series, label: str) -> str:
     spread = _spread(row[f"{label}.mean"], row[f"{label}.std"])
-    return spread if pd.isna(row[f"{label}.gap"]) else f"{spread} [{row[f'{label}.gap']:.2f}]"
+    return spread if pd.isna(row[f"{label}.gap"]) else f"{spread} [{row[f'{label}.gap']:.1f}]"
 
 
 def _spread(mean: float, std: float) -> str:
     if pd.isna(mean):
         return "–"
-    return f"{mean:.2f}" if pd.isna(std) else f"{mean:.2f} ± {std:.2f}"
+    return f"{mean:.1f}" if pd.isna(std) else f"{mean:.1f} ± {std:.1f}"
 
 
 def _number(value: float) -> str:
@@ -98,13 +105,14 @@ def render_rich(table: pd.DataFrame, console: Console) -> None:
     if table.empty:
         console.print("no trials")
         return
-    for task, rows in table.groupby("task", sort=False):
+    for task, rows in _by_task(table):
         headers, cells = display_rows(rows)
-        view = Table(title=str(task), caption=UNIT, title_justify="left", caption_justify="left")
+        view = Table(title=str(task), caption=UNIT, title_justify="left", caption_justify="left", box=SIMPLE_HEAD)
+        view.padding = (0, 1, 0, 0)
         for position, header in enumerate(headers):
-            view.add_column(header, justify="left" if position == 0 else "right", overflow="fold")
+            view.add_column(header, justify="left" if position == 0 else "right", overflow="fold", min_width=1)
         for line in cells:
-            view.add_row(*line)
+            view.add_row(*(Text(cell.replace(" [", "\n[")) for cell in line))
         console.print(view)
 
 
@@ -115,7 +123,7 @@ def to_markdown(table: pd.DataFrame) -> str:
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
     parts = []
-    for task, rows in table.groupby("task", sort=False) if not table.empty else ():
+    for task, rows in _by_task(table):
         headers, cells = display_rows(rows)
         rule = "|" + "|".join([":--", *["--:"] * (len(headers) - 1)]) + "|"
         lines = [escaped(headers), rule, *(escaped(line) for line in cells)]
@@ -125,15 +133,21 @@ def to_markdown(table: pd.DataFrame) -> str:
 
 def to_latex(table: pd.DataFrame) -> str:
     """One LaTeX `tabular` per task, with booktabs rules."""
-    special = str.maketrans({symbol: f"\\{symbol}" for symbol in "&%$#_{}"} | {"±": r"$\pm$", "×": r"$\times$", "–": "--"})
+    special = str.maketrans(
+        {symbol: f"\\{symbol}" for symbol in "&%$#_{}"} | {"±": r"$\pm$", "×": r"$\times$", "–": "--"}
+    )
     parts = []
-    for task, rows in table.groupby("task", sort=False) if not table.empty else ():
+    for task, rows in _by_task(table):
         headers, cells = display_rows(rows)
         lines = [" & ".join(cell.translate(special) for cell in line) + r" \\" for line in [headers, *cells]]
         body = [rf"\begin{{tabular}}{{l{'r' * (len(headers) - 1)}}}", r"\toprule", lines[0], r"\midrule", *lines[1:]]
         caption = f"% {task}: {UNIT}"
         parts.append("\n".join([caption, *body, r"\bottomrule", r"\end{tabular}", ""]))
     return "\n".join(parts) or "% no trials\n"
+
+
+def _by_task(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    return [] if table.empty else [(str(task), rows) for task, rows in table.groupby("task", sort=False)]
 
 
 WRITERS: dict[str, Callable[[pd.DataFrame], str]] = {

@@ -86,7 +86,9 @@ def trainable(model: nn.Module) -> list[nn.Parameter]:
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
-def weighted_gradients(task: Task, retain: Batch, forget: Batch, retain_weight: float, sign: float) -> dict[str, Tensor]:
+def weighted_gradients(
+    task: Task, retain: Batch, forget: Batch, retain_weight: float, sign: float
+) -> dict[str, Tensor]:
     """Backward of retain_weight * L_r + sign * (1 - retain_weight) * L_f; a term of weight 0 is not computed."""
     values: dict[str, Tensor] = {}
     if retain_weight > 0:

@@ -47,7 +47,9 @@ class Fisher(Method):
         with torch.no_grad():
             for name, weight in model.named_parameters():
                 if name in information:
-                    variance = (self.alpha / information[name].clamp(min=torch.finfo(weight.dtype).tiny)).clamp(max=self.max_variance)
+                    variance = (self.alpha / information[name].clamp(min=torch.finfo(weight.dtype).tiny)).clamp(
+                        max=self.max_variance
+                    )
                     drawn = torch.randn(weight.shape, generator=noise, dtype=weight.dtype).to(weight.device)
                     weight.add_(variance.sqrt() * drawn)
         return model

@@ -117,7 +117,9 @@ class Recorder:
             moved = torch.stack([value.detach().double().reshape(()) for value in tensors.values()]).tolist()
             numbers |= dict(zip(tensors, moved, strict=True))
         seconds = time.perf_counter() - self._started
-        self.rows.append({"epoch": epoch, "step": step, "seconds": seconds, "samples": self.samples_processed} | numbers)
+        self.rows.append(
+            {"epoch": epoch, "step": step, "seconds": seconds, "samples": self.samples_processed} | numbers
+        )
         for key, number in numbers.items():
             if key.endswith("loss") and not math.isfinite(number):
                 raise Diverged(f"{key} is {number} in epoch {epoch}")

@@ -140,9 +140,7 @@ def _hessian_vector_product(
     loss: Callable[[], Tensor], parameters: Sequence[Tensor], vector: Sequence[Tensor]
 ) -> list[Tensor]:
     gradients = _gradients(loss(), parameters, create_graph=True)
-    return list(
-        torch.autograd.grad(gradients, parameters, vector, allow_unused=True, materialize_grads=True)
-    )
+    return list(torch.autograd.grad(gradients, parameters, vector, allow_unused=True, materialize_grads=True))
 
 
 def _norm(tensors: Sequence[Tensor]) -> Tensor:

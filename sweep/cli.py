@@ -57,7 +57,9 @@ def run(
     console = Console()
     loaded, trials, where, found = _plan(spec, overrides, out)
     pending = _pending(trials, found, refresh, retry_failed)
-    console.print(f"{loaded.name}: {len(trials)} trials, {len(trials) - len(pending)} done before, {len(pending)} to run")
+    console.print(
+        f"{loaded.name}: {len(trials)} trials, {len(trials) - len(pending)} done before, {len(pending)} to run"
+    )
     if pending:
         from sweep.engine import run_trials
         from sweep.environment import environment_json
@@ -118,7 +120,9 @@ def status(directory: Annotated[str, typer.Argument(metavar="DIR")]) -> None:
     console.print(table)
     other = Counter(row["code_version"] for row in rows if row["code_version"] != code_version())
     for version, count in other.items():
-        console.print(f"{count} trials are of code version {version}, not {code_version()} (run --refresh repeats them)")
+        console.print(
+            f"{count} trials are of code version {version}, not {code_version()} (run --refresh repeats them)"
+        )
     for row in rows:
         if row["error"]:
             last = row["error"].strip().splitlines()[-1]
@@ -278,5 +282,6 @@ def main() -> NoReturn:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"unlearn-sweep: {' '.join(message.split())}", file=sys.stderr)
+    if message:
+        print(f"unlearn-sweep: {' '.join(message.split())}", file=sys.stderr)
     return code

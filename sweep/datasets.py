@@ -206,7 +206,9 @@ class ParquetImages(Dataset):
         if chosen is None and len(candidates) == 1:
             return candidates[0]
         if chosen is None:
-            raise InputError(f"'{self.path}' has {len(candidates)} candidates for dataset.{option}: {candidates}; set it")
+            raise InputError(
+                f"'{self.path}' has {len(candidates)} candidates for dataset.{option}: {candidates}; set it"
+            )
         if chosen not in candidates:
             raise InputError(f"'{self.path}' has no {option} '{chosen}'; {nearest(chosen, candidates)}")
         return chosen

@@ -44,9 +44,7 @@ class Predictions:
         return Predictions(self.index[rows], self.labels[rows], self.logits[rows])
 
 
-def predict(
-    model: nn.Module, samples: Samples, autocast: Callable[[], AbstractContextManager[object]]
-) -> Predictions:
+def predict(model: nn.Module, samples: Samples, autocast: Callable[[], AbstractContextManager[object]]) -> Predictions:
     """Logits of all samples, without augmentation, in evaluation mode."""
     model.eval()
     logits = []

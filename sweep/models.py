@@ -118,5 +118,3 @@ def initialised(
         return network.to(device=device, memory_format=torch.channels_last)
 
     return build
-
-

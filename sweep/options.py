@@ -19,7 +19,9 @@ def method_grid(method: type[Method]) -> type[BaseModel]:
     for item in dataclasses.fields(method):
         bounds = item.metadata.get("bounds", {})
         each = Annotated[hints[item.name], Field(**bounds)] if bounds else hints[item.name]
-        listed = Annotated[list[each], Field(min_length=1), BeforeValidator(_as_list, json_schema_input_type=each | list[each])]  # type: ignore[valid-type]
+        listed = Annotated[
+            list[each], Field(min_length=1), BeforeValidator(_as_list, json_schema_input_type=each | list[each])
+        ]  # type: ignore[valid-type]
         fields[item.name] = (
             listed,
             Field(default=[item.default], description=item.metadata.get("meaning"), validate_default=False),

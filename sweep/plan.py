@@ -130,5 +130,3 @@ def describe(trial: Trial) -> dict[str, Any]:
     """The trial's `config` as plain data."""
     config: dict[str, Any] = json.loads(trial.config)
     return config
-
-

@@ -36,7 +36,9 @@ class RunProgress:
         self._bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._bar.stop()
 
     def started(self, job: Job) -> None:
@@ -57,7 +59,8 @@ class RunProgress:
             self.counts[outcome.status] += 1
             self._bar.advance(self._trials)
         reason = f": {outcome.error.strip().splitlines()[-1]}" if outcome.error else ""
-        line = f"{_kind(job)} {job.trial.method if not job.original_only else job.trial.original_id} seed {job.trial.seed}"
+        what = f"original {job.trial.original_id}" if job.original_only else f"{job.trial.method} {job.trial.id}"
+        line = f"{what} seed {job.trial.seed}"
         done = sum(self.counts.values())
         if not self._console.is_terminal:
             self._console.print(f"[{done}/{self._total}] {line} {outcome.status}{reason}", markup=False, soft_wrap=True)

@@ -24,7 +24,9 @@ def _as_list(value: object) -> object:
 
 def _axis(item: Any) -> Any:
     """A grid axis: a non-empty list; a single value may be written bare."""
-    return Annotated[list[item], Field(min_length=1), BeforeValidator(_as_list, json_schema_input_type=item | list[item])]
+    return Annotated[
+        list[item], Field(min_length=1), BeforeValidator(_as_list, json_schema_input_type=item | list[item])
+    ]
 
 
 class _Section(BaseModel):
@@ -153,7 +155,8 @@ class Spec(_Section):
         """This spec with every default written out; reading it again gives an equal spec."""
         document = self.model_dump(by_alias=True, exclude_none=True)
         document["methods"] = [
-            {"name": entry.name} | {key: values[0] if len(values) == 1 else values for key, values in entry.grid.items()}
+            {"name": entry.name}
+            | {key: values[0] if len(values) == 1 else values for key, values in entry.grid.items()}
             for entry in self.methods
         ]
         return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
@@ -218,7 +221,9 @@ def spec_schema() -> dict[str, Any]:
             properties = {"name": {"const": name}} | fixed | own.get("properties", {})
             needed = [*required, *own.get("required", ())]
             options.append({"type": "object", "title": name, "properties": properties, "additionalProperties": False})
-            options[-1] |= {"required": sorted({"name", *needed}) if name != base["properties"]["name"].get("default") else needed}
+            options[-1] |= {
+                "required": sorted({"name", *needed}) if name != base["properties"]["name"].get("default") else needed
+            }
         options.append({"type": "object", "properties": {"name": others} | fixed, "required": ["name"]})
         definitions[definition] = {"description": base["description"], "anyOf": options}
 

@@ -87,5 +87,7 @@ def split(
         chosen[ranked[: round(ratio * len(rest))]] = True
     if not chosen.any() or chosen.all():
         wanted = f"class {forget_class}" if forget_class is not None else f"ratio {ratio}"
-        raise InputError(f"forget: {wanted} leaves no sample to {'retain' if chosen.all() else 'forget'} of {len(rest)}")
+        raise InputError(
+            f"forget: {wanted} leaves no sample to {'retain' if chosen.all() else 'forget'} of {len(rest)}"
+        )
     return Split(rest[~chosen], rest[chosen], np.sort(order[:held_out]))
