@@ -74,7 +74,7 @@ def configuration_labels(trials: pd.DataFrame) -> pd.Series:
     for method, group in trials.groupby("method", sort=False):
         params = pd.DataFrame([json.loads(text) for text in group["params"]], index=group.index, dtype=object)
         varying = [name for name in params if len(params[name].map(json.dumps).unique()) > 1]
-        for index in group.index:
-            spelled = ", ".join(f"{name}={params.loc[index, name]}" for name in varying)
+        for index, values in zip(group.index, params[varying].to_dict("records"), strict=True):
+            spelled = ", ".join(f"{name}={value}" for name, value in values.items())
             labels[index] = f"{method} ({spelled})" if spelled else str(method)
     return labels

@@ -36,7 +36,7 @@ def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame()
     labelled = trials.assign(task=task_labels(trials), label=configuration_labels(trials))
     keys = ["task_id", "task", "method", "params", "label"]
-    rows = [_row(dict(zip(keys, key, strict=True)), group) for key, group in labelled.groupby(keys, sort=False)]
+    rows = [_row(group) for _, group in labelled.groupby(keys, sort=False)]
     table = pd.DataFrame(rows)
     rank = table["method"].map(lambda name: REFERENCES.index(name) if name in REFERENCES else len(REFERENCES))
     order = table.assign(rank=rank).sort_values(["task", "rank", "average_gap", "method"], na_position="last")
@@ -55,9 +55,9 @@ def task_labels(trials: pd.DataFrame) -> pd.Series:
     return labels.where(~ambiguous, labels + " [" + trials["task_id"] + "]")
 
 
-def _row(key: dict[str, str], group: pd.DataFrame) -> dict[str, object]:
+def _row(group: pd.DataFrame) -> dict[str, object]:
     ok = group[group["status"] == "ok"]
-    row: dict[str, object] = {"task": key["task"], "method": key["label"], "seeds": len(ok)}
+    row: dict[str, object] = {"task": group["task"].iloc[0], "method": group["label"].iloc[0], "seeds": len(ok)}
     for metric in GAP_METRICS:
         row[f"{LABELS[metric]}.mean"] = ok[metric].mean()
         row[f"{LABELS[metric]}.std"] = ok[metric].std()
@@ -112,7 +112,7 @@ def render_rich(table: pd.DataFrame, console: Console) -> None:
         for position, header in enumerate(headers):
             view.add_column(header, justify="left" if position == 0 else "right", overflow="fold", min_width=1)
         for line in cells:
-            view.add_row(*(Text(cell.replace(" [", "\n[")) for cell in line))
+            view.add_row(*(Text(cell.replace(" ± ", "±").replace(" [", "\n[")) for cell in line))
         console.print(view)
 
 
@@ -133,13 +133,13 @@ def to_markdown(table: pd.DataFrame) -> str:
 
 def to_latex(table: pd.DataFrame) -> str:
     """One LaTeX `tabular` per task, with booktabs rules."""
-    special = str.maketrans(
-        {symbol: f"\\{symbol}" for symbol in "&%$#_{}"} | {"±": r"$\pm$", "×": r"$\times$", "–": "--"}
-    )
+    special: dict[str, str | int | None] = {symbol: f"\\{symbol}" for symbol in "&%$#_{}"}
+    special |= {"±": r"$\pm$", "–": "--", "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\^{}"}
+    escapes = str.maketrans(special)
     parts = []
     for task, rows in _by_task(table):
         headers, cells = display_rows(rows)
-        lines = [" & ".join(cell.translate(special) for cell in line) + r" \\" for line in [headers, *cells]]
+        lines = [" & ".join(cell.translate(escapes) for cell in line) + r" \\" for line in [headers, *cells]]
         body = [rf"\begin{{tabular}}{{l{'r' * (len(headers) - 1)}}}", r"\toprule", lines[0], r"\midrule", *lines[1:]]
         caption = f"% {task}: {UNIT}"
         parts.append("\n".join([caption, *body, r"\bottomrule", r"\end{tabular}", ""]))

@@ -47,9 +47,8 @@ class Fisher(Method):
         with torch.no_grad():
             for name, weight in model.named_parameters():
                 if name in information:
-                    variance = (self.alpha / information[name].clamp(min=torch.finfo(weight.dtype).tiny)).clamp(
-                        max=self.max_variance
-                    )
+                    positive = information[name].clamp(min=torch.finfo(weight.dtype).tiny)
+                    variance = (self.alpha / positive).clamp(max=self.max_variance)
                     drawn = torch.randn(weight.shape, generator=noise, dtype=weight.dtype).to(weight.device)
                     weight.add_(variance.sqrt() * drawn)
         return model
@@ -68,7 +67,8 @@ def diagonal_fisher(model: nn.Module, samples: Samples, draws: torch.Generator |
 
     def log_probability(weights: dict[str, Tensor], example: Tensor, label: Tensor) -> Tensor:
         logits = functional_call(model, weights, (example.unsqueeze(0),))
-        return logits.log_softmax(dim=1)[0].gather(0, label.unsqueeze(0))[0]
+        log_probabilities: Tensor = logits.log_softmax(dim=1)[0]
+        return log_probabilities.gather(0, label.unsqueeze(0))[0]
 
     per_example = vmap(grad(log_probability), in_dims=(None, 0, 0))
     chunk = max(1, GRADIENT_BUDGET // sum(weight.numel() for weight in weights.values()))

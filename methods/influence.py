@@ -155,7 +155,7 @@ def gauss_newton_product(
         outputs: Tensor = functional_call(model, weights, (inputs,))
         return outputs
 
-    outputs, output_tangent = jvp(forward, (weights,), (tangent,))
+    outputs, output_tangent = jvp(forward, (weights,), (tangent,))[:2]
     loss_gradient = grad(lambda outputs: criterion(outputs, targets))
     curved = jvp(loss_gradient, (outputs,), (output_tangent,))[1]
     image: dict[str, Tensor] = vjp(forward, weights)[1](curved)[0]
@@ -167,5 +167,5 @@ def _flatten(tensors: list[Tensor] | list[nn.Parameter] | tuple[Tensor, ...]) ->
 
 
 def _unflatten(vector: Tensor, like: list[Tensor] | list[nn.Parameter]) -> list[Tensor]:
-    parts = vector.split([tensor.numel() for tensor in like])
+    parts = torch.split(vector, [tensor.numel() for tensor in like])
     return [part.view(tensor.shape) for part, tensor in zip(parts, like, strict=True)]

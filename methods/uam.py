@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -24,8 +24,8 @@ class UAM(Descent):
 
         min over w of  L_r(w + d(w)),    d(w) = argmax over |d| <= rho of L_f(w + d)
 
-    To first order d = rho g, with g = grad L_f(w) / |grad L_f(w)|. Write v = grad L_r at w + d, P = I - g g^T and
-    H = the Hessian of L_f at w. Since the derivative of d with respect to w is (rho / |grad L_f|) P H, the chain rule gives
+    To first order d = rho g, with g = grad L_f(w) / |grad L_f(w)|. Write v = grad L_r at w + d, P = I - g g^T, and H
+    for the Hessian of L_f at w. The derivative of d with respect to w is (rho / |grad L_f|) P H; by the chain rule
 
         grad_w L_r(w + d(w)) = v + (rho / |grad L_f|) H P v
 
@@ -52,7 +52,7 @@ class UAM(Descent):
 
     def gradients(self, task: Task, retain: Batch, forget: Batch, progress: float) -> dict[str, Tensor]:
         rho = self.rho * (0.5 * (1 + math.cos(math.pi * progress)) if self.rho_schedule == "cosine" else 1.0)
-        parameters = trainable(task.model)
+        parameters: list[Tensor] = [*trainable(task.model)]
 
         def forget_loss() -> Tensor:
             task.recorder.count(len(forget[1]))
@@ -80,7 +80,7 @@ class UAM(Descent):
 
 
 def uam_direction(
-    parameters: Sequence[Tensor],
+    parameters: list[Tensor],
     forget_loss: Callable[[], Tensor],
     retain_loss: Callable[[], Tensor],
     *,
@@ -130,24 +130,23 @@ def uam_direction(
     return v, values
 
 
-def _gradients(loss: Tensor, parameters: Sequence[Tensor], create_graph: bool = False) -> list[Tensor]:
+def _gradients(loss: Tensor, parameters: list[Tensor], create_graph: bool = False) -> list[Tensor]:
     return list(
         torch.autograd.grad(loss, parameters, create_graph=create_graph, allow_unused=True, materialize_grads=True)
     )
 
 
-def _hessian_vector_product(
-    loss: Callable[[], Tensor], parameters: Sequence[Tensor], vector: Sequence[Tensor]
-) -> list[Tensor]:
+def _hessian_vector_product(loss: Callable[[], Tensor], parameters: list[Tensor], vector: list[Tensor]) -> list[Tensor]:
     gradients = _gradients(loss(), parameters, create_graph=True)
     return list(torch.autograd.grad(gradients, parameters, vector, allow_unused=True, materialize_grads=True))
 
 
-def _norm(tensors: Sequence[Tensor]) -> Tensor:
-    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors)))
+def _norm(tensors: list[Tensor]) -> Tensor:
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors)))
+    return norm
 
 
-def _dot(left: Sequence[Tensor], right: Sequence[Tensor]) -> Tensor:
+def _dot(left: list[Tensor], right: list[Tensor]) -> Tensor:
     return torch.stack([(a * b).sum() for a, b in zip(left, right, strict=True)]).sum()
 
 

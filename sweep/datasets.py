@@ -217,10 +217,10 @@ class ParquetImages(Dataset):
         from PIL import Image
 
         with Image.open(io.BytesIO(encoded)) as image:
-            image = image.convert("L" if self.grayscale else "RGB")
-            if self.image_size is not None and image.size != (self.image_size, self.image_size):
-                image = image.resize((self.image_size, self.image_size), Image.Resampling.BILINEAR)
-            array = np.asarray(image, dtype=np.uint8)
+            decoded = image.convert("L" if self.grayscale else "RGB")
+        if self.image_size is not None and decoded.size != (self.image_size, self.image_size):
+            decoded = decoded.resize((self.image_size, self.image_size), Image.Resampling.BILINEAR)
+        array = np.asarray(decoded, dtype=np.uint8)
         return array[None] if self.grayscale else array.transpose(2, 0, 1)
 
 

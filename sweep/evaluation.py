@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Predictions:
-    """Outputs of one part of the data: sample positions int64 [n], labels int64 [n], logits float32 [n, C]; on the CPU."""
+    """Outputs of one part of the data, on the CPU: sample positions and labels int64 [n], logits float32 [n, C]."""
 
     index: Tensor
     labels: Tensor

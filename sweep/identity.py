@@ -39,7 +39,7 @@ def content_id(text: str) -> str:
 
 @cache
 def code_version() -> str:
-    """This distribution's version and a hash of the source that computes results (`methods`, `sweep`)."""
+    """The distribution's version and a hash of the source that computes results (`methods`, `sweep`)."""
     root = Path(__file__).resolve().parent.parent
     digest = hashlib.sha256()
     for path in sorted([*(root / "methods").rglob("*.py"), *(root / "sweep").rglob("*.py")]):

@@ -51,7 +51,7 @@ class BasicBlock(nn.Module):
 
 
 def resnet(classes: int, channels: int, *, blocks: tuple[int, ...], width: int) -> nn.Module:
-    """A ResNet with a CIFAR stem (3 x 3, stride 1, no pooling); stage i has blocks[i] blocks of width * 2**i channels."""
+    """A ResNet with a CIFAR stem (3 x 3, stride 1, no pooling); stage i: blocks[i] blocks of width * 2**i channels."""
     layers: list[nn.Module] = [
         nn.Conv2d(channels, width, 3, padding=1, bias=False),
         nn.BatchNorm2d(width),
@@ -114,7 +114,7 @@ def initialised(
     def build() -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derived_seed(seed, "initialisation"))
-            network = builder(classes, channels, **options)
-        return network.to(device=device, memory_format=torch.channels_last)
+            network: nn.Module = builder(classes, channels, **options)
+        return network.to(device).to(memory_format=torch.channels_last)
 
     return build

@@ -13,26 +13,23 @@ from methods import Method
 
 
 def method_grid(method: type[Method]) -> type[BaseModel]:
-    """A model of a spec's entry for `method`: for each hyperparameter a non-empty list of values (one is allowed bare)."""
+    """A model of a spec's entry for `method`: for each hyperparameter a grid axis."""
     hints = get_type_hints(method)
     fields: dict[str, Any] = {}
     for item in dataclasses.fields(method):
         bounds = item.metadata.get("bounds", {})
-        each = Annotated[hints[item.name], Field(**bounds)] if bounds else hints[item.name]
-        listed = Annotated[
-            list[each], Field(min_length=1), BeforeValidator(_as_list, json_schema_input_type=each | list[each])
-        ]  # type: ignore[valid-type]
+        each: Any = Annotated[hints[item.name], Field(**bounds)] if bounds else hints[item.name]
         fields[item.name] = (
-            listed,
+            axis(each),
             Field(default=[item.default], description=item.metadata.get("meaning"), validate_default=False),
         )
     return _model(method.__name__, fields)
 
 
 def option_model(factory: Callable[..., Any], provided: tuple[str, ...] = ()) -> type[BaseModel]:
-    """A model of the keyword options of a dataset class or model builder; `provided` are arguments that specs do not set.
+    """A model of the keyword options of a dataset class or model builder.
 
-    A factory that takes **options accepts any key.
+    `provided` are arguments that a spec does not set. A factory that takes **options accepts any key.
     """
     hints = get_type_hints(factory.__init__ if inspect.isclass(factory) else factory)
     meanings = (
@@ -54,6 +51,12 @@ def option_model(factory: Callable[..., Any], provided: tuple[str, ...] = ()) ->
             Field(default=default, description=meanings.get(parameter.name)),
         )
     return _model(getattr(factory, "__name__", "Options"), fields, extra="allow" if anything else "forbid")
+
+
+def axis(item: Any) -> Any:
+    """The type of a grid axis: a non-empty list; a single value may be written bare."""
+    as_list = BeforeValidator(_as_list, json_schema_input_type=item | list[item])
+    return Annotated[list[item], Field(min_length=1), as_list]
 
 
 def _as_list(value: object) -> object:

@@ -8,25 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from sweep.errors import InputError, nearest
-from sweep.options import method_grid, option_model
+from sweep.options import axis, method_grid, option_model
 from sweep.registry import find_dataset, find_method, find_model
 from sweep.specfile import read_document
 
 PROVIDED_TO_MODELS = ("classes", "channels")
-
-
-def _as_list(value: object) -> object:
-    return value if isinstance(value, list) else [value]
-
-
-def _axis(item: Any) -> Any:
-    """A grid axis: a non-empty list; a single value may be written bare."""
-    return Annotated[
-        list[item], Field(min_length=1), BeforeValidator(_as_list, json_schema_input_type=item | list[item])
-    ]
 
 
 class _Section(BaseModel):
@@ -79,10 +68,10 @@ class ForgetSpec(_Section):
     """Which samples are to be forgotten; `ratio` and `class` are grid axes."""
 
     scenario: Literal["random", "class"] = Field("random", description="samples at random, or whole classes")
-    ratio: _axis(Annotated[float, Field(gt=0, lt=1)]) | None = Field(  # type: ignore[valid-type]
+    ratio: axis(Annotated[float, Field(gt=0, lt=1)]) | None = Field(  # type: ignore[valid-type]
         None, description="share of the training data that is forgotten (random)"
     )
-    classes: _axis(Annotated[int, Field(ge=0)]) | None = Field(  # type: ignore[valid-type]
+    classes: axis(Annotated[int, Field(ge=0)]) | None = Field(  # type: ignore[valid-type]
         None, alias="class", description="class that is forgotten (class)"
     )
 
@@ -137,8 +126,8 @@ class Spec(_Section):
     dataset: DatasetSpec = DatasetSpec()
     model: ModelSpec = ModelSpec()
     training: TrainingSpec = TrainingSpec()
-    seeds: _axis(Annotated[int, Field(ge=0, lt=2**31)]) = Field([0, 1, 2], description="one grid axis")  # type: ignore[valid-type]
-    forget: _axis(ForgetSpec) = Field([ForgetSpec()], description="forget sets")  # type: ignore[valid-type]
+    seeds: axis(Annotated[int, Field(ge=0, lt=2**31)]) = Field([0, 1, 2], description="one grid axis")  # type: ignore[valid-type]
+    forget: axis(ForgetSpec) = Field([ForgetSpec()], description="forget sets")  # type: ignore[valid-type]
     methods: list[MethodSpec] = Field(min_length=1)
     resources: ResourcesSpec = ResourcesSpec()
     max_retries: int = Field(1, ge=0, description="times that a trial that raised, or whose process died, is run again")
@@ -152,7 +141,7 @@ class Spec(_Section):
         return name
 
     def to_yaml(self) -> str:
-        """This spec with every default written out; reading it again gives an equal spec."""
+        """The spec with every default written out; reading it again gives an equal spec."""
         document = self.model_dump(by_alias=True, exclude_none=True)
         document["methods"] = [
             {"name": entry.name}
@@ -160,6 +149,10 @@ class Spec(_Section):
             for entry in self.methods
         ]
         return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+
+
+def _bare(values: list[Any]) -> Any:
+    return values[0] if len(values) == 1 else values
 
 
 def load_spec(source: str, overrides: list[str] | None = None) -> Spec:
@@ -182,7 +175,7 @@ def parse_spec(document: dict[str, Any]) -> Spec:
     Raises:
         InputError: one line with the key, what is wrong, and the nearest valid name.
     """
-    spec = _validated(Spec, document, ())
+    spec: Spec = _validated(Spec, document, ())
     dataset = _with_options(spec.dataset, "dataset", lambda name: option_model(find_dataset(name)))
     loader = find_dataset(dataset.name)
     dataset = dataset.model_copy(
@@ -280,7 +273,7 @@ def _explain(
 
 
 def _written_location(data: Any, location: tuple[int | str, ...]) -> list[str]:
-    """pydantic's location as the spec was written: a value given bare has no position in a list."""
+    """The location that pydantic gives, as the spec was written: a value given bare has no position in a list."""
     written = []
     for part in location:
         if isinstance(part, int) and not isinstance(data, list):

@@ -133,6 +133,7 @@ class Worker:
         retain, forget = data.train(split.retain), data.train(split.forget)
         autocast = autocast_context(config["training"]["precision"], self._device)
         recorder = Recorder()
+        unlearned: nn.Module | None
         task = Task(
             model=model,
             retain=retain,
