@@ -28,6 +28,7 @@ How other families fit the same interface:
   a language model's), it is asked of `task.loss`, never assumed to be cross-entropy.
 """
 
+from methods.descent import Descent, trainable
 from methods.finetune import FineTune
 from methods.fisher import Fisher
 from methods.influence import Influence
@@ -43,4 +44,16 @@ METHODS: dict[str, type[Method]] = {
     method.name: method for method in (Original, Retrain, FineTune, NegGrad, RandomLabel, Fisher, Influence, UAM)
 }
 
-__all__ = ["METHODS", "Batch", "Diverged", "Method", "Range", "Recorder", "Samples", "Task", "hyperparameter"]
+__all__ = [
+    "METHODS",
+    "Batch",
+    "Descent",
+    "Diverged",
+    "Method",
+    "Range",
+    "Recorder",
+    "Samples",
+    "Task",
+    "hyperparameter",
+    "trainable",
+]

@@ -135,13 +135,16 @@ Criterion = Callable[[Tensor, Tensor], Tensor]
 def hessian_product(
     model: nn.Module, criterion: Criterion, weights: dict[str, Tensor], tangent: dict[str, Tensor], batch: Batch
 ) -> dict[str, Tensor]:
-    """Hessian of the batch's mean loss times `tangent`: forward over reverse differentiation."""
+    """Hessian of the batch's mean loss times `tangent`.
+
+    Reverse over reverse differentiation: forward over reverse fails for torch's `mse_loss` (pytorch issue 123996).
+    """
     inputs, targets = batch
 
     def loss(weights: dict[str, Tensor]) -> Tensor:
         return criterion(functional_call(model, weights, (inputs,)), targets)
 
-    image: dict[str, Tensor] = jvp(grad(loss), (weights,), (tangent,))[1]
+    image: dict[str, Tensor] = vjp(grad(loss), weights)[1](tangent)[0]
     return image
 
 
@@ -157,7 +160,7 @@ def gauss_newton_product(
 
     outputs, output_tangent = jvp(forward, (weights,), (tangent,))[:2]
     loss_gradient = grad(lambda outputs: criterion(outputs, targets))
-    curved = jvp(loss_gradient, (outputs,), (output_tangent,))[1]
+    curved = vjp(loss_gradient, outputs)[1](output_tangent)[0]
     image: dict[str, Tensor] = vjp(forward, weights)[1](curved)[0]
     return image
 

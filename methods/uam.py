@@ -66,6 +66,8 @@ class UAM(Descent):
         direction, values = uam_direction(
             parameters, forget_loss, retain_loss, rho=rho, gamma=self.gamma, hessian=self.hessian
         )
+        if self.hessian == "exact":
+            task.recorder.count(len(forget[1]))  # backward through the gradient: the second pass of H P v
         for parameter, gradient in zip(parameters, direction, strict=True):
             parameter.grad = gradient
         return values

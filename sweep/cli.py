@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from sweep.plan import Trial
     from sweep.results import Trials
     from sweep.spec import Spec
+
+T = TypeVar("T")
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C or SIGTERM."""
 
 app = typer.Typer(
     help="Fair, resumable sweeps over machine-unlearning methods.",
@@ -62,13 +68,8 @@ def run(
     )
     if pending:
         from sweep.engine import run_trials
-        from sweep.environment import environment_json
-        from sweep.results import Results
 
-        results = Results(where)
-        results.write("spec.yaml", loaded.to_yaml().encode())
-        results.write("environment.json", environment_json(executor.value).encode())
-        run_trials(loaded, pending, where, executor.value, address, console)
+        _located(spec, lambda: run_trials(loaded, pending, where, executor.value, address, console, refresh))
     raise typer.Exit(_summary(console, trials, where))
 
 
@@ -202,14 +203,19 @@ def _plan(spec: str, overrides: list[str] | None, out: str | None) -> tuple[Spec
     from sweep.spec import load_spec
 
     loaded = load_spec(spec, overrides)
-    try:
-        trials = plan_trials(loaded)
-    except InputError as error:
-        raise InputError(f"{spec}: dataset: {error}") from error
+    trials = _located(spec, lambda: plan_trials(loaded))
     where = out or f"results/{loaded.name}"
     found = Results(where).trials()
     _warn_of_damage(found)
     return loaded, trials, where, found
+
+
+def _located(spec: str, action: Callable[[], T]) -> T:
+    """What `action` returns; bad input that it finds is named with the spec it is in."""
+    try:
+        return action()
+    except InputError as error:
+        raise InputError(f"{spec}: {error}") from error
 
 
 def _pending(trials: list[Trial], found: Trials, refresh: bool, retry_failed: bool) -> list[Trial]:
@@ -267,12 +273,14 @@ def main() -> NoReturn:
     """Console script: 0 every trial ended, 1 some failed or could not be stored, 2 bad input, 130 interrupted."""
     try:
         code = app(standalone_mode=False)
+        if code == INTERRUPTED:  # typer turns Ctrl-C into this status, and says nothing
+            raise KeyboardInterrupt
     except InputError as error:
         code = _fail(str(error), 2)
     except typer.TyperException as error:
         code = _fail(str(error), 2)
     except (KeyboardInterrupt, typer.Abort):
-        code = _fail("interrupted; finished trials are kept, and the same command runs the rest", 130)
+        code = _fail("interrupted; finished trials are kept, and the same command runs the rest", INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1

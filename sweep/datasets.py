@@ -57,6 +57,13 @@ class Dataset(ABC):
             InputError: the data is missing or not as described.
         """
 
+    def train_labels(self) -> tuple[NDArray[np.int64], int]:
+        """The training set's labels [N] and the number of classes, as `load` gives them; by themselves where that is
+        cheaper. Raises what `load` raises.
+        """
+        images = self.load()
+        return images.train_labels, images.classes
+
     def fingerprint(self) -> str | None:
         """A hash of the content, for datasets whose options do not determine it. Called once per plan.
 
@@ -151,11 +158,14 @@ class ParquetImages(Dataset):
         return digest.hexdigest()[:16]
 
     def load(self) -> Images:
-        train, test = self._read("train"), self._read("test")
-        classes = int(max(train[1].max(), test[1].max())) + 1
-        if min(train[1].min(), test[1].min()) < 0:
+        labels, classes = self.train_labels()
+        return Images(self._images("train"), labels, self._images("test"), self._labels("test"), classes)
+
+    def train_labels(self) -> tuple[NDArray[np.int64], int]:
+        labels, test_labels = self._labels("train"), self._labels("test")
+        if min(labels.min(), test_labels.min()) < 0:
             raise InputError(f"'{self.path}': labels must count from 0 (negative ones mean unlabelled)")
-        return Images(*train, *test, classes=classes)
+        return labels, int(max(labels.max(), test_labels.max())) + 1
 
     def _open(self, split: str) -> Iterator[pa.NativeFile]:
         filesystem, root = open_location(self.path)
@@ -168,39 +178,46 @@ class ParquetImages(Dataset):
             for info in infos
             if info.is_file
             and info.path.endswith(".parquet")
-            and any(part.startswith(split) for part in PurePosixPath(info.path).relative_to(root).parts)
+            and _split_of(PurePosixPath(info.path).relative_to(root)) == split
         )
         if not paths:
             raise InputError(f"'{self.path}' has no Parquet file for '{split}'")
         for path in paths:
             yield filesystem.open_input_file(path)
 
-    def _read(self, split: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    def _images(self, split: str) -> NDArray[np.uint8]:
         images: list[NDArray[np.uint8]] = []
-        labels: list[NDArray[np.int64]] = []
-        for stream in self._open(split):
-            try:
-                file = pq.ParquetFile(stream)
-            except pa.ArrowException as error:
-                raise InputError(f"'{self.path}': a file of '{split}' is not Parquet: {error}") from error
-            image_column, label_column = self._columns(file.schema_arrow)
-            for batch in file.iter_batches(batch_size=1024, columns=[image_column, label_column]):
-                encoded = batch.column(image_column).field("bytes")
-                images.extend(self._decode(item.as_py()) for item in encoded)
-                labels.append(batch.column(label_column).to_numpy(zero_copy_only=False).astype(np.int64))
+        for file in self._files(split):
+            for batch in file.iter_batches(batch_size=1024, columns=[f"{self._image_column(file)}.bytes"]):
+                images.extend(self._decode(item.as_py()) for item in batch.column(0).field("bytes"))
         if len({image.shape for image in images}) != 1:
             raise InputError(f"'{self.path}': images of '{split}' differ in size; set dataset.image_size")
-        return np.stack(images), np.concatenate(labels)
+        return np.stack(images)
 
-    def _columns(self, schema: pa.Schema) -> tuple[str, str]:
-        image_columns = [
-            item.name for item in schema if pa.types.is_struct(item.type) and item.type.get_field_index("bytes") >= 0
+    def _labels(self, split: str) -> NDArray[np.int64]:
+        columns = [file.read([self._label_column(file)]).column(0) for file in self._files(split)]
+        if any(column.null_count for column in columns):
+            raise InputError(f"'{self.path}': labels of '{split}' are missing in places")
+        return np.concatenate([column.to_numpy().astype(np.int64) for column in columns])
+
+    def _files(self, split: str) -> Iterator[pq.ParquetFile]:
+        for stream in self._open(split):
+            try:
+                yield pq.ParquetFile(stream)
+            except pa.ArrowException as error:
+                raise InputError(f"'{self.path}': a file of '{split}' is not Parquet: {error}") from error
+
+    def _image_column(self, file: pq.ParquetFile) -> str:
+        found = [
+            item.name
+            for item in file.schema_arrow
+            if pa.types.is_struct(item.type) and item.type.get_field_index("bytes") >= 0
         ]
-        label_columns = [item.name for item in schema if pa.types.is_integer(item.type)]
-        return (
-            self._choose("image_column", self.image_column, image_columns),
-            self._choose("label_column", self.label_column, label_columns),
-        )
+        return self._choose("image_column", self.image_column, found)
+
+    def _label_column(self, file: pq.ParquetFile) -> str:
+        found = [item.name for item in file.schema_arrow if pa.types.is_integer(item.type)]
+        return self._choose("label_column", self.label_column, found)
 
     def _choose(self, option: str, chosen: str | None, candidates: list[str]) -> str:
         if chosen is None and len(candidates) == 1:
@@ -222,6 +239,11 @@ class ParquetImages(Dataset):
             decoded = decoded.resize((self.image_size, self.image_size), Image.Resampling.BILINEAR)
         array = np.asarray(decoded, dtype=np.uint8)
         return array[None] if self.grayscale else array.transpose(2, 0, 1)
+
+
+def _split_of(path: PurePosixPath) -> str | None:
+    """The split that a file's name says it belongs to; else the nearest folder's that says so."""
+    return next((split for part in reversed(path.parts) for split in ("train", "test") if part.startswith(split)), None)
 
 
 DATASETS: dict[str, type[Dataset]] = {

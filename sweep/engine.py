@@ -15,9 +15,10 @@ from typing import Literal
 import torch
 from rich.console import Console
 
+from sweep.environment import environment_json
 from sweep.errors import InputError
 from sweep.originals import load_original
-from sweep.plan import Trial, location_options
+from sweep.plan import Trial, check_forget_sets, location_options
 from sweep.progress import RunProgress
 from sweep.results import Results
 from sweep.schedule import Schedule
@@ -34,6 +35,7 @@ class Run:
         self.schedule = schedule
         self.context = context
         self.progress = progress
+        self.results = Results(context.out)
 
     def finished(self, job: Job, outcome: Outcome) -> None:
         """Note a job's end; trials that lost their original by it are recorded with its outcome.
@@ -53,24 +55,34 @@ class Run:
             OSError: it cannot be stored.
         """
         row = trial_row(trial, self.context, outcome, datetime.now(UTC))
-        Results(self.context.out).write_trial(row)
+        self.results.write_trial(row)
 
 
 def run_trials(
-    spec: Spec, pending: list[Trial], out: str, executor: Executor, address: str | None, console: Console
+    spec: Spec,
+    pending: list[Trial],
+    out: str,
+    executor: Executor,
+    address: str | None,
+    console: Console,
+    refresh: bool = False,
 ) -> None:
     """Run `pending` and store their rows in the results directory `out`. Starts nothing if there are none.
 
+    With `refresh`, originals that another code version trained are trained again.
+
     Raises:
-        InputError: the resources asked for are not there, or no cluster answers at `address`.
+        InputError: a forget set would be empty, the resources asked for are not there, or no cluster answers.
         OSError: results cannot be stored.
         KeyboardInterrupt: interrupted (Ctrl-C or SIGTERM); rows of finished trials are stored.
     """
     if not pending:
         return
+    check_forget_sets(spec)
     results = Results(out)
     needed = {trial.original_id for trial in pending if trial.original_id is not None}
-    schedule = Schedule(pending, {name for name in needed if load_original(results, name) is not None})
+    stored = {name for name in needed if load_original(results, name, any_version=not refresh) is not None}
+    schedule = Schedule(pending, stored)
     context = Context(
         sweep=spec.name,
         out=out if "://" in out else str(Path(out).expanduser().absolute()),
@@ -82,20 +94,40 @@ def run_trials(
     )
     progress = RunProgress(console, len(pending), schedule.originals)
     run = Run(schedule, context, progress)
-    with _sigterm_interrupts(), progress:
+    with sigterm_interrupts():
         if executor == "inline":
-            _run_inline(run, spec)
+            gpus = _gpus_of_this_process(spec)
+            with described_run(run, spec, "inline", gpus):
+                _run_inline(run)
         else:
             from sweep.ray_executor import run_ray
 
             run_ray(run, spec, address)
 
 
-def _run_inline(run: Run, spec: Spec) -> None:
-    wanted = spec.resources.gpus
-    if wanted and not torch.cuda.is_available():
-        raise InputError(f"resources.gpus: {wanted:g} wanted, and this machine has no GPU that torch can use")
-    run.context = replace(run.context, gpu=wanted != 0 and torch.cuda.is_available())
+@contextmanager
+def described_run(run: Run, spec: Spec, executor: Executor, gpus: float) -> Iterator[None]:
+    """What an executor runs its jobs in, once it knows that it can: the results directory says what is run, with live
+    progress.
+
+    Raises:
+        OSError: results cannot be stored.
+    """
+    run.context = replace(run.context, gpu=gpus > 0)
+    run.results.write("spec.yaml", spec.to_yaml().encode())
+    run.results.write("environment.json", environment_json(executor).encode())
+    with run.progress:
+        yield
+
+
+def _gpus_of_this_process(spec: Spec) -> float:
+    wanted, found = spec.resources.gpus, torch.cuda.device_count()
+    if wanted and wanted > found:
+        raise InputError(f"resources.gpus: {wanted:g} wanted, and torch finds {found} on this machine")
+    return found if wanted is None else wanted
+
+
+def _run_inline(run: Run) -> None:
     worker = Worker(run.context)
     while job := run.schedule.next():
         run.progress.started(job)
@@ -103,7 +135,7 @@ def _run_inline(run: Run, spec: Spec) -> None:
 
 
 @contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
+def sigterm_interrupts() -> Iterator[None]:
     """Let SIGTERM end a run as Ctrl-C does."""
 
     def interrupt(signum: int, frame: FrameType | None) -> None:

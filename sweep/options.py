@@ -55,8 +55,8 @@ def option_model(factory: Callable[..., Any], provided: tuple[str, ...] = ()) ->
 
 def axis(item: Any) -> Any:
     """The type of a grid axis: a non-empty list; a single value may be written bare."""
-    as_list = BeforeValidator(_as_list, json_schema_input_type=item | list[item])
-    return Annotated[list[item], Field(min_length=1), as_list]
+    listed = Annotated[list[item], Field(min_length=1)]
+    return Annotated[listed, BeforeValidator(_as_list, json_schema_input_type=item | listed)]
 
 
 def _as_list(value: object) -> object:
@@ -64,6 +64,6 @@ def _as_list(value: object) -> object:
 
 
 def _model(name: str, fields: dict[str, Any], extra: Any = "forbid") -> type[BaseModel]:
-    config = ConfigDict(extra=extra, protected_namespaces=())
+    config = ConfigDict(extra=extra, protected_namespaces=(), allow_inf_nan=False)
     model: type[BaseModel] = create_model(name, __config__=config, **fields)
     return model

@@ -10,6 +10,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from sweep.identity import code_version
 from sweep.results import Results
 
 State = dict[str, Tensor]
@@ -26,23 +27,32 @@ def store_original(results: Results, original_id: str, state: State) -> None:
     Raises:
         OSError: it cannot be stored.
     """
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    content = safetensors.torch.save(tensors, metadata={"sha256": _checksum(tensors)})
+    # Copies, because safetensors refuses tensors that share memory (tied weights).
+    tensors = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in state.items()
+    }
+    metadata = {"sha256": _checksum(tensors), "code_version": code_version()}
+    content = safetensors.torch.save(tensors, metadata=metadata)
     results.write(original_path(original_id), content)
 
 
-def load_original(results: Results, original_id: str) -> State | None:
-    """An original's state dict on the CPU; None if it is not there or damaged."""
+def load_original(results: Results, original_id: str, any_version: bool = True) -> State | None:
+    """An original's state dict on the CPU; None if it is not there or damaged.
+
+    With `any_version` false, one that another code version trained counts as not there.
+    """
     content = results.read(original_path(original_id))
     if content is None:
         return None
     try:
         tensors = safetensors.torch.load(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        intact = header["__metadata__"]["sha256"] == _checksum(tensors)
+        metadata = header["__metadata__"]
+        intact = metadata["sha256"] == _checksum(tensors)
+        current = any_version or metadata["code_version"] == code_version()
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError):
         return None
-    return tensors if intact else None
+    return tensors if intact and current else None
 
 
 def _checksum(tensors: State) -> str:

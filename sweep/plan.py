@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
+from sweep.errors import InputError
 from sweep.identity import canonical_json, content_id
 from sweep.registry import find_dataset, find_method
 from sweep.spec import DatasetSpec, Spec
+from sweep.splits import limited, noisy, split
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +69,39 @@ def dataset_identity(dataset: DatasetSpec) -> dict[str, Any]:
     """
     kind = find_dataset(dataset.name)
     options = dict(dataset.model_extra or {})
-    fingerprint = kind(**options).fingerprint()
+    fingerprint = _read(lambda: kind(**options).fingerprint())
     identity = {"name": dataset.name} | {key: options[key] for key in options if key not in kind.located_by}
     if fingerprint is not None:
         identity["fingerprint"] = fingerprint
     return identity | {key: getattr(dataset, key) for key in DatasetSpec.model_fields if key != "name"}
+
+
+def check_forget_sets(spec: Spec) -> None:
+    """Look whether the dataset has what the spec wants to forget.
+
+    Raises:
+        InputError: a forget set, or what it leaves to retain, would be empty; or the dataset cannot be read.
+    """
+    dataset = spec.dataset
+    labels, classes = _read(lambda: find_dataset(dataset.name)(**(dataset.model_extra or {})).train_labels())
+    labels = noisy(labels[limited(labels, dataset.limit)], dataset.label_noise, classes)
+    for grid, seed in product(spec.forget, spec.seeds):
+        for chosen in grid.sets():
+            split(
+                labels,
+                seed=seed,
+                validation=dataset.validation,
+                ratio=chosen.get("ratio"),
+                forget_class=chosen.get("class"),
+            )
+
+
+def _read(action: Callable[[], T]) -> T:
+    """What `action` returns; bad input that it finds is named as the dataset's."""
+    try:
+        return action()
+    except InputError as error:
+        raise InputError(f"dataset: {error}") from error
 
 
 def trial_for(config: dict[str, Any]) -> Trial:

@@ -6,8 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ from ray.tune.search import Searcher  # noqa: E402
 
 import methods  # noqa: E402
 import sweep  # noqa: E402
-from sweep.engine import Run  # noqa: E402
+from sweep.engine import Run, described_run, sigterm_interrupts  # noqa: E402
 from sweep.errors import InputError  # noqa: E402
 from sweep.plan import trial_for  # noqa: E402
 from sweep.schedule import Schedule  # noqa: E402
@@ -49,9 +48,12 @@ def run_ray(run: Run, spec: Spec, address: str | None) -> None:
         InputError: the resources asked for are not there, or no cluster answers.
         OSError: results cannot be stored.
     """
-    with _session(address), tempfile.TemporaryDirectory(prefix="unlearn-sweep-") as scratch:
+    with ExitStack() as stack:
+        stack.enter_context(_session(address))
+        stack.enter_context(sigterm_interrupts())  # again: Ray's start put its own handler in the place of ours
         gpus = _gpus(spec, local=address is None)
-        run.context = replace(run.context, gpu=gpus > 0)
+        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="unlearn-sweep-"))
+        stack.enter_context(described_run(run, spec, "ray", gpus))
         callback = JobCallback(run)
         tuner = tune.Tuner(
             tune.with_resources(job_function(run.context), {"cpu": spec.resources.cpus, "gpu": gpus}),

@@ -19,7 +19,7 @@ PROVIDED_TO_MODELS = ("classes", "channels")
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 class DatasetSpec(_Section):

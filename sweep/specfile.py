@@ -18,6 +18,8 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"key '{key.value}' is given twice", key.start_mark)
             seen.add(key.value)
@@ -85,7 +87,7 @@ def _apply(document: dict[str, Any], override: str) -> None:
     for depth, part in enumerate([*parents, last]):
         here = ".".join([*parents, last][:depth])
         if isinstance(place, list):
-            if not part.isdigit() or int(part) >= len(place):
+            if not part.isdecimal() or int(part) >= len(place):
                 raise InputError(f"--set {override}: '{here}' has entries 0 to {len(place) - 1}, not '{part}'")
         elif not isinstance(place, dict):
             raise InputError(f"--set {override}: '{here}' is a value and has no '{part}'")

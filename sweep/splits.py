@@ -6,6 +6,7 @@ Label noise and `limit` belong to the dataset; everything else to a trial's seed
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,13 +35,25 @@ class Split:
 def stratified_order(labels: NDArray[np.int64], generator: np.random.Generator) -> Rows:
     """A random order of all rows in which every prefix is stratified: each class's share is kept to within a sample.
 
-    The j-th sample of a class of n, in random order, is placed at (j + u) / n, with u uniform in [0, 1).
+    Of N samples, the j-th (from 0) of a class of n, in random order, keeps to the share if its place, counted from 0,
+    is at least floor(j N / n) and below ceil((j + 1) N / n). Each place goes to the sample admitted there whose bound
+    ends first, which meets every bound (Baruah et al., Proportionate progress, Algorithmica 1996).
     """
-    position = np.empty(len(labels))
+    total = len(labels)
+    windows: list[tuple[int, int, float, int]] = []
     for label in np.unique(labels):
         rows = generator.permutation(np.flatnonzero(labels == label))
-        position[rows] = (np.arange(len(rows)) + generator.random(len(rows))) / len(rows)
-    return np.argsort(position, kind="stable").astype(np.int64)
+        rank = np.arange(len(rows) + 1) * total
+        first, last = rank[:-1] // len(rows), -(-rank[1:] // len(rows))
+        windows.extend(zip(*(part.tolist() for part in (first, last, generator.random(len(rows)), rows)), strict=True))
+    windows.sort(reverse=True)
+    admitted: list[tuple[int, float, int]] = []
+    order = np.empty(total, dtype=np.int64)
+    for place in range(total):
+        while windows and windows[-1][0] <= place:
+            heapq.heappush(admitted, windows.pop()[1:])
+        order[place] = heapq.heappop(admitted)[-1]
+    return order
 
 
 def limited(labels: NDArray[np.int64], limit: int | None) -> Rows:

@@ -116,7 +116,7 @@ class Worker:
 
     def _train_original(self, trial: Trial) -> tuple[Ended, Outcome]:
         try:
-            self._original_state(trial)
+            self._original = (str(trial.original_id), self._new_original(trial))
         except Diverged as error:
             return Ended(), Outcome("diverged", f"the original diverged: {error}")
         return Ended(), Outcome("ok")
@@ -151,12 +151,11 @@ class Worker:
         started = time.perf_counter()
         try:
             unlearned = method.unlearn(task)
+            synchronise(self._device)
+            require_finite(unlearned)
         except Diverged as error:
-            unlearned, outcome = task.model, Outcome("diverged", str(error))
-        synchronise(self._device)
+            unlearned, outcome = None, Outcome("diverged", str(error))
         seconds = time.perf_counter() - started
-        if not all(bool(weight.isfinite().all()) for weight in unlearned.state_dict().values()):
-            unlearned, outcome = None, Outcome("diverged", outcome.error or "weights are not finite")
         columns: dict[str, Any] = {
             "n_retain": len(retain),
             "n_forget": len(forget),
@@ -168,7 +167,10 @@ class Worker:
         if unlearned is not None:
             started = time.perf_counter()
             validation = data.train(split.validation) if len(split.validation) else None
-            self._evaluate(trial, unlearned, data, retain, forget, validation, ended, autocast)
+            try:
+                self._evaluate(trial, unlearned, data, retain, forget, validation, ended, autocast)
+            except Diverged as error:
+                outcome = Outcome("diverged", outcome.error or str(error))
             columns["eval_seconds"] = time.perf_counter() - started
         return ended, outcome
 
@@ -185,6 +187,8 @@ class Worker:
     ) -> None:
         on_retain, on_forget = predict(model, retain, autocast), predict(model, forget, autocast)
         on_test = predict(model, data.test(), autocast)
+        if not all(bool(part.logits.isfinite().all()) for part in (on_retain, on_forget, on_test)):
+            raise Diverged("outputs are not finite")
         members, non_members = _equally_many(on_retain, on_test, trial.seed)
         ended.columns |= {
             "retain_accuracy": on_retain.accuracy,
@@ -231,9 +235,8 @@ class Worker:
             model = fit(build(), data.train(whole))
         else:
             model = method.train_original(method.build_original(build).to(self._device), data.train(whole), fit)
+        require_finite(model)
         state = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
-        if not all(bool(tensor.isfinite().all()) for tensor in state.values()):
-            raise Diverged("weights are not finite")
         try:
             store_original(self._results, str(trial.original_id), state)
         except OSError as error:
@@ -344,10 +347,16 @@ def _prediction_rows(trial_id: str, split: str, part: Predictions, rows: torch.T
 def _trace(trial_id: str, row: dict[str, float]) -> dict[str, Any]:
     """A recorder's row in the columns of `traces`."""
     known = {key: value for key, value in row.items() if key in TRACES.names}
-    if "gradient_cosine" in row:
+    if math.isfinite(row.get("gradient_cosine", math.nan)):
         known["gradient_degrees"] = math.degrees(math.acos(max(-1.0, min(1.0, row["gradient_cosine"]))))
     other = {key: value for key, value in row.items() if key not in TRACES.names}
     return {"trial_id": trial_id, "other": json.dumps(other) if other else None} | known
+
+
+def require_finite(model: nn.Module) -> None:
+    """Raise Diverged if a weight or buffer is not finite."""
+    if not all(bool(tensor.isfinite().all()) for tensor in model.state_dict().values()):
+        raise Diverged("weights are not finite")
 
 
 def synchronise(device: torch.device) -> None:

@@ -1,0 +1,311 @@
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.functional import cross_entropy, mse_loss
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
+
+from methods import METHODS, Task
+from methods.uam import UAM, fixed_running_statistics, uam_direction
+
+FineTune = METHODS["finetune"]
+SEEDS = range(3)
+
+
+def flat_gradient(loss: Tensor, parameters: Sequence[Tensor]) -> Tensor:
+    return torch.cat([gradient.reshape(-1) for gradient in torch.autograd.grad(loss, parameters)])
+
+
+def unit(vector: Tensor) -> Tensor:
+    return vector / vector.norm()
+
+
+def gradients_left(method: UAM, task: Task, retain: tuple, forget: tuple) -> Tensor:
+    """The direction that one step leaves in `.grad`, as one vector."""
+    method.gradients(task, retain, forget, 0.0)
+    return torch.cat([parameter.grad.reshape(-1) for parameter in task.model.parameters()])
+
+
+def same_state(left: nn.Module, right: nn.Module) -> bool:
+    return all(torch.equal(value, right.state_dict()[key]) for key, value in left.state_dict().items())
+
+
+@pytest.fixture
+def saddle(network: Callable, make_task: Callable, whole: Callable) -> Callable:
+    """(design, seed) -> task, its whole retain and forget sets as batches."""
+
+    def build(design: str, seed: int) -> tuple[Task, tuple, tuple]:
+        if design == "regression":
+            targets = torch.randn(26, 2, generator=torch.Generator().manual_seed(seed))
+            task = make_task(network(seed, outputs=2), seed, targets=targets, criterion=mse_loss)
+        else:
+            activation = nn.Softplus if design == "softplus" else nn.Tanh
+            task = make_task(network(seed, design == "batchnorm", activation), seed)
+        return task, whole(task.retain), whole(task.forget)
+
+    return build
+
+
+@pytest.mark.parametrize("rho", [0.1, 0.5, 2.0, 4.0])
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("design", ["tanh", "softplus", "batchnorm", "regression"])
+def test_exact_is_the_finite_difference_of_the_objective(saddle: Callable, design: str, seed: int, rho: float) -> None:
+    task, retain, forget = saddle(design, seed)
+    loss = mse_loss if design == "regression" else cross_entropy
+    direction = gradients_left(UAM(rho=rho, hessian="exact", rho_schedule="constant"), task, retain, forget)
+
+    parameters = list(task.model.parameters())
+    start = parameters_to_vector(parameters).detach().clone()
+
+    def objective(weights: Tensor) -> float:
+        vector_to_parameters(weights, parameters)
+        g = unit(flat_gradient(loss(task.model(forget[0]), forget[1]), parameters))
+        vector_to_parameters(weights + rho * g, parameters)
+        with torch.no_grad():
+            return loss(task.model(retain[0]), retain[1]).item()
+
+    h = 2e-5
+    expected = torch.tensor(
+        [(objective(start + h * e) - objective(start - h * e)) / (2 * h) for e in torch.eye(len(start))]
+    )
+    assert (direction - expected).norm() / expected.norm() < 1e-6
+
+
+@pytest.mark.parametrize("curvature", [0.3, 1.0, 5.0])
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("design", ["tanh", "batchnorm"])
+def test_scalar_is_exact_where_the_forget_loss_is_an_isotropic_quadratic(
+    saddle: Callable, design: str, seed: int, curvature: float
+) -> None:
+    task, retain, _ = saddle(design, seed)
+    parameters = list(task.model.parameters())
+    centre = [torch.randn(p.shape, generator=torch.Generator().manual_seed(seed)) for p in parameters]
+
+    def forget_loss() -> Tensor:
+        return curvature / 2 * sum(((p - c) ** 2).sum() for p, c in zip(parameters, centre, strict=True))
+
+    def retain_loss() -> Tensor:
+        return cross_entropy(task.model(retain[0]), retain[1])
+
+    def direction(hessian: str, gamma: float) -> Tensor:
+        found, _ = uam_direction(parameters, forget_loss, retain_loss, rho=1.5, gamma=gamma, hessian=hessian)
+        return torch.cat([part.reshape(-1) for part in found])
+
+    norm = curvature * torch.cat([(p - c).reshape(-1) for p, c in zip(parameters, centre, strict=True)]).norm().item()
+    exact, scalar = direction("exact", 0.0), direction("scalar", 1.5 * curvature / norm)
+    assert (exact - scalar).abs().max() < 1e-10
+    assert (exact - direction("none", 0.0)).norm() > 1e-3
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("batchnorm", [False, True])
+@pytest.mark.parametrize("seed", SEEDS)
+class TestBitForBit:
+    @pytest.fixture
+    def unlearned(
+        self, network: Callable, make_task: Callable, seed: int, batchnorm: bool, dtype: torch.dtype
+    ) -> Callable:
+        def run(method: object) -> nn.Module:
+            return method.unlearn(make_task(network(seed, batchnorm).to(dtype), seed, dtype=dtype))
+
+        return run
+
+    @pytest.mark.parametrize("schedule", ["cosine", "constant"])
+    def test_no_radius_and_no_hessian_is_fine_tuning(self, unlearned: Callable, schedule: str) -> None:
+        uam = unlearned(UAM(epochs=3, batch_size=6, rho=0.0, hessian="none", rho_schedule=schedule))
+        assert same_state(uam, unlearned(FineTune(epochs=3, batch_size=6)))
+
+    def test_gamma_zero_is_no_hessian(self, unlearned: Callable) -> None:
+        none = unlearned(UAM(epochs=3, batch_size=6, hessian="none"))
+        assert same_state(none, unlearned(UAM(epochs=3, batch_size=6, hessian="scalar", gamma=0.0)))
+        assert not same_state(none, unlearned(UAM(epochs=3, batch_size=6, hessian="scalar", gamma=0.1)))
+
+
+@pytest.mark.parametrize("batchnorm", [False, True])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_steps_without_hessian_are_those_of_a_plain_loop(
+    network: Callable, make_task: Callable, seed: int, batchnorm: bool
+) -> None:
+    task = make_task(network(seed, batchnorm), seed)
+    model = copy.deepcopy(task.model)
+    batches = list(task.retain.epoch(8, task.generator("retain")))
+    forget = task.forget.endless(8, task.generator("forget"))
+
+    velocity = {}
+    for (x, y), (x_f, y_f) in zip(batches, forget, strict=False):
+        start = {name: p.detach().clone() for name, p in model.named_parameters()}
+        model.zero_grad()
+        cross_entropy(model(x_f), y_f).backward()
+        norm = math.sqrt(sum((p.grad**2).sum().item() for _, p in model.named_parameters()))
+        for _, p in model.named_parameters():
+            p.data += 0.7 * p.grad / norm
+        model.zero_grad()
+        cross_entropy(model(x), y).backward()
+        for name, p in model.named_parameters():
+            gradient = p.grad + 0.01 * start[name]
+            velocity[name] = 0.9 * velocity[name] + gradient if name in velocity else gradient
+            p.data = start[name] - 0.1 * velocity[name]
+
+    method = UAM(epochs=1, lr=0.1, weight_decay=0.01, batch_size=8, rho=0.7, hessian="none", rho_schedule="constant")
+    unlearned = dict(method.unlearn(task).named_parameters())
+    assert len(batches) == 3
+    for name, p in model.named_parameters():
+        torch.testing.assert_close(unlearned[name], p, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("hessian", "factor"), [("none", 1.0), ("scalar", 2.7), ("exact", 1.0)])
+def test_a_saturated_forget_loss_leaves_plain_descent(hessian: str, factor: float, make_task: Callable) -> None:
+    model = nn.Linear(4, 3).float()
+    with torch.no_grad():
+        model.weight.copy_(1e4 * torch.eye(3, 4))
+    task = make_task(model, dtype=torch.float32)
+    forget = (torch.eye(3, 4, dtype=torch.float32), torch.arange(3))
+    retain = (torch.randn(5, 4, dtype=torch.float32), torch.tensor([0, 1, 2, 0, 1]))
+    descent = flat_gradient(cross_entropy(model(retain[0]), retain[1]), list(model.parameters()))
+    assert flat_gradient(cross_entropy(model(forget[0]), forget[1]), list(model.parameters())).norm() == 0
+    assert descent.norm() > 0
+
+    direction = gradients_left(UAM(gamma=1.7, hessian=hessian), task, retain, forget)
+    torch.testing.assert_close(direction, factor * descent)
+
+
+@pytest.mark.parametrize("hessian", ["none", "scalar", "exact"])
+def test_running_statistics_learn_from_retain_batches_only(hessian: str, make_task: Callable) -> None:
+    model = nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 3))
+    task = make_task(model)
+    retain = (torch.randn(12, 4), torch.arange(12) % 3)
+    forget = (50 + torch.randn(8, 4), torch.arange(8) % 3)
+    UAM(hessian=hessian).gradients(task, retain, forget, 0.0)
+    assert model[0].num_batches_tracked == 1
+    torch.testing.assert_close(model[0].running_mean, 0.1 * retain[0].mean(0))
+    torch.testing.assert_close(model[0].running_var, 0.9 + 0.1 * retain[0].var(0))
+
+
+def test_the_ascent_pass_normalises_by_its_own_batch_and_changes_no_buffer() -> None:
+    model = nn.Sequential(nn.BatchNorm1d(4))
+    inputs = 50 + torch.randn(8, 4)
+    before = copy.deepcopy(model)
+    with fixed_running_statistics(model):
+        outputs = model(inputs)
+    torch.testing.assert_close(outputs.mean(0), torch.zeros(4))
+    assert same_state(model, before)
+
+    with pytest.raises(ZeroDivisionError), fixed_running_statistics(model):
+        raise ZeroDivisionError
+    model(inputs)
+    assert model[0].num_batches_tracked == 1
+
+
+def test_a_constant_radius_estimates_running_statistics_anew_on_retain_data(
+    network: Callable, make_task: Callable
+) -> None:
+    task = make_task(network(batchnorm=True), retain=19)
+    model = UAM(epochs=2, batch_size=8, rho_schedule="constant").unlearn(task)
+    batches = [model[0](x).detach() for x, _ in task.retain.epoch(8, task.generator("batchnorm"))]
+    assert [len(batch) for batch in batches] == [8, 8, 3]
+    torch.testing.assert_close(model[1].running_mean, torch.stack([batch.mean(0) for batch in batches]).mean(0))
+    torch.testing.assert_close(model[1].running_var, torch.stack([batch.var(0) for batch in batches]).mean(0))
+    assert not model.training
+
+
+def test_an_annealed_radius_keeps_the_running_statistics_of_its_descent(network: Callable, make_task: Callable) -> None:
+    model = UAM(epochs=2, batch_size=8, rho_schedule="cosine").unlearn(make_task(network(batchnorm=True), retain=19))
+    assert model[1].num_batches_tracked == 6
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "constant"])
+def test_the_radius_over_the_run(schedule: str, network: Callable, make_task: Callable) -> None:
+    model, visited = network(), []
+
+    def criterion(outputs: Tensor, targets: Tensor) -> Tensor:
+        visited.append(parameters_to_vector(model.parameters()).detach().clone())
+        return cross_entropy(outputs, targets)
+
+    UAM(epochs=2, batch_size=5, rho=2.0, rho_schedule=schedule).unlearn(make_task(model, criterion=criterion))
+    radii = [(perturbed - at).norm().item() for at, perturbed in zip(visited[::2], visited[1::2], strict=True)]
+    cosine = [1 + math.cos(math.pi * step / 8) for step in range(8)]
+    assert radii == pytest.approx(cosine if schedule == "cosine" else [2.0] * 8, rel=1e-9)
+
+
+@pytest.mark.parametrize("hessian", ["none", "scalar", "exact"])
+def test_parameters_are_where_they_were_once_the_direction_is_known(hessian: str, saddle: Callable) -> None:
+    task, retain, forget = saddle("batchnorm", 0)
+    before = parameters_to_vector(task.model.parameters()).detach().clone()
+    UAM(rho=4.0, hessian=hessian).gradients(task, retain, forget, 0.0)
+    after = parameters_to_vector(task.model.parameters()).detach()
+    torch.testing.assert_close(after, before, rtol=0, atol=1e-14)
+
+
+def test_frozen_parameters_stay_out_of_it(network: Callable, make_task: Callable) -> None:
+    model = network()
+    model[0].requires_grad_(False)
+    before = copy.deepcopy(model)
+    UAM(epochs=1, batch_size=10).unlearn(make_task(model))
+    assert same_state(model[0], before[0])
+    assert not same_state(model[2], before[2])
+
+
+@pytest.mark.parametrize("hessian", ["none", "scalar", "exact"])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_trace_of_a_step(hessian: str, seed: int, saddle: Callable) -> None:
+    task, (x, y), (x_f, y_f) = saddle("tanh", seed)
+    parameters = dict(task.model.named_parameters())
+    start = parameters_to_vector(parameters.values()).detach().clone()
+
+    def loss_at(weights: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
+        sizes = [p.numel() for p in parameters.values()]
+        parts = zip(parameters.items(), weights.split(sizes), strict=True)
+        named = {name: part.view_as(p) for (name, p), part in parts}
+        return cross_entropy(functional_call(task.model, named, (inputs,)), targets)
+
+    g_f = torch.func.grad(loss_at)(start, x_f, y_f)
+    perturbed = start + 1.5 * unit(g_f)
+    v = torch.func.grad(loss_at)(perturbed, x, y)
+    projected = v - (v @ unit(g_f)) * unit(g_f)
+    term = 1.5 / g_f.norm() * torch.func.hessian(loss_at)(start, x_f, y_f) @ projected
+
+    UAM(epochs=1, batch_size=20, rho=1.5, hessian=hessian).unlearn(task)
+    (row,) = task.recorder.rows
+    assert row["forget_loss"] == pytest.approx(loss_at(start, x_f, y_f).item(), rel=1e-10)
+    assert row["retain_loss"] == pytest.approx(loss_at(perturbed, x, y).item(), rel=1e-10)
+    assert row["gradient_cosine"] == pytest.approx((unit(v) @ unit(g_f)).item(), rel=1e-9)
+    if hessian == "exact":
+        assert row["hessian_ratio"] == pytest.approx((term.norm() / v.norm()).item(), rel=1e-9)
+    else:
+        assert "hessian_ratio" not in row
+
+
+def test_every_recorded_cosine_is_between_minus_one_and_one(network: Callable, make_task: Callable) -> None:
+    task = make_task(network())
+    UAM(epochs=5, batch_size=5).unlearn(task)
+    assert all(-1 <= row["gradient_cosine"] <= 1 for row in task.recorder.rows)
+
+
+@pytest.mark.parametrize(("hessian", "forget_passes"), [("none", 1), ("scalar", 1), ("exact", 3)])
+def test_samples_are_counted_per_pass(hessian: str, forget_passes: int, network: Callable, make_task: Callable) -> None:
+    task = make_task(network(), retain=20, forget=6)
+    UAM(epochs=3, batch_size=10, hessian=hessian).unlearn(task)
+    assert task.recorder.samples_processed == 3 * (20 + 2 * 6 * forget_passes)
+
+
+@pytest.mark.parametrize("hessian", ["scalar", "exact"])
+def test_it_forgets_what_fine_tuning_remembers(
+    hessian: str, network: Callable, make_task: Callable, whole: Callable
+) -> None:
+    learn = FineTune(epochs=150, lr=0.1, batch_size=26)
+    original = learn.unlearn(make_task(network(hidden=40), retain=26, forget=0)).state_dict()
+
+    def forget_loss(method: object) -> float:
+        task = make_task(network(hidden=40), retain=20, forget=6)
+        task.model.load_state_dict(original)
+        inputs, targets = whole(task.forget)
+        return cross_entropy(method.unlearn(task)(inputs), targets).item()
+
+    remembered = forget_loss(FineTune(epochs=10, lr=0.05))
+    assert forget_loss(UAM(epochs=10, lr=0.05, rho=2.0, hessian=hessian)) > 1.5 * remembered

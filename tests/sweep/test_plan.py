@@ -1,0 +1,221 @@
+"""The identity of trials: what it depends on, and what it does not."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from plugin_examples import Sharded
+
+from methods import UAM, FineTune
+from sweep.errors import InputError
+from sweep.identity import canonical_json, code_version, content_id
+from sweep.plan import check_forget_sets, describe, location_options, plan_trials, trial_for
+
+numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+plain = st.recursive(
+    st.none() | st.booleans() | numbers | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("abc"), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(plain)
+def test_canonical_json_says_the_same_value(value):
+    assert json.loads(canonical_json(value)) == value
+
+
+@given(plain)
+def test_canonical_json_of_what_it_says_is_itself(value):
+    text = canonical_json(value)
+    assert canonical_json(json.loads(text)) == text
+
+
+@given(st.dictionaries(st.text("abcdef"), plain, max_size=5), st.randoms())
+def test_canonical_json_does_not_depend_on_key_order(mapping, random):
+    keys = list(mapping)
+    random.shuffle(keys)
+    assert canonical_json({key: mapping[key] for key in keys}) == canonical_json(mapping)
+
+
+@given(st.integers(-(2**53) + 1, 2**53 - 1))
+def test_canonical_json_does_not_tell_whole_floats_from_integers(number):
+    assert canonical_json([float(number)]) == canonical_json([number]) == f"[{number}]"
+
+
+@given(numbers, numbers)
+def test_canonical_json_tells_different_numbers_apart(one, other):
+    assert (canonical_json(one) == canonical_json(other)) == (one == other) or abs(one) >= 2**53
+
+
+def test_canonical_json_keeps_truth_and_one_apart():
+    assert canonical_json([True, 1, 1.0, None]) == "[true,1,1,null]"
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_canonical_json_refuses_what_is_no_number(number):
+    with pytest.raises(ValueError, match="not finite"):
+        canonical_json({"rho": number})
+
+
+def test_content_ids_are_16_hexadecimal_digits():
+    assert content_id("{}") == "44136fa355b3678a"
+
+
+def test_the_code_version_has_the_distributions_version_and_a_hash():
+    version, _, digest = code_version().partition("+")
+    assert version
+    assert len(digest) == 8
+
+
+def ids(spec) -> list[str]:
+    return [trial.id for trial in plan_trials(spec)]
+
+
+METHODS = [{"name": "uam", "rho": 1, "gamma": 2}]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"methods": [{"gamma": 2, "rho": 1, "name": "uam"}]},
+        {"methods": [{"name": "uam", "rho": 1.0, "gamma": 2.0}]},
+        {"methods": [{"name": "uam", "rho": [1], "gamma": [2]}]},
+        {"methods": [{"name": "uam", "rho": 1, "gamma": 2, "epochs": 10, "hessian": "scalar"}]},
+        {"dataset": {"limit": 200, "name": "digits", "label_noise": 0, "crop": 0, "flip": False}},
+        {"training": {"lr": 0.05, "epochs": 1, "momentum": 0.9}},
+        {"forget": {"ratio": 0.1}},
+        {"forget": [{"scenario": "random", "ratio": [0.1]}]},
+        {"name": "another"},
+        {"resources": {"cpus": 2, "gpus": 0.5}},
+        {"max_retries": 5},
+        {"predictions": False},
+    ],
+    ids=str,
+)
+def test_ids_do_not_depend_on_how_or_where_a_trial_is_written(make_spec, change):
+    assert ids(make_spec(**({"methods": METHODS} | change))) == ids(make_spec(methods=METHODS))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seeds": [1]},
+        {"methods": [{"name": "uam", "rho": 1.5, "gamma": 2}]},
+        {"methods": [{"name": "finetune"}]},
+        {"forget": {"ratio": 0.11}},
+        {"forget": {"scenario": "class", "class": 1}},
+        {"dataset": {"name": "digits", "limit": 200, "label_noise": 0.1}},
+        {"dataset": {"name": "digits", "limit": 201}},
+        {"dataset": {"name": "digits", "limit": 200, "flip": True}},
+        {"dataset": {"name": "digits", "limit": 200, "validation": 0.1}},
+        {"model": {"name": "small-cnn", "width": 5}},
+        {"training": {"epochs": 2, "lr": 0.05}},
+    ],
+    ids=str,
+)
+def test_ids_depend_on_what_determines_the_result(make_spec, change):
+    assert not set(ids(make_spec(**({"methods": METHODS} | change)))) & set(ids(make_spec(methods=METHODS)))
+
+
+def test_ids_depend_on_the_methods_version(make_trial, monkeypatch):
+    before = make_trial("finetune")
+    other = make_trial("uam")
+    monkeypatch.setattr(FineTune, "version", FineTune.version + 1)
+    assert make_trial("finetune").id != before.id
+    assert make_trial("finetune").original_id == before.original_id
+    assert make_trial("uam") == other
+
+
+def test_where_a_dataset_lies_is_no_part_of_its_identity(make_spec, monkeypatch):
+    monkeypatch.setattr("sweep.datasets.Cifar10._part", lambda self, train: None)
+    here = make_spec(dataset={"name": "cifar10", "path": "here"})
+    there = make_spec(dataset={"name": "cifar10", "path": "there", "download": True})
+    assert ids(here) == ids(there)
+    assert location_options(there.dataset) == {"path": "there", "download": True}
+
+
+def test_a_parquet_sets_content_is_part_of_its_identity_and_its_path_is_not(make_spec, write_images, tmp_path):
+    def trial_ids(folder: str, shade: int) -> list[str]:
+        for split in ("train", "test"):
+            image = __import__("numpy").full((2, 2, 3), shade, dtype="uint8")
+            write_images(tmp_path / folder / f"{split}.parquet", [image, image], [0, 1])
+        return ids(make_spec(dataset={"name": "parquet", "path": str(tmp_path / folder)}))
+
+    assert trial_ids("one", 7) == trial_ids("copy", 7)
+    assert trial_ids("one", 7) != trial_ids("other", 8)
+
+
+def test_what_the_grid_has_twice_is_run_once(make_spec):
+    spec = make_spec(
+        seeds=[0, 0], forget=[{"ratio": [0.1, 0.1]}, {"ratio": 0.1}], methods=[{"name": "uam", "rho": [1, 1.0]}] * 2
+    )
+    assert len(plan_trials(spec)) == 1
+
+
+def test_trials_come_in_the_order_of_methods_forget_sets_and_seeds(make_spec):
+    spec = make_spec(
+        seeds=[1, 0], forget={"ratio": [0.2, 0.1]}, methods=[{"name": "uam", "rho": [2, 1]}, {"name": "original"}]
+    )
+    configs = [describe(trial) for trial in plan_trials(spec)]
+    order = [(c["method"]["params"].get("rho"), c["forget"]["ratio"], c["seed"]) for c in configs]
+    assert order == [(rho, ratio, seed) for rho in (2, 1, None) for ratio in (0.2, 0.1) for seed in (1, 0)]
+
+
+def test_a_trial_id_is_the_hash_of_its_configuration(make_trial):
+    trial = make_trial("uam", {"rho": 1.0})
+    assert trial.id == content_id(trial.config)
+    assert trial.config == canonical_json(describe(trial))
+    assert describe(trial)["method"]["params"]["rho"] == 1
+    assert describe(trial)["method"]["version"] == UAM.version
+
+
+@pytest.mark.parametrize("method", ["retrain", "original", "uam", "plugin_examples:Sharded"])
+@pytest.mark.parametrize("forget", [{"ratio": 0.1}, {"scenario": "class", "class": 2}], ids=str)
+def test_a_stored_configuration_gives_back_its_trial(make_trial, method, forget):
+    trial = make_trial(method, seeds=[4], forget=forget)
+    assert trial_for(json.loads(trial.config)) == trial
+
+
+def test_trials_to_compare_or_average_share_a_task(make_spec):
+    spec = make_spec(seeds=[0, 1], forget={"ratio": [0.1, 0.2]}, methods=[{"name": "retrain"}, {"name": "uam"}])
+    tasks = {}
+    for trial in plan_trials(spec):
+        tasks.setdefault(describe(trial)["forget"]["ratio"], set()).add(trial.task_id)
+    assert [len(found) for found in tasks.values()] == [1, 1]
+    assert tasks[0.1] != tasks[0.2]
+
+
+def test_methods_of_a_seed_share_an_original_whatever_they_forget(make_spec):
+    spec = make_spec(seeds=[0, 1], forget={"ratio": [0.1, 0.2]}, methods=[{"name": "finetune"}, {"name": "uam"}])
+    originals = {(trial.seed, trial.original_id) for trial in plan_trials(spec)}
+    assert len(originals) == 2
+    assert len({original for _, original in originals}) == 2
+
+
+def test_a_method_that_needs_no_original_has_none(make_trial):
+    assert make_trial("retrain").original_id is None
+
+
+def test_a_method_that_shapes_training_has_an_original_of_its_own(make_spec, make_trial, monkeypatch):
+    spec = make_spec(methods=[{"name": "plugin_examples:Sharded", "shards": [2, 3], "rounds": [1, 2]}])
+    originals = {}
+    for trial in plan_trials(spec):
+        originals.setdefault(describe(trial)["method"]["params"]["shards"], set()).add(trial.original_id)
+    assert [len(found) for found in originals.values()] == [1, 1]
+    assert originals[2] != originals[3]
+    assert make_trial("finetune").original_id not in originals[2] | originals[3]
+    monkeypatch.setattr(Sharded, "version", Sharded.version + 1)
+    assert make_trial("plugin_examples:Sharded", {"shards": 2}).original_id not in originals[2]
+
+
+@pytest.mark.parametrize(
+    ("forget", "message"),
+    [({"scenario": "class", "class": [1, 10]}, "class 10"), ({"ratio": [0.1, 0.001]}, "ratio 0.001")],
+)
+def test_forget_sets_that_the_dataset_does_not_have_are_found_before_running(make_spec, forget, message):
+    check_forget_sets(make_spec())
+    with pytest.raises(InputError, match=message):
+        check_forget_sets(make_spec(forget=forget))

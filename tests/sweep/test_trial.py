@@ -1,0 +1,320 @@
+"""A worker in this process: what it measures, stores, and makes of what goes wrong."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+import torch
+from plugin_examples import Raises
+
+from methods import METHODS
+from sweep.datasets import Digits
+from sweep.identity import code_version
+from sweep.originals import load_original, original_path, store_original
+from sweep.results import METRICS, TRACES, TRIALS, Results
+from sweep.splits import limited, split
+from sweep.trial import Job, Outcome, trial_row
+
+DIGITS = {"name": "digits", "limit": 200}
+OTHER_THAN_METRICS = ("unlearn_seconds", "eval_seconds", "peak_memory_bytes", "started_at", "finished_at")
+
+
+@pytest.fixture
+def run(make_worker, results):
+    """Run a trial in a new worker; its row."""
+
+    def run(trial, **context):
+        make_worker(**context).run(Job(trial))
+        [row] = [row for row in results.trials().table.to_pylist() if row["trial_id"] == trial.id]
+        return row
+
+    return run
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_ends_in_a_row_of_metrics(make_trial, run, method):
+    short = {"epochs": 1} if "epochs" in METHODS[method].__dataclass_fields__ else {}
+    short |= {"iterations": 2} if method == "influence" else {}
+    row = run(make_trial(method, short))
+    assert (row["status"], row["error"]) == ("ok", None)
+    assert all(0 <= row[metric] <= 100 for metric in METRICS if metric != "validation_accuracy")
+
+
+def test_a_row_says_what_was_run_how_it_ended_and_what_it_cost(make_trial, run):
+    before = datetime.now(UTC)
+    trial = make_trial("finetune", {"epochs": 2, "batch_size": 32}, seeds=[5])
+    row = run(trial, sweep="mine")
+    absent = {"study", "error", "forget_class", "validation_accuracy"}
+    assert {name for name in TRIALS.names if row[name] is None} == absent
+    assert (row["trial_id"], row["task_id"], row["original_id"]) == (trial.id, trial.task_id, trial.original_id)
+    assert (row["sweep"], row["dataset"], row["model"], row["method"]) == ("mine", "digits", "small-cnn", "finetune")
+    assert (row["seed"], row["scenario"], row["forget_ratio"]) == (5, "random", 0.1)
+    assert (row["n_retain"], row["n_forget"]) == (180, 20)
+    assert json.loads(row["params"])["batch_size"] == 32
+    assert row["config"] == trial.config
+    assert row["samples_processed"] == 2 * 180
+    assert 0 < row["unlearn_seconds"] < 60
+    assert row["peak_memory_bytes"] > 2**20
+    assert (row["device"], row["threads"], row["code_version"]) == ("cpu", 1, code_version())
+    assert before <= row["started_at"] < row["finished_at"] <= datetime.now(UTC)
+
+
+def test_the_original_is_as_accurate_as_it_was_trained_to_be(make_trial, run):
+    row = run(make_trial("original", training={"epochs": 15, "lr": 0.1}, model={"name": "small-cnn", "width": 8}))
+    assert row["retain_accuracy"] > 90
+    assert row["forget_accuracy"] > 80
+    assert row["test_accuracy"] > 60
+    assert row["samples_processed"] == 0
+
+
+@pytest.mark.parametrize("method", ["retrain", "uam", "randomlabel"])
+def test_a_trial_run_twice_measures_the_same_bit_for_bit(make_trial, make_worker, tmp_path, method):
+    trial = make_trial(method, {} if method == "retrain" else {"epochs": 1}, dataset=DIGITS | {"crop": 1})
+    rows, logits = [], []
+    for place in ("one", "other"):
+        out = str(tmp_path / place)
+        torch.manual_seed(len(rows))
+        make_worker(out=out).run(Job(trial))
+        [row] = Results(out).trials().table.drop_columns(OTHER_THAN_METRICS).to_pylist()
+        rows.append(row)
+        logits.append(Results(out).predictions(trial.id))
+    assert rows[0] == rows[1]
+    assert logits[0].equals(logits[1])
+
+
+def test_what_ran_before_in_a_worker_changes_nothing(make_trial, make_worker, run, tmp_path):
+    trial, others = make_trial("uam", {"epochs": 1}), [make_trial("neggrad", {"epochs": 1}), make_trial("retrain")]
+    worker = make_worker(out=str(tmp_path / "shared"))
+    for each in [*others, make_trial("finetune", seeds=[1]), trial]:
+        worker.run(Job(each))
+    shared = {row["trial_id"]: row for row in Results(str(tmp_path / "shared")).trials().table.to_pylist()}
+    alone = run(trial)
+    assert all(shared[trial.id][metric] == alone[metric] for metric in METRICS)
+
+
+def test_methods_of_a_seed_forget_the_same_samples(make_trial, run, results):
+    forgotten = []
+    for trial in (make_trial("retrain"), make_trial("original")):
+        run(trial)
+        rows = results.predictions(trial.id).to_pylist()
+        forgotten.append([row["sample_id"] for row in rows if row["split"] == "forget"])
+    assert forgotten[0] == forgotten[1]
+    assert len(forgotten[0]) == 20
+
+
+def test_predictions_name_rows_of_the_datasets_own_data(make_trial, run, results):
+    trial = make_trial("original", seeds=[3])
+    row = run(trial)
+    images = Digits().load()
+    kept = limited(images.train_labels, 200)
+    parts = split(images.train_labels[kept], seed=3, validation=0, ratio=0.1)
+    found = {"retain": [], "forget": [], "test": []}
+    for each in results.predictions(trial.id).to_pylist():
+        found[each["split"]].append(each)
+    ids = {name: [each["sample_id"] for each in rows] for name, rows in found.items()}
+    assert ids["forget"] == kept[parts.forget].tolist()
+    assert ids["test"] == list(range(360))
+    assert set(ids["retain"]) == set(kept[parts.retain])
+    for name, rows in found.items():
+        labels = images.test_labels if name == "test" else images.train_labels
+        assert [each["label"] for each in rows] == labels[ids[name]].tolist()
+    correct = [np.argmax(each["logits"]) == each["label"] for each in found["forget"]]
+    assert row["forget_accuracy"] == pytest.approx(100 * np.mean(correct), abs=5.1)  # logits are float16
+
+
+def test_predictions_keep_as_many_retain_as_test_samples(make_trial, run, results):
+    trial = make_trial("original", dataset={"name": "digits", "limit": 600})
+    run(trial)
+    names = results.predictions(trial.id)["split"].to_pylist()
+    assert {name: names.count(name) for name in names} == {"retain": 360, "forget": 60, "test": 360}
+
+
+def test_predictions_may_be_left_out(make_trial, run, results):
+    trial = make_trial("original")
+    assert run(trial, predictions=False)["status"] == "ok"
+    assert results.predictions(trial.id) is None
+
+
+def test_validation_accuracy_is_measured_where_there_is_a_validation_part(make_trial, run):
+    row = run(make_trial("original", dataset=DIGITS | {"validation": 0.25}))
+    assert 0 <= row["validation_accuracy"] <= 100
+    assert (row["n_retain"], row["n_forget"]) == (135, 15)
+
+
+def test_a_whole_class_may_be_forgotten(make_trial, run, results):
+    trial = make_trial("retrain", forget={"scenario": "class", "class": 3})
+    row = run(trial)
+    assert (row["scenario"], row["forget_ratio"], row["forget_class"]) == ("class", None, 3)
+    assert row["forget_accuracy"] == 0
+    labels = {each["label"] for each in results.predictions(trial.id).to_pylist() if each["split"] == "forget"}
+    assert labels == {3}
+
+
+def test_epochs_are_traced(make_trial, run, results):
+    trial = make_trial("uam", {"epochs": 2, "rho": 0.5})
+    run(trial)
+    traces = results.traces().to_pylist()
+    assert [(row["trial_id"], row["epoch"]) for row in traces] == [(trial.id, 1), (trial.id, 2)]
+    for row in traces:
+        assert np.isfinite([row["retain_loss"], row["forget_loss"]]).all()
+        assert np.cos(np.radians(row["gradient_degrees"])) == pytest.approx(row["gradient_cosine"])
+
+
+def test_traces_keep_values_that_they_have_no_column_for(make_trial, run, results):
+    run(make_trial("plugin_examples:Traced"))
+    known, unknown = results.traces().to_pylist()
+    assert results.traces().schema.equals(TRACES)
+    assert (known["step"], known["samples"], known["gradient_degrees"]) == (3, 7, 90.0)
+    assert json.loads(known["other"]) == {"surprise": 2.5}
+    assert np.isnan(unknown["gradient_cosine"])
+    assert (unknown["gradient_degrees"], unknown["other"]) == (None, None)
+
+
+def test_a_method_that_raises_is_tried_again_and_recorded_failed_with_its_traceback(make_trial, run, monkeypatch):
+    monkeypatch.setattr(Raises, "attempts", [])
+    row = run(make_trial("plugin_examples:Raises"), max_retries=2)
+    assert len(Raises.attempts) == 3
+    assert row["status"] == "failed"
+    assert row["error"].startswith("Traceback")
+    assert row["error"].rstrip().endswith("RuntimeError: no luck")
+    assert all(row[metric] is None for metric in METRICS)
+
+
+def test_a_method_that_raises_once_is_fine_the_second_time(make_trial, run, monkeypatch):
+    monkeypatch.setattr(Raises, "attempts", [])
+    row = run(make_trial("plugin_examples:Raises", {"times": 1}), max_retries=1)
+    assert (row["status"], row["error"]) == ("ok", None)
+
+
+def test_a_loss_that_is_no_number_is_recorded_diverged_with_its_path(make_trial, run, results):
+    row = run(make_trial("plugin_examples:NanLoss"))
+    assert row["status"] == "diverged"
+    assert row["error"] == "forget_loss is nan in epoch 2"
+    assert [trace["epoch"] for trace in results.traces().to_pylist()] == [1, 2]
+    assert row["n_forget"] == 20
+
+
+@pytest.mark.parametrize(
+    ("factor", "error"), [(1e20, "weights are not finite"), (1.5e19, "outputs are not finite")], ids=["weights", "outputs"]
+)
+def test_weights_or_outputs_that_are_no_numbers_are_recorded_diverged_without_metrics(make_trial, run, factor, error):
+    row = run(make_trial("plugin_examples:Scaled", {"factor": factor}))
+    assert (row["status"], row["error"]) == ("diverged", error)
+    assert all(row[metric] is None for metric in METRICS)
+
+
+def test_a_retrain_that_diverges_has_no_metrics(make_trial, run):
+    row = run(make_trial("retrain", model={"name": "plugin_examples:exploding"}))
+    assert (row["status"], row["error"]) == ("diverged", "retain_loss is nan in epoch 1")
+    assert all(row[metric] is None for metric in METRICS)
+
+
+def test_an_original_that_diverges_takes_its_trial_with_it(make_trial, make_worker, run, results):
+    trial = make_trial("finetune", model={"name": "plugin_examples:exploding"})
+    outcome = make_worker().run(Job(trial, original_only=True))
+    assert outcome == Outcome("diverged", "the original diverged: retain_loss is nan in epoch 1")
+    row = run(trial)
+    assert (row["status"], row["error"]) == (outcome.status, outcome.error)
+    assert load_original(results, trial.original_id) is None
+
+
+def test_training_an_original_alone_stores_it_and_no_row(make_trial, make_worker, results):
+    trial = make_trial("finetune")
+    assert make_worker().run(Job(trial, original_only=True)) == Outcome("ok")
+    assert load_original(results, trial.original_id) is not None
+    assert results.trials().table.num_rows == 0
+
+
+def test_a_stored_original_is_used_and_not_trained_again(make_trial, make_worker, run, results, monkeypatch):
+    trial = make_trial("original")
+    make_worker().run(Job(trial, original_only=True))
+    state = load_original(results, trial.original_id)
+    last_bias = [name for name in state if name.endswith("bias")][-1]
+    state[last_bias][7] += 1e6
+    store_original(results, trial.original_id, state)
+    monkeypatch.setattr("sweep.trial.train", None)
+    assert run(trial)["test_accuracy"] == pytest.approx(100 * np.mean(Digits().load().test_labels == 7))
+
+
+def test_a_damaged_original_is_trained_again(make_trial, make_worker, run, results):
+    trial = make_trial("original")
+    make_worker().run(Job(trial, original_only=True))
+    path, whole = original_path(trial.original_id), load_original(results, trial.original_id)
+    results.write(path, results.read(path)[:-8])
+    assert run(trial)["status"] == "ok"
+    again = load_original(results, trial.original_id)
+    assert all(torch.equal(again[name], tensor) for name, tensor in whole.items())
+
+
+@pytest.mark.parametrize("full", ["models/", "trials/"])
+def test_results_that_cannot_be_stored_are_raised_and_not_recorded(make_trial, make_worker, results, monkeypatch, full):
+    write, trial = Results.write, make_trial("original")
+
+    def full_disk(self: Results, path: str, content: bytes) -> None:
+        if path.startswith(full):
+            raise OSError("No space left on device")
+        write(self, path, content)
+
+    monkeypatch.setattr(Results, "write", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        make_worker(max_retries=3).run(Job(trial))
+    assert results.trials().table.num_rows == 0
+
+
+def test_an_interrupt_is_not_caught(make_trial, make_worker, results, monkeypatch):
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sweep.trial.predict", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        make_worker().run(Job(make_trial("original")))
+    assert results.trials().table.num_rows == 0
+
+
+def test_a_method_that_shapes_training_starts_from_an_original_of_its_own(make_trial, make_worker, run, results):
+    trial, ordinary = make_trial("plugin_examples:Sharded"), make_trial("original")
+    make_worker().run(Job(trial, original_only=True))
+    state = load_original(results, trial.original_id)
+    assert state["fits"].tolist() == [1, 1, 1]
+    assert {name.split(".")[1] for name in state if name.startswith("members")} == {"0", "1", "2"}
+    assert run(ordinary)["status"] == "ok"
+    assert "fits" not in load_original(results, ordinary.original_id)
+
+
+def test_sharded_training_retrains_only_the_shards_that_forget(make_trial, make_worker, run, results):
+    """Each shard is a pass over its own retain samples; the shards' originals are read from storage."""
+    trial = make_trial("plugin_examples:Sharded", {"shards": 3}, forget={"ratio": 0.01})
+    make_worker().run(Job(trial, original_only=True))
+    stored = results.read(original_path(trial.original_id))
+    row = run(trial)
+    parts = split(
+        Digits().load().train_labels[limited(Digits().load().train_labels, 200)], seed=0, validation=0, ratio=0.01
+    )
+    touched = set(parts.forget % 3)
+    assert (row["status"], row["error"]) == ("ok", None)
+    assert row["samples_processed"] == sum(shard in touched for shard in parts.retain % 3)
+    assert results.read(original_path(trial.original_id)) == stored
+
+
+def test_a_network_with_tied_weights_is_stored_and_loaded(make_trial, run, results):
+    trial = make_trial("original", model={"name": "plugin_examples:tied"})
+    assert run(trial)["status"] == "ok"
+    state = load_original(results, trial.original_id)
+    assert torch.equal(state["second.weight"], state["third.weight"])
+
+
+def test_a_dataset_of_somebody_elses(make_trial, run):
+    row = run(make_trial("retrain", dataset={"name": "plugin_examples:Stripes", "count": 20}))
+    assert (row["dataset"], row["n_retain"], row["n_forget"]) == ("plugin_examples:Stripes", 18, 2)
+
+
+def test_a_row_can_be_made_for_a_trial_that_no_worker_ran(make_trial, make_worker, make_row, results):
+    trial = make_trial("uam")
+    row = trial_row(trial, make_worker().context, Outcome("failed", "its original failed"), datetime.now(UTC))
+    results.write_trial(row)
+    [found] = results.trials().table.to_pylist()
+    assert (found["status"], found["error"]) == ("failed", "its original failed")
+    assert (found["method"], found["n_retain"], found["mia"]) == ("uam", None, None)
