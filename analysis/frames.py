@@ -28,17 +28,21 @@ class Frames:
 
     Attributes:
         trials: `trials`, with a `param.<name>` column per hyperparameter and the gaps of `with_gaps`.
+        traces: `traces`, one row per epoch or probe.
         damaged: files that could not be read, and why.
     """
 
     trials: pd.DataFrame
+    traces: pd.DataFrame
     damaged: list[str]
 
 
 def read_frames(location: str) -> Frames:
     """Read a results directory (a path or URI)."""
-    found = Results(location).trials()
-    return Frames(with_gaps(flatten_params(found.table.to_pandas())), found.damaged)
+    results = Results(location)
+    trials, traces = results.trials(), results.traces()
+    frame = with_gaps(flatten_params(trials.table.to_pandas()))
+    return Frames(frame, traces.table.to_pandas(), [*trials.damaged, *traces.damaged])
 
 
 def flatten_params(trials: pd.DataFrame) -> pd.DataFrame:

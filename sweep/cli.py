@@ -15,7 +15,7 @@ from sweep.errors import InputError
 
 if TYPE_CHECKING:
     from sweep.plan import Trial
-    from sweep.results import Trials
+    from sweep.results import Rows
     from sweep.spec import Spec
 
 T = TypeVar("T")
@@ -196,7 +196,7 @@ def schema() -> None:
     typer.echo(json.dumps(spec_schema(), indent=2))
 
 
-def _plan(spec: str, overrides: list[str] | None, out: str | None) -> tuple[Spec, list[Trial], str, Trials]:
+def _plan(spec: str, overrides: list[str] | None, out: str | None) -> tuple[Spec, list[Trial], str, Rows]:
     """The spec, its trials, the results directory, and the rows that are there."""
     from sweep.plan import plan_trials
     from sweep.results import Results
@@ -218,7 +218,7 @@ def _located(spec: str, action: Callable[[], T]) -> T:
         raise InputError(f"{spec}: {error}") from error
 
 
-def _pending(trials: list[Trial], found: Trials, refresh: bool, retry_failed: bool) -> list[Trial]:
+def _pending(trials: list[Trial], found: Rows, refresh: bool, retry_failed: bool) -> list[Trial]:
     from sweep.identity import code_version
 
     rows = zip(*(found.table[name].to_pylist() for name in ("trial_id", "status", "code_version")), strict=True)
@@ -260,7 +260,7 @@ def _summary(console: Console, trials: list[Trial], where: str) -> int:
     return 1 if failed or missing else 0
 
 
-def _warn_of_damage(found: Trials) -> None:
+def _warn_of_damage(found: Rows) -> None:
     for problem in found.damaged:
         _warn(f"{problem}; it counts as absent")
 

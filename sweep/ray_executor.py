@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -36,6 +37,9 @@ from sweep.plan import trial_for  # noqa: E402
 from sweep.schedule import Schedule  # noqa: E402
 from sweep.spec import Spec  # noqa: E402
 from sweep.trial import Context, Job, Outcome, Worker  # noqa: E402
+
+CONNECT_SECONDS = 10
+"""How long a cluster's address may take to accept a connection."""
 
 SHARED_GPU = 0.25
 """Share of a GPU that a trial takes where the spec does not say and there is a GPU."""
@@ -176,16 +180,34 @@ def _job_name(trial: Any) -> str:
 def _session(address: str | None) -> Iterator[None]:
     options: dict[str, Any] = {"include_dashboard": False}
     if address is not None:
+        _check_reachable(address)
         packages = [str(Path(str(module.__file__)).parent) for module in (sweep, methods)]
         options = {"address": address, "runtime_env": {"py_modules": packages}}
     try:
         ray.init(log_to_driver=False, logging_level="ERROR", **options)
     except (ConnectionError, ValueError) as error:
-        raise InputError(f"--address {address}: {str(error).splitlines()[0]}") from error
+        why = str(error).splitlines()[0]
+        hint = "; if the cluster asks for a token, set RAY_AUTH_MODE=token" if why.startswith("Failed to conn") else ""
+        raise InputError(f"--address {address}: {why}{hint}") from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself tries an address for minutes.
+
+    Raises:
+        InputError: nothing listens at `address` (host:port, or ray://host:port).
+    """
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not (host and port.isdigit()):
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(f"--address {address}: no cluster answers: {error}") from error
 
 
 def _gpus(spec: Spec, local: bool) -> float:

@@ -73,16 +73,22 @@ TRACES = pa.schema(
         pa.field("samples", pa.int64(), nullable=False),
         pa.field("retain_loss", pa.float64()),
         pa.field("forget_loss", pa.float64()),
-        pa.field("retain_accuracy", pa.float64()),
-        pa.field("forget_accuracy", pa.float64()),
         pa.field("gradient_cosine", pa.float64()),
         pa.field("gradient_degrees", pa.float64()),
         pa.field("hessian_ratio", pa.float64()),
         pa.field("residual", pa.float64()),
+        pa.field("probe_retain_loss", pa.float64()),
+        pa.field("probe_forget_loss", pa.float64()),
+        pa.field("probe_retain_accuracy", pa.float64()),
+        pa.field("probe_forget_accuracy", pa.float64()),
+        pa.field("probe_cosine", pa.float64()),
+        pa.field("probe_degrees", pa.float64()),
         pa.field("other", pa.string()),
     ]
 )
-"""Columns of `traces`. Values that a method records under another name are in `other`, as JSON."""
+"""Columns of `traces`. `probe_*` are measured on the same retain and forget samples at every point of every method;
+`probe_degrees` is the angle between the two mean gradients. The columns before them are what the method itself saw,
+averaged over the epoch; values that it records under another name are in `other`, as JSON."""
 
 PREDICTIONS = pa.schema(
     [
@@ -97,8 +103,8 @@ PREDICTIONS = pa.schema(
 
 
 @dataclass(frozen=True)
-class Trials:
-    """All readable rows of `trials`, and the files that are not readable ("path: why")."""
+class Rows:
+    """All readable rows of a folder, and the files that are not readable ("path: why")."""
 
     table: pa.Table
     damaged: list[str]
@@ -161,7 +167,7 @@ class Results:
             self.write(f"predictions/{trial_id}.parquet", _parquet(predictions.cast(PREDICTIONS)))
         self.write(f"trials/{trial_id}.parquet", _parquet(pa.Table.from_pylist([row], schema=TRIALS)))
 
-    def trials(self) -> Trials:
+    def trials(self) -> Rows:
         """Every row of `trials`; where a trial has several, the one that finished last."""
         trials = self._read_folder("trials", TRIALS)
         if trials.table.num_rows == len(trials.table["trial_id"].unique()):
@@ -169,11 +175,11 @@ class Results:
         ordered = trials.table.sort_by([("trial_id", "ascending"), ("finished_at", "ascending")])
         ids = ordered["trial_id"].to_pylist()
         last = [row for row, trial_id in enumerate(ids) if row + 1 == len(ids) or ids[row + 1] != trial_id]
-        return Trials(ordered.take(last), trials.damaged)
+        return Rows(ordered.take(last), trials.damaged)
 
-    def traces(self) -> pa.Table:
+    def traces(self) -> Rows:
         """Every readable row of `traces`."""
-        return self._read_folder("traces", TRACES).table
+        return self._read_folder("traces", TRACES)
 
     def predictions(self, trial_id: str) -> pa.Table | None:
         """The predictions of one trial; None if there are none that can be read."""
@@ -183,7 +189,7 @@ class Results:
         except (pa.ArrowException, OSError):
             return None
 
-    def _read_folder(self, folder: str, schema: pa.Schema) -> Trials:
+    def _read_folder(self, folder: str, schema: pa.Schema) -> Rows:
         selector = pafs.FileSelector(f"{self._root}/{folder}", allow_not_found=True)
         paths = sorted(
             info.path
@@ -202,7 +208,7 @@ class Results:
             found: Iterable[pa.Table | str] = list(pool.map(read, paths))
         tables = [item for item in found if not isinstance(item, str)]
         damaged = [item for item in found if isinstance(item, str)]
-        return Trials(pa.concat_tables([schema.empty_table(), *tables]), damaged)
+        return Rows(pa.concat_tables([schema.empty_table(), *tables]), damaged)
 
 
 def _parquet(table: pa.Table) -> bytes:

@@ -100,12 +100,12 @@ def make_row() -> Callable[..., dict[str, Any]]:
     def make(trial_id: str = "t", **changes: Any) -> dict[str, Any]:
         now = datetime(2030, 1, 1, tzinfo=UTC)
         row = {
-            **{name: "text" for name in ("task_id", "original_id", "sweep", "study", "error", "dataset", "model")},
-            **{name: "text" for name in ("scenario", "method", "params", "config", "device", "host", "code_version")},
-            **{name: 1 for name in ("seed", "forget_class", "n_retain", "n_forget", "threads")},
-            **{name: 50.0 for name in ("retain_accuracy", "forget_accuracy", "test_accuracy", "validation_accuracy")},
-            **{name: 0.5 for name in ("mia", "forget_ratio", "unlearn_seconds", "eval_seconds")},
-            **{name: 2**40 for name in ("samples_processed", "peak_memory_bytes")},
+            **dict.fromkeys(("task_id", "original_id", "sweep", "study", "error", "dataset", "model"), "text"),
+            **dict.fromkeys(("scenario", "method", "params", "config", "device", "host", "code_version"), "text"),
+            **dict.fromkeys(("seed", "forget_class", "n_retain", "n_forget", "threads"), 1),
+            **dict.fromkeys(("retain_accuracy", "forget_accuracy", "test_accuracy", "validation_accuracy"), 50.0),
+            **dict.fromkeys(("mia", "forget_ratio", "unlearn_seconds", "eval_seconds"), 0.5),
+            **dict.fromkeys(("samples_processed", "peak_memory_bytes"), 2**40),
             "trial_id": trial_id,
             "status": "ok",
             "started_at": now,

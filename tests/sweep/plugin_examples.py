@@ -46,18 +46,19 @@ class NanLoss(Method):
 
 
 @dataclass(frozen=True)
-class Scaled(Method):
-    """Multiplies the last layer's weights by `factor`."""
+class Filled(Method):
+    """Sets the last layer's weights and biases to 10 ** `exponent`."""
 
-    name: ClassVar[str] = "scaled"
+    name: ClassVar[str] = "filled"
     source: ClassVar[str] = "-"
 
-    factor: float = hyperparameter(1.0, "what the weights are multiplied by")
+    exponent: float = hyperparameter(0.0, "of the weights; those of float32 end at 38.53")
 
     def unlearn(self, task: Task) -> nn.Module:
         last = [layer for layer in task.model.modules() if isinstance(layer, nn.Linear)][-1]
         with torch.no_grad():
-            last.weight.mul_(self.factor).mul_(self.factor)
+            for parameter in last.parameters():
+                parameter.copy_(torch.tensor(10.0**self.exponent, dtype=torch.float64))
         return task.model
 
 

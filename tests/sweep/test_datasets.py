@@ -111,7 +111,7 @@ def test_grayscale_makes_one_channel(write_images, tmp_path):
 def test_images_of_different_sizes_need_an_image_size(write_images, tmp_path):
     for split in ("train", "test"):
         write_images(tmp_path / f"{split}.parquet", [np.full((8, 6, 3), 9, np.uint8), noise(1, 5, 5, 3)[0]], [0, 1])
-    with pytest.raises(InputError, match="images of 'train' differ in size; set dataset.image_size"):
+    with pytest.raises(InputError, match=r"images of 'train' differ in size; set dataset.image_size"):
         ParquetImages(str(tmp_path)).load()
     resized = ParquetImages(str(tmp_path), image_size=5).load()
     assert resized.train_images.shape == (2, 3, 5, 5)
@@ -145,7 +145,7 @@ def test_a_wrong_column(parquet, options, message):
 def test_a_table_without_images(tmp_path):
     for split in ("train", "test"):
         pq.write_table(pa.table({"label": [0, 1]}), tmp_path / f"{split}.parquet")
-    with pytest.raises(InputError, match="0 candidates for dataset.image_column"):
+    with pytest.raises(InputError, match=r"0 candidates for dataset\.image_column"):
         ParquetImages(str(tmp_path)).load()
 
 
@@ -173,7 +173,9 @@ def test_a_file_that_is_not_parquet(parquet):
         ParquetImages(str(parquet[0])).load()
 
 
-@pytest.mark.parametrize(("label", "message"), [(-1, "labels must count from 0"), (None, "labels of 'test' are missing")])
+@pytest.mark.parametrize(
+    ("label", "message"), [(-1, "labels must count from 0"), (None, "labels of 'test' are missing")]
+)
 def test_labels_that_are_none(parquet, write_images, label, message):
     write_images(parquet[0] / "test-more.parquet", noise(1, 6, 4, 3), [label])
     with pytest.raises(InputError, match=message):

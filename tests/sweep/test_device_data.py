@@ -24,7 +24,11 @@ def digits() -> Images:
 def colourful(count: int = 50) -> Images:
     """Images whose three channels differ in mean and spread; the last is constant."""
     random = np.random.default_rng(0)
-    channels = [random.integers(0, 256, (count, 5, 7)), random.integers(100, 120, (count, 5, 7)), np.full((count, 5, 7), 9)]
+    channels = [
+        random.integers(0, 256, (count, 5, 7)),
+        random.integers(100, 120, (count, 5, 7)),
+        np.full((count, 5, 7), 9),
+    ]
     images, labels = np.stack(channels, axis=1).astype(np.uint8), np.arange(count) % 3
     return Images(images, labels, images[:6], labels[:6], classes=3)
 
@@ -78,7 +82,9 @@ def test_training_images_are_normalised_per_channel():
     [(inputs, _)] = data.train(np.arange(50)).in_order(50)
     assert inputs.dtype == torch.float32
     torch.testing.assert_close(inputs.mean(dim=(0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
-    torch.testing.assert_close(inputs.std(dim=(0, 2, 3), correction=0), torch.tensor([1.0, 1.0, 0.0]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        inputs.std(dim=(0, 2, 3), correction=0), torch.tensor([1.0, 1.0, 0.0]), atol=1e-5, rtol=0
+    )
 
 
 def test_test_images_are_normalised_as_training_images_are():

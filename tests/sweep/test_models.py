@@ -20,7 +20,9 @@ def test_networks_take_small_images_to_one_logit_per_class(name, size, channels)
 
 
 @pytest.mark.parametrize(
-    ("builder", "millions"), [(small_cnn, 0.06), (resnet8, 0.3), (resnet18, 11.2)], ids=["small-cnn", "resnet8", "resnet18"]
+    ("builder", "millions"),
+    [(small_cnn, 0.06), (resnet8, 0.3), (resnet18, 11.2)],
+    ids=["small-cnn", "resnet8", "resnet18"],
 )
 def test_default_widths_have_the_weights_that_their_descriptions_say(builder, millions):
     count = sum(weight.numel() for weight in builder(10, 3).parameters())

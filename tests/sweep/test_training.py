@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import nullcontext
+from itertools import pairwise
 
 import pytest
 import torch
@@ -39,7 +40,7 @@ def separable(make_samples):
 
 
 class Slope(nn.Module):
-    """A single weight whose gradient is 1 where the loss is the mean output: each step lowers it by the learning rate."""
+    """A single weight whose gradient is 1 where the loss is the mean output: a step lowers it by the learning rate."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,7 +71,7 @@ def learning_rates(make_samples, schedule: str, epochs: int, batches: int, lr: f
         weight_decay=0,
     )
     seen.append(model.weight.item())
-    return [before - after for before, after in zip(seen, seen[1:], strict=False)]
+    return [before - after for before, after in pairwise(seen)]
 
 
 def test_cosine_goes_from_the_learning_rate_to_0(make_samples):

@@ -1,0 +1,138 @@
+"""What all figures share: their form, their colours, their files, their command."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import matplotlib
+import typer
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.frames import Frames, read_frames
+
+FORMATS = ("png", "pdf", "svg")
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure and what it shows.
+
+    Attributes:
+        name: the module's name, and the files' stem.
+        question: what the figure answers; its heading.
+        figure: the picture.
+        finding: one sentence computed from the data.
+        alt: the picture in words, for those who do not see it.
+    """
+
+    name: str
+    question: str
+    figure: Figure
+    finding: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A figure that the results do not allow, and which preset would provide what it needs."""
+
+    name: str
+    reason: str
+
+
+Draw = Callable[[Frames], Drawn | Skipped]
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a method looks in every figure: told apart by colour, by marker and by line."""
+
+    color: str
+    marker: str
+    line: str
+
+
+STYLES = {  # colours of Okabe & Ito (2008), distinguishable without colour vision, of different lightness in print
+    "original": Style("#999999", "x", ":"),
+    "retrain": Style("#000000", "*", "-"),
+    "uam": Style("#0072B2", "o", "-"),
+    "finetune": Style("#E69F00", "s", "--"),
+    "neggrad": Style("#D55E00", "v", "-."),
+    "randomlabel": Style("#CC79A7", "D", "-."),
+    "fisher": Style("#009E73", "^", ":"),
+    "influence": Style("#56B4E9", "P", "--"),
+}
+OTHERS = [
+    Style("#8C510A", "h", "-"),
+    Style("#5E3C99", "<", "--"),
+    Style("#01665E", ">", "-."),
+    Style("#7F7F00", "d", ":"),
+]
+"""For methods that are not built in, in alphabetical order of their names."""
+
+SETTINGS: dict[Any, Any] = {
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+    "legend.frameon": False,
+    "svg.fonttype": "path",
+    "pdf.fonttype": 42,
+    "figure.constrained_layout.use": True,
+}
+
+
+def styles(methods: list[str]) -> dict[str, Style]:
+    """The style of each method; the same in every figure of the same results."""
+    others = sorted(set(methods) - set(STYLES))
+    return STYLES | {name: OTHERS[place % len(OTHERS)] for place, name in enumerate(others)}
+
+
+def new_figure(width: float = 6.4, height: float = 4.0, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
+    """An empty figure (inches) and its axes in reading order; no display and no pyplot state is involved."""
+    with matplotlib.rc_context(SETTINGS):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False)
+    return figure, list(axes.flat)
+
+
+def save(drawn: Drawn, out: Path) -> list[Path]:
+    """Write the figure as PNG, PDF and SVG; returns the files.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    paths = [out / f"{drawn.name}.{suffix}" for suffix in FORMATS]
+    metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
+    with matplotlib.rc_context(SETTINGS | {"svg.hashsalt": drawn.name}):
+        for path in paths:
+            drawn.figure.savefig(path, dpi=160, metadata=metadata[path.suffix[1:]])
+    return paths
+
+
+def run_figure(draw: Draw) -> None:
+    """The command of a figure's module: python -m analysis.<name> DIR [--out DIR]."""
+
+    def main(
+        directory: Annotated[str, typer.Argument(metavar="DIR", help="A results directory, or its URI.")],
+        out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to write; DIR/report by default.")] = None,
+    ) -> None:
+        frames = read_frames(directory)
+        for problem in frames.damaged:
+            print(f"warning: {problem}", file=sys.stderr)
+        drawn = draw(frames)
+        if isinstance(drawn, Skipped):
+            print(f"{drawn.name}: skipped: {drawn.reason}")
+            return
+        print(drawn.finding)
+        for path in save(drawn, out or Path(directory) / "report"):
+            print(path)
+
+    typer.run(main)

@@ -1,0 +1,55 @@
+"""Methods that misbehave, as `sweep_plugins:Name`."""
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from typing import ClassVar
+
+from methods import FineTune, Method
+
+
+@dataclass(frozen=True)
+class Raises(Method):
+    """Raises, until the environment says REPAIRED."""
+
+    name: ClassVar[str] = "raises"
+    source: ClassVar[str] = "-"
+
+    def unlearn(self, task):
+        if "REPAIRED" not in os.environ:
+            raise ArithmeticError("this method never works")
+        return task.model
+
+
+@dataclass(frozen=True)
+class Diverges(FineTune):
+    """Fine-tuning whose loss becomes NaN."""
+
+    name: ClassVar[str] = "diverges"
+
+    def gradients(self, task, retain, forget, progress):
+        values = super().gradients(task, retain, forget, progress)
+        return {key: value * float("nan") for key, value in values.items()}
+
+
+@dataclass(frozen=True)
+class Dies(Method):
+    """Takes its process with it, as the kernel does when memory runs out."""
+
+    name: ClassVar[str] = "dies"
+    source: ClassVar[str] = "-"
+
+    def unlearn(self, task):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class Slow(FineTune):
+    """Fine-tuning that takes PAUSE seconds longer."""
+
+    name: ClassVar[str] = "slow"
+
+    def unlearn(self, task):
+        time.sleep(float(os.environ.get("PAUSE", 0)))
+        return super().unlearn(task)

@@ -1,0 +1,125 @@
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from conftest import Ended, call, rows, start, write_spec
+
+TRIALS = 24
+METHODS = [{"name": "sweep_plugins:Slow", "epochs": 1, "lr": [round(0.01 * step, 2) for step in range(1, TRIALS + 1)]}]
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are read from /proc")
+
+
+@dataclass(frozen=True)
+class Interruption:
+    """A run that was sent a signal.
+
+    Attributes:
+        driver: its process id, which is also that of its session.
+        ended: how it ended.
+        finished: inode and time of every row that was there when the signal was sent.
+    """
+
+    driver: int
+    ended: Ended
+    finished: dict[Path, tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class History:
+    """Three interrupted runs of one sweep through Ray, and the run that finished it."""
+
+    spec: Path
+    out: Path
+    interruptions: dict[signal.Signals, Interruption]
+    last: Ended
+
+
+def stored(out):
+    return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in (out / "trials").glob("*.parquet")}
+
+
+def interrupt(spec, out, signum):
+    """Run the sweep until it has one more row, and send its process the signal."""
+    before = len(stored(out))
+    process = start("run", spec, "--out", out, PAUSE="1")
+    while len(stored(out)) == before:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    finished = stored(out)
+    if signum is signal.SIGINT:  # Ctrl-C reaches the whole foreground group
+        os.killpg(process.pid, signum)
+    else:
+        process.send_signal(signum)
+    out_text, err_text = process.communicate(timeout=60)
+    return Interruption(process.pid, Ended(process.returncode, out_text, err_text), finished)
+
+
+def living(session):
+    """Ids of the processes of a session, but for zombies."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, its_session = path.read_text().rpartition(")")[2].split()[:4]
+        except OSError:
+            continue
+        if int(its_session) == session and state != "Z":
+            found.append(int(path.parent.name))
+    return found
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("interrupted")
+    spec, out = write_spec(folder, METHODS), folder / "out"
+    signals = (signal.SIGINT, signal.SIGKILL, signal.SIGTERM)
+    interruptions = {signum: interrupt(spec, out, signum) for signum in signals}
+    last = call("run", spec, "--out", out, "--executor", "inline")
+    return History(spec, out, interruptions, last)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_says_so_in_one_line_and_exits_130(history, signum):
+    ended = history.interruptions[signum].ended
+    assert ended.code == 130
+    assert ended.err == "unlearn-sweep: interrupted; finished trials are kept, and the same command runs the rest\n"
+
+
+def test_a_killed_run_dies_in_the_middle(history):
+    killed = history.interruptions[signal.SIGKILL]
+    assert killed.ended.code == -signal.SIGKILL
+    assert 0 < len(killed.finished) < TRIALS
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL, signal.SIGTERM])
+def test_finished_rows_are_never_written_again(history, signum):
+    finished = history.interruptions[signum].finished
+    assert {path: found for path, found in stored(history.out).items() if path in finished} == finished
+
+
+def test_the_same_command_runs_only_what_is_missing(history):
+    order = [history.interruptions[signum] for signum in (signal.SIGINT, signal.SIGKILL, signal.SIGTERM)]
+    resumed = [*(run.ended.out for run in order[1:]), history.last.out]
+    for before, text in zip(order, resumed, strict=True):
+        trials, done, left = (int(word) for word in text.splitlines()[0].replace(",", "").split() if word.isdigit())
+        assert trials == TRIALS == done + left
+        assert len(before.finished) <= done < TRIALS
+    assert history.last.code == 0
+
+
+def test_an_interrupted_sweep_ends_like_an_uninterrupted_one_bit_for_bit(history, tmp_path):
+    whole = call("run", history.spec, "--out", tmp_path / "out", "--executor", "inline")
+    assert whole.code == 0
+    for kind in ("trials", "traces", "predictions"):
+        assert rows(history.out, kind) == rows(tmp_path / "out", kind)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL, signal.SIGTERM])
+def test_no_process_outlives_its_driver_for_long(history, signum):
+    deadline = time.monotonic() + 120
+    while left := living(history.interruptions[signum].driver):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.5)

@@ -1,0 +1,78 @@
+import shutil
+
+import pytest
+from conftest import BUILT_INS, call, row_of, rows, run, write_spec
+
+DEAD = "sweep_plugins:Dies"
+
+
+def test_a_sweep_with_failures_runs_to_its_end_and_exits_1(ray_sweep):
+    assert ray_sweep.ended.code == 1
+    assert ray_sweep.ended.err == ""
+    assert len(rows(ray_sweep.out)) == 12
+    assert "12 trials, 0 done before, 12 to run" in ray_sweep.ended.out
+    assert "2 trials failed" in ray_sweep.ended.out
+
+
+@pytest.mark.parametrize("kind", ["trials", "traces"])
+def test_ray_and_inline_write_the_same_rows_bit_for_bit(ray_sweep, inline_sweep, kind):
+    def determined(sweep):
+        failed = {row["trial_id"] for row in rows(sweep.out) if row["status"] == "failed"}
+        return [row for row in rows(sweep.out, kind) if row["trial_id"] not in failed]
+
+    assert determined(ray_sweep) == determined(inline_sweep)
+    assert {row["trial_id"] for row in determined(ray_sweep)} >= {row_of(ray_sweep.out, "uam")["trial_id"]}
+
+
+def test_ray_and_inline_write_the_same_predictions_bit_for_bit(ray_sweep, inline_sweep):
+    by_ray, inline = rows(ray_sweep.out, "predictions"), rows(inline_sweep.out, "predictions")
+    assert {name: by_ray[name] for name in inline} == inline
+    assert sum(found is not None for found in inline.values()) == 9
+
+
+def test_a_dying_worker_is_a_failed_trial_and_the_others_finish(ray_sweep):
+    row = row_of(ray_sweep.out, DEAD)
+    assert row["status"] == "failed"
+    assert row["error"].startswith("the worker process died")
+    others = [row["status"] for row in rows(ray_sweep.out) if row["method"] != DEAD]
+    assert sorted(others) == ["diverged", "failed", *["ok"] * 9]
+
+
+def test_a_raising_method_is_recorded_with_its_traceback(ray_sweep):
+    row = row_of(ray_sweep.out, "sweep_plugins:Raises")
+    assert row["status"] == "failed"
+    assert row["error"].startswith("Traceback")
+    assert "ArithmeticError: this method never works" in row["error"]
+    assert row["test_accuracy"] is None
+
+
+def test_a_nan_loss_is_recorded_as_diverged(ray_sweep):
+    row = row_of(ray_sweep.out, "sweep_plugins:Diverges")
+    assert (row["status"], row["error"]) == ("diverged", "retain_loss is nan in epoch 1")
+
+
+def test_the_table_counts_what_did_not_end_ok(ray_sweep):
+    lines = {line.split()[0]: line for line in ray_sweep.ended.out.splitlines() if "sweep_plugins" in line[:20]}
+    assert lines["sweep_plugins:Raises"].rstrip().endswith("1 failed")
+    assert lines["sweep_plugins:Diverges"].rstrip().endswith("1 diverged")
+
+
+def test_status_shows_counts_and_errors(ray_sweep):
+    shown = call("status", ray_sweep.out)
+    assert shown.code == 0
+    assert f"12 trials in {ray_sweep.out}" in shown.out
+    assert "ArithmeticError: this method never works" in shown.out
+    assert "retain_loss is nan in epoch 1" in shown.out
+    assert f"failed: {DEAD} seed 0" in shown.out
+
+
+def test_the_same_command_again_starts_no_ray_and_runs_nothing(ray_sweep, tmp_path):
+    out = shutil.copytree(ray_sweep.out, tmp_path / "out")
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    again = run("run", write_spec(tmp_path, BUILT_INS), "--out", out, interpreter=("-X", "importtime"))
+    assert again.code == 0
+    assert "9 trials, 9 done before, 0 to run" in again.out
+    imported = {line.rpartition("|")[2].strip() for line in again.err.splitlines()}
+    assert "sweep.plan" in imported
+    assert not imported & {"ray", "sweep.engine"}
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
