@@ -63,7 +63,7 @@ class Descent(Method):
                 sums = {key: sums.get(key, 0.0) + value.detach() for key, value in values.items()}
                 step += 1
             task.recorder.record(
-                epoch=epoch, step=step, **{key: value / steps_per_epoch for key, value in sums.items()}
+                epoch=epoch, step=step, model=model, **{key: value / steps_per_epoch for key, value in sums.items()}
             )
         return model.eval()
 

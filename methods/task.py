@@ -94,19 +94,29 @@ class Recorder:
     """Counts what unlearning costs and keeps its path.
 
     `rows` holds one dict per call of `record`: epoch, step, seconds and samples so far, and the values given.
+
+    Args:
+        probe: measures a model at a point of its path; its values join the row. Its time is not unlearning's.
+        every: probe only at epochs that this divides.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, probe: Probe | None = None, every: int = 1) -> None:
         self.samples_processed = 0
         self.rows: list[dict[str, float]] = []
+        self.probe_seconds = 0.0
+        self._probe = probe
+        self._every = every
+        self._probed: dict[str, float] | None = None
         self._started = time.perf_counter()
 
     def count(self, samples: int) -> None:
         """Add `samples` forward+backward passes of one sample each."""
         self.samples_processed += samples
 
-    def record(self, *, epoch: int, step: int, **values: Tensor | float) -> None:
-        """Keep one point of the path. Synchronises with the device once: call it per epoch, not per step.
+    def record(self, *, epoch: int, step: int, model: nn.Module | None = None, **values: Tensor | float) -> None:
+        """Keep one point of the path. Synchronises with the device: call it per epoch, not per step.
+
+        `model` is what the path has led to; it is probed, and left as it was.
 
         Raises:
             Diverged: a value whose name ends in `loss` is not finite. The row is kept.
@@ -116,14 +126,37 @@ class Recorder:
         if tensors:
             moved = torch.stack([value.detach().double().reshape(()) for value in tensors.values()]).tolist()
             numbers |= dict(zip(tensors, moved, strict=True))
-        seconds = time.perf_counter() - self._started
-        self.rows.append(
-            {"epoch": epoch, "step": step, "seconds": seconds, "samples": self.samples_processed} | numbers
-        )
+        self._append(epoch, step, numbers)
+        if model is not None and self._probe is not None and epoch % self._every == 0:
+            self._probe_into_last_row(model)
         for key, number in numbers.items():
             if key.endswith("loss") and not math.isfinite(number):
                 raise Diverged(f"{key} is {number} in epoch {epoch}")
 
+    def finish(self, model: nn.Module) -> None:
+        """Probe the end of the path, unless the last row has been; a method without epochs counts as one."""
+        if self._probe is None:
+            return
+        if not self.rows or self.rows[-1]["epoch"] == 0:
+            self._append(1, int(self.rows[-1]["step"]) if self.rows else 0, {})
+        if self._probed is not self.rows[-1]:
+            self._probe_into_last_row(model)
+
+    def _append(self, epoch: int, step: int, numbers: dict[str, float]) -> None:
+        seconds = time.perf_counter() - self._started - self.probe_seconds
+        so_far = {"epoch": epoch, "step": step, "seconds": seconds, "samples": self.samples_processed}
+        self.rows.append(so_far | numbers)
+
+    def _probe_into_last_row(self, model: nn.Module) -> None:
+        assert self._probe is not None
+        began = time.perf_counter()
+        self.rows[-1] |= self._probe(model)
+        self._probed = self.rows[-1]
+        self.probe_seconds += time.perf_counter() - began
+
+
+Probe = Callable[[nn.Module], dict[str, float]]
+"""What is measured of a model at a point of its path; it must leave the model and all random state as they were."""
 
 Fit = Callable[[nn.Module, Samples], nn.Module]
 """Train a freshly built model on samples with the original's recipe, in place."""

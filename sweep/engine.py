@@ -21,9 +21,10 @@ from sweep.originals import load_original
 from sweep.plan import Trial, check_forget_sets, location_options
 from sweep.progress import RunProgress
 from sweep.results import Results
+from sweep.rows import trial_row
 from sweep.schedule import Schedule
 from sweep.spec import Spec
-from sweep.trial import Context, Job, Outcome, Worker, trial_row
+from sweep.trial import Context, Job, Outcome, Worker
 
 Executor = Literal["ray", "inline"]
 
@@ -91,6 +92,8 @@ def run_trials(
         gpu=False,
         max_retries=spec.max_retries,
         predictions=spec.predictions,
+        probe_every=spec.probe.every,
+        probe_samples=spec.probe.samples,
     )
     progress = RunProgress(console, len(pending), schedule.originals)
     run = Run(schedule, context, progress)

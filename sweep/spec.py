@@ -106,6 +106,13 @@ class ResourcesSpec(_Section):
     gpus: float | None = Field(None, ge=0, description="GPUs; null: a quarter where there are any, else none")
 
 
+class ProbeSpec(_Section):
+    """What a trial records about its path; it changes no result."""
+
+    every: int = Field(5, ge=0, description="probe at the start, every so many epochs, and at the end; 0: never")
+    samples: int = Field(64, ge=1, description="retain samples, and as many forget samples, that are looked at")
+
+
 class MethodSpec(BaseModel):
     """A method and the values of its hyperparameters; a list is a grid axis."""
 
@@ -130,6 +137,7 @@ class Spec(_Section):
     forget: axis(ForgetSpec) = Field([ForgetSpec()], description="forget sets")  # type: ignore[valid-type]
     methods: list[MethodSpec] = Field(min_length=1)
     resources: ResourcesSpec = ResourcesSpec()
+    probe: ProbeSpec = ProbeSpec()
     max_retries: int = Field(1, ge=0, description="times that a trial that raised, or whose process died, is run again")
     predictions: bool = Field(True, description="keep logits per sample")
 

@@ -66,7 +66,7 @@ def train(
             total += loss.detach()
             recorder.count(len(targets))
             step += 1
-        recorder.record(epoch=epoch, step=step, retain_loss=total / steps_per_epoch)
+        recorder.record(epoch=epoch, step=step, model=model, retain_loss=total / steps_per_epoch)
     return model.eval()
 
 

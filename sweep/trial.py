@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
-import platform
-import resource
-import sys
 import time
 import traceback
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -23,14 +17,16 @@ from torch import nn
 
 from methods import Diverged, Method, Recorder, Samples, Task
 from methods.task import derived_seed
+from sweep.device import peak_memory, reset_peak_memory, synchronise
 from sweep.device_data import DeviceData, to_device
 from sweep.evaluation import Predictions, membership_inference, predict
-from sweep.identity import code_version
 from sweep.models import initialised
 from sweep.originals import State, load_original, store_original
 from sweep.plan import Trial
+from sweep.probe import make_probe
 from sweep.registry import find_dataset, find_method, find_model
-from sweep.results import PREDICTIONS, TRACES, Results
+from sweep.results import Results
+from sweep.rows import prediction_rows, trace_row, trial_row
 from sweep.spec import DatasetSpec, TrainingSpec
 from sweep.training import autocast_context, train
 
@@ -49,6 +45,7 @@ class Context:
         gpu: whether to compute on a GPU.
         max_retries: times that a trial that raised is run again.
         predictions: whether to keep logits per sample.
+        probe_every, probe_samples: as in `ProbeSpec`.
     """
 
     sweep: str
@@ -58,6 +55,8 @@ class Context:
     gpu: bool
     max_retries: int
     predictions: bool
+    probe_every: int = 0
+    probe_samples: int = 64
 
 
 @dataclass(frozen=True)
@@ -132,7 +131,7 @@ class Worker:
         split = data.split(config["seed"], config["forget"], config["dataset"]["validation"])
         retain, forget = data.train(split.retain), data.train(split.forget)
         autocast = autocast_context(config["training"]["precision"], self._device)
-        recorder = Recorder()
+        recorder = self._recorder(retain, forget, config)
         unlearned: nn.Module | None
         task = Task(
             model=model,
@@ -145,8 +144,11 @@ class Worker:
             autocast=autocast,
             recorder=recorder,
         )
+        if trial.original_id is not None:
+            recorder.record(epoch=0, step=0, model=model)
         torch.manual_seed(derived_seed(config["seed"], "method"))
         reset_peak_memory(self._device)
+        probing = recorder.probe_seconds
         outcome = Outcome("ok")
         started = time.perf_counter()
         try:
@@ -155,7 +157,7 @@ class Worker:
             require_finite(unlearned)
         except Diverged as error:
             unlearned, outcome = None, Outcome("diverged", str(error))
-        seconds = time.perf_counter() - started
+        seconds = time.perf_counter() - started - (recorder.probe_seconds - probing)
         columns: dict[str, Any] = {
             "n_retain": len(retain),
             "n_forget": len(forget),
@@ -163,7 +165,9 @@ class Worker:
             "samples_processed": recorder.samples_processed,
             "peak_memory_bytes": peak_memory(self._device),
         }
-        ended = Ended(columns, [_trace(trial.id, row) for row in recorder.rows])
+        if unlearned is not None:
+            recorder.finish(unlearned)
+        ended = Ended(columns, [trace_row(trial.id, row) for row in recorder.rows])
         if unlearned is not None:
             started = time.perf_counter()
             validation = data.train(split.validation) if len(split.validation) else None
@@ -200,9 +204,9 @@ class Worker:
         if self.context.predictions:
             rows = torch.from_numpy(data.train_rows)
             parts = [
-                _prediction_rows(trial.id, "retain", members, rows),
-                _prediction_rows(trial.id, "forget", on_forget, rows),
-                _prediction_rows(trial.id, "test", on_test, torch.arange(len(data.test_targets))),
+                prediction_rows(trial.id, "retain", members, rows),
+                prediction_rows(trial.id, "forget", on_forget, rows),
+                prediction_rows(trial.id, "test", on_test, torch.arange(len(data.test_targets))),
             ]
             ended.predictions = pa.concat_tables(parts)
 
@@ -261,6 +265,14 @@ class Worker:
         builder = find_model(options.pop("name"))
         return initialised(builder, data.classes, data.channels, options, config["seed"], self._device)
 
+    def _recorder(self, retain: Samples, forget: Samples, config: dict[str, Any]) -> Recorder:
+        if not self.context.probe_every:
+            return Recorder()
+        autocast = autocast_context(config["training"]["precision"], self._device)
+        samples, seed = self.context.probe_samples, config["seed"]
+        probe = make_probe(retain, forget, samples, seed, nn.functional.cross_entropy, autocast)
+        return Recorder(probe, self.context.probe_every)
+
     def _fit(self, config: dict[str, Any], recorder: Recorder) -> Callable[[nn.Module, Samples], nn.Module]:
         recipe = TrainingSpec(**config["training"])
         return partial(
@@ -290,35 +302,6 @@ class StorageError(Exception):
         self.cause = cause
 
 
-def trial_row(trial: Trial, context: Context, outcome: Outcome, started: datetime) -> dict[str, Any]:
-    """The columns of a trial's row that hold however it ended."""
-    config = json.loads(trial.config)
-    forget = config["forget"]
-    return {
-        "trial_id": trial.id,
-        "task_id": trial.task_id,
-        "original_id": trial.original_id,
-        "sweep": context.sweep,
-        "status": outcome.status,
-        "error": outcome.error,
-        "dataset": config["dataset"]["name"],
-        "model": config["model"]["name"],
-        "seed": trial.seed,
-        "scenario": forget["scenario"],
-        "forget_ratio": forget.get("ratio"),
-        "forget_class": forget.get("class"),
-        "method": trial.method,
-        "params": json.dumps(config["method"]["params"], sort_keys=True),
-        "config": trial.config,
-        "device": torch.cuda.get_device_name() if context.gpu else "cpu",
-        "threads": context.threads,
-        "host": platform.node(),
-        "code_version": code_version(),
-        "started_at": started,
-        "finished_at": datetime.now(UTC),
-    }
-
-
 def _equally_many(retain: Predictions, test: Predictions, seed: int) -> tuple[Predictions, Predictions]:
     """As many retain as test samples, the same ones for every method of a seed."""
     count = min(len(retain.labels), len(test.labels))
@@ -330,61 +313,7 @@ def _equally_many(retain: Predictions, test: Predictions, seed: int) -> tuple[Pr
     return chosen(retain, "retain subset"), chosen(test, "test subset")
 
 
-def _prediction_rows(trial_id: str, split: str, part: Predictions, rows: torch.Tensor) -> pa.Table:
-    count, classes = part.logits.shape
-    values = pa.array(part.logits.to(torch.float16).numpy().reshape(-1))
-    offsets = pa.array(range(0, (count + 1) * classes, classes), pa.int32())
-    columns = [
-        pa.repeat(trial_id, count),
-        pa.array(rows[part.index].numpy()),
-        pa.repeat(split, count),
-        pa.array(part.labels.numpy()),
-        pa.ListArray.from_arrays(offsets, values),
-    ]
-    return pa.Table.from_arrays(columns, schema=PREDICTIONS)
-
-
-def _trace(trial_id: str, row: dict[str, float]) -> dict[str, Any]:
-    """A recorder's row in the columns of `traces`."""
-    known = {key: value for key, value in row.items() if key in TRACES.names}
-    if math.isfinite(row.get("gradient_cosine", math.nan)):
-        known["gradient_degrees"] = math.degrees(math.acos(max(-1.0, min(1.0, row["gradient_cosine"]))))
-    other = {key: value for key, value in row.items() if key not in TRACES.names}
-    return {"trial_id": trial_id, "other": json.dumps(other) if other else None} | known
-
-
 def require_finite(model: nn.Module) -> None:
     """Raise Diverged if a weight or buffer is not finite."""
     if not all(bool(tensor.isfinite().all()) for tensor in model.state_dict().values()):
         raise Diverged("weights are not finite")
-
-
-def synchronise(device: torch.device) -> None:
-    """Wait until the device has done what it was asked."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def reset_peak_memory(device: torch.device) -> None:
-    """Start measuring the peak anew: of the GPU, or of this process where the operating system allows it (Linux)."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-        return
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        warnings.warn("peak memory is that of the whole process", stacklevel=2)
-
-
-def peak_memory(device: torch.device) -> int:
-    """Bytes at the peak since `reset_peak_memory`: allocated on the GPU, or resident in this process."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    try:
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return usage if sys.platform == "darwin" else usage * 1024

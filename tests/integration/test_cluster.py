@@ -1,3 +1,4 @@
+import contextlib
 import os
 import shutil
 import signal
@@ -9,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import BUILT_INS, rows, run, write_spec
+from tiny_sweeps import BUILT_INS, rows, run, write_spec
 
 METHODS = [entry for entry in BUILT_INS if entry["name"] in ("original", "retrain", "uam")]
 AUTHENTICATION = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "7" * 32}
@@ -65,10 +66,8 @@ def groups_of_session(session):
 
 
 def try_kill(group):
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(group, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def test_a_cluster_writes_the_rows_that_inline_writes(cluster, inline_sweep, tmp_path):

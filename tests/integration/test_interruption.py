@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import Ended, call, rows, start, write_spec
+from tiny_sweeps import Ended, call, rows, start, write_spec
 
 TRIALS = 24
 METHODS = [{"name": "sweep_plugins:Slow", "epochs": 1, "lr": [round(0.01 * step, 2) for step in range(1, TRIALS + 1)]}]

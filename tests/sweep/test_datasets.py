@@ -73,6 +73,13 @@ def test_parquet_files_of_a_split_are_joined_in_the_order_of_their_names(parquet
     assert loaded.classes == 4
 
 
+def test_the_order_of_parquet_files_is_not_the_order_in_which_they_were_written(write_images, tmp_path):
+    for number in (3, 0, 4, 1, 2):
+        write_images(tmp_path / f"train-0000{number}-of-00005.parquet", noise(1, 2, 2, 3), [number])
+    write_images(tmp_path / "test.parquet", noise(1, 2, 2, 3), [0])
+    assert ParquetImages(str(tmp_path)).load().train_labels.tolist() == [0, 1, 2, 3, 4]
+
+
 def test_parquet_labels_alone_are_those_that_it_loads(parquet):
     labels, classes = ParquetImages(str(parquet[0])).train_labels()
     assert (labels.tolist(), classes) == ([0, 1, 2, 2, 1], 4)

@@ -61,8 +61,8 @@ def test_what_a_row_does_not_say_is_null(results, make_row):
 
 def test_traces_and_predictions_are_read_back(results, make_row):
     results.write_trial(make_row("t"), [TRACE, TRACE | {"epoch": 2}], logits())
-    assert results.traces().schema.equals(TRACES)
-    assert [(row["epoch"], row["retain_loss"], row["residual"]) for row in results.traces().to_pylist()] == [
+    assert results.traces().table.schema.equals(TRACES)
+    assert [(row["epoch"], row["retain_loss"], row["residual"]) for row in results.traces().table.to_pylist()] == [
         (1, 0.1, None),
         (2, 0.1, None),
     ]
@@ -80,7 +80,7 @@ def test_an_empty_directory_has_no_trials_and_reading_makes_none(results):
     found = results.trials()
     assert (found.table.num_rows, found.damaged) == (0, [])
     assert found.table.schema.equals(TRIALS)
-    assert results.traces().num_rows == 0
+    assert results.traces().table.num_rows == 0
     assert not results.exists()
     results.write("spec.yaml", b"name: x")
     assert results.exists()
@@ -173,7 +173,7 @@ def test_a_file_of_another_schema_counts_as_absent(results, make_row):
     results.write_trial(make_row("t"), [TRACE])
     root = Path(results.location)
     other_table(pa.table({"x": [1]}), root / "trials/a.parquet")
-    other_table(results.traces(), root / "trials/b.parquet")
+    other_table(results.traces().table, root / "trials/b.parquet")
     wrong_type = pa.Table.from_pylist([make_row("c", seed="zero", started_at=None, finished_at=None)])
     other_table(wrong_type, root / "trials/c.parquet")
     nameless = pa.Table.from_pylist([make_row()]).drop_columns("trial_id")
@@ -245,6 +245,14 @@ def test_reading_a_file_and_its_size(results):
     results.write("models/m", b"12345")
     assert (results.read("models/m"), results.size("models/m")) == (b"12345", 5)
     assert (results.read("models/n"), results.size("models/n")) == (None, None)
+
+
+def test_damaged_traces_count_as_absent_and_are_named(results, make_row):
+    results.write_trial(make_row("t"), [TRACE])
+    results.write("traces/bad.parquet", b"")
+    found = results.traces()
+    assert found.table.num_rows == 1
+    assert [problem.partition(":")[0] for problem in found.damaged] == ["traces/bad.parquet"]
 
 
 def test_damaged_predictions_are_none(results, make_row):

@@ -69,9 +69,10 @@ def test_the_validation_part_is_stratified(labels):
     assert shares_kept(labels, split(labels, seed=0, validation=0.2, ratio=0.1).validation)
 
 
-def test_a_seed_gives_the_same_parts_again_and_another_seed_others(labels):
-    one, again, other = (split(labels, seed=seed, validation=0.1, ratio=0.1) for seed in (0, 0, 1))
-    for part in ("retain", "forget", "validation"):
+@pytest.mark.parametrize("validation", [0, 0.1])
+def test_a_seed_gives_the_same_parts_again_and_another_seed_others(labels, validation):
+    one, again, other = (split(labels, seed=seed, validation=validation, ratio=0.1) for seed in (0, 0, 1))
+    for part in ("retain", "forget", "validation") if validation else ("retain", "forget"):
         np.testing.assert_array_equal(getattr(one, part), getattr(again, part))
         assert set(getattr(one, part)) != set(getattr(other, part))
     assert len(set(one.forget) & set(other.forget)) < 0.3 * len(one.forget)

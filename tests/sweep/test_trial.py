@@ -156,7 +156,7 @@ def test_a_whole_class_may_be_forgotten(make_trial, run, results):
 def test_epochs_are_traced(make_trial, run, results):
     trial = make_trial("uam", {"epochs": 2, "rho": 0.5})
     run(trial)
-    traces = results.traces().to_pylist()
+    traces = results.traces().table.to_pylist()
     assert [(row["trial_id"], row["epoch"]) for row in traces] == [(trial.id, 1), (trial.id, 2)]
     for row in traces:
         assert np.isfinite([row["retain_loss"], row["forget_loss"]]).all()
@@ -165,8 +165,8 @@ def test_epochs_are_traced(make_trial, run, results):
 
 def test_traces_keep_values_that_they_have_no_column_for(make_trial, run, results):
     run(make_trial("plugin_examples:Traced"))
-    known, unknown = results.traces().to_pylist()
-    assert results.traces().schema.equals(TRACES)
+    known, unknown = results.traces().table.to_pylist()
+    assert results.traces().table.schema.equals(TRACES)
     assert (known["step"], known["samples"], known["gradient_degrees"]) == (3, 7, 90.0)
     assert json.loads(known["other"]) == {"surprise": 2.5}
     assert np.isnan(unknown["gradient_cosine"])
@@ -193,7 +193,7 @@ def test_a_loss_that_is_no_number_is_recorded_diverged_with_its_path(make_trial,
     row = run(make_trial("plugin_examples:NanLoss"))
     assert row["status"] == "diverged"
     assert row["error"] == "forget_loss is nan in epoch 2"
-    assert [trace["epoch"] for trace in results.traces().to_pylist()] == [1, 2]
+    assert [trace["epoch"] for trace in results.traces().table.to_pylist()] == [1, 2]
     assert row["n_forget"] == 20
 
 

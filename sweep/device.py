@@ -1,0 +1,41 @@
+"""The device that a trial computes on: waiting for it, and its memory."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import warnings
+from pathlib import Path
+
+import torch
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until the device has done what it was asked."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Start measuring the peak anew: of the GPU, or of this process where the operating system allows it (Linux)."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        warnings.warn("peak memory is that of the whole process", stacklevel=2)
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes at the peak since `reset_peak_memory`: allocated on the GPU, or resident in this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return usage if sys.platform == "darwin" else usage * 1024

@@ -1,0 +1,62 @@
+"""The probe: what every method's path is measured by, on the same retain and forget samples throughout."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor, nn
+
+from methods import Samples, trainable
+from methods.task import Probe, derived_seed
+
+
+def make_probe(
+    retain: Samples,
+    forget: Samples,
+    samples: int,
+    seed: int,
+    criterion: Callable[[Tensor, Tensor], Tensor],
+    autocast: Callable[[], AbstractContextManager[object]],
+) -> Probe:
+    """A probe of `samples` retain and as many forget samples, the same ones for every method of a seed.
+
+    It gives losses, accuracies (percent), and the cosine and angle (degrees) between the two mean gradients, under the
+    column names of `traces`; in evaluation mode, without augmentation. Model, gradients and random state are left as
+    they were.
+    """
+
+    def chosen(part: Samples, name: str) -> tuple[Tensor, Tensor]:
+        generator = torch.Generator().manual_seed(derived_seed(seed, name))
+        subset = part.subset(torch.randperm(len(part), generator=generator)[:samples])
+        return next(subset.in_order(samples))
+
+    batches = {"retain": chosen(retain, "probe retain"), "forget": chosen(forget, "probe forget")}
+
+    def probe(model: nn.Module) -> dict[str, float]:
+        training = {module: module.training for module in model.modules()}
+        model.eval()
+        values: dict[str, Tensor] = {}
+        gradients = {}
+        for name, (inputs, targets) in batches.items():
+            with autocast():
+                outputs = model(inputs)
+            loss = criterion(outputs.float(), targets)
+            found = torch.autograd.grad(loss, trainable(model), allow_unused=True, materialize_grads=True)
+            gradients[name] = torch.cat([gradient.reshape(-1) for gradient in found])
+            values[f"probe_{name}_loss"] = loss.detach()
+            values[f"probe_{name}_accuracy"] = 100 * (outputs.argmax(dim=1) == targets).float().mean()
+        values["probe_cosine"] = nn.functional.cosine_similarity(gradients["retain"], gradients["forget"], dim=0)
+        for module, mode in training.items():
+            module.training = mode
+        numbers = dict(zip(values, torch.stack([value.float() for value in values.values()]).tolist(), strict=True))
+        return numbers | {"probe_degrees": degrees(numbers["probe_cosine"])}
+
+    return probe
+
+
+def degrees(cosine: float) -> float:
+    """The angle of a cosine, in degrees; NaN for NaN."""
+    return math.degrees(math.acos(max(-1.0, min(1.0, cosine)))) if math.isfinite(cosine) else math.nan

@@ -1,0 +1,73 @@
+"""Rows of the results' tables, from what a trial measured."""
+
+from __future__ import annotations
+
+import json
+import platform
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import torch
+
+from sweep.evaluation import Predictions
+from sweep.identity import code_version
+from sweep.plan import Trial
+from sweep.probe import degrees
+from sweep.results import PREDICTIONS, TRACES
+
+if TYPE_CHECKING:
+    from sweep.trial import Context, Outcome
+
+
+def trial_row(trial: Trial, context: Context, outcome: Outcome, started: datetime) -> dict[str, Any]:
+    """The columns of a trial's row that hold however it ended."""
+    config = json.loads(trial.config)
+    forget = config["forget"]
+    return {
+        "trial_id": trial.id,
+        "task_id": trial.task_id,
+        "original_id": trial.original_id,
+        "sweep": context.sweep,
+        "status": outcome.status,
+        "error": outcome.error,
+        "dataset": config["dataset"]["name"],
+        "model": config["model"]["name"],
+        "seed": trial.seed,
+        "scenario": forget["scenario"],
+        "forget_ratio": forget.get("ratio"),
+        "forget_class": forget.get("class"),
+        "method": trial.method,
+        "params": json.dumps(config["method"]["params"], sort_keys=True),
+        "config": trial.config,
+        "device": torch.cuda.get_device_name() if context.gpu else "cpu",
+        "threads": context.threads,
+        "host": platform.node(),
+        "code_version": code_version(),
+        "started_at": started,
+        "finished_at": datetime.now(UTC),
+    }
+
+
+def prediction_rows(trial_id: str, split: str, part: Predictions, rows: torch.Tensor) -> pa.Table:
+    """Rows of `predictions` for one part of the data; `rows` maps its positions to the dataset's own."""
+    count, classes = part.logits.shape
+    values = pa.array(part.logits.to(torch.float16).numpy().reshape(-1))
+    offsets = pa.array(range(0, (count + 1) * classes, classes), pa.int32())
+    columns = [
+        pa.repeat(trial_id, count),
+        pa.array(rows[part.index].numpy()),
+        pa.repeat(split, count),
+        pa.array(part.labels.numpy()),
+        pa.ListArray.from_arrays(offsets, values),
+    ]
+    return pa.Table.from_arrays(columns, schema=PREDICTIONS)
+
+
+def trace_row(trial_id: str, row: dict[str, float]) -> dict[str, Any]:
+    """A recorder's row in the columns of `traces`."""
+    known = {key: value for key, value in row.items() if key in TRACES.names}
+    if "gradient_cosine" in row:
+        known["gradient_degrees"] = degrees(row["gradient_cosine"])
+    other = {key: value for key, value in row.items() if key not in TRACES.names}
+    return {"trial_id": trial_id, "other": json.dumps(other) if other else None} | known

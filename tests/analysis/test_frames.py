@@ -1,0 +1,89 @@
+import pandas as pd
+import pytest
+from made_results import TWO_SEEDS, row
+
+from analysis.frames import configuration_labels, flatten_params, read_frames, with_gaps
+
+
+def one(trials, method, seed=0):
+    """The only trial of a method and seed."""
+    found = trials[(trials["method"] == method) & (trials["seed"] == seed)]
+    assert len(found) == 1
+    return found.iloc[0]
+
+
+def test_gaps_are_distances_to_the_retrain_of_the_same_seed(directory):
+    trials = read_frames(directory(TWO_SEEDS)).trials
+    first, second = one(trials, "finetune", 0), one(trials, "finetune", 1)
+    assert (first["gap.retain_accuracy"], first["gap.forget_accuracy"]) == (1, 6)
+    assert (first["gap.test_accuracy"], first["gap.mia"]) == (1, 20)
+    assert (first["average_gap"], second["average_gap"]) == (7, 5.5)
+
+
+def test_costs_are_shares_of_the_retrain_of_the_same_seed(directory):
+    trials = read_frames(directory(TWO_SEEDS)).trials
+    assert [one(trials, "finetune", seed)["relative_seconds"] for seed in (0, 1)] == [0.5, 0.25]
+    assert one(trials, "finetune")["relative_samples"] == 0.1
+
+
+def test_retrain_has_no_gap_to_itself(directory):
+    retrain = one(read_frames(directory(TWO_SEEDS)).trials, "retrain")
+    assert (retrain["average_gap"], retrain["relative_seconds"]) == (0, 1)
+
+
+def test_a_gap_is_to_the_retrain_of_the_same_task():
+    metrics = (100.0, 90.0, 90.0, 50.0)
+    rows = [row("retrain", task="easy", metrics=metrics), row("retrain", task="hard", metrics=(80.0, 70.0, 70.0, 50.0))]
+    rows += [row("uam", task="easy", metrics=metrics), row("uam", task="hard", metrics=metrics)]
+    trials = with_gaps(pd.DataFrame(rows))
+    assert trials["average_gap"].tolist() == [0, 0, 0, 15]
+
+
+@pytest.mark.parametrize("status", ["failed", "diverged"])
+def test_without_a_retrain_that_ended_ok_there_is_no_gap(directory, status):
+    rows = [row("retrain", status=status, metrics=(10.0, 10.0, 10.0, 10.0), seconds=1.0), TWO_SEEDS[2]]
+    finetune = one(read_frames(directory(rows)).trials, "finetune")
+    assert finetune[["gap.mia", "average_gap", "relative_seconds", "relative_samples"]].isna().all()
+    assert finetune["test_accuracy"] == 91
+
+
+def test_a_missing_metric_leaves_no_average_gap():
+    trials = with_gaps(pd.DataFrame([TWO_SEEDS[0], TWO_SEEDS[2] | {"mia": None}]))
+    assert one(trials, "finetune")["gap.forget_accuracy"] == 6
+    assert pd.isna(one(trials, "finetune")["average_gap"])
+
+
+def test_hyperparameters_become_columns():
+    rows = [row("finetune", params={"lr": 0.1}), row("uam", params={"rho": 2.0, "rho_schedule": "cosine"})]
+    trials = flatten_params(pd.DataFrame(rows))
+    assert trials["param.lr"].tolist()[0] == 0.1
+    assert trials["param.rho_schedule"].tolist()[1] == "cosine"
+    assert pd.isna(trials.loc[0, "param.rho"])
+
+
+def test_labels_spell_out_only_hyperparameters_that_vary_within_the_method():
+    grid = [{"rho": rho, "gamma": 1.0, "schedule": schedule} for rho in (1.0, 2.0) for schedule in ("cosine", None)]
+    rows = [row("retrain"), row("finetune", params={"lr": 0.1}), *(row("uam", params=params) for params in grid)]
+    assert configuration_labels(pd.DataFrame(rows)).tolist() == [
+        "retrain",
+        "finetune",
+        "uam (rho=1.0, schedule=cosine)",
+        "uam (rho=1.0, schedule=None)",
+        "uam (rho=2.0, schedule=cosine)",
+        "uam (rho=2.0, schedule=None)",
+    ]
+
+
+def test_an_empty_directory_gives_an_empty_frame_with_every_column(tmp_path):
+    frames = read_frames(str(tmp_path))
+    assert frames.trials.empty
+    assert {"trial_id", "average_gap", "gap.mia", "relative_seconds"} <= set(frames.trials.columns)
+    assert frames.damaged == []
+
+
+def test_a_damaged_file_is_named_and_the_others_are_read(directory, tmp_path):
+    location = directory(TWO_SEEDS)
+    (tmp_path / "results" / "trials" / "broken.parquet").write_bytes(b"not Parquet")
+    frames = read_frames(location)
+    assert len(frames.trials) == len(TWO_SEEDS)
+    assert [problem.partition(":")[0] for problem in frames.damaged] == ["trials/broken.parquet"]

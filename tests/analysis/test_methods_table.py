@@ -1,0 +1,144 @@
+import math
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from made_results import TWO_SEEDS, row
+from pandas.testing import assert_frame_equal
+
+from analysis.frames import read_frames
+from analysis.methods_table import display_rows, methods_table, to_latex, to_markdown, write_tables
+
+METRICS = (100.0, 90.0, 90.0, 50.0)
+
+
+@pytest.fixture
+def table_of(directory):
+    """A function from rows to their table of methods."""
+    return lambda rows: methods_table(read_frames(directory(rows)).trials)
+
+
+def line(table, method):
+    (found,) = (record for record in table.to_dict("records") if record["method"] == method)
+    return found
+
+
+def test_means_and_standard_deviations_over_seeds(table_of):
+    retrain, finetune = (line(table_of(TWO_SEEDS), method) for method in ("retrain", "finetune"))
+    assert (retrain["seeds"], retrain["RA.mean"], retrain["FA.mean"]) == (2, 99, 88)
+    assert retrain["RA.std"] == pytest.approx(math.sqrt(2))  # of 100 and 98, with n - 1
+    assert (finetune["FA.gap"], finetune["MIA.gap"]) == (8, 15)
+    assert finetune["average_gap"] == 6.25
+    assert finetune["average_gap.std"] == pytest.approx(math.sqrt(2 * 0.75**2))
+    assert (finetune["seconds"], finetune["relative_seconds"]) == (5, 0.375)
+
+
+def test_one_seed_has_a_mean_and_no_standard_deviation(table_of):
+    table = table_of([TWO_SEEDS[0], TWO_SEEDS[2]])
+    assert line(table, "finetune")["FA.mean"] == 96
+    assert math.isnan(line(table, "finetune")["FA.std"])
+    headers, cells = display_rows(table)
+    finetune = dict(zip(headers, cells[1], strict=True))
+    assert (finetune["n"], finetune["FA"], finetune["avg. gap"], finetune["cost"]) == ("1", "96.0 [6.0]", "7.0", "0.50")
+
+
+def test_two_seeds_are_shown_with_their_spread(table_of):
+    headers, cells = display_rows(table_of(TWO_SEEDS))
+    assert dict(zip(headers, cells[0], strict=True))["RA"] == "99.0 ± 1.4 [0.0]"
+
+
+def test_original_and_retrain_come_first_then_the_smallest_average_gap(table_of):
+    rows = [row("bad", metrics=(0.0, 0.0, 0.0, 0.0)), row("good", metrics=(99.0, 90.0, 90.0, 50.0))]
+    rows += [row("retrain", metrics=METRICS), row("original", metrics=(50.0, 50.0, 50.0, 50.0)), row("unknown")]
+    assert table_of(rows)["method"].tolist() == ["original", "retrain", "good", "bad", "unknown"]
+
+
+def test_trials_that_did_not_end_ok_are_counted_and_not_averaged(table_of):
+    rows = [*TWO_SEEDS, row("finetune", 2, params={"lr": 0.1}, status="diverged", metrics=(0.0, 0.0, 0.0, 0.0))]
+    rows += [row("uam", seed, status="failed", error="Traceback") for seed in (0, 1)]
+    table = table_of(rows)
+    assert (line(table, "finetune")["seeds"], line(table, "finetune")["FA.mean"]) == (2, 96)
+    assert line(table, "finetune")["ended"] == "1 diverged"
+    assert (line(table, "uam")["seeds"], line(table, "uam")["ended"]) == (0, "2 failed")
+    headers, cells = display_rows(table)
+    assert headers[-1] == "not ok"
+    assert cells[-1] == ["uam", "0", "–", "–", "–", "–", "–", "–", "2 failed"]
+
+
+def test_without_retrain_there_are_accuracies_and_no_gaps(table_of):
+    (cells,) = display_rows(table_of(TWO_SEEDS[2:]))[1]
+    assert cells == ["finetune", "2", "99.0 ± 0.0", "96.0 ± 0.0", "91.0 ± 0.0", "30.0 ± 0.0", "–", "–"]
+
+
+def test_a_grid_has_a_row_per_configuration_and_seeds_share_one(table_of):
+    rows = [row("uam", seed, params={"rho": rho, "epochs": 3}) for seed in (0, 1) for rho in (1.0, 2.0)]
+    assert sorted(zip(*(table_of(rows)[name] for name in ("method", "seeds")), strict=True)) == [
+        ("uam (rho=1.0)", 2),
+        ("uam (rho=2.0)", 2),
+    ]
+
+
+def test_tasks_are_apart_and_named(table_of):
+    rows = [row("retrain", task="a"), row("retrain", task="b", forget_ratio=0.5)]
+    rows.append(row("retrain", task="c", scenario="class", forget_ratio=None, forget_class=3))
+    assert table_of(rows)["task"].tolist() == [
+        "digits, small-cnn, forget 0.1 random",
+        "digits, small-cnn, forget 0.5 random",
+        "digits, small-cnn, forget class 3",
+    ]
+
+
+def test_tasks_of_the_same_words_are_told_apart_by_their_ids(table_of):
+    tasks = table_of([row("retrain", task="a"), row("retrain", task="b")])["task"].tolist()
+    assert [task[-4:] for task in tasks] == [" [a]", " [b]"]
+
+
+def test_markdown_has_a_table_per_task(table_of):
+    text = to_markdown(table_of([*TWO_SEEDS, row("retrain", task="other", forget_ratio=0.5, metrics=METRICS)]))
+    assert text.count("## digits, small-cnn, forget ") == 2
+    assert "| finetune | 2 | 99.0 ± 0.0 [1.0] | 96.0 ± 0.0 [8.0] |" in text
+
+
+def test_markdown_escapes_the_bars_that_would_end_a_cell(table_of):
+    assert "| uam (mode=a\\|b) |" in to_markdown(table_of([row("uam", params={"mode": mode}) for mode in ("a|b", "c")]))
+
+
+def test_latex_escapes_special_characters(table_of):
+    rows = [row("my_plugin:A", params={"mode": mode}) for mode in ("50%&$#{x}", "c")]
+    text = to_latex(table_of([*TWO_SEEDS, *rows]))
+    assert r"my\_plugin:A (mode=50\%\&\$\#\{x\}) &" in text
+    assert r"99.0 $\pm$ 1.4" in text
+    assert "±" not in text.partition("\n")[2]
+    assert text.count(r" \\") == 1 + 4  # the header, and a row per configuration
+
+
+def test_csv_is_the_table_unrounded(directory, tmp_path):
+    third = row("finetune", 2, params={"lr": 0.1}, metrics=(100 / 3, 200 / 3, 1 / 7, 2 / 7), seconds=1 / 3, samples=7)
+    frames = read_frames(directory([*TWO_SEEDS, third]))
+    write_tables(frames, tmp_path / "report")
+    written = pd.read_csv(tmp_path / "report" / "methods.csv", float_precision="round_trip", keep_default_na=True)
+    expected = methods_table(frames.trials)
+    numbers = expected.select_dtypes("number").columns
+    assert_frame_equal(written[numbers], expected[numbers], check_exact=True)
+    assert written["method"].tolist() == expected["method"].tolist()
+    assert (200 / 3 + 96 + 96) / 3 in written["FA.mean"].tolist()
+
+
+def test_an_empty_directory_gives_empty_tables(tmp_path):
+    frames = read_frames(str(tmp_path))
+    assert methods_table(frames.trials).empty
+    write_tables(frames, tmp_path / "report")
+    assert (tmp_path / "report" / "methods.md").read_text() == "No trials.\n"
+    assert (tmp_path / "report" / "methods.tex").read_text() == "% no trials\n"
+
+
+def test_the_module_is_a_program_that_loads_neither_torch_nor_ray(directory, tmp_path):
+    location = directory(TWO_SEEDS)
+    command = [sys.executable, "-X", "importtime", "-m", "analysis.methods_table", location, "--out", tmp_path / "out"]
+    ended = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True)
+    assert "finetune" in ended.stdout
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"methods.md", "methods.csv", "methods.tex"}
+    imported = {part.rpartition("|")[2].strip() for part in ended.stderr.splitlines()}
+    assert "pandas" in imported
+    assert not imported & {"torch", "ray"}

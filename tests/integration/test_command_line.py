@@ -1,0 +1,237 @@
+import json
+import shutil
+import subprocess
+import sys
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from tiny_sweeps import BUILT_INS, MISBEHAVING, call, row_of, rows, run, spec, write_spec
+
+from methods import METHODS
+from sweep.identity import code_version
+from sweep.results import Results
+
+RETRAIN = [{"name": "retrain"}]
+
+BAD_SPECS = {
+    "wrong key": (
+        {"methods": [{"name": "finetune", "epoch": 3}]},
+        "methods.0.epoch: unknown key; did you mean 'epochs'?",
+    ),
+    "wrong type": ({"training": {"epochs": "many"}}, "training.epochs: "),
+    "unknown method": (
+        {"methods": [{"name": "fintune"}]},
+        "methods.0.name: unknown method 'fintune'; did you mean 'finetune'?",
+    ),
+    "missing dataset": (
+        {"dataset": {"name": "parquet", "path": "/no/such/directory"}},
+        "no directory '/no/such/directory'",
+    ),
+    "negative rho": ({"methods": [{"name": "uam", "rho": -1.0}]}, "methods.0.rho: "),
+    "empty grid": ({"seeds": []}, "seeds: an empty list leaves nothing to run"),
+    "nothing to forget": ({"forget": {"ratio": 0}}, "forget.ratio: "),
+    "nothing to retain": ({"forget": {"ratio": 1}}, "forget.ratio: "),
+    "class without samples": ({"forget": {"scenario": "class", "class": 10}}, "class 10 leaves no sample to forget"),
+    "resources out of reach": ({"resources": {"gpus": 8}}, "resources.gpus: 8 wanted"),
+    "missing plugin": ({"methods": [{"name": "no_such_module:Method"}]}, "plugin 'no_such_module:Method'"),
+}
+
+
+@pytest.mark.parametrize(("changes", "message"), BAD_SPECS.values(), ids=BAD_SPECS)
+def test_a_bad_spec_is_one_line_with_the_key_and_creates_nothing(tmp_path, changes, message):
+    path = tmp_path / "bad.yaml"
+    path.write_text(yaml.safe_dump(spec(RETRAIN) | changes))
+    ended = call("run", path, "--out", tmp_path / "out", "--executor", "inline")
+    assert ended.code == 2
+    assert len(ended.err.splitlines()) == 1
+    assert message in ended.err
+    assert str(path) in ended.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_is_not_yaml_is_one_line_with_the_place(tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text("name: tiny\nmethods: [{name: retrain}\n")
+    ended = call("run", path, "--out", tmp_path / "out")
+    assert ended.code == 2
+    assert len(ended.err.splitlines()) == 1
+    assert f"{path}: line 3, column 1: not YAML" in ended.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "--no-such-option"], "No such option: --no-such-option"),
+        (["rum"], "No such command 'rum'"),
+        (["run", "digit"], "digit: no such file or preset; did you mean 'digits'?"),
+        (["run", "digits", "--set", "training.epoch=1"], "training.epoch: unknown key; did you mean 'epochs'?"),
+        (
+            ["run", "digits", "--executor", "inline", "--address", "auto"],
+            "--address: the inline executor uses no cluster",
+        ),
+        (["status", "no-such-directory"], "no-such-directory: no such results directory"),
+        (["report", "no-such-directory"], "no-such-directory: no such results directory"),
+    ],
+)
+def test_a_bad_command_is_one_line(tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    ended = call(*arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert len(ended.err.splitlines()) == 1
+    assert message in ended.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_console_script_exits_2_with_one_line(tmp_path):
+    ended = run("plan", write_spec(tmp_path, [{"name": "fintune"}]))
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("unlearn-sweep: ")
+    assert len(ended.err.splitlines()) == 1
+
+
+def test_help_loads_neither_torch_nor_ray():
+    ended = run("--help", interpreter=("-X", "importtime"))
+    assert ended.code == 0
+    for command in ("run", "plan", "status", "report", "methods", "schema"):
+        assert f" {command} " in ended.out
+    imported = {line.rpartition("|")[2].strip() for line in ended.err.splitlines()}
+    assert "sweep.cli" in imported
+    assert not imported & {"torch", "ray", "pandas", "pyarrow"}
+
+
+def test_importing_the_command_line_takes_under_a_second():
+    code = (
+        "import sys, time; import sweep.cli; print(time.process_time(), 'torch' in sys.modules, 'ray' in sys.modules)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert float(shown[0]) < 1
+    assert shown[1:] == ["False", "False"]
+
+
+def test_schema_accepts_a_good_spec_and_refuses_a_bad_one():
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads(call("schema").out)
+    jsonschema.validate(spec(BUILT_INS), schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(spec([{"name": "finetune", "epoch": 3}]), schema)
+
+
+def test_methods_lists_every_method_with_its_hyperparameters():
+    shown = call("methods")
+    assert shown.code == 0
+    assert all(name in shown.out and method.source in shown.out for name, method in METHODS.items())
+    (rho,) = (line for line in shown.out.splitlines() if line.split()[:1] == ["rho"])
+    assert "2.0" in rho or "1.0" in rho
+
+
+def cells(text):
+    """The words of every line, borders of tables left out."""
+    return {tuple(line.replace("│", " ").split()) for line in text.splitlines()}
+
+
+def test_plan_counts_and_creates_nothing(tmp_path):
+    shown = call("plan", write_spec(tmp_path, BUILT_INS, seeds=[0, 1]), "--out", tmp_path / "out")
+    assert shown.code == 0
+    assert cells(shown.out) >= {
+        ("finetune", "4", "0", "4"),
+        ("uam", "2", "0", "2"),
+        ("all", "18", "0", "18"),
+        ("2", "originals,", "0", "of", "them", "trained"),
+    }
+    assert not (tmp_path / "out").exists()
+
+
+def test_plan_subtracts_what_is_done(inline_sweep, tmp_path):
+    shown = call("plan", write_spec(tmp_path, BUILT_INS, seeds=[0, 1]), "--out", inline_sweep.out)
+    lines = cells(shown.out)
+    assert lines >= {("all", "18", "9", "9"), ("2", "originals,", "1", "of", "them", "trained")}
+
+
+def test_report_writes_the_table_in_three_formats(inline_sweep, tmp_path):
+    shown = call("report", inline_sweep.out, "--out", tmp_path / "report")
+    assert shown.code == 0
+    assert "| finetune (lr=0.05) |" in (tmp_path / "report" / "methods.md").read_text()
+    assert all(str(path) in shown.out for path in (tmp_path / "report").glob("methods.*"))
+    assert {path.name for path in (tmp_path / "report").iterdir()} >= {"methods.md", "methods.csv", "methods.tex"}
+
+
+@pytest.fixture
+def finished(inline_sweep, tmp_path):
+    """A copy of the finished sweep's results, for a test to change."""
+    return shutil.copytree(inline_sweep.out, tmp_path / "out")
+
+
+def test_divergence_alone_exits_0(finished, tmp_path):
+    path = write_spec(tmp_path, [*BUILT_INS, MISBEHAVING[1]])
+    assert call("run", path, "--out", finished).code == 0
+
+
+def test_failed_trials_run_again_only_when_asked(inline_sweep, finished, monkeypatch):
+    command = ("run", inline_sweep.spec, "--out", finished, "--executor", "inline")
+    monkeypatch.setenv("REPAIRED", "yes")
+    untouched = call(*command)
+    assert untouched.code == 1
+    assert "0 to run" in untouched.out
+    repaired = call(*command, "--retry-failed")
+    assert "11 trials, 10 done before, 1 to run" in repaired.out
+    assert repaired.code == 0
+    row = row_of(finished, "sweep_plugins:Raises")
+    assert (row["status"], row["error"]) == ("ok", None)
+
+
+def test_rows_of_another_code_version_are_kept_counted_and_refreshed_when_asked(finished, tmp_path):
+    row = row_of(finished, "neggrad")
+    Results(str(finished)).write_trial(row | {"code_version": "0.0.1+old", "test_accuracy": 0.0})
+    command = ("run", write_spec(tmp_path, [{"name": "neggrad", "epochs": 1}]), "--out", finished)
+    command += ("--executor", "inline")
+
+    assert "1 trials are of code version 0.0.1+old" in call("status", finished).out
+    assert "1 trials, 1 done before, 0 to run" in call(*command).out
+    assert row_of(finished, "neggrad")["test_accuracy"] == 0.0
+
+    assert "1 trials, 0 done before, 1 to run" in call(*command, "--refresh").out
+    refreshed = row_of(finished, "neggrad")
+    assert refreshed["code_version"] == code_version()
+    assert refreshed["test_accuracy"] == row["test_accuracy"] != 0.0
+
+
+def test_a_corrupt_row_is_warned_about_and_its_trial_runs_again(inline_sweep, finished, tmp_path):
+    name = row_of(finished, "retrain")["trial_id"]
+    path = finished / "trials" / f"{name}.parquet"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 0xFF
+    path.write_bytes(content)
+    ended = call("run", write_spec(tmp_path, BUILT_INS), "--out", finished, "--executor", "inline")
+    assert ended.code == 0
+    assert ended.err.startswith(f"warning: trials/{name}.parquet: ")
+    assert len(ended.err.splitlines()) == 1
+    assert "9 trials, 8 done before, 1 to run" in ended.out
+    assert rows(finished) == rows(inline_sweep.out)
+    assert pq.read_table(path).num_rows == 1
+
+
+@pytest.mark.parametrize("inside", [".", "out"])
+def test_a_results_directory_that_cannot_be_made_is_one_line(tmp_path, inside):
+    (tmp_path / "file").touch()
+    path = write_spec(tmp_path, RETRAIN)
+    ended = call("run", path, "--out", tmp_path / "file" / inside, "--executor", "inline")
+    assert ended.code == 1
+    assert len(ended.err.splitlines()) == 1
+    assert "what was stored before is kept" in ended.err
+
+
+@pytest.mark.parametrize("blocked", ["models", "traces", "predictions"])
+def test_a_result_that_cannot_be_stored_ends_the_run_and_leaves_no_row(tmp_path, blocked):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / blocked).touch()
+    path = write_spec(tmp_path, [{"name": "finetune", "epochs": 1}])
+    ended = call("run", path, "--out", out, "--executor", "inline")
+    assert ended.code == 1
+    assert len(ended.err.splitlines()) == 1
+    assert str(out / blocked) in ended.err
+    assert not (out / "trials").exists()
+    (out / blocked).unlink()
+    assert call("run", path, "--out", out, "--executor", "inline").code == 0

@@ -1,0 +1,135 @@
+"""Tiny sweeps, and the command line that runs them: the real console script, or in this process."""
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import yaml
+
+from sweep import cli
+from sweep.results import Results
+
+SCRIPT = Path(sys.executable).with_name("unlearn-sweep")
+BUILT_INS = [
+    {"name": "original"},
+    {"name": "retrain"},
+    {"name": "finetune", "epochs": 1, "lr": [0.01, 0.05]},
+    {"name": "neggrad", "epochs": 1},
+    {"name": "randomlabel", "epochs": 1},
+    {"name": "fisher"},
+    {"name": "influence"},
+    {"name": "uam", "epochs": 1},
+]
+MISBEHAVING = [{"name": "sweep_plugins:Raises"}, {"name": "sweep_plugins:Diverges", "epochs": 2}]
+KILLER = {"name": "sweep_plugins:Dies"}
+NOT_DETERMINED = {
+    "trials": [
+        "unlearn_seconds",
+        "eval_seconds",
+        "peak_memory_bytes",
+        "host",
+        "code_version",
+        "started_at",
+        "finished_at",
+    ],
+    "traces": ["seconds"],
+    "predictions": [],
+}
+"""Columns that differ between two runs of the same trial."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def call(*arguments):
+    """Run the command line in this process: torch is imported once."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.object(sys, "argv", ["unlearn-sweep", *map(str, arguments)]),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        pytest.raises(SystemExit) as ended,
+    ):
+        cli.main()
+    return Ended(ended.value.code or 0, out.getvalue(), err.getvalue())
+
+
+def start(*arguments, interpreter=(), **environment):
+    """Start the console script in a session of its own, where plugins are found."""
+    variables = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "COLUMNS": "200"} | environment
+    command = [*([sys.executable, *interpreter] if interpreter else []), SCRIPT, *arguments]
+    return subprocess.Popen(
+        list(map(str, command)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=variables,
+        start_new_session=True,
+    )
+
+
+def run(*arguments, **options):
+    """Run the console script to its end."""
+    process = start(*arguments, **options)
+    out, err = process.communicate(timeout=240)
+    return Ended(process.returncode, out, err)
+
+
+def spec(methods, **changes):
+    """A sweep that takes seconds."""
+    return {
+        "name": "tiny",
+        "dataset": {"name": "digits", "limit": 200, "label_noise": 0.2},
+        "model": {"name": "small-cnn", "width": 4},
+        "training": {"epochs": 2, "batch_size": 16},
+        "seeds": [0],
+        "methods": methods,
+    } | changes
+
+
+def write_spec(folder, methods, **changes):
+    """The path of a spec file in `folder`."""
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump(spec(methods, **changes)))
+    return path
+
+
+def rows(out, kind="trials"):
+    """The columns of a results directory that are determined, as a list of rows ordered by trial."""
+    results = Results(str(out))
+    trials = results.trials().table.sort_by("trial_id")
+    if kind == "trials":
+        table = trials
+    elif kind == "traces":
+        table = results.traces().sort_by([("trial_id", "ascending"), ("epoch", "ascending")])
+    else:
+        found = {name: results.predictions(name) for name in trials["trial_id"].to_pylist()}
+        return {name: table and table.to_pylist() for name, table in found.items()}
+    return table.drop_columns(NOT_DETERMINED[kind]).to_pylist()
+
+
+def row_of(out, method):
+    """The row of the only trial of a method."""
+    (row,) = (row for row in Results(str(out)).trials().table.to_pylist() if row["method"] == method)
+    return row
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A finished sweep: its spec file, its results directory, and how the command ended."""
+
+    spec: Path
+    out: Path
+    ended: Ended
