@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 from analysis.frames import Frames, read_frames
 
 FORMATS = ("png", "pdf", "svg")
+WIDTH = 4.8
+"""Inches; scaled to a telephone's 320 pixels, a 9-point letter is still 8 pixels high."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def styles(methods: list[str]) -> dict[str, Style]:
     return STYLES | {name: OTHERS[place % len(OTHERS)] for place, name in enumerate(others)}
 
 
-def new_figure(width: float = 6.4, height: float = 4.0, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
+def new_figure(width: float = WIDTH, height: float = 3.6, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
     """An empty figure (inches) and its axes in reading order; no display and no pyplot state is involved."""
     with matplotlib.rc_context(SETTINGS):
         figure = Figure(figsize=(width, height), layout="constrained")

@@ -1,17 +1,22 @@
-"""95 % bootstrap intervals of means over seeds."""
+"""95 % bootstrap intervals of means over seeds, and what they distinguish.
+
+Of two or three seeds the percentile interval spans the smallest to the largest value: it covers the mean less often than
+95 % (at most 50 % and 75 % of symmetric distributions), and narrows to its name from about ten seeds on.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
+CHUNK = 1000
+"""Groups that are resampled at a time, to bound memory."""
 
 
 @dataclass(frozen=True)
@@ -38,28 +43,74 @@ def mean_intervals(groups: Sequence[ArrayLike]) -> list[Interval]:
     """`mean_interval` of each group; groups of one size are resampled together."""
     arrays = [np.asarray(group, dtype=float) for group in groups]
     arrays = [array[~np.isnan(array)] for array in arrays]
-    result = [
-        Interval(float(array.mean()) if len(array) else float("nan"), np.nan, np.nan, len(array)) for array in arrays
-    ]
-    for size in {len(array) for array in arrays if len(array) > 1}:
-        places = [place for place, array in enumerate(arrays) if len(array) == size]
-        low, high = _bootstrap(np.stack([arrays[place] for place in places]))
-        for place, lower, upper in zip(places, low.tolist(), high.tolist(), strict=True):
-            result[place] = Interval(result[place].mean, lower, upper, size)
+    sizes = np.array([len(array) for array in arrays], dtype=int)
+    result = [Interval(float("nan"), np.nan, np.nan, 0)] * len(arrays)
+    for size in np.unique(sizes[sizes > 0]).tolist():
+        places = np.flatnonzero(sizes == size).tolist()
+        values = np.stack([arrays[place] for place in places])
+        low, high = _bootstrap(values) if size > 1 else (np.full(len(values), np.nan), np.full(len(values), np.nan))
+        rows = zip(places, values.mean(axis=1).tolist(), low.tolist(), high.tolist(), strict=True)
+        for place, mean, lower, upper in rows:
+            result[place] = Interval(mean, lower, upper, size)
     return result
 
 
 def summarise(trials: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
     """One row per group: the columns of `by`, then `mean`, `low`, `high` and `n` of `value` over its seeds."""
-    keys, groups = [], []
-    for key, group in trials.groupby(by, sort=True):
-        keys.append(key)
-        groups.append(group[value].to_numpy(dtype=float))
-    intervals = mean_intervals(groups)
-    frame = pd.DataFrame(keys, columns=by)
+    usable = trials.dropna(subset=[*by, value])
+    grouped = usable.groupby(by, sort=True, observed=True)
+    frame = grouped.size().reset_index()[by]
+    codes = grouped.ngroup().to_numpy()
+    order = np.argsort(codes, kind="stable")
+    starts = np.flatnonzero(np.diff(codes[order])) + 1
+    values = usable[value].to_numpy(dtype=float)[order]
+    intervals = mean_intervals(np.split(values, starts) if len(values) else [])
     for name in ("mean", "low", "high", "n"):
         frame[name] = [getattr(interval, name) for interval in intervals]
-    return frame[frame["n"] > 0].reset_index(drop=True)
+    return frame
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The group whose mean is lowest, and how the others compare to it, paired by seed.
+
+    Attributes:
+        best: its key, in the order of `by`.
+        interval: its mean.
+        equals: keys of the groups whose difference to it has an interval that includes 0.
+        worse: keys of those whose interval leaves out 0.
+        unjudged: keys of those that share fewer than two seeds with it.
+    """
+
+    best: tuple[Hashable, ...]
+    interval: Interval
+    equals: list[tuple[Hashable, ...]]
+    worse: list[tuple[Hashable, ...]]
+    unjudged: list[tuple[Hashable, ...]]
+
+
+def rank(trials: pd.DataFrame, by: list[str], value: str) -> Ranking | None:
+    """Which group of trials has the lowest mean of `value`, and which cannot be told from it; None without values.
+
+    A group with fewer than half as many seeds as the largest is not a candidate: one that survives on a lucky seed is
+    no winner. `trials` have columns `seed`, `value` and those of `by`, and one row per group and seed.
+    """
+    usable = trials.dropna(subset=[*by, value])
+    if usable.empty:
+        return None
+    table = usable.groupby([*by, "seed"], observed=True)[value].mean().unstack("seed")
+    keys = [key if isinstance(key, tuple) else (key,) for key in table.index]
+    values = table.to_numpy(dtype=float)
+    seeds = (~np.isnan(values)).sum(axis=1)
+    means = np.where(2 * seeds >= seeds.max(), np.nanmean(values, axis=1), np.inf)
+    first = int(means.argmin())
+    equals, worse, unjudged = [], [], []
+    for key, difference in zip(keys, mean_intervals(list(values - values[first])), strict=True):
+        if key == keys[first]:
+            continue
+        group = unjudged if difference.n < 2 else worse if distinguishable(difference) else equals
+        group.append(key)
+    return Ranking(keys[first], mean_interval(values[first]), equals, worse, unjudged)
 
 
 def paired_difference(left: pd.Series, right: pd.Series) -> Interval:
@@ -73,15 +124,15 @@ def distinguishable(difference: Interval) -> bool:
 
 
 def _bootstrap(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Lower and upper ends [g] for values [g, n]."""
-    found = stats.bootstrap(
-        (values,),
-        np.mean,
-        axis=1,
-        n_resamples=RESAMPLES,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        batch=max(1, 2_000_000 // values.size),
-        rng=np.random.default_rng(0),
-    ).confidence_interval
-    return np.atleast_1d(found.low), np.atleast_1d(found.high)
+    """Lower and upper ends [g] for values [g, n]; all groups are resampled by the same draws."""
+    n = values.shape[1]
+    draws = np.random.default_rng(0).integers(0, n, (RESAMPLES, n))
+    counts = np.zeros((RESAMPLES, n))
+    np.add.at(counts, (np.arange(RESAMPLES)[:, None], draws), 1)
+    percentiles = [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)]
+    ends = [
+        np.percentile(values[start : start + CHUNK] @ counts.T / n, percentiles, axis=1)
+        for start in range(0, len(values), CHUNK)
+    ]
+    low, high = np.concatenate(ends, axis=1)
+    return low, high

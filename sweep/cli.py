@@ -157,6 +157,35 @@ def report(
 
 
 @app.command()
+def rerun(
+    directory: Annotated[str, typer.Argument(metavar="DIR")],
+    trial_id: Annotated[str, typer.Argument(metavar="TRIAL_ID", help="As in the column trial_id.")],
+) -> None:
+    """Run one stored trial again and compare what it gives with its row. Exit status 1 if they differ."""
+    from rich.table import Table
+
+    from sweep.identity import code_version
+    from sweep.rerun import COMPARED
+    from sweep.rerun import rerun as run_again
+
+    found = run_again(directory, trial_id)
+    table = Table(title=f"{found.old['method']}, seed {found.old['seed']} ({trial_id})", title_justify="left")
+    for header in ("", "stored", "again", "equal"):
+        table.add_column(header, justify="left" if header == "" else "right")
+    for name in COMPARED:
+        old, new = found.old[name], found.new[name]
+        table.add_row(name, str(old), str(new), "yes" if old == new else "no")
+    console = Console()
+    console.print(table)
+    if found.new["error"]:
+        console.print(found.new["error"], markup=False, highlight=False)
+    if found.old["code_version"] != code_version():
+        console.print(f"stored by code version {found.old['code_version']}, this is {code_version()}", highlight=False)
+    console.print("equal" if found.equal else "different")
+    raise typer.Exit(0 if found.equal else 1)
+
+
+@app.command()
 def methods() -> None:
     """List the methods with their hyperparameters, defaults, search ranges and sources."""
     import dataclasses

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from types import FrameType
 from typing import Literal
 
@@ -17,6 +16,7 @@ from rich.console import Console
 
 from sweep.environment import environment_json
 from sweep.errors import InputError
+from sweep.location import absolute_location
 from sweep.originals import load_original
 from sweep.plan import Trial, check_forget_sets, location_options
 from sweep.progress import RunProgress
@@ -86,7 +86,7 @@ def run_trials(
     schedule = Schedule(pending, stored)
     context = Context(
         sweep=spec.name,
-        out=out if "://" in out else str(Path(out).expanduser().absolute()),
+        out=absolute_location(out),
         location=location_options(spec.dataset),
         threads=max(1, int(spec.resources.cpus)),
         gpu=False,

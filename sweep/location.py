@@ -10,6 +10,11 @@ from pyarrow import fs as pafs
 from sweep.errors import InputError
 
 
+def absolute_location(location: str) -> str:
+    """The same place, named so that a process in another working directory finds it."""
+    return location if "://" in location else str(Path(location).expanduser().absolute())
+
+
 def open_location(location: str) -> tuple[pafs.FileSystem, str]:
     """The file system and the absolute path in it.
 
@@ -17,7 +22,7 @@ def open_location(location: str) -> tuple[pafs.FileSystem, str]:
         InputError: a URI that pyarrow.fs cannot open.
     """
     if "://" not in location:
-        return pafs.LocalFileSystem(), str(Path(location).expanduser().absolute())
+        return pafs.LocalFileSystem(), absolute_location(location)
     try:
         filesystem, path = pafs.FileSystem.from_uri(location)
     except (pa.ArrowException, OSError, ValueError) as error:

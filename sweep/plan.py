@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from sweep.errors import InputError
 from sweep.identity import canonical_json, content_id
+from sweep.location import absolute_location
 from sweep.registry import find_dataset, find_method
 from sweep.spec import DatasetSpec, Spec
 from sweep.splits import limited, noisy, split
@@ -121,9 +122,10 @@ def trial_for(config: dict[str, Any]) -> Trial:
 
 
 def location_options(dataset: DatasetSpec) -> dict[str, Any]:
-    """The dataset's options that say where it lies: workers need them, identities do not."""
+    """The dataset's options that say where it lies, with absolute paths: workers need them, identities do not."""
     kind = find_dataset(dataset.name)
-    return {key: value for key, value in (dataset.model_extra or {}).items() if key in kind.located_by}
+    options = {key: value for key, value in (dataset.model_extra or {}).items() if key in kind.located_by}
+    return {key: absolute_location(value) if isinstance(value, str) else value for key, value in options.items()}
 
 
 def _join(parts: dict[str, str]) -> str:

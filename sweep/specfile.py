@@ -50,11 +50,11 @@ def read_document(source: str, overrides: list[str]) -> tuple[str, dict[str, Any
             text = path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{source}: cannot be read as text: {error}") from error
-    elif path.is_dir():
-        raise InputError(f"{source}: is a directory; a spec is a YAML file")
     else:
         shipped = presets()
         if source not in shipped:
+            if path.is_dir():
+                raise InputError(f"{source}: is a directory; a spec is a YAML file")
             raise InputError(f"{source}: no such file or preset; {nearest(source, shipped)}")
         name, text = source, shipped[source]
     document = _parse(text, name)

@@ -93,15 +93,24 @@ class Worker:
         Raises:
             OSError: results cannot be stored.
         """
-        torch.set_num_threads(self.context.threads)
-        torch.backends.cudnn.deterministic = True
-        if job.original_only:
-            return self._attempts(lambda: self._train_original(job.trial))[1]
         started = datetime.now(UTC)
-        ended, outcome = self._attempts(lambda: self._unlearn(job.trial))
+        ended, outcome = self.measure(job)
+        if job.original_only:
+            return outcome
         row = trial_row(job.trial, self.context, outcome, started) | ended.columns
         self._results.write_trial(row, ended.traces, ended.predictions)
         return outcome
+
+    def measure(self, job: Job) -> tuple[Ended, Outcome]:
+        """Run a job and store nothing but an original that is missing.
+
+        Raises:
+            OSError: that original cannot be stored.
+        """
+        torch.set_num_threads(self.context.threads)
+        torch.backends.cudnn.deterministic = True
+        action = self._train_original if job.original_only else self._unlearn
+        return self._attempts(lambda: action(job.trial))
 
     def _attempts(self, attempt: Callable[[], tuple[Ended, Outcome]]) -> tuple[Ended, Outcome]:
         for _ in range(1 + self.context.max_retries):

@@ -97,6 +97,7 @@ def test_crop_and_flip_default_to_what_is_usual_for_the_dataset():
         ("methods: [{name: uam, rho: -1}]", "methods.0.rho: should be greater than or equal to 0, not -1"),
         ("methods: [{name: uam, rho: [1, -1]}]", "methods.0.rho.1: should be greater than or equal to 0, not -1"),
         ("methods: [{name: uam, rho: .inf}]", "methods.0.rho: should be a finite number, not inf"),
+        ("training: {lr: .inf}", "training.lr: should be a finite number, not inf"),
         ("training: {lr: .nan}", "training.lr: should be "),
         ("methods: [{name: fisher, samples: 0}]", "methods.0.samples: should be greater than or equal to 1, not 0"),
         ("methods: []", "methods: an empty list leaves nothing to run"),
@@ -162,6 +163,12 @@ def test_numbers_in_scientific_notation_need_no_point(write_spec):
     spec = load_spec(write_spec("methods: [{name: uam, weight_decay: 5e-4, lr: [1E-2, .5e+0]}]"))
     assert values(spec)["weight_decay"] == [0.0005]
     assert values(spec)["lr"] == [0.01, 0.5]
+    _, document = read_document(write_spec("numbers: [5e-4, -1E+2, 2.e0]"), [])
+    assert [(number, type(number)) for number in document["numbers"]] == [
+        (0.0005, float),
+        (-100.0, float),
+        (2.0, float),
+    ]
 
 
 def test_set_replaces_values_anywhere():

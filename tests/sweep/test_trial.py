@@ -157,20 +157,33 @@ def test_epochs_are_traced(make_trial, run, results):
     trial = make_trial("uam", {"epochs": 2, "rho": 0.5})
     run(trial)
     traces = results.traces().table.to_pylist()
-    assert [(row["trial_id"], row["epoch"]) for row in traces] == [(trial.id, 1), (trial.id, 2)]
-    for row in traces:
+    assert [(row["trial_id"], row["epoch"]) for row in traces] == [(trial.id, epoch) for epoch in (0, 1, 2)]
+    assert (traces[0]["step"], traces[0]["samples"], traces[0]["retain_loss"]) == (0, 0, None)
+    for row in traces[1:]:
         assert np.isfinite([row["retain_loss"], row["forget_loss"]]).all()
         assert np.cos(np.radians(row["gradient_degrees"])) == pytest.approx(row["gradient_cosine"])
 
 
+def test_probing_changes_no_result(make_trial, make_worker, tmp_path):
+    trial, rows = make_trial("uam", {"epochs": 2}), []
+    for every in (0, 1):
+        results = Results(str(tmp_path / str(every)))
+        make_worker(out=results.location, probe_every=every, probe_samples=8).run(Job(trial))
+        rows.append(results.trials().table.drop_columns(OTHER_THAN_METRICS).to_pylist())
+    assert rows[0] == rows[1]
+    probed = results.traces().table.select(["epoch", "probe_retain_loss", "probe_forget_loss"]).to_pylist()
+    assert [row["epoch"] for row in probed] == [0, 1, 2]
+    assert None not in [value for row in probed for value in row.values()]
+
+
 def test_traces_keep_values_that_they_have_no_column_for(make_trial, run, results):
     run(make_trial("plugin_examples:Traced"))
-    known, unknown = results.traces().table.to_pylist()
+    _, known, unknown = results.traces().table.to_pylist()
     assert results.traces().table.schema.equals(TRACES)
     assert (known["step"], known["samples"], known["gradient_degrees"]) == (3, 7, 90.0)
     assert json.loads(known["other"]) == {"surprise": 2.5}
-    assert np.isnan(unknown["gradient_cosine"])
-    assert (unknown["gradient_degrees"], unknown["other"]) == (None, None)
+    assert np.isnan([unknown["gradient_cosine"], unknown["gradient_degrees"]]).all()
+    assert unknown["other"] is None
 
 
 def test_a_method_that_raises_is_tried_again_and_recorded_failed_with_its_traceback(make_trial, run, monkeypatch):
@@ -193,7 +206,7 @@ def test_a_loss_that_is_no_number_is_recorded_diverged_with_its_path(make_trial,
     row = run(make_trial("plugin_examples:NanLoss"))
     assert row["status"] == "diverged"
     assert row["error"] == "forget_loss is nan in epoch 2"
-    assert [trace["epoch"] for trace in results.traces().table.to_pylist()] == [1, 2]
+    assert [trace["epoch"] for trace in results.traces().table.to_pylist()] == [0, 1, 2]
     assert row["n_forget"] == 20
 
 

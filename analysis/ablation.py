@@ -1,0 +1,156 @@
+"""One hyperparameter of UAM against its outcome, the others fixed: what the figures of rho and of gamma share."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.figure import STYLES, WIDTH, Drawn, Skipped, new_figure
+from analysis.frames import LABELS, Frames
+from analysis.intervals import Interval, mean_interval, rank, summarise
+from analysis.marks import SMALL, Label, draw_line, draw_reference, finish, logarithmic, shades, titled, value_axis
+from analysis.selection import ended_ok, fullest_task, numeric_parameter, parameter, setting_without
+from analysis.words import joined, left_out_words, number_words, ranking_words, seeds_words, task_words
+
+MOST_LINES = 4
+PANELS = ("average_gap", "forget_accuracy", "retain_accuracy", "test_accuracy")
+
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """A hyperparameter of UAM and its symbol."""
+
+    name: str
+    symbol: str
+
+
+RHO = Hyperparameter("rho", "ρ")
+GAMMA = Hyperparameter("gamma", "γ")
+
+
+def scalar_uam(trials: pd.DataFrame, free: set[str]) -> pd.DataFrame:
+    """Trials of UAM with numeric columns `rho`, `gamma`, and `setting`: their hyperparameters but the free ones.
+
+    Only those in which gamma acts (`hessian: scalar`).
+    """
+    uam = trials[trials["method"] == "uam"]
+    uam = uam[parameter(uam, "hessian").fillna("scalar") == "scalar"]
+    return uam.assign(
+        rho=numeric_parameter(uam, "rho"), gamma=numeric_parameter(uam, "gamma"), setting=setting_without(uam, free)
+    )
+
+
+def draw_ablation(frames: Frames, question: str, along: Hyperparameter, lines: Hyperparameter) -> Drawn | Skipped:
+    """Average gap, FA, RA and TA against `along`, a line per value of `lines`, Retrain as a band."""
+    uam = scalar_uam(frames.trials, {along.name, lines.name})
+    chosen = _choose(uam, along.name, lines.name)
+    if chosen is None:
+        need = f"two values of {along.name} that differ in nothing else, and Retrain"
+        return Skipped(along.name, f"needs {need}: preset ablation-{along.name}")
+    task, setting = str(chosen["task_id"].iloc[0]), chosen["setting"].iloc[0]
+    ranking = rank(chosen, [along.name, lines.name], "average_gap")
+    assert ranking is not None
+    kept = _spread(sorted(chosen[lines.name].unique()), ranking.best[1])
+    means = {metric: summarise(chosen, [along.name, lines.name], metric) for metric in PANELS}
+    means = {metric: found[found[lines.name].isin(kept)] for metric, found in means.items()}
+    retrain = ended_ok(frames.trials[(frames.trials["task_id"] == task) & (frames.trials["method"] == "retrain")])
+    references = {metric: mean_interval(retrain[metric]) for metric in PANELS[1:]}
+
+    figure, labels = _panels(means, references, along, lines)
+    fixed = f", {lines.symbol} = {number_words(kept[0])}" if len(kept) == 1 else ""
+    described = f"{task_words(frames.trials, task)}{fixed}"
+    finish(figure, f"UAM on {described}. {seeds_words(means['average_gap']['n'])}.", labels)
+
+    def name(key: tuple[Hashable, ...]) -> str:
+        first, second = (f"{axis.symbol} = {number_words(value)}" for axis, value in zip((along, lines), key, strict=True))
+        return first if chosen[lines.name].nunique() == 1 else f"{first}, {second}"
+
+    best = chosen[(chosen[along.name] == ranking.best[0]) & (chosen[lines.name] == ranking.best[1])]
+    finding = (
+        f"UAM's average gap (percentage points) is lowest at {name(ranking.best)}: {ranking.interval}, "
+        f"with a forget accuracy gap of {best['gap.forget_accuracy'].mean():.1f}{ranking_words(ranking, name)}"
+        f"{left_out_words(uam[(uam['task_id'] == task) & (uam['setting'] == setting)])}."
+    )
+    return Drawn(along.name, question, figure, finding, _alt(means, references, along, lines, described))
+
+
+def _panels(
+    means: dict[str, pd.DataFrame], references: dict[str, Interval], along: Hyperparameter, lines: Hyperparameter
+) -> tuple[Figure, list[tuple[Axes, list[Label]]]]:
+    figure, axes = new_figure(WIDTH, 6.6, rows=len(PANELS))
+    tried = sorted(means["average_gap"][along.name].unique())
+    values = sorted(means["average_gap"][lines.name].unique())
+    looks = shades(STYLES["uam"], len(values))
+    labels = []
+    for panel, metric in zip(axes, PANELS, strict=True):
+        value_axis(panel, tried, log=along is RHO or logarithmic(tried))
+        named = []
+        for place, (value, style) in enumerate(zip(values, looks, strict=True)):
+            points = means[metric][means[metric][lines.name] == value]
+            draw_line(panel, points, along.name, style, shift=2.5 * (place - (len(values) - 1) / 2))
+            named.append(Label(points["mean"].iloc[-1], f"{lines.symbol} = {number_words(value)}", style))
+        if metric in references:
+            draw_reference(panel, references[metric], STYLES["retrain"])
+            named.append(Label(references[metric].mean, "Retrain", STYLES["retrain"]))
+            titled(panel, f"{LABELS[metric]} (percent)")
+        else:
+            panel.set_ylim(bottom=0)
+            titled(panel, "Average gap to Retrain (percentage points)")
+        panel.tick_params(labelbottom=panel is axes[-1])
+        labels.append((panel, named))
+    axes[-1].set_xlabel(f"{along.symbol} of UAM", fontsize=SMALL + 1)
+    return figure, labels
+
+
+def _alt(
+    means: dict[str, pd.DataFrame],
+    references: dict[str, Interval],
+    along: Hyperparameter,
+    lines: Hyperparameter,
+    described: str,
+) -> str:
+    parts = []
+    for value, points in means["average_gap"].groupby(lines.name):
+        first, last, low = points.iloc[0], points.iloc[-1], points.loc[points["mean"].idxmin()]
+        forget = means["forget_accuracy"].set_index([lines.name, along.name])["mean"].loc[value]
+        parts.append(
+            f"For {lines.symbol} = {number_words(value)} the average gap is {first['mean']:.1f} at "
+            f"{along.symbol} = {number_words(first[along.name])}, lowest at {number_words(low[along.name])} "
+            f"({low['mean']:.1f}) and {last['mean']:.1f} at {number_words(last[along.name])}; "
+            f"FA goes from {forget.iloc[0]:.1f} to {forget.iloc[-1]:.1f}."
+        )
+    levels = joined([f"{LABELS[metric]} {reference.mean:.1f}" for metric, reference in references.items()])
+    return (
+        f"Four line charts one above the other: average gap in percentage points, and FA, RA and TA in percent, of UAM "
+        f"against {along.symbol}, on {described}. {' '.join(parts)} Retrain is a grey band ({levels})."
+    )
+
+
+def _spread(values: list[float], best: Hashable) -> list[float]:
+    """At most `MOST_LINES` of the values, from the smallest to the largest, the best among them."""
+    if len(values) <= MOST_LINES:
+        return values
+    places = {round(place) for place in np.linspace(0, len(values) - 1, MOST_LINES - 1)}
+    return [value for place, value in enumerate(values) if place in places or value == best]
+
+
+def _choose(uam: pd.DataFrame, along: str, lines: str) -> pd.DataFrame | None:
+    """Trials that ended ok in the task with most of them, and of its settings in the one with most values of `along`.
+
+    Where settings tie: most trials, then the lowest average gap.
+    """
+    ok = ended_ok(uam).dropna(subset=[along, lines, "average_gap"])
+    line = ["task_id", "setting", lines]
+    ok = ok[ok.groupby(line)[along].transform("nunique") >= 2]
+    if ok.empty:
+        return None
+    ok = ok[ok["task_id"] == fullest_task(ok)]
+    ok = ok.assign(values=ok.groupby(line)[along].transform("nunique"))
+    order = ok.groupby("setting").agg(values=("values", "max"), trials=("seed", "size"), gap=("average_gap", "mean"))
+    first = order.sort_values(["values", "trials", "gap"], ascending=[False, False, True]).index[0]
+    return ok[ok["setting"] == first].drop(columns="values")

@@ -1,0 +1,53 @@
+"""Which trials a figure shows: those that ended ok, of one task, in one setting, in one configuration per method."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+
+RUN = ["task_id", "method", "params", "seed"]
+
+
+def ended_ok(trials: pd.DataFrame) -> pd.DataFrame:
+    """Trials that ended ok; of one that was run by several versions of a method, the run that finished last."""
+    ok = trials[trials["status"] == "ok"].sort_values("finished_at", kind="stable", na_position="first")
+    return ok.drop_duplicates(RUN, keep="last").sort_index()
+
+
+def fullest_task(trials: pd.DataFrame) -> str:
+    """The task with most of these trials."""
+    return str(trials.groupby("task_id").size().idxmax())
+
+
+def parameter(trials: pd.DataFrame, name: str) -> pd.Series:
+    """A hyperparameter's values; missing where a trial has none of that name."""
+    column = f"param.{name}"
+    return trials[column] if column in trials else pd.Series(None, index=trials.index, dtype=object)
+
+
+def numeric_parameter(trials: pd.DataFrame, name: str) -> pd.Series:
+    """A hyperparameter's values as numbers; missing where it is none."""
+    return pd.to_numeric(parameter(trials, name), errors="coerce").astype(float)
+
+
+def setting_without(trials: pd.DataFrame, names: set[str]) -> pd.Series:
+    """Each trial's hyperparameters but those named, as JSON: trials that share it differ only in these."""
+    settings = {
+        text: json.dumps({key: value for key, value in json.loads(text).items() if key not in names}, sort_keys=True)
+        for text in trials["params"].unique()
+    }
+    return trials["params"].map(settings).astype(object)
+
+
+def representatives(ok: pd.DataFrame) -> pd.DataFrame:
+    """Of every method only the configuration with the lowest mean average gap.
+
+    One with fewer than half as many seeds as the method's fullest is not a candidate. Methods without any gap are
+    represented by the configuration with most trials.
+    """
+    grouped = ok.groupby(["method", "params"])["average_gap"].agg(["mean", "count", "size"]).reset_index()
+    candidates = grouped[2 * grouped["size"] >= grouped.groupby("method")["size"].transform("max")]
+    ordered = candidates.sort_values(["method", "mean", "size"], ascending=[True, True, False], na_position="last")
+    chosen = ordered.drop_duplicates("method")[["method", "params"]]
+    return ok[pd.MultiIndex.from_frame(ok[["method", "params"]]).isin(pd.MultiIndex.from_frame(chosen))]

@@ -1,0 +1,83 @@
+"""What figures say in words: methods, tasks, seeds, comparisons, and what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+
+import pandas as pd
+
+from analysis.intervals import Ranking
+
+METHODS = {
+    "original": "Original",
+    "retrain": "Retrain",
+    "finetune": "FineTune",
+    "neggrad": "NegGrad",
+    "randomlabel": "RandomLabel",
+    "fisher": "Fisher",
+    "influence": "Influence",
+    "uam": "UAM",
+}
+FEW = 3
+"""So many things are named one by one; of more only the number is given."""
+
+
+def method_words(name: str) -> str:
+    """A method as the field writes it; one that is not built in by the last part of its name."""
+    return METHODS.get(name, name.rpartition(":")[2])
+
+
+def task_words(trials: pd.DataFrame, task_id: str) -> str:
+    """A task in words, and of how many among these trials it is one."""
+    row = trials[trials["task_id"] == task_id].iloc[0]
+    if row["scenario"] == "class":
+        forgotten = f"class {row['forget_class']:.0f} forgotten"
+    else:
+        forgotten = f"forget ratio {100 * row['forget_ratio']:.3g} %"
+    tasks = trials["task_id"].nunique()
+    others = f" (one of {tasks} tasks here)" if tasks > 1 else ""
+    return f"{row['dataset']}, {row['model']}, {forgotten}{others}"
+
+
+def seeds_words(counts: Iterable[int]) -> str:
+    """How many seeds the means are over."""
+    numbers = sorted({int(count) for count in counts})
+    if numbers == [1]:
+        return "n = 1 seed, so no intervals"
+    span = str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+    return f"Mean and 95 % interval over n = {span} seeds"
+
+
+def joined(items: Sequence[str]) -> str:
+    """a, b and c."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def left_out_words(trials: pd.DataFrame) -> str:
+    """The number of trials that did not end ok, to end a sentence with; empty if there is none."""
+    counts = trials.loc[trials["status"] != "ok", "status"].value_counts().sort_index()
+    if counts.empty:
+        return ""
+    plural = "s" if counts.sum() > 1 else ""
+    return f"; {joined([f'{count} {status}' for status, count in counts.items()])} trial{plural} left out"
+
+
+def ranking_words(ranking: Ranking, name: Callable[[tuple[Hashable, ...]], str]) -> str:
+    """How the others compare to the best, to end a sentence with; `name` gives a key's words."""
+    others = len(ranking.equals) + len(ranking.worse) + len(ranking.unjudged)
+    if others == 0:
+        return ""
+    if len(ranking.unjudged) == others:
+        return "; too few seeds to tell the others from it"
+    if not ranking.equals:
+        share = f"{len(ranking.worse)} of {others}" if ranking.unjudged else "all"
+        return f"; {share} others are distinguishable from it"
+    if len(ranking.equals) > FEW:
+        return f"; {len(ranking.equals)} of {others} others are not distinguishable from it"
+    verb = "is" if len(ranking.equals) == 1 else "are"
+    return f"; {joined([name(key) for key in ranking.equals])} {verb} not distinguishable from it"
+
+
+def number_words(value: float) -> str:
+    """A hyperparameter's value, short."""
+    return f"{value:.4g}"

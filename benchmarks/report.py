@@ -1,0 +1,152 @@
+"""Time and memory of the report on a large results directory: python benchmarks/report.py [--trials N] [--keep DIR].
+
+Writes N trials (one file each, as a sweep does) and ten times as many trace rows to a temporary folder, runs
+`unlearn-sweep report` on them on two cores, and prints its seconds and peak memory against the targets.
+"""
+
+import json
+import math
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
+from itertools import product
+from pathlib import Path
+from typing import Annotated
+from unittest import mock
+
+import typer
+
+from sweep.identity import canonical_json, content_id
+from sweep.results import Results
+
+CORES = 2
+SEEDS = 10
+TASKS = 10
+EPOCHS = 10
+TARGET_SECONDS = 60
+TARGET_GIB = 2
+LAYOUTS = ("one file per trial", "one file in all")
+METHODS = ("finetune", "neggrad", "randomlabel", "fisher", "influence", "uam")
+OPTIMISER = {"epochs": EPOCHS, "momentum": 0.9, "weight_decay": 0.0005, "batch_size": 64}
+
+
+def main(
+    trials: Annotated[int, typer.Option(help="Rows of `trials`.")] = 100_000,
+    keep: Annotated[Path | None, typer.Option(metavar="DIR", help="Write the results here, and leave them.")] = None,
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = keep or Path(folder)
+        many, few = root / "many-files", root / "few-files"
+        if not many.exists():
+            started = time.perf_counter()
+            generate(many, trials)
+            print(f"{trials} trials, {trials * EPOCHS} trace rows; generated in {time.perf_counter() - started:.0f} s")
+        if not few.exists():
+            merge(many, few)
+        for layout, directory in zip(LAYOUTS, (many, few), strict=True):
+            seconds, gib = measure(directory)
+            print(
+                f"{layout}: {seconds:.1f} s (target {TARGET_SECONDS} s), {gib:.2f} GiB at most (target {TARGET_GIB} GiB)"
+                f"; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+            )
+
+
+def generate(directory: Path, trials: int) -> None:
+    """Write the trials from as many processes as there are cores to use."""
+    configurations = max(1, math.ceil(trials / (SEEDS * TASKS)) - 1)
+    places = list(product(range(TASKS), range(SEEDS), range(-1, configurations)))[:trials]
+    with ProcessPoolExecutor(CORES) as pool:
+        list(pool.map(write_trials, [str(directory)] * CORES, [places[part::CORES] for part in range(CORES)]))
+    (directory / "spec.yaml").write_text("name: large\n", encoding="utf-8")
+    (directory / "environment.json").write_text(json.dumps({"python": sys.version.split()[0]}), encoding="utf-8")
+
+
+def write_trials(directory: str, places: list[tuple[int, int, int]]) -> None:
+    """Store made-up trials as a sweep stores real ones, without waiting for the disk."""
+    results = Results(directory)
+    with mock.patch("os.fsync"):
+        for task, seed, configuration in places:
+            results.write_trial(*made_trial(task, seed, configuration))
+
+
+def made_trial(task: int, seed: int, configuration: int) -> tuple[dict, list[dict]]:
+    """A row and its traces; configuration -1 is Retrain."""
+    draw = random.Random(f"{task} {seed} {configuration}")
+    if configuration < 0:
+        method, params = "retrain", {}
+    else:
+        method, rank = METHODS[configuration % len(METHODS)], configuration // len(METHODS)
+        params = OPTIMISER | {"lr": round(1e-4 * 1.1 ** (rank % 50), 6), "rho": 1 + rank // 50}
+    forget = {"scenario": "random", "ratio": (task + 1) / 50}
+    setting = {"dataset": {"name": "digits"}, "forget": forget, "model": {"name": "small-cnn", "width": 32}}
+    setting |= {"training": OPTIMISER | {"lr": 0.1}}
+    config = canonical_json(setting | {"seed": seed, "method": {"name": method, "params": params, "version": 1}})
+    trial_id, now = content_id(config), datetime.now(UTC)
+    status = "ok" if draw.random() > 0.01 or configuration < 0 else draw.choice(["diverged", "failed"])
+    good = status == "ok"
+    row = {
+        "trial_id": trial_id,
+        "task_id": content_id(canonical_json(setting)),
+        "original_id": None if configuration < 0 else content_id(f"{task} {seed}"),
+        "sweep": "large",
+        "status": status,
+        "error": None if good else 'Traceback (most recent call last):\n  File "x.py", line 1\nValueError: no\n',
+        **{"dataset": "digits", "model": "small-cnn", "seed": seed, "scenario": "random"},
+        **{"forget_ratio": forget["ratio"], "n_retain": 1200, "n_forget": 130},
+        **{"method": method, "params": canonical_json(params), "config": config},
+        **{f"{name}_accuracy": draw.uniform(60, 100) if good else None for name in ("retain", "forget", "test")},
+        **{"mia": draw.uniform(0, 30) if good else None, "unlearn_seconds": draw.uniform(1, 9), "eval_seconds": 0.1},
+        **{"samples_processed": 12_000, "peak_memory_bytes": 2**28, "device": "cpu", "threads": 1, "host": "host"},
+        **{"code_version": "0.1.0+00000000", "started_at": now, "finished_at": now},
+    }
+    traces = [
+        {
+            **{
+                "trial_id": trial_id,
+                "epoch": epoch,
+                "step": 19 * epoch,
+                "seconds": 0.1 * epoch,
+                "samples": 1200 * epoch,
+            },
+            **{"retain_loss": draw.random(), "forget_loss": draw.random(), "gradient_degrees": draw.uniform(0, 180)},
+            **{"probe_retain_loss": draw.random(), "probe_forget_loss": draw.random()},
+            **{"probe_retain_accuracy": draw.uniform(60, 100), "probe_forget_accuracy": draw.uniform(60, 100)},
+            **{"probe_cosine": 0.0, "probe_degrees": draw.uniform(0, 180)},
+        }
+        for epoch in range(1, EPOCHS + 1)
+    ]
+    return row, traces
+
+
+def merge(many: Path, few: Path) -> None:
+    """The same rows in one file per folder, which every reader of Parquet takes for the same table."""
+    import pyarrow.parquet as pq
+
+    results = Results(str(many))
+    for folder, table in (("trials", results.trials().table), ("traces", results.traces().table)):
+        (few / folder).mkdir(parents=True)
+        pq.write_table(table, few / folder / "all.parquet", compression="zstd", write_page_checksum=True)
+
+
+def measure(directory: Path) -> tuple[float, float]:
+    """Wall-clock seconds and GiB of peak resident memory of the report."""
+    with tempfile.TemporaryDirectory() as out:
+        command = [Path(sys.executable).with_name("unlearn-sweep"), "report", directory, "--out", out]
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
+        started = time.perf_counter()
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"unlearn-sweep report exited with {process.returncode}")
+    return seconds, usage.ru_maxrss / 2**20
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,81 @@
+"""Running one stored trial again, from nothing but what its results directory holds."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import yaml
+
+from sweep.errors import InputError
+from sweep.location import absolute_location
+from sweep.plan import location_options, trial_for
+from sweep.results import METRICS, Results
+from sweep.spec import DatasetSpec, parse_spec
+from sweep.trial import Context, Job, Worker
+
+COMPARED = (*METRICS, "samples_processed", "n_retain", "n_forget", "status")
+"""The columns that a trial's configuration determines."""
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """A trial's stored row and what running it again gave; nothing is stored."""
+
+    old: dict[str, Any]
+    new: dict[str, Any]
+
+    @property
+    def equal(self) -> bool:
+        """Whether all of `COMPARED` are equal, bit for bit."""
+        return all(self.old[name] == self.new[name] for name in COMPARED)
+
+
+def rerun(directory: str, trial_id: str) -> Rerun:
+    """Run a stored trial again, with as many threads, and on a GPU if it ran on one.
+
+    Raises:
+        InputError: no such directory or trial, the dataset is not where `spec.yaml` says, or there is no GPU.
+    """
+    results = Results(directory)
+    if not results.exists():
+        raise InputError(f"{directory}: no such results directory")
+    rows = {row["trial_id"]: row for row in results.trials().table.to_pylist()}
+    if trial_id not in rows:
+        close = difflib.get_close_matches(trial_id, rows, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else "ids are the names of the files in trials/"
+        raise InputError(f"{directory}: no trial '{trial_id}'; {hint}")
+    old = rows[trial_id]
+    gpu = old["device"] != "cpu"
+    if gpu and not torch.cuda.is_available():
+        raise InputError(f"trial {trial_id} ran on {old['device']}, and torch finds no GPU here")
+    config = json.loads(old["config"])
+    context = Context(
+        sweep=old["sweep"],
+        out=absolute_location(directory),
+        location=_location(results, config["dataset"]["name"]),
+        threads=old["threads"],
+        gpu=gpu,
+        max_retries=0,
+        predictions=False,
+    )
+    ended, outcome = Worker(context).measure(Job(trial_for(config)))
+    return Rerun(old, dict.fromkeys(COMPARED) | ended.columns | {"status": outcome.status, "error": outcome.error})
+
+
+def _location(results: Results, name: str) -> dict[str, Any]:
+    """Where `spec.yaml` says that the dataset lies.
+
+    Raises:
+        InputError: the directory's spec is missing, or of another dataset.
+    """
+    text = results.read("spec.yaml")
+    if text is None:
+        raise InputError(f"{results.location}: spec.yaml is missing, and with it where the dataset lies")
+    dataset: DatasetSpec = parse_spec(yaml.safe_load(text)).dataset
+    if dataset.name != name:
+        raise InputError(f"{results.location}: spec.yaml is of dataset '{dataset.name}', the trial of '{name}'")
+    return location_options(dataset)
