@@ -67,7 +67,9 @@ def draw_ablation(frames: Frames, question: str, along: Hyperparameter, lines: H
     finish(figure, f"UAM on {described}. {seeds_words(means['average_gap']['n'])}.", labels)
 
     def name(key: tuple[Hashable, ...]) -> str:
-        first, second = (f"{axis.symbol} = {number_words(value)}" for axis, value in zip((along, lines), key, strict=True))
+        first, second = (
+            f"{axis.symbol} = {number_words(value)}" for axis, value in zip((along, lines), key, strict=True)
+        )
         return first if chosen[lines.name].nunique() == 1 else f"{first}, {second}"
 
     best = chosen[(chosen[along.name] == ranking.best[0]) & (chosen[lines.name] == ranking.best[1])]

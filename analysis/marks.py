@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+from matplotlib.text import Text
+from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullLocator, StrMethodFormatter
 from matplotlib.transforms import Bbox, ScaledTranslation
 from numpy.typing import ArrayLike, NDArray
 
@@ -91,6 +93,13 @@ def shades(style: Style, count: int) -> list[Style]:
     return [Style(to_hex(color), *looks[place % len(looks)]) for place, color in enumerate(colors)]
 
 
+def fixed_ticks(axis: Axis, values: Sequence[float]) -> None:
+    """Exactly these ticks, in ascending order, written short; on an x axis `finish` hides labels that would overlap."""
+    axis.set_major_locator(FixedLocator(values))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FixedFormatter([f"{value:.4g}" for value in values]))
+
+
 def value_axis(axes: Axes, values: ArrayLike, log: bool) -> None:
     """The x axis, logarithmic or not, with the values as its ticks; `finish` hides labels that would overlap.
 
@@ -103,9 +112,16 @@ def value_axis(axes: Axes, values: ArrayLike, log: bool) -> None:
             axes.set_xscale("log")
         else:
             axes.set_xscale("symlog", linthresh=positive[0], linscale=0.4)
-    axes.xaxis.set_major_locator(FixedLocator(ticks.tolist()))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FixedFormatter([f"{tick:.4g}" for tick in ticks.tolist()]))
+    fixed_ticks(axes.xaxis, ticks.tolist())
+
+
+def cost_axis(axes: Axes, values: ArrayLike) -> None:
+    """The x axis of a cost, logarithmic where it spans much, its ticks written as plain numbers."""
+    if logarithmic(values):
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
 
 
 def logarithmic(values: ArrayLike) -> bool:
@@ -120,13 +136,13 @@ def finish(figure: Figure, note: str, labels: Sequence[tuple[Axes, list[Label]]]
     width, _ = figure.get_size_inches()
     text = textwrap.fill(note, int(width * POINT / (0.52 * SMALL)))
     figure.supxlabel(text, x=0.01, ha="left", fontsize=SMALL, linespacing=1.3)
-    written = [(axes, _write_labels(axes, found)) for axes, found in labels if found]
+    written = [(axes, found, [_write_label(axes, label) for label in found]) for axes, found in labels if found]
     figure.draw_without_rendering()
-    for axes, pairs in written:
+    for axes, found, artists in written:
         height = axes.get_window_extent().height / figure.dpi * POINT
-        gap = SMALL * LINE_HEIGHT / height
-        wanted = np.array([text.get_position()[1] for _, text in pairs])
-        for (marker, text), place in zip(pairs, _apart(wanted, gap).tolist(), strict=True):
+        ends = (axes.transData - axes.transAxes).transform([(0.0, label.y) for label in found])[:, 1]
+        places = _apart(ends, SMALL * LINE_HEIGHT / height)
+        for (marker, text), place in zip(artists, places.tolist(), strict=True):
             marker.set_ydata([place])
             text.set_y(place)
     for axes in figure.axes:
@@ -134,27 +150,20 @@ def finish(figure: Figure, note: str, labels: Sequence[tuple[Axes, list[Label]]]
             _hide_overlapping_ticks(axes)
 
 
-def _write_labels(axes: Axes, labels: list[Label]) -> list[tuple[Line2D, object]]:
-    """Marker and text of each label, at the height (in heights of the axes) where its line ends."""
-    written = []
-    for label in labels:
-        height = float((axes.transData + axes.transAxes.inverted()).transform((1.0, label.y))[1])
-        height = min(max(height, 0.0), 1.0)
-        style = label.style
-        marker = Line2D([MARGIN_MARKER], [height], color=style.color, marker=style.marker, linestyle="none")
-        marker.set(transform=axes.transAxes, clip_on=False, markersize=6)
-        axes.add_artist(marker)
-        text = axes.text(MARGIN_TEXT, height, label.text, transform=axes.transAxes, fontsize=SMALL, va="center_baseline")
-        written.append((marker, text))
-    return written
+def _write_label(axes: Axes, label: Label) -> tuple[Line2D, Text]:
+    style = label.style
+    marker = Line2D([MARGIN_MARKER], [0.5], color=style.color, marker=style.marker, linestyle="none", markersize=6)
+    marker.set(transform=axes.transAxes, clip_on=False)
+    axes.add_artist(marker)
+    text = axes.text(MARGIN_TEXT, 0.5, label.text, transform=axes.transAxes, fontsize=SMALL, va="center_baseline")
+    return marker, text
 
 
 def _apart(wanted: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
     """The nearest places (least squares) that keep their order and at least `gap` between neighbours."""
     order = np.argsort(wanted, kind="stable")
-    blocks: list[list[float]] = []  # sum, count of the places less their rank's share
-    for rank, value in enumerate((wanted[order] - gap * np.arange(len(wanted))).tolist()):
-        del rank
+    blocks: list[list[float]] = []  # sum and number of neighbours' places, had they no height, that must be level
+    for value in (wanted[order] - gap * np.arange(len(wanted))).tolist():
         blocks.append([value, 1])
         while len(blocks) > 1 and blocks[-2][0] / blocks[-2][1] > blocks[-1][0] / blocks[-1][1]:
             total, count = blocks.pop()
@@ -167,62 +176,56 @@ def _apart(wanted: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
 
 
 def _hide_overlapping_ticks(axes: Axes) -> None:
-    formatter = axes.xaxis.get_major_formatter()
-    assert isinstance(formatter, FixedFormatter)
+    """Leave out labels that would overlap: 0 stays, then what comes first from the left."""
     labels = axes.get_xticklabels()
-    texts, end = [label.get_text() for label in labels], -np.inf
-    for index, label in enumerate(labels):
-        if not texts[index]:
-            continue
-        box = label.get_window_extent()
-        if box.x0 < end:
+    texts = [label.get_text() for label in labels]
+    written: list[Bbox] = []
+    for index in sorted(range(len(labels)), key=lambda index: (texts[index] != "0", index)):
+        box = labels[index].get_window_extent().padded(1.5)
+        if any(box.overlaps(other) for other in written):
             texts[index] = ""
         else:
-            end = box.x1 + 0.4 * SMALL / POINT * box.height / max(box.height, 1) * 100
+            written.append(box)
     axes.xaxis.set_major_formatter(FixedFormatter(texts))
 
 
-def place_labels(axes: Axes, points: NDArray[np.float64], texts: Sequence[str], styles: Sequence[Style]) -> None:
-    """Write a text beside each point, where it hides no other text and as few points as possible.
+def place_labels(axes: Axes, points: NDArray[np.float64], labels: Sequence[Label], obstacles: ArrayLike) -> None:
+    """Write each label beside its point, where it hides no other text and as little else as possible.
 
     Args:
-        points: [n, 2] in data coordinates; those beyond the number of texts are only kept clear of.
+        points: one for each label, [n, 2] in data coordinates; `Label.y` is not used.
+        obstacles: further points [m, 2] to keep clear of.
     """
     figure = axes.get_figure(root=True)
     assert figure is not None
     figure.draw_without_rendering()
     scale = figure.dpi / POINT
-    places = axes.transData.transform(points)
+    everything = axes.transData.transform(np.concatenate([points, np.asarray(obstacles, dtype=float).reshape(-1, 2)]))
     inside = axes.get_window_extent()
     taken: list[Bbox] = []
-    for place, text, style in zip(places, texts, styles, strict=False):
-        artist = axes.annotate(text, (0, 0), fontsize=SMALL, color="black", annotation_clip=False)
-        box = artist.get_window_extent()
-        artist.remove()
-        best = min(
-            _candidates(place, box.width, box.height, scale),
-            key=lambda candidate: _cost(candidate[0], candidate[1], taken, places, inside),
+    for place, point, label in zip(everything, points.tolist(), labels, strict=False):
+        text = axes.annotate(label.text, point, (0, 0), textcoords="offset points", fontsize=SMALL, zorder=5)
+        size = text.get_window_extent()
+        box, distance = min(
+            _boxes_around(place, size.width, size.height, scale),
+            key=lambda candidate: _cost(*candidate, taken, everything, inside),
         )
-        taken.append(best[0])
-        corner = (best[0].p0 - place) / scale
-        axes.annotate(
-            text,
-            axes.transData.inverted().transform(place),
-            xytext=tuple(corner),
-            textcoords="offset points",
-            fontsize=SMALL,
-            arrowprops={"arrowstyle": "-", "color": style.color, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 3}
-            if best[1] > 1
-            else None,
-        )
+        taken.append(box)
+        text.set_position(((box.x0 - place[0]) / scale, (box.y0 - place[1]) / scale))
+        if distance > 1:
+            middle = np.clip(place, box.p0, box.p1)
+            ends = axes.transData.inverted().transform([place, middle])
+            axes.plot(
+                ends[:, 0], ends[:, 1], color=label.style.color, linewidth=0.8, zorder=2.5, scalex=False, scaley=False
+            )
 
 
-def _candidates(place: NDArray[np.float64], width: float, height: float, scale: float) -> list[tuple[Bbox, float]]:
-    """Boxes around a point, and how far away (1: beside it) they are."""
+def _boxes_around(place: NDArray[np.float64], width: float, height: float, scale: float) -> list[tuple[Bbox, float]]:
+    """Boxes for a text around a point, and how far away they are (1: beside it)."""
     found = []
-    for distance in (1.0, 2.2, 3.8):
+    for distance in (1.0, 2.0, 3.2, 4.6):
         away = 7 * scale * distance
-        for angle in np.deg2rad(np.arange(0, 360, 22.5)):
+        for angle in np.deg2rad(np.arange(0, 360, 22.5)).tolist():
             x = place[0] + np.cos(angle) * (away + width / 2) - width / 2
             y = place[1] + np.sin(angle) * (away + height / 2) - height / 2
             found.append((Bbox.from_bounds(x, y, width, height), distance))
@@ -230,10 +233,8 @@ def _candidates(place: NDArray[np.float64], width: float, height: float, scale: 
 
 
 def _cost(box: Bbox, distance: float, taken: list[Bbox], places: NDArray[np.float64], inside: Bbox) -> float:
-    overlaps = sum(1 for other in taken if box.overlaps(other))
     padded = box.padded(4)
-    hidden = int(
-        ((places > padded.p0) & (places < padded.p1)).all(axis=1).sum()
-    )
-    outside = not (inside.x0 <= box.x0 and box.x1 <= inside.x1 and inside.y0 <= box.y0 and box.y1 <= inside.y1)
-    return 100 * overlaps + 20 * hidden + 50 * outside + distance
+    overlaps = sum(1 for other in taken if padded.overlaps(other))
+    hidden = int(((places > padded.p0) & (places < padded.p1)).all(axis=1).sum())
+    outside = box.x0 < inside.x0 or box.x1 > inside.x1 or box.y0 < inside.y0 or box.y1 > inside.y1
+    return 100 * overlaps + 200 * outside + 5 * hidden + distance

@@ -51,3 +51,16 @@ def representatives(ok: pd.DataFrame) -> pd.DataFrame:
     ordered = candidates.sort_values(["method", "mean", "size"], ascending=[True, True, False], na_position="last")
     chosen = ordered.drop_duplicates("method")[["method", "params"]]
     return ok[pd.MultiIndex.from_frame(ok[["method", "params"]]).isin(pd.MultiIndex.from_frame(chosen))]
+
+
+def drawn_or_lost(trials: pd.DataFrame, drawn: pd.DataFrame) -> pd.DataFrame:
+    """All trials, however they ended, of the configurations drawn, and of methods of which nothing could be drawn."""
+    trials = trials[trials["task_id"].isin(drawn["task_id"])]
+    configuration = pd.MultiIndex.from_frame(trials[["method", "params"]])
+    same = configuration.isin(pd.MultiIndex.from_frame(drawn[["method", "params"]].drop_duplicates()))
+    return trials[same | ~trials["method"].isin(drawn["method"])]
+
+
+def several_configurations(trials: pd.DataFrame) -> bool:
+    """Whether a method was run with more than one combination of hyperparameters."""
+    return bool((trials.groupby("method")["params"].nunique() > 1).any())

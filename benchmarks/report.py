@@ -50,10 +50,8 @@ def main(
             merge(many, few)
         for layout, directory in zip(LAYOUTS, (many, few), strict=True):
             seconds, gib = measure(directory)
-            print(
-                f"{layout}: {seconds:.1f} s (target {TARGET_SECONDS} s), {gib:.2f} GiB at most (target {TARGET_GIB} GiB)"
-                f"; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
-            )
+            print(f"{layout}: {seconds:.1f} s (target {TARGET_SECONDS}), {gib:.2f} GiB at most (target {TARGET_GIB})")
+            print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
 
 
 def generate(directory: Path, trials: int) -> None:
@@ -88,39 +86,27 @@ def made_trial(task: int, seed: int, configuration: int) -> tuple[dict, list[dic
     config = canonical_json(setting | {"seed": seed, "method": {"name": method, "params": params, "version": 1}})
     trial_id, now = content_id(config), datetime.now(UTC)
     status = "ok" if draw.random() > 0.01 or configuration < 0 else draw.choice(["diverged", "failed"])
-    good = status == "ok"
-    row = {
-        "trial_id": trial_id,
-        "task_id": content_id(canonical_json(setting)),
-        "original_id": None if configuration < 0 else content_id(f"{task} {seed}"),
-        "sweep": "large",
-        "status": status,
-        "error": None if good else 'Traceback (most recent call last):\n  File "x.py", line 1\nValueError: no\n',
-        **{"dataset": "digits", "model": "small-cnn", "seed": seed, "scenario": "random"},
-        **{"forget_ratio": forget["ratio"], "n_retain": 1200, "n_forget": 130},
-        **{"method": method, "params": canonical_json(params), "config": config},
-        **{f"{name}_accuracy": draw.uniform(60, 100) if good else None for name in ("retain", "forget", "test")},
-        **{"mia": draw.uniform(0, 30) if good else None, "unlearn_seconds": draw.uniform(1, 9), "eval_seconds": 0.1},
-        **{"samples_processed": 12_000, "peak_memory_bytes": 2**28, "device": "cpu", "threads": 1, "host": "host"},
-        **{"code_version": "0.1.0+00000000", "started_at": now, "finished_at": now},
-    }
-    traces = [
-        {
-            **{
-                "trial_id": trial_id,
-                "epoch": epoch,
-                "step": 19 * epoch,
-                "seconds": 0.1 * epoch,
-                "samples": 1200 * epoch,
-            },
-            **{"retain_loss": draw.random(), "forget_loss": draw.random(), "gradient_degrees": draw.uniform(0, 180)},
-            **{"probe_retain_loss": draw.random(), "probe_forget_loss": draw.random()},
-            **{"probe_retain_accuracy": draw.uniform(60, 100), "probe_forget_accuracy": draw.uniform(60, 100)},
-            **{"probe_cosine": 0.0, "probe_degrees": draw.uniform(0, 180)},
-        }
-        for epoch in range(1, EPOCHS + 1)
-    ]
-    return row, traces
+    error = None if status == "ok" else 'Traceback (most recent call last):\n  File "x.py", line 1\nValueError: no\n'
+    original_id = None if configuration < 0 else content_id(f"{task} {seed}")
+    row = {"trial_id": trial_id, "task_id": content_id(canonical_json(setting)), "original_id": original_id}
+    row |= {"sweep": "large", "status": status, "error": error, "dataset": "digits", "model": "small-cnn", "seed": seed}
+    row |= {"scenario": "random", "forget_ratio": forget["ratio"], "n_retain": 1200, "n_forget": 130}
+    row |= {"method": method, "params": canonical_json(params), "config": config}
+    if status == "ok":
+        row |= {f"{name}_accuracy": draw.uniform(60, 100) for name in ("retain", "forget", "test")}
+        row |= {"mia": draw.uniform(0, 30), "unlearn_seconds": draw.uniform(1, 9), "eval_seconds": 0.1}
+    row |= {"samples_processed": 12_000, "peak_memory_bytes": 2**28, "device": "cpu", "threads": 1, "host": "host"}
+    row |= {"code_version": "0.1.0+00000000", "started_at": now, "finished_at": now}
+    return row, [made_trace(trial_id, epoch, draw) for epoch in range(1, EPOCHS + 1)]
+
+
+def made_trace(trial_id: str, epoch: int, draw: random.Random) -> dict:
+    """A row of a trial's path."""
+    trace = {"trial_id": trial_id, "epoch": epoch, "step": 19 * epoch, "seconds": 0.1 * epoch, "samples": 1200 * epoch}
+    trace |= {"retain_loss": draw.random(), "forget_loss": draw.random(), "gradient_degrees": draw.uniform(0, 180)}
+    trace |= {"probe_retain_loss": draw.random(), "probe_forget_loss": draw.random(), "probe_cosine": 0.0}
+    trace |= {f"probe_{name}_accuracy": draw.uniform(60, 100) for name in ("retain", "forget")}
+    return trace | {"probe_degrees": draw.uniform(0, 180)}
 
 
 def merge(many: Path, few: Path) -> None:

@@ -136,24 +136,28 @@ def report(
     directory: Annotated[str, typer.Argument(metavar="DIR")],
     out: Annotated[str | None, typer.Option(metavar="DIR", help="Where to write; DIR/report by default.")] = None,
 ) -> None:
-    """Write the comparison of methods as Markdown, CSV and LaTeX."""
+    """Write every table and figure that the results allow, and index.html, which shows them all."""
     from pathlib import Path
 
     from analysis.frames import read_frames
-    from analysis.methods_table import methods_table, render_rich, write_tables
+    from analysis.methods_table import methods_table, render_rich
+    from analysis.report import write_report
     from sweep.results import Results
 
     if not Results(directory).exists():
         raise InputError(f"{directory}: no such results directory")
     if out is None and "://" in directory:
         raise InputError("--out: needed where the results are at a URI")
+    folder = Path(out) if out else Path(directory) / "report"
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--out: {folder} is not a directory")
     frames = read_frames(directory)
     for problem in frames.damaged:
         _warn(problem)
     console = Console()
     render_rich(methods_table(frames.trials), console)
-    for path in write_tables(frames, Path(out) if out else Path(directory) / "report"):
-        console.print(str(path), soft_wrap=True)
+    for path in write_report(directory, frames, folder):
+        console.print(str(path), soft_wrap=True, markup=False, highlight=False)
 
 
 @app.command()

@@ -113,7 +113,7 @@ def rows(out, kind="trials"):
     if kind == "trials":
         table = trials
     elif kind == "traces":
-        table = results.traces().sort_by([("trial_id", "ascending"), ("epoch", "ascending")])
+        table = results.traces().table.sort_by([("trial_id", "ascending"), ("epoch", "ascending")])
     else:
         found = {name: results.predictions(name) for name in trials["trial_id"].to_pylist()}
         return {name: table and table.to_pylist() for name, table in found.items()}

@@ -63,6 +63,20 @@ class Filled(Method):
 
 
 @dataclass(frozen=True)
+class Jittered(Method):
+    """Adds noise from torch's global generator to the weights."""
+
+    name: ClassVar[str] = "jittered"
+    source: ClassVar[str] = "-"
+
+    def unlearn(self, task: Task) -> nn.Module:
+        with torch.no_grad():
+            for parameter in task.model.parameters():
+                parameter.add_(torch.randn_like(parameter))
+        return task.model
+
+
+@dataclass(frozen=True)
 class Traced(Method):
     """Records known and unknown values, and a cosine that is not a number."""
 

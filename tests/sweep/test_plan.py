@@ -129,12 +129,12 @@ def test_ids_depend_on_the_methods_version(make_trial, monkeypatch):
     assert make_trial("uam") == other
 
 
-def test_where_a_dataset_lies_is_no_part_of_its_identity(make_spec, monkeypatch):
+def test_where_a_dataset_lies_is_no_part_of_its_identity(make_spec, tmp_path, monkeypatch):
     monkeypatch.setattr("sweep.datasets.Cifar10._part", lambda self, train: None)
     here = make_spec(dataset={"name": "cifar10", "path": "here"})
-    there = make_spec(dataset={"name": "cifar10", "path": "there", "download": True})
+    there = make_spec(dataset={"name": "cifar10", "path": str(tmp_path / "there"), "download": True})
     assert ids(here) == ids(there)
-    assert location_options(there.dataset) == {"path": "there", "download": True}
+    assert location_options(there.dataset) == {"path": str(tmp_path / "there"), "download": True}
 
 
 def test_a_parquet_sets_content_is_part_of_its_identity_and_its_path_is_not(make_spec, write_images, tmp_path):

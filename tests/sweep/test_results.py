@@ -277,7 +277,7 @@ while True:
 
 
 def test_a_process_killed_while_it_writes_leaves_only_whole_files(results):
-    for wait in (0.01, 0.05, 0.17):
+    for wait in (0.02, 0.15):
         command = [sys.executable, "-c", WRITES_ROWS_FOREVER, results.location]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout.readline() == "stored\n"

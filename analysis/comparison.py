@@ -1,0 +1,144 @@
+"""The comparison of methods with 95 % intervals, one table per task, short enough for a page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.frames import GAP_METRICS, configuration_labels
+from analysis.intervals import Interval, mean_intervals, rank
+from analysis.methods_table import REFERENCES, task_labels
+from analysis.selection import ended_ok, representatives
+from analysis.words import METHODS, method_words, ranking_words
+
+MOST_TASKS = 20
+MOST_ROWS = 100
+"""Tasks on a page, and configurations of each; of every method its best ones. `methods.csv` holds them all."""
+
+VALUES = [
+    *GAP_METRICS,
+    *(f"gap.{metric}" for metric in GAP_METRICS),
+    "average_gap",
+    "unlearn_seconds",
+    "relative_seconds",
+]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method in one configuration.
+
+    Attributes:
+        method: its name in words.
+        setting: the hyperparameters that vary within the method; may be empty.
+        reference: whether this is Retrain, whose gaps are 0 by definition.
+        n: trials that ended ok.
+        ended: how many ended otherwise, in words.
+        values: the mean of each of `VALUES`.
+    """
+
+    method: str
+    setting: str
+    reference: bool
+    n: int
+    ended: str
+    values: dict[str, Interval]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The methods on one task.
+
+    Attributes:
+        task: the task in words.
+        answer: which method comes closest to Retrain, in a sentence; empty where no gap is known.
+        rows: as `methods_table` orders them.
+        left_out: how many configurations are not in `rows`.
+    """
+
+    task: str
+    answer: str
+    rows: list[Row]
+    left_out: int
+
+
+def comparisons(trials: pd.DataFrame) -> tuple[list[Comparison], int]:
+    """A comparison of each of the first `MOST_TASKS` tasks, and how many tasks there are.
+
+    Args:
+        trials: as `read_frames` gives them.
+    """
+    if trials.empty:
+        return [], 0
+    labelled = trials.assign(task=task_labels(trials), label=configuration_labels(trials))
+    tasks = labelled[["task", "task_id"]].drop_duplicates().sort_values("task")
+    shown = labelled[labelled["task_id"].isin(tasks["task_id"].iloc[:MOST_TASKS])]
+    return [_comparison(str(task), rows) for (task, _), rows in shown.groupby(["task", "task_id"])], len(tasks)
+
+
+def _comparison(task: str, trials: pd.DataFrame) -> Comparison:
+    groups = trials.groupby(["method", "params"], sort=False)
+    trials = trials.assign(group=groups.ngroup())
+    ok = trials[trials["status"] == "ok"]
+    order = trials.drop_duplicates("group").set_index("group")[["method", "label"]]
+    order["gap"] = ok.groupby("group")["average_gap"].mean()
+    order["rank"] = order["method"].map({name: place for place, name in enumerate(REFERENCES)}).fillna(len(REFERENCES))
+    order = order.sort_values(["rank", "gap", "method"], na_position="last")
+    best_first = order.groupby("method").cumcount().sort_values(kind="stable").index[:MOST_ROWS]
+    shown = order.loc[order.index.isin(best_first)]
+    means = _means(ok, shown.index.to_numpy())
+    ended = _ended(trials)
+    rows = [
+        Row(
+            method=METHODS.get(method, method),
+            setting=label.removeprefix(method).strip(" ()"),
+            reference=method == "retrain",
+            n=int((ok["group"] == group).sum()),
+            ended=ended.get(group, ""),
+            values=means[group],
+        )
+        for group, method, label in zip(shown.index, shown["method"], shown["label"], strict=True)
+    ]
+    return Comparison(task, _answer(trials), rows, len(order) - len(shown))
+
+
+def _means(ok: pd.DataFrame, groups: NDArray[np.int64]) -> dict[int, dict[str, Interval]]:
+    """For every group the interval of each of `VALUES`."""
+    shown = ok[ok["group"].isin(groups)]
+    places = shown.groupby("group").indices
+    values = shown[VALUES].to_numpy(dtype=float)
+    arrays = [values[places.get(group, []), column] for group in groups for column in range(len(VALUES))]
+    found = iter(mean_intervals(arrays))
+    return {group: {value: next(found) for value in VALUES} for group in groups}
+
+
+def _ended(trials: pd.DataFrame) -> dict[int, str]:
+    """For every group how many of its trials did not end ok, in words."""
+    others = trials[trials["status"] != "ok"]
+    return {
+        int(group): ", ".join(f"{count} {status}" for status, count in statuses.value_counts().items())
+        for group, statuses in others.set_index("group")["status"].groupby(level=0)
+    }
+
+
+def _answer(trials: pd.DataFrame) -> str:
+    ok = ended_ok(trials)
+    compared = ok[~ok["method"].isin(REFERENCES)]
+    ranking = rank(representatives(compared), ["method"], "average_gap")
+    if ranking is None:
+        return ""
+    interval = ranking.interval
+    spread = f" (95 % interval {interval.low:.1f} to {interval.high:.1f})" if interval.n > 1 else ""
+    seeds = f"{interval.n} seed{'s' if interval.n > 1 else ''}"
+    others = ranking_words(ranking, lambda key: method_words(str(key[0])))
+    sentence = (
+        f"{method_words(str(ranking.best[0]))}, with an average gap of {interval.mean:.1f} percentage points{spread} "
+        f"over {seeds}{others}."
+    )
+    most = int(compared.groupby("method")["params"].nunique().max())
+    if most > 1:
+        sentence += f" Of each method this is the best of up to {most} configurations, chosen by the same gap."
+    return sentence

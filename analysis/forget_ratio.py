@@ -1,0 +1,137 @@
+"""Methods against the forget ratio: python -m analysis.forget_ratio DIR [--out DIR]."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.figure import WIDTH, Drawn, Skipped, new_figure, run_figure, styles
+from analysis.frames import Frames
+from analysis.intervals import Ranking, rank, summarise
+from analysis.marks import SMALL, Label, draw_line, finish, titled, value_axis
+from analysis.selection import drawn_or_lost, ended_ok, several_configurations
+from analysis.words import joined, left_out_words, method_words, number_words, seeds_words
+
+NAME = "forget_ratio"
+QUESTION = "Does it get harder the more is forgotten?"
+GAP_TITLE = "Average gap to Retrain (percentage points)"
+
+
+def draw(frames: Frames) -> Drawn | Skipped:
+    """Average gap and FA of each method against the forget ratio, for one dataset, model and training recipe."""
+    trials = frames.trials[(frames.trials["scenario"] == "random") & (frames.trials["method"] != "original")]
+    trials = trials.assign(percent=(100 * trials["forget_ratio"]).round(6), place=_settings(trials))
+    chosen = _choose(ended_ok(trials))
+    if chosen is None:
+        return Skipped(NAME, "needs one dataset and model with two forget ratios, and Retrain: preset ablation-ratio")
+    methods = chosen[chosen["method"] != "retrain"]
+    gaps = summarise(methods, ["method", "percent"], "average_gap")
+    accuracies = summarise(chosen, ["method", "percent"], "forget_accuracy")
+    row = chosen.iloc[0]
+    described = f"{row['dataset']}, {row['model']}, random forgetting"
+
+    figure, labels = _panels(gaps, accuracies)
+    several = several_configurations(trials[(trials["place"] == row["place"]) & (trials["method"] != "retrain")])
+    how = "Each method in its configuration of lowest average gap. " if several else ""
+    finish(figure, f"{described}. {how}{seeds_words([*gaps['n'], *accuracies['n']])}.", labels)
+
+    rankings: dict[float, Ranking] = {}
+    for percent, group in methods.groupby("percent"):
+        ranking = rank(group, ["method"], "average_gap")
+        if ranking is not None:
+            rankings[float(str(percent))] = ranking
+    finding = f"{_finding(rankings)}{left_out_words(drawn_or_lost(trials, chosen))}."
+    return Drawn(NAME, QUESTION, figure, finding, _alt(gaps, accuracies, described))
+
+
+def _settings(trials: pd.DataFrame) -> pd.Series:
+    """What trials of different forget ratios share: their task but for the forget set, as JSON."""
+    shared = {}
+    for task, config in trials.drop_duplicates("task_id")[["task_id", "config"]].itertuples(index=False):
+        parts = {key: value for key, value in json.loads(config).items() if key not in ("method", "seed", "forget")}
+        shared[task] = json.dumps(parts, sort_keys=True)
+    return trials["task_id"].map(shared).astype(object)
+
+
+def _choose(ok: pd.DataFrame) -> pd.DataFrame | None:
+    """The setting with most ratios, then most trials; in it of every method the configuration with most ratios, then
+    the lowest average gap.
+    """
+    ok = ok.dropna(subset=["average_gap"])
+    compared = ok[ok["method"] != "retrain"]
+    ratios = compared.groupby(["place", "method", "params"]).agg(
+        ratios=("percent", "nunique"), trials=("seed", "size"), gap=("average_gap", "mean")
+    )
+    ratios = ratios[ratios["ratios"] > 1].reset_index()
+    if ratios.empty:
+        return None
+    order = ratios.groupby("place").agg(ratios=("ratios", "max"), trials=("trials", "sum"))
+    place = order.sort_values(["ratios", "trials"], ascending=False).index[0]
+    ratios = ratios[ratios["place"] == place]
+    best = ratios.sort_values(["method", "ratios", "gap"], ascending=[True, False, True]).drop_duplicates("method")
+    configuration = pd.MultiIndex.from_frame(ok[["method", "params"]])
+    drawn = configuration.isin(pd.MultiIndex.from_frame(best[["method", "params"]])) | (ok["method"] == "retrain")
+    found = ok[(ok["place"] == place) & drawn]
+    return found[found["percent"].isin(found.loc[found["method"] != "retrain", "percent"])]
+
+
+def _panels(gaps: pd.DataFrame, accuracies: pd.DataFrame) -> tuple[Figure, list[tuple[Axes, list[Label]]]]:
+    figure, axes = new_figure(WIDTH, 5.6, rows=2)
+    looks = styles([*accuracies["method"].unique()])
+    labels = []
+    for panel, means, title in zip(axes, (gaps, accuracies), (GAP_TITLE, "FA (percent)"), strict=True):
+        value_axis(panel, means["percent"], log=True)
+        named = []
+        groups = [(str(method), points.sort_values("percent")) for method, points in means.groupby("method")]
+        for place, (method, points) in enumerate(groups):
+            draw_line(panel, points, "percent", looks[method], shift=1.2 * (place - (len(groups) - 1) / 2))
+            named.append(Label(points["mean"].iloc[-1], method_words(method), looks[method]))
+        titled(panel, title)
+        panel.tick_params(labelbottom=panel is axes[-1])
+        labels.append((panel, named))
+    axes[0].set_ylim(bottom=0)
+    axes[-1].set_xlabel("forget ratio (percent of the training data)", fontsize=SMALL + 1)
+    return figure, labels
+
+
+def _finding(rankings: dict[float, Ranking]) -> str:
+    """Which method leads at which ratios, its gap at the first and the last of them, and how clearly."""
+    leads: dict[str, list[float]] = {}
+    for percent, ranking in rankings.items():
+        leads.setdefault(str(ranking.best[0]), []).append(percent)
+    parts = []
+    for method, percents in sorted(leads.items(), key=lambda item: -len(item[1])):
+        every = len(percents) == len(rankings)
+        where = (
+            f"all {len(percents)} ratios" if every else joined([f"{number_words(percent)} %" for percent in percents])
+        )
+        ends = dict.fromkeys([percents[0], percents[-1]])
+        means = joined([f"{number_words(percent)} %: {rankings[percent].interval}" for percent in ends])
+        parts.append(f"{method_words(method)}'s at {where} ({means})")
+    judged = [ranking for ranking in rankings.values() if not ranking.unjudged]
+    clear = sum(1 for ranking in judged if not ranking.equals)
+    told = f"distinguishable from all others at {clear} of {len(rankings)}" if judged else "too few seeds to tell"
+    return f"The lowest average gap (percentage points) is {', '.join(parts)}; {told}"
+
+
+def _alt(gaps: pd.DataFrame, accuracies: pd.DataFrame, described: str) -> str:
+    parts = []
+    for method, points in gaps.groupby("method"):
+        first, last = points.iloc[0], points.iloc[-1]
+        parts.append(
+            f"{method_words(str(method))} from {first['mean']:.1f} at {number_words(first['percent'])} % to "
+            f"{last['mean']:.1f} at {number_words(last['percent'])} %"
+        )
+    retrain = accuracies.loc[accuracies["method"] == "retrain", "mean"]
+    return (
+        f"Two line charts, one above the other, on {described}: average gap in percentage points, and FA in percent, "
+        f"of each method against the forget ratio on a logarithmic axis. The average gap goes for {', for '.join(parts)}."
+        f" Retrain's FA goes from {retrain.iloc[0]:.1f} to {retrain.iloc[-1]:.1f}."
+    )
+
+
+if __name__ == "__main__":
+    run_figure(draw)

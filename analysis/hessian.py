@@ -1,0 +1,134 @@
+"""What the Hessian term is worth: python -m analysis.hessian DIR [--out DIR]."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from analysis.figure import STYLES, WIDTH, Drawn, Skipped, Style, new_figure, run_figure
+from analysis.frames import Frames
+from analysis.intervals import rank, summarise
+from analysis.marks import Label, cost_axis, draw_line, finish, logarithmic, shades, titled, value_axis
+from analysis.selection import ended_ok, fullest_task, numeric_parameter, parameter, setting_without
+from analysis.words import left_out_words, number_words, ranking_words, seeds_words, task_words
+
+NAME = "hessian"
+QUESTION = "What is the Hessian term worth, per epoch and per second?"
+TREATMENTS = ("none", "scalar", "exact")
+"""In the order of their cost."""
+
+
+def draw(frames: Frames) -> Drawn | Skipped:
+    """Average gap of UAM against epochs and against seconds, a line per treatment of the Hessian term."""
+    uam = frames.trials[frames.trials["method"] == "uam"]
+    uam = uam.assign(
+        hessian=parameter(uam, "hessian").astype(object),
+        epochs=numeric_parameter(uam, "epochs"),
+        variant=setting_without(uam, {"epochs"}),
+        setting=setting_without(uam, {"epochs", "hessian", "gamma"}),
+    )
+    chosen = _choose(uam)
+    if chosen is None:
+        need = "UAM with two treatments of the Hessian term and two numbers of epochs, and Retrain"
+        return Skipped(NAME, f"needs {need}: preset ablation-hessian")
+    by = ["hessian", "epochs"]
+    ranking = rank(chosen, by, "average_gap")
+    assert ranking is not None
+    gaps, seconds = summarise(chosen, by, "average_gap"), summarise(chosen, by, "unlearn_seconds")
+    looks = _styles()
+
+    figure, axes = new_figure(WIDTH, 5.2, rows=2)
+    labels: list[tuple[Axes, list[Label]]] = [(axes[0], []), (axes[1], [])]
+    value_axis(axes[0], gaps["epochs"], log=logarithmic(gaps["epochs"]))
+    cost_axis(axes[1], seconds["mean"])
+    costs = seconds.rename(columns={"mean": "seconds", "low": "fast", "high": "slow"}).drop(columns="n")
+    both = gaps.merge(costs, on=by)
+    treatments = [name for name in TREATMENTS if name in set(both["hessian"])]
+    for place, name in enumerate(treatments):
+        points = both[both["hessian"] == name].sort_values("epochs")
+        draw_line(axes[0], points, "epochs", looks[name], shift=2.5 * (place - (len(treatments) - 1) / 2))
+        draw_line(axes[1], points, "seconds", looks[name])
+        axes[1].hlines(points["mean"], points["fast"], points["slow"], color=looks[name].color, linewidth=1.2)
+        for _, found in labels:
+            found.append(Label(points["mean"].iloc[-1], name, looks[name]))
+    for panel in axes:
+        panel.set_ylim(bottom=0)
+    titled(axes[0], "Average gap to Retrain (percentage points)", "epochs of unlearning")
+    titled(axes[1], "The same against time", "seconds of unlearning, mean over seeds")
+    task, setting = str(chosen["task_id"].iloc[0]), chosen["setting"].iloc[0]
+    described = task_words(frames.trials, task)
+    finish(figure, f"UAM on {described}. {seeds_words(gaps['n'])}.", labels)
+
+    finding = (
+        f"UAM's average gap (percentage points) is lowest with {_name(ranking.best)}: {ranking.interval}; "
+        f"{_bests(both, str(ranking.best[0]))}{ranking_words(ranking, _name)}"
+        f"{left_out_words(uam[(uam['task_id'] == task) & (uam['setting'] == setting)])}."
+    )
+    return Drawn(NAME, QUESTION, figure, finding, _alt(both, treatments, described))
+
+
+def _choose(uam: pd.DataFrame) -> pd.DataFrame | None:
+    """Trials that ended ok in the task and setting with most treatments and epochs; of several gammas one a treatment.
+
+    The gamma of a treatment is the one with most trials, then the lowest average gap: for `none` and `exact` it has no
+    effect.
+    """
+    ok = ended_ok(uam).dropna(subset=["average_gap", "epochs", "hessian"])
+    ok = ok[ok["hessian"].isin(TREATMENTS)]
+    groups = ok.groupby(["task_id", "setting"])
+    ok = ok[(groups["hessian"].transform("nunique") > 1) & (groups["epochs"].transform("nunique") > 1)]
+    if ok.empty:
+        return None
+    ok = ok[ok["task_id"] == fullest_task(ok)]
+    order = ok.groupby("setting").agg(
+        treatments=("hessian", "nunique"),
+        epochs=("epochs", "nunique"),
+        trials=("seed", "size"),
+        gap=("average_gap", "mean"),
+    )
+    ok = ok[ok["setting"] == order.sort_values([*order], ascending=[False, False, False, True]).index[0]]
+    variants = ok.groupby(["hessian", "variant"]).agg(trials=("seed", "size"), gap=("average_gap", "mean"))
+    variants = variants.reset_index().sort_values(["hessian", "trials", "gap"], ascending=[True, False, True])
+    return ok[ok["variant"].isin(variants.drop_duplicates("hessian")["variant"])]
+
+
+def _styles() -> dict[str, Style]:
+    light, _, dark = shades(STYLES["uam"], 3)
+    return {"none": light, "scalar": STYLES["uam"], "exact": dark}
+
+
+def _name(key: tuple[Hashable, ...]) -> str:
+    return f"hessian: {key[0]} at {number_words(key[1])} epochs"
+
+
+def _bests(both: pd.DataFrame, best: str) -> str:
+    """The lowest gap of each other treatment, and its time."""
+    lowest = both.loc[both.groupby("hessian")["mean"].idxmin()]
+    parts = [
+        f"{row.hessian} at best {row.mean:.1f} at {number_words(row.epochs)} epochs"
+        for row in lowest.itertuples()
+        if row.hessian != best
+    ]
+    return " and ".join(parts)
+
+
+def _alt(both: pd.DataFrame, treatments: list[str], described: str) -> str:
+    parts = []
+    for name in treatments:
+        points = both[both["hessian"] == name].sort_values("epochs")
+        first, last = points.iloc[0], points.iloc[-1]
+        parts.append(
+            f"with hessian: {name} it goes from {first['mean']:.1f} at {number_words(first['epochs'])} epochs "
+            f"({first['seconds']:.2g} seconds) to {last['mean']:.1f} at {number_words(last['epochs'])} "
+            f"({last['seconds']:.2g} seconds)"
+        )
+    return (
+        f"Two line charts, one above the other, of UAM's average gap in percentage points against epochs and against "
+        f"seconds of unlearning, on {described}: {'; '.join(parts)}."
+    )
+
+
+if __name__ == "__main__":
+    run_figure(draw)

@@ -1,0 +1,254 @@
+"""The report of a results directory: every table and figure that it allows, and one page that holds them all."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+import yaml
+
+from analysis.comparison import Comparison, comparisons
+from analysis.figure import Draw, Drawn, Skipped, save
+from analysis.figures import FIGURES
+from analysis.frames import Frames, configuration_labels
+from analysis.intervals import Interval
+from analysis.methods_table import REFERENCES, task_labels, write_tables
+from analysis.words import METHODS, joined
+from sweep.results import Results
+
+MOST_TRIALS = 500
+MOST_FAILURES = 100
+"""Trials that a page lists."""
+
+PAGE_DPI = 100
+"""Pixels of the page to an inch of a figure; its PNG has more, for sharp screens."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure on the page: `source` is a data URI, `links` the files beside the page."""
+
+    name: str
+    question: str
+    finding: str
+    alt: str
+    source: str
+    width: int
+    height: int
+    links: list[str]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A trial that did not end ok."""
+
+    trial_id: str
+    method: str
+    seed: int
+    status: str
+    line: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """How to run one trial again: the command, and its spec as YAML."""
+
+    trial_id: str
+    what: str
+    status: str
+    command: str
+    spec: str
+
+
+def write_report(directory: str, frames: Frames, out: Path, figures: Mapping[str, Draw] = FIGURES) -> list[Path]:
+    """Write tables, figures and `index.html`; returns the files, the page last.
+
+    Args:
+        directory: where `frames` were read from: a path or URI, as reruns will be given it.
+        frames: as `read_frames` gives them.
+        out: the folder to write to.
+        figures: what to draw.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    paths = write_tables(frames, out)
+    pictures, skipped = [], []
+    for draw in figures.values():
+        drawn = draw(frames)
+        if isinstance(drawn, Skipped):
+            skipped.append(drawn)
+        else:
+            files = save(drawn, out)
+            pictures.append(_picture(drawn, files))
+            paths += files
+    page = out / "index.html"
+    page.write_text(_render(directory, frames, pictures, skipped), encoding="utf-8")
+    return [*paths, page]
+
+
+def _render(directory: str, frames: Frames, pictures: list[Picture], skipped: list[Skipped]) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("analysis", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["interval"] = _interval
+    trials = frames.trials
+    results = Results(directory)
+    tables, tasks = comparisons(trials)
+    ended_otherwise = trials[trials["status"] != "ok"]
+    return environment.get_template("report.html.jinja").render(
+        name=joined(sorted(trials["sweep"].unique())) if len(trials) else Path(directory).name,
+        question=_question(trials, tables),
+        facts=_facts(trials),
+        tables=tables,
+        tasks=tasks,
+        pictures=pictures,
+        skipped=skipped,
+        spec=_text(results, "spec.yaml"),
+        environment=_environment(_text(results, "environment.json")),
+        failures=_failures(ended_otherwise),
+        n_failures=len(ended_otherwise),
+        damaged=frames.damaged,
+        reruns=_reruns(trials, directory),
+        n_trials=len(trials),
+        directory=directory,
+        quoted=shlex.quote(directory),
+    )
+
+
+def _question(trials: pd.DataFrame, tables: list[Comparison]) -> str:
+    """What the trials can answer, as the page's heading."""
+    if trials.empty:
+        return "Nothing has been run yet"
+    methods = sorted({row.method for table in tables for row in table.rows})
+    compared = [name for name in methods if name not in {METHODS[reference] for reference in REFERENCES}]
+    if METHODS["retrain"] not in methods or not compared:
+        return "How do the methods compare?" if len(methods) > 1 else f"What does {methods[0]} do?"
+    if len(compared) == 1:
+        return f"How close does {compared[0]} come to Retrain?"
+    return "Which method comes closest to Retrain?"
+
+
+def _facts(trials: pd.DataFrame) -> list[tuple[str, str]]:
+    """The results at a glance: what there is, how much of it, and where and when it ran."""
+    if trials.empty:
+        return []
+    counts = trials["status"].value_counts()
+    named = sorted(counts.index, key=lambda name: (name != "ok", name))
+    ended = "all ok" if named == ["ok"] else joined([f"{counts[name]} {name}" for name in named])
+    facts = [("Trials", f"{len(trials)}, {ended}"), ("Seeds", str(trials["seed"].nunique()))]
+    for header, column in (("Data", "dataset"), ("Model", "model"), ("Device", "device")):
+        names = sorted(trials[column].dropna().unique())
+        if names:
+            facts.append((header, ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")))
+    finished = trials["finished_at"].dropna()
+    if len(finished):
+        days = sorted({f"{day:%Y-%m-%d}" for day in (finished.min(), finished.max())})
+        facts.append(("Finished", " to ".join(days)))
+    return facts
+
+
+def _picture(drawn: Drawn, files: list[Path]) -> Picture:
+    image = next(path for path in files if path.suffix == ".png")
+    width, height = (round(PAGE_DPI * inches) for inches in drawn.figure.get_size_inches())
+    source = f"data:image/png;base64,{base64.b64encode(image.read_bytes()).decode()}"
+    links = [path.name for path in files if path != image]
+    return Picture(drawn.name, drawn.question, drawn.finding, drawn.alt, source, width, height, links)
+
+
+def _failures(trials: pd.DataFrame) -> list[Failure]:
+    failures = []
+    for _, row in trials.assign(label=configuration_labels(trials)).head(MOST_FAILURES).iterrows():
+        error = row["error"].strip() if isinstance(row["error"], str) else ""
+        line = error.splitlines()[-1] if error else ""
+        failures.append(Failure(row["trial_id"], row["label"], int(row["seed"]), row["status"], line, error))
+    return failures
+
+
+def _reruns(trials: pd.DataFrame, directory: str) -> list[Rerun]:
+    if trials.empty:
+        return []
+    labelled = trials.assign(task=task_labels(trials), label=configuration_labels(trials))
+    shown = labelled.sort_values(["task", "method", "label", "seed"]).head(MOST_TRIALS)
+    several = shown["task"].nunique() > 1
+    return [
+        Rerun(
+            trial_id=row["trial_id"],
+            what=f"{row['label']}, seed {row['seed']}" + (f", {row['task']}" if several else ""),
+            status=row["status"],
+            command=shlex.join(["unlearn-sweep", "rerun", directory, row["trial_id"]]),
+            spec=spec_fragment(row["config"]),
+        )
+        for _, row in shown.iterrows()
+    ]
+
+
+def spec_fragment(config: str) -> str:
+    """A trial's `config` as the YAML of a spec with this trial only.
+
+    What identifies a dataset's files is left out, and so is where they lie.
+    """
+    parsed: dict[str, Any] = json.loads(config)
+    method = parsed.get("method", {})
+    document = {
+        "dataset": {key: value for key, value in parsed.get("dataset", {}).items() if key != "fingerprint"},
+        "model": parsed.get("model", {}),
+        "training": parsed.get("training", {}),
+        "seeds": [parsed["seed"]] if "seed" in parsed else [],
+        "forget": parsed.get("forget", {}),
+        "methods": [{"name": method["name"]} | _bare(method.get("params", {}))] if method else [],
+    }
+    filled = {key: value for key, value in document.items() if value}
+    return str(yaml.dump(filled, Dumper=_Dumper, sort_keys=False, allow_unicode=True)) if filled else ""
+
+
+def _bare(params: dict[str, Any]) -> dict[str, Any]:
+    """Hyperparameters as a spec says them, where a list would be a grid axis."""
+    return {key: [value] if isinstance(value, list) else value for key, value in params.items()}
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML in blocks, without anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _text(results: Results, path: str) -> str:
+    """A text file of the directory; empty if there is none."""
+    return (results.read(path) or b"").decode("utf-8", errors="replace")
+
+
+def _environment(text: str) -> list[tuple[str, str]]:
+    """The environment's names and values, nested ones by a dotted name; one row with the text if it is not JSON."""
+    if not text.strip():
+        return []
+    try:
+        return _flat(json.loads(text), "")
+    except ValueError:
+        return [("not JSON", text)]
+
+
+def _flat(value: Any, name: str) -> list[tuple[str, str]]:
+    if isinstance(value, dict):
+        return [row for key, item in value.items() for row in _flat(item, f"{name}.{key}".strip("."))]
+    if isinstance(value, list):
+        return [(name, ", ".join(map(str, value)) or "none")]
+    return [(name, "none" if value is None else str(value))]
+
+
+def _interval(interval: Interval, digits: int = 1) -> str:
+    """[low, high], or nothing for fewer than two seeds."""
+    return f"[{interval.low:.{digits}f}, {interval.high:.{digits}f}]" if interval.n > 1 else ""

@@ -1,0 +1,129 @@
+"""Average gap over the grid of rho and gamma: python -m analysis.rho_gamma DIR [--out DIR]."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.patches import Rectangle
+
+from analysis.ablation import GAMMA, RHO, scalar_uam
+from analysis.figure import WIDTH, Drawn, Skipped, new_figure, run_figure
+from analysis.frames import Frames
+from analysis.intervals import Ranking, rank, summarise
+from analysis.marks import SMALL, finish, titled
+from analysis.selection import ended_ok, fullest_task
+from analysis.words import left_out_words, number_words, ranking_words, seeds_words, task_words
+
+NAME = "rho_gamma"
+QUESTION = "Which ρ and γ go together?"
+COLORS = "cividis"
+"""Its lightness rises evenly, so it reads in grey: dark cells have a low gap."""
+FILLED = 0.5
+"""The share of a grid's cells that must have been tried for it to be a grid."""
+CELL = 0.46
+"""Inches; the least width of a cell."""
+
+
+def draw(frames: Frames) -> Drawn | Skipped:
+    """A heat map of the average gap; the lowest cell and those that cannot be told from it are marked."""
+    uam = scalar_uam(frames.trials, {"rho", "gamma"})
+    chosen = _choose(uam)
+    if chosen is None:
+        need = "a grid of rho and gamma with two values of each, and Retrain"
+        return Skipped(NAME, f"needs {need}: preset ablation-rho-gamma")
+    task, setting = str(chosen["task_id"].iloc[0]), chosen["setting"].iloc[0]
+    means = summarise(chosen, ["rho", "gamma"], "average_gap")
+    ranking = rank(chosen, ["rho", "gamma"], "average_gap")
+    assert ranking is not None
+    grid = means.pivot(index="gamma", columns="rho", values="mean")
+
+    figure, (axes,) = new_figure(max(WIDTH, 0.6 + CELL * grid.shape[1]), 1.5 + max(0.42, CELL * 0.9) * grid.shape[0])
+    _heat_map(axes, grid, ranking)
+    titled(axes, "Average gap to Retrain (percentage points)", f"{RHO.symbol} of UAM")
+    axes.set_ylabel(GAMMA.symbol, fontsize=SMALL + 1, rotation=0, labelpad=10)
+    described = task_words(frames.trials, task)
+    judged = "; ≈ and dashed: not distinguishable from it, paired by seed" if ranking.equals else ""
+    seeds = seeds_words(means["n"]).replace("Mean and 95 % interval", "Mean")
+    finish(figure, f"UAM on {described}. {seeds}. ★: lowest{judged}.")
+
+    finding = (
+        f"UAM's average gap (percentage points) is lowest at {_name(ranking.best)}: {ranking.interval}"
+        f"{ranking_words(ranking, _name)}"
+        f"{left_out_words(uam[(uam['task_id'] == task) & (uam['setting'] == setting)])}."
+    )
+    worst = means.loc[means["mean"].idxmax()]
+    alt = (
+        f"Heat map of UAM's average gap on {described}: {grid.shape[1]} values of ρ from {_span(grid.columns)} across, "
+        f"{grid.shape[0]} values of γ from {_span(grid.index)} upwards. The lowest, {ranking.interval.mean:.1f} "
+        f"percentage points, is at {_name(ranking.best)}; the highest, {worst['mean']:.1f}, at "
+        f"{_name((worst['rho'], worst['gamma']))}; {len(ranking.equals)} cells are marked as not distinguishable from "
+        f"the lowest."
+    )
+    return Drawn(NAME, QUESTION, figure, finding, alt)
+
+
+def _choose(uam: pd.DataFrame) -> pd.DataFrame | None:
+    """Trials that ended ok of the task with most of them that lie on a grid, in the setting with most cells."""
+    ok = ended_ok(uam).dropna(subset=["rho", "gamma", "average_gap"])
+    if ok.empty:
+        return None
+    cells = ok.drop_duplicates(["task_id", "setting", "rho", "gamma"]).groupby(["task_id", "setting"])
+    grids = cells.agg(rho=("rho", "nunique"), gamma=("gamma", "nunique"), cells=("rho", "size"))
+    grids = grids[
+        (grids["rho"] > 1) & (grids["gamma"] > 1) & (grids["cells"] >= FILLED * grids["rho"] * grids["gamma"])
+    ]
+    ok = ok.merge(grids["cells"].reset_index(), on=["task_id", "setting"])
+    if ok.empty:
+        return None
+    ok = ok[ok["task_id"] == fullest_task(ok)]
+    order = ok.groupby("setting").agg(cells=("cells", "first"), trials=("seed", "size"), gap=("average_gap", "mean"))
+    first = order.sort_values(["cells", "trials", "gap"], ascending=[False, False, True]).index[0]
+    return ok[ok["setting"] == first]
+
+
+def _heat_map(axes: Axes, grid: pd.DataFrame, ranking: Ranking) -> None:
+    values = grid.to_numpy(dtype=float)
+    finite = values[np.isfinite(values)]
+    low = max(float(finite.min()), 0.05)
+    norm = LogNorm(low, max(float(finite.max()), 1.01 * low), clip=True)
+    colors = colormaps[COLORS](norm(np.nan_to_num(values, nan=low)))
+    colors[np.isnan(values)] = (1, 1, 1, 1)
+    axes.imshow(colors, origin="lower", aspect="auto", interpolation="nearest")
+    axes.grid(visible=False)
+    axes.set_xticks(range(grid.shape[1]), [number_words(value) for value in grid.columns])
+    axes.set_yticks(range(grid.shape[0]), [number_words(value) for value in grid.index])
+    for row, gamma in enumerate(grid.index):
+        for column, rho in enumerate(grid.columns):
+            value = values[row, column]
+            if np.isnan(value):
+                axes.text(column, row, "–", ha="center", va="center", fontsize=SMALL, color="black")
+                continue
+            ink = "black" if np.dot(colors[row, column, :3], (0.299, 0.587, 0.114)) > 0.5 else "white"
+            best, equal = (rho, gamma) == ranking.best, (rho, gamma) in ranking.equals
+            mark = "★" if best else "≈" if equal else ""
+            weight = "bold" if best else "normal"
+            axes.text(
+                column, row, f"{mark}{value:.1f}", ha="center", va="center", fontsize=SMALL, color=ink, weight=weight
+            )
+            if best or equal:
+                line = "-" if best else (0, (3, 2))
+                frame = Rectangle((column - 0.45, row - 0.43), 0.9, 0.86, fill=False, edgecolor=ink, linestyle=line)
+                frame.set_linewidth(1.8 if best else 1.1)
+                axes.add_patch(frame)
+
+
+def _name(key: tuple[Hashable, ...]) -> str:
+    return f"ρ = {number_words(key[0])}, γ = {number_words(key[1])}"
+
+
+def _span(values: pd.Index) -> str:
+    return f"{number_words(values.min())} to {number_words(values.max())}"
+
+
+if __name__ == "__main__":
+    run_figure(draw)

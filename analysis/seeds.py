@@ -1,0 +1,133 @@
+"""Differences to Retrain seed by seed: python -m analysis.seeds DIR [--out DIR]."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from analysis.figure import WIDTH, Drawn, Skipped, Style, new_figure, run_figure, styles
+from analysis.frames import GAP_METRICS, LABELS, Frames
+from analysis.intervals import Interval, distinguishable, mean_interval
+from analysis.marks import finish, fixed_ticks, titled
+from analysis.selection import drawn_or_lost, ended_ok, fullest_task, representatives, several_configurations
+from analysis.words import joined, left_out_words, method_words, seeds_words, task_words
+
+NAME = "seeds"
+QUESTION = "Is the difference to Retrain the same in every seed?"
+MOST_DOTS = 60
+"""Of one method and metric; the mean and its interval are always over all seeds."""
+LINEAR = 5.0
+"""Percentage points on either side of 0 within which the axes are linear; beyond, they are logarithmic."""
+TICKS = (-100, -50, -20, -10, -5, 0, 5, 10, 20, 50, 100)
+
+
+def draw(frames: Frames) -> Drawn | Skipped:
+    """The method's FA, RA, TA and MIA less Retrain's of the same seed: a dot per seed, and the mean with its interval."""
+    ok = ended_ok(frames.trials)
+    usable = ok[ok["method"] != "retrain"].dropna(subset=["average_gap"])
+    rivals = usable[usable["method"] != "original"]
+    if rivals.empty:
+        return Skipped(NAME, "needs Retrain and a method of the same task and seed: preset methods")
+    task = fullest_task(rivals)
+    usable = usable[usable["task_id"] == task]
+    chosen = representatives(usable)
+    retrain = ok[(ok["task_id"] == task) & (ok["method"] == "retrain")].set_index("seed")
+    differences = chosen[["method", "seed"]].assign(
+        **{metric: chosen[metric] - chosen["seed"].map(retrain[metric]) for metric in GAP_METRICS}
+    )
+    order = [str(method) for method in chosen.groupby("method")["average_gap"].mean().sort_values().index]
+    means = {
+        (method, metric): mean_interval(differences.loc[differences["method"] == method, metric])
+        for method in order
+        for metric in GAP_METRICS
+    }
+
+    figure = _strips(differences, means, order)
+    described = task_words(frames.trials, task)
+    several = several_configurations(usable)
+    how = "Each method in its configuration of lowest average gap. " if several else ""
+    counts = [interval.n for interval in means.values()]
+    uneven = any(panel.get_xscale() == "symlog" for panel in figure.axes)
+    scale = f" Axes reaching far are logarithmic beyond {LINEAR:g}." if uneven else ""
+    finish(figure, f"{described}. {how}A dot per seed; black: {_lowered(seeds_words(counts))}.{scale}")
+
+    first = next(method for method in order if method != "original")
+    parts = [f"{LABELS[metric]} {_signed(means[first, metric])}" for metric in GAP_METRICS]
+    finding = (
+        f"{method_words(first)}, of lowest average gap, differs from Retrain (percentage points) by {joined(parts)}, "
+        f"n = {means[first, GAP_METRICS[0]].n}{_told_apart(means, first)}"
+        f"{left_out_words(drawn_or_lost(frames.trials, chosen))}."
+    )
+    return Drawn(NAME, QUESTION, figure, finding, _alt(means, order, described))
+
+
+def _strips(differences: pd.DataFrame, means: dict[tuple[str, str], Interval], order: list[str]) -> Figure:
+    figure, axes = new_figure(WIDTH, 1.5 + 2 * (0.5 + 0.24 * len(order)), rows=2, columns=2)
+    looks = styles(order)
+    for place, (panel, metric) in enumerate(zip(axes, GAP_METRICS, strict=True)):
+        for row, method in enumerate(order):
+            values = differences.loc[differences["method"] == method, metric].dropna().to_numpy(dtype=float)
+            _strip(panel, row, values, means[method, metric], looks[method])
+        panel.axvline(0, color="black", linewidth=1.2, zorder=1.5)
+        panel.set_yticks(range(len(order)), [method_words(method) for method in order])
+        panel.set_ylim(len(order) - 0.4, -0.6)
+        _difference_axis(panel, differences[metric].dropna().to_numpy(dtype=float))
+        titled(panel, f"{LABELS[metric]} less Retrain's", "percentage points" if place >= 2 else "")
+        panel.tick_params(labelleft=place % 2 == 0)
+    return figure
+
+
+def _strip(panel: Axes, row: int, values: NDArray[np.float64], mean: Interval, style: Style) -> None:
+    shown = values[:MOST_DOTS]
+    heights = row + (np.linspace(-0.2, 0.2, len(shown)) if len(shown) > 1 else np.zeros(len(shown)))
+    panel.plot(shown, heights, color=style.color, marker=style.marker, markersize=4.5, linestyle="none", clip_on=False)
+    if mean.n > 1:
+        panel.hlines(row, mean.low, mean.high, color="black", linewidth=1.6, zorder=3)
+        panel.vlines(mean.mean, row - 0.3, row + 0.3, color="black", linewidth=1.6, zorder=3)
+
+
+def _difference_axis(panel: Axes, values: NDArray[np.float64]) -> None:
+    if len(values) and float(np.abs(values).max()) > 3 * LINEAR:
+        panel.set_xscale("symlog", linthresh=LINEAR)
+        low, high = panel.get_xlim()
+        fixed_ticks(panel.xaxis, [tick for tick in TICKS if low <= tick <= high])
+
+
+def _signed(interval: Interval) -> str:
+    if interval.n < 2:
+        return f"{interval.mean:+.1f}"
+    return f"{interval.mean:+.1f} [{interval.low:+.1f}, {interval.high:+.1f}]"
+
+
+def _told_apart(means: dict[tuple[str, str], Interval], method: str) -> str:
+    """Which of the method's metrics have an interval that includes 0."""
+    if means[method, GAP_METRICS[0]].n < 2:
+        return "; too few seeds to tell it from Retrain"
+    same = [LABELS[metric] for metric in GAP_METRICS if not distinguishable(means[method, metric])]
+    return (
+        f"; its {joined(same)} not distinguishable from Retrain's"
+        if same
+        else "; all four distinguishable from Retrain's"
+    )
+
+
+def _lowered(sentence: str) -> str:
+    return sentence[0].lower() + sentence[1:]
+
+
+def _alt(means: dict[tuple[str, str], Interval], order: list[str], described: str) -> str:
+    parts = []
+    for method in order:
+        numbers = ", ".join(f"{LABELS[metric]} {means[method, metric].mean:+.1f}" for metric in GAP_METRICS)
+        parts.append(f"{method_words(method)}: {numbers}")
+    return (
+        f"Four strips of dots (RA, FA, TA, MIA) on {described}: for each method and seed the difference to Retrain of "
+        f"the same seed, with means and intervals. Mean differences in percentage points: {'; '.join(parts)}."
+    )
+
+
+if __name__ == "__main__":
+    run_figure(draw)

@@ -1,0 +1,232 @@
+"""What forgetting costs in retained accuracy: python -m analysis.tradeoff DIR [--out DIR]."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike, NDArray
+
+from analysis.figure import STYLES, WIDTH, Drawn, Skipped, new_figure, run_figure, styles
+from analysis.frames import Frames, configuration_labels
+from analysis.intervals import rank, summarise
+from analysis.marks import SMALL, Label, finish, fixed_ticks, place_labels, titled
+from analysis.selection import ended_ok, fullest_task
+from analysis.words import FEW, joined, left_out_words, method_words, ranking_words, seeds_words, task_words
+
+NAME = "tradeoff"
+QUESTION = "What does forgetting cost in retained accuracy?"
+SIDES = {
+    "retain_side": ("gap.retain_accuracy", "gap.test_accuracy"),
+    "forget_side": ("gap.forget_accuracy", "gap.mia"),
+}
+"""The two halves of the average gap, which is the mean of both."""
+CONFIGURATION = ["method", "params"]
+MOST_POINTS = 150
+CROWDED = 40
+"""From so many points on, only the front's and each method's best have intervals."""
+TICKS = (0, 0.5, 1, 2, 5, 10, 20, 50, 100)
+LINEAR, LINEAR_SCALE = 1.0, 0.5
+"""Percentage points up to which the axes are linear (beyond, they are logarithmic), and their length in decades."""
+ROOM = 1.4
+"""How far the axes go beyond the largest value."""
+COSTS = (0.1, 0.5, 1.0)
+"""Times relative to Retrain that the key shows."""
+
+
+def draw(frames: Frames) -> Drawn | Skipped:
+    """Forget-side gap (mean of FA and MIA gaps) against retain-side gap (mean of RA and TA gaps).
+
+    A point per method and configuration, its area by its time relative to Retrain's, and the Pareto front.
+    """
+    ok = ended_ok(frames.trials)
+    ok = ok[(ok["method"] != "retrain") & ok["average_gap"].notna()]
+    rivals = ok[ok["method"] != "original"]
+    if rivals.empty:
+        return Skipped(NAME, "needs Retrain and a method of the same task and seed: preset methods")
+    task = fullest_task(rivals)
+    ok = ok[ok["task_id"] == task]
+    ok = ok.assign(**{side: ok[list(gaps)].mean(axis=1) for side, gaps in SIDES.items()})
+    rivals = ok[ok["method"] != "original"]
+    ranking = rank(rivals, CONFIGURATION, "average_gap")
+    assert ranking is not None
+    points = _points(ok)
+    drawn = _with_intervals(_capped(points), ok)
+
+    figure = _scatter(drawn)
+    described = task_words(frames.trials, task)
+    fewer = (
+        f" {len(points) - len(drawn)} of {len(points)} configurations are not drawn."
+        if len(drawn) < len(points)
+        else ""
+    )
+    finish(
+        figure,
+        f"{described}. {seeds_words(points['n'])}. Grey line: Pareto front; area: time relative to Retrain; axes linear "
+        f"up to 1, then logarithmic.{fewer}",
+    )
+    _label(figure.axes[0], drawn)
+
+    names = _names(rivals)
+    front = [names[key] for key in points.loc[points["front"], CONFIGURATION].itertuples(index=False, name=None)]
+    more = f" and {len(front) - FEW} more" if len(front) > FEW else ""
+    listed = joined(front) if not more else f"{', '.join(front[:FEW])}{more}"
+    finding = (
+        f"The average gap (percentage points) is lowest for {names[ranking.best]}: {ranking.interval}"
+        f"{ranking_words(ranking, lambda key: names[key])}; the Pareto front of retain- and forget-side gap: {listed}"
+        f"{left_out_words(frames.trials[frames.trials['task_id'] == task])}."
+    )
+    return Drawn(NAME, QUESTION, figure, finding, _alt(drawn, described))
+
+
+def _points(ok: pd.DataFrame) -> pd.DataFrame:
+    """Means per configuration; `front`: no other has both sides as low; `top`: the method's lowest average gap.
+
+    Those with fewer than half as many seeds as the fullest are on no front.
+    """
+    points = ok.groupby(CONFIGURATION, as_index=False).agg(
+        retain_side=("retain_side", "mean"),
+        forget_side=("forget_side", "mean"),
+        average_gap=("average_gap", "mean"),
+        cost=("relative_seconds", "mean"),
+        n=("seed", "size"),
+    )
+    candidate = ((points["method"] != "original") & (2 * points["n"] >= points["n"].max())).to_numpy()
+    points["front"] = False
+    points.loc[candidate, "front"] = _front(points.loc[candidate, [*SIDES]].to_numpy(dtype=float))
+    points["top"] = False
+    points.loc[points.groupby("method")["average_gap"].idxmin(), "top"] = True
+    return points
+
+
+def _front(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which of the points [n, 2] are not dominated: none is as low in both and lower in one."""
+    order = np.lexsort((values[:, 1], values[:, 0]))
+    second = values[order, 1]
+    before = np.minimum.accumulate(np.concatenate([[np.inf], second[:-1]]))
+    found = np.zeros(len(values), dtype=bool)
+    found[order] = second < before
+    return found
+
+
+def _capped(points: pd.DataFrame) -> pd.DataFrame:
+    """The front, each method's best, and as many others of low average gap as there is room for."""
+    ordered = points.sort_values(["front", "top", "average_gap"], ascending=[False, False, True])
+    return ordered.head(max(MOST_POINTS, int((points["front"] | points["top"]).sum())))
+
+
+def _with_intervals(drawn: pd.DataFrame, ok: pd.DataFrame) -> pd.DataFrame:
+    trials = ok.merge(drawn[CONFIGURATION], on=CONFIGURATION)
+    for side in SIDES:
+        found = summarise(trials, CONFIGURATION, side)[[*CONFIGURATION, "low", "high"]]
+        drawn = drawn.merge(found.rename(columns={"low": f"{side}.low", "high": f"{side}.high"}), on=CONFIGURATION)
+    return drawn
+
+
+def _scatter(points: pd.DataFrame) -> Figure:
+    figure, (axes,) = new_figure(WIDTH, 5.0)
+    looks = styles([*points["method"].unique()])
+    x, y = SIDES
+    for method, group in points.groupby("method"):
+        style = looks[str(method)]
+        barred = group if len(points) < CROWDED else group[group["front"] | group["top"]]
+        bars = {"color": style.color, "linewidth": 1.0, "alpha": 0.7, "zorder": 2}
+        axes.hlines(barred[y], barred[f"{x}.low"], barred[f"{x}.high"], **bars)
+        axes.vlines(barred[x], barred[f"{y}.low"], barred[f"{y}.high"], **bars)
+        filled = style.marker != "x"
+        axes.scatter(
+            group[x],
+            group[y],
+            s=_area(group["cost"].fillna(0)),
+            color=style.color,
+            marker=style.marker,
+            edgecolors="white" if filled else None,
+            linewidths=0.7 if filled else 1.5,
+            zorder=3,
+        )
+    axes.plot([0], [0], color="black", marker=STYLES["retrain"].marker, markersize=10, clip_on=False, zorder=4)
+    across, upwards = (ROOM * float(points[[side, f"{side}.high"]].max().max()) for side in SIDES)
+    axes.set_xscale("symlog", linthresh=LINEAR, linscale=LINEAR_SCALE)
+    axes.set_yscale("symlog", linthresh=LINEAR, linscale=LINEAR_SCALE)
+    axes.set(xlim=(0, across), ylim=(0, upwards))
+    fixed_ticks(axes.xaxis, [tick for tick in TICKS if tick <= across])
+    fixed_ticks(axes.yaxis, [tick for tick in TICKS if tick <= upwards])
+    front = points[points["front"]].sort_values(x)
+    stairs = np.concatenate([[[front[x].iloc[0], upwards]], front[[x, y]], [[across, front[y].iloc[-1]]]])
+    axes.plot(*stairs.T, color="#777777", linewidth=1.4, drawstyle="steps-post", zorder=1.8)
+    titled(
+        axes,
+        "Forget side: mean of FA and MIA gaps (percentage points)",
+        "Retain side: mean of RA and TA gaps (percentage points)",
+    )
+    key = [
+        Line2D(
+            [], [], color="#777777", marker="o", linestyle="none", markersize=float(np.sqrt(size)), label=f"{cost:g}"
+        )
+        for cost, size in zip(COSTS, _area(COSTS).tolist(), strict=True)
+    ]
+    figure.legend(
+        handles=key,
+        loc="outside upper right",
+        ncols=len(key),
+        fontsize=SMALL,
+        frameon=False,
+        title="time relative to Retrain",
+        title_fontsize=SMALL,
+        borderpad=0,
+    )
+    return figure
+
+
+def _area(cost: ArrayLike) -> NDArray[np.float64]:
+    """Square points of a marker: a floor that can still be seen, then in proportion to the cost."""
+    return 22 + 160 * np.minimum(np.asarray(cost, dtype=float), 1.5)
+
+
+def _label(axes: Axes, drawn: pd.DataFrame) -> None:
+    """Name each method at its best configuration, and Retrain in the corner."""
+    looks = styles([*drawn["method"].unique()])
+    named = drawn[drawn["top"]]
+    labels = [Label(0, method_words(method), looks[method]) for method in named["method"]]
+    places = np.concatenate([named[[*SIDES]].to_numpy(), [[0.0, 0.0]]])
+    others = drawn.loc[~drawn["top"], [*SIDES]].to_numpy()
+    x, y = SIDES
+    steps = np.linspace(0, 1, 9)
+    bars = [
+        np.column_stack([row[f"{x}.low"] + steps * (row[f"{x}.high"] - row[f"{x}.low"]), np.full(len(steps), row[y])])
+        for row in named.to_dict("records")
+    ]
+    place_labels(axes, places, [*labels, Label(0, "Retrain", looks["retrain"])], np.concatenate([others, *bars]))
+
+
+def _names(rivals: pd.DataFrame) -> dict[tuple[Hashable, ...], str]:
+    """Each configuration's method and the hyperparameters that vary."""
+    rows = rivals.drop_duplicates(CONFIGURATION)
+    labels = configuration_labels(rows)
+    return {
+        (method, params): method_words(method) + label[len(method) :]
+        for method, params, label in zip(rows["method"], rows["params"], labels, strict=True)
+    }
+
+
+def _alt(drawn: pd.DataFrame, described: str) -> str:
+    parts = []
+    for row in drawn[drawn["top"]].sort_values("average_gap").to_dict("records"):
+        cost = f", {row['cost']:.2g} times Retrain's time" if pd.notna(row["cost"]) else ""
+        parts.append(
+            f"{method_words(row['method'])} (retain side {row['retain_side']:.1f}, forget side "
+            f"{row['forget_side']:.1f}{cost})"
+        )
+    return (
+        f"Scatter plot of {len(drawn)} configurations on {described}: across, the mean of the RA and TA gaps to Retrain; "
+        f"upwards, the mean of the FA and MIA gaps, in percentage points; Retrain is at the origin. Each method at its "
+        f"lowest average gap, best first: {'; '.join(parts)}. {int(drawn['front'].sum())} lie on the Pareto front."
+    )
+
+
+if __name__ == "__main__":
+    run_figure(draw)
