@@ -20,9 +20,10 @@ How other families fit the same interface:
   `train_original`. `unlearn` finds the shards touched from `task.forget.index` (rows of the training set, so that a
   rule such as `index % shards` needs no bookkeeping), retrains only those with `task.fit`, and returns the ensemble:
   a module whose forward averages the sub-networks is as good a model as any other.
-* **Amnesiac** learning logs what each batch changed during training. `shapes_training = ()` asks for an original of its
-  own; `build_original` adds buffers for the log (one update per batch, with the row numbers in it), `train_original`
-  fills them, and `unlearn` subtracts the updates of batches in which `task.forget.index` appears.
+* **Amnesiac** learning logs what each batch changed during training. It brings its training loop: its own epochs and
+  batch size are the hyperparameters named in `shapes_training`, `build_original` adds buffers for the log (an update
+  and the row numbers of every batch, so their sizes follow from `len(train)`), `train_original` fills them, and
+  `unlearn` subtracts the updates of the batches in which `task.forget.index` appears.
 * A **retain-free** method does not touch `task.retain`; one with no epochs (`fisher`, `influence`) does not inherit
   from `Descent`. Distillation (SCRUB, BadTeacher) copies `task.model` as its teacher. Whatever the loss is (regression,
   a language model's), it is asked of `task.loss`, never assumed to be cross-entropy.

@@ -62,8 +62,11 @@ class Method(ABC):
             Diverged: a loss stopped being finite (raised by `task.recorder.record`).
         """
 
-    def build_original(self, build: Callable[[], nn.Module]) -> nn.Module:
-        """The module that the original's weights are loaded into; only where `shapes_training` is not None."""
+    def build_original(self, build: Callable[[], nn.Module], train: Samples) -> nn.Module:
+        """The module that is trained, or that stored weights are loaded into; for `shapes_training` not None.
+
+        `train` is the whole training set: buffers may have one entry per sample or batch.
+        """
         return build()
 
     def train_original(self, model: nn.Module, train: Samples, fit: Fit) -> nn.Module:

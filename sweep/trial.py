@@ -220,12 +220,21 @@ class Worker:
             ended.predictions = pa.concat_tables(parts)
 
     def _original_model(self, trial: Trial, config: dict[str, Any], method: Method) -> nn.Module:
-        build = self._builder(config)
         if trial.original_id is None:
-            return build()
-        model = build() if method.shapes_training is None else method.build_original(build).to(self._device)
+            return self._builder(config)()
+        model = self._untrained(config, method)
         model.load_state_dict(self._original_state(trial))
         return model.eval()
+
+    def _untrained(self, config: dict[str, Any], method: Method) -> nn.Module:
+        build = self._builder(config)
+        if method.shapes_training is None:
+            return build()
+        return method.build_original(build, self._training_set(config)).to(self._device)
+
+    def _training_set(self, config: dict[str, Any]) -> Samples:
+        data = self._load_data(config)
+        return data.train(data.split(config["seed"], config["forget"], config["dataset"]["validation"]).training)
 
     def _original_state(self, trial: Trial) -> State:
         """The original's weights: kept from the last trial, else read, else trained and stored."""
@@ -239,15 +248,10 @@ class Worker:
 
     def _new_original(self, trial: Trial) -> State:
         config = json.loads(trial.config)
-        data = self._load_data(config)
-        whole = data.split(config["seed"], config["forget"], config["dataset"]["validation"]).training
         torch.manual_seed(derived_seed(config["seed"], "original"))
         method = find_method(config["method"]["name"])(**config["method"]["params"])
-        build, fit = self._builder(config), self._fit(config, Recorder())
-        if method.shapes_training is None:
-            model = fit(build(), data.train(whole))
-        else:
-            model = method.train_original(method.build_original(build).to(self._device), data.train(whole), fit)
+        model, train, fit = self._untrained(config, method), self._training_set(config), self._fit(config, Recorder())
+        model = fit(model, train) if method.shapes_training is None else method.train_original(model, train, fit)
         require_finite(model)
         state = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
         try:

@@ -137,7 +137,7 @@ class Sharded(Method):
 
     shards: int = hyperparameter(2, "parts that the training set is cut into", ge=1)
 
-    def build_original(self, build: Callable[[], nn.Module]) -> nn.Module:
+    def build_original(self, build: Callable[[], nn.Module], train: Samples) -> nn.Module:
         return Ensemble([build() for _ in range(self.shards)])
 
     def train_original(self, model: nn.Module, train: Samples, fit: Callable) -> nn.Module:
@@ -163,7 +163,7 @@ class TestAMethodThatShapesTraining:
             task = make_task(None, retain=40, forget=0, build=network, fit=fit)
             train = replace(task.retain, index=torch.arange(40))
             method = Sharded()
-            original = method.train_original(method.build_original(task.build), train, task.fit)
+            original = method.train_original(method.build_original(task.build, train), train, task.fit)
             kept = torch.tensor([row for row in range(40) if row not in rows])
             task = replace(task, retain=train.subset(kept), forget=train.subset(torch.tensor(rows)))
             return original, replace(task, model=copy.deepcopy(original))
@@ -200,8 +200,8 @@ class TestAMethodThatShapesTraining:
         torch.testing.assert_close(model(inputs).exp(), mean)
 
     def test_its_original_can_be_stored_and_loaded(self, request_to_forget: Callable, network: Callable) -> None:
-        original, _ = request_to_forget(0)
-        loaded = Sharded().build_original(network)
+        original, task = request_to_forget(0)
+        loaded = Sharded().build_original(network, task.retain)
         assert not equal(loaded, original)
         loaded.load_state_dict(original.state_dict())
         assert equal(loaded, original)

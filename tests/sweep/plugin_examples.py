@@ -113,7 +113,7 @@ class Sharded(Method):
     shards: int = hyperparameter(3, "parts of the training set, each with a network of its own", ge=1)
     rounds: int = hyperparameter(1, "of no effect on the original", ge=1)
 
-    def build_original(self, build: Callable[[], nn.Module]) -> nn.Module:
+    def build_original(self, build: Callable[[], nn.Module], train: Samples) -> nn.Module:
         return Ensemble([build() for _ in range(self.shards)])
 
     def train_original(self, model: nn.Module, train: Samples, fit: Fit) -> nn.Module:
