@@ -7,13 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from sweep.errors import InputError, nearest
 from sweep.options import axis, method_grid, option_model
 from sweep.registry import find_dataset, find_method, find_model
-from sweep.specfile import read_document
+from sweep.specfile import read_document, write_yaml
 
 PROVIDED_TO_MODELS = ("classes", "channels")
 
@@ -150,13 +149,11 @@ class Spec(_Section):
 
     def to_yaml(self) -> str:
         """The spec with every default written out; reading it again gives an equal spec."""
-        document = self.model_dump(by_alias=True, exclude_none=True)
+        document = self.model_dump(by_alias=True)
         document["methods"] = [
-            {"name": entry.name}
-            | {key: values[0] if len(values) == 1 else values for key, values in entry.grid.items()}
-            for entry in self.methods
+            {"name": entry.name} | {key: _bare(values) for key, values in entry.grid.items()} for entry in self.methods
         ]
-        return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+        return write_yaml(document)
 
 
 def _bare(values: list[Any]) -> Any:

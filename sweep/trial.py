@@ -240,7 +240,10 @@ class Worker:
         """The original's weights: kept from the last trial, else read, else trained and stored."""
         assert trial.original_id is not None
         if self._original is None or self._original[0] != trial.original_id:
-            state = load_original(self._results, trial.original_id)
+            try:
+                state = load_original(self._results, trial.original_id)
+            except OSError as error:
+                raise StorageError(error) from error
             if state is None:
                 state = self._new_original(trial)
             self._original = (trial.original_id, state)
@@ -308,7 +311,7 @@ class Ended:
 
 
 class StorageError(Exception):
-    """Results cannot be stored: no failure of the trial, so not to be recorded as one."""
+    """Results cannot be read or stored: no failure of the trial, so not to be recorded as one."""
 
     def __init__(self, cause: OSError) -> None:
         super().__init__(str(cause))
