@@ -1,7 +1,5 @@
-import contextlib
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -10,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny_sweeps import BUILT_INS, rows, run, write_spec
+from tiny_sweeps import BUILT_INS, PLAIN_PRIORITY, end_session, rows, run, write_spec
 
 METHODS = [entry for entry in BUILT_INS if entry["name"] in ("original", "retrain", "uam")]
 AUTHENTICATION = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "7" * 32}
@@ -33,11 +31,11 @@ def cluster():
         command,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env=os.environ | AUTHENTICATION,
+        env=os.environ | AUTHENTICATION | PLAIN_PRIORITY,
         start_new_session=True,
     )
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not list(Path(folder).glob("session_2*/sockets/raylet*")):
             assert head.poll() is None, "Ray did not start"
             assert time.monotonic() < deadline
@@ -48,26 +46,9 @@ def cluster():
         try:
             head.wait(timeout=30)
         finally:
-            for group in {head.pid, *groups_of_session(head.pid)}:
-                try_kill(group)
+            end_session(head.pid)
+            head.wait()
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def groups_of_session(session):
-    groups = set()
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            _, _, group, its_session = path.read_text().rpartition(")")[2].split()[:4]
-        except OSError:
-            continue
-        if int(its_session) == session:
-            groups.add(int(group))
-    return groups
-
-
-def try_kill(group):
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGKILL)
 
 
 def test_a_cluster_writes_the_rows_that_inline_writes(cluster, inline_sweep, tmp_path):

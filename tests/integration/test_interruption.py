@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tiny_sweeps import Ended, call, rows, start, write_spec
+from tiny_sweeps import Ended, call, ended_on_error, living, rows, start, write_spec
 
 TRIALS = 24
 METHODS = [{"name": "sweep_plugins:Slow", "epochs": 1, "lr": [round(0.01 * step, 2) for step in range(1, TRIALS + 1)]}]
@@ -46,29 +46,18 @@ def interrupt(spec, out, signum):
     """Run the sweep until it has one more row, and send its process the signal."""
     before = len(stored(out))
     process = start("run", spec, "--out", out, PAUSE="1")
-    while len(stored(out)) == before:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
+    with ended_on_error(process):
+        while len(stored(out)) == before:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
     finished = stored(out)
     if signum is signal.SIGINT:  # Ctrl-C reaches the whole foreground group
         os.killpg(process.pid, signum)
     else:
         process.send_signal(signum)
-    out_text, err_text = process.communicate(timeout=60)
+    with ended_on_error(process):
+        out_text, err_text = process.communicate(timeout=120)
     return Interruption(process.pid, Ended(process.returncode, out_text, err_text), finished)
-
-
-def living(session):
-    """Ids of the processes of a session, but for zombies."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, _, its_session = path.read_text().rpartition(")")[2].split()[:4]
-        except OSError:
-            continue
-        if int(its_session) == session and state != "Z":
-            found.append(int(path.parent.name))
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ BUILT_INS = [
 ]
 MISBEHAVING = [{"name": "sweep_plugins:Raises"}, {"name": "sweep_plugins:Diverges", "epochs": 2}]
 KILLER = {"name": "sweep_plugins:Dies"}
+PLAIN_PRIORITY = {"RAY_worker_niceness": "0"}
+"""Ray's workers give way to everything else on the machine unless told not to."""
 NOT_DETERMINED = {
     "trials": [
         "unlearn_seconds",
@@ -68,7 +71,7 @@ def call(*arguments):
 
 def start(*arguments, interpreter=(), **environment):
     """Start the console script in a session of its own, where plugins are found."""
-    variables = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "COLUMNS": "200"} | environment
+    variables = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "COLUMNS": "200"} | PLAIN_PRIORITY | environment
     command = [*([sys.executable, *interpreter] if interpreter else []), SCRIPT, *arguments]
     return subprocess.Popen(
         list(map(str, command)),
@@ -83,8 +86,40 @@ def start(*arguments, interpreter=(), **environment):
 def run(*arguments, **options):
     """Run the console script to its end."""
     process = start(*arguments, **options)
-    out, err = process.communicate(timeout=240)
+    with ended_on_error(process):
+        out, err = process.communicate(timeout=500)
     return Ended(process.returncode, out, err)
+
+
+@contextlib.contextmanager
+def ended_on_error(process):
+    """Leave no process of a command behind that was given up."""
+    try:
+        yield
+    except BaseException:
+        end_session(process.pid)
+        process.communicate()
+        raise
+
+
+def end_session(session):
+    """Kill every process of a session."""
+    for pid in living(session):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def living(session):
+    """Ids of the processes of a session, but for zombies."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, its_session = path.read_text().rpartition(")")[2].split()[:4]
+        except OSError:
+            continue
+        if int(its_session) == session and state != "Z":
+            found.append(int(path.parent.name))
+    return found
 
 
 def spec(methods, **changes):
