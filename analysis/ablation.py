@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ from matplotlib.figure import Figure
 
 from analysis.figure import STYLES, WIDTH, Drawn, Skipped, new_figure
 from analysis.frames import LABELS, Frames
-from analysis.intervals import Interval, mean_interval, rank, summarise
+from analysis.intervals import Interval, Key, mean_interval, rank, summarise
 from analysis.marks import SMALL, Label, draw_line, draw_reference, finish, logarithmic, shades, titled, value_axis
 from analysis.selection import ended_ok, fullest_task, numeric_parameter, parameter, setting_without
 from analysis.words import joined, left_out_words, number_words, ranking_words, seeds_words, task_words
@@ -66,10 +65,8 @@ def draw_ablation(frames: Frames, question: str, along: Hyperparameter, lines: H
     described = f"{task_words(frames.trials, task)}{fixed}"
     finish(figure, f"UAM on {described}. {seeds_words(means['average_gap']['n'])}.", labels)
 
-    def name(key: tuple[Hashable, ...]) -> str:
-        first, second = (
-            f"{axis.symbol} = {number_words(value)}" for axis, value in zip((along, lines), key, strict=True)
-        )
+    def name(key: Key) -> str:
+        first, second = f"{along.symbol} = {number_words(key[0])}", f"{lines.symbol} = {number_words(key[1])}"
         return first if chosen[lines.name].nunique() == 1 else f"{first}, {second}"
 
     best = chosen[(chosen[along.name] == ranking.best[0]) & (chosen[lines.name] == ranking.best[1])]
@@ -117,9 +114,10 @@ def _alt(
     described: str,
 ) -> str:
     parts = []
-    for value, points in means["average_gap"].groupby(lines.name):
+    for value in means["average_gap"][lines.name].sort_values().unique().tolist():
+        points = means["average_gap"][means["average_gap"][lines.name] == value]
         first, last, low = points.iloc[0], points.iloc[-1], points.loc[points["mean"].idxmin()]
-        forget = means["forget_accuracy"].set_index([lines.name, along.name])["mean"].loc[value]
+        forget = means["forget_accuracy"].loc[means["forget_accuracy"][lines.name] == value, "mean"]
         parts.append(
             f"For {lines.symbol} = {number_words(value)} the average gap is {first['mean']:.1f} at "
             f"{along.symbol} = {number_words(first[along.name])}, lowest at {number_words(low[along.name])} "
@@ -133,7 +131,7 @@ def _alt(
     )
 
 
-def _spread(values: list[float], best: Hashable) -> list[float]:
+def _spread(values: list[float], best: float) -> list[float]:
     """At most `MOST_LINES` of the values, from the smallest to the largest, the best among them."""
     if len(values) <= MOST_LINES:
         return values
@@ -154,5 +152,5 @@ def _choose(uam: pd.DataFrame, along: str, lines: str) -> pd.DataFrame | None:
     ok = ok[ok["task_id"] == fullest_task(ok)]
     ok = ok.assign(values=ok.groupby(line)[along].transform("nunique"))
     order = ok.groupby("setting").agg(values=("values", "max"), trials=("seed", "size"), gap=("average_gap", "mean"))
-    first = order.sort_values(["values", "trials", "gap"], ascending=[False, False, True]).index[0]
+    first = str(order.sort_values(["values", "trials", "gap"], ascending=[False, False, True]).index[0])
     return ok[ok["setting"] == first].drop(columns="values")

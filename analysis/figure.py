@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import matplotlib
 import typer
@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.frames import Frames, read_frames
+from sweep.errors import InputError
 
 FORMATS = ("png", "pdf", "svg")
 WIDTH = 4.8
@@ -50,13 +51,16 @@ class Skipped:
 Draw = Callable[[Frames], Drawn | Skipped]
 
 
+Line = Literal["-", "--", "-.", ":"]
+
+
 @dataclass(frozen=True)
 class Style:
     """How a method looks in every figure: told apart by colour, by marker and by line."""
 
     color: str
     marker: str
-    line: str
+    line: Line
 
 
 STYLES = {  # colours of Okabe & Ito (2008), distinguishable without colour vision, of different lightness in print
@@ -126,7 +130,13 @@ def run_figure(draw: Draw) -> None:
         directory: Annotated[str, typer.Argument(metavar="DIR", help="A results directory, or its URI.")],
         out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to write; DIR/report by default.")] = None,
     ) -> None:
-        frames = read_frames(directory)
+        try:
+            if "://" in directory and out is None:
+                raise InputError("a figure is written to a local folder: name one with --out")
+            frames = read_frames(directory)
+        except InputError as error:
+            print(error, file=sys.stderr)
+            raise typer.Exit(2) from error
         for problem in frames.damaged:
             print(f"warning: {problem}", file=sys.stderr)
         drawn = draw(frames)

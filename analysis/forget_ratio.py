@@ -69,7 +69,7 @@ def _choose(ok: pd.DataFrame) -> pd.DataFrame | None:
     if ratios.empty:
         return None
     order = ratios.groupby("place").agg(ratios=("ratios", "max"), trials=("trials", "sum"))
-    place = order.sort_values(["ratios", "trials"], ascending=False).index[0]
+    place = str(order.sort_values(["ratios", "trials"], ascending=False).index[0])
     ratios = ratios[ratios["place"] == place]
     best = ratios.sort_values(["method", "ratios", "gap"], ascending=[True, False, True]).drop_duplicates("method")
     configuration = pd.MultiIndex.from_frame(ok[["method", "params"]])
@@ -128,8 +128,8 @@ def _alt(gaps: pd.DataFrame, accuracies: pd.DataFrame, described: str) -> str:
     retrain = accuracies.loc[accuracies["method"] == "retrain", "mean"]
     return (
         f"Two line charts, one above the other, on {described}: average gap in percentage points, and FA in percent, "
-        f"of each method against the forget ratio on a logarithmic axis. The average gap goes for {', for '.join(parts)}."
-        f" Retrain's FA goes from {retrain.iloc[0]:.1f} to {retrain.iloc[-1]:.1f}."
+        f"of each method against the forget ratio on a logarithmic axis. The average gap goes for "
+        f"{', for '.join(parts)}. Retrain's FA goes from {retrain.iloc[0]:.1f} to {retrain.iloc[-1]:.1f}."
     )
 
 

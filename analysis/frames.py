@@ -74,11 +74,12 @@ def with_gaps(trials: pd.DataFrame) -> pd.DataFrame:
 
 def configuration_labels(trials: pd.DataFrame) -> pd.Series:
     """A name for each trial's method and hyperparameters: only those that vary within the method are spelled out."""
-    labels = pd.Series("", index=trials.index, dtype=object)
-    for method, group in trials.groupby("method", sort=False):
-        params = pd.DataFrame([json.loads(text) for text in group["params"]], index=group.index, dtype=object)
+    labels: dict[tuple[str, str], str] = {}
+    for method, texts in trials[["method", "params"]].drop_duplicates().groupby("method")["params"]:
+        params = pd.DataFrame([json.loads(text) for text in texts], dtype=object)
         varying = [name for name in params if len(params[name].map(json.dumps).unique()) > 1]
-        for index, values in zip(group.index, params[varying].to_dict("records"), strict=True):
+        for text, values in zip(texts, params[varying].to_dict("records"), strict=True):
             spelled = ", ".join(f"{name}={value}" for name, value in values.items())
-            labels[index] = f"{method} ({spelled})" if spelled else str(method)
-    return labels
+            labels[str(method), text] = f"{method} ({spelled})" if spelled else str(method)
+    pairs = zip(trials["method"], trials["params"], strict=True)
+    return pd.Series([labels[pair] for pair in pairs], index=trials.index, dtype=object)

@@ -47,11 +47,11 @@ def draw(frames: Frames) -> Drawn | Skipped:
     ends["distance"] = (ends["probe_degrees"] - RIGHT_ANGLE).abs()
     ranking = rank(ends, ["method"], "distance")
     assert ranking is not None
-    angles = {method: mean_interval(group) for method, group in ends.groupby("method")["probe_degrees"]}
-    best = ranking.best[0]
+    best = str(ranking.best[0])
+    angle = mean_interval(ends.loc[ends["method"] == best, "probe_degrees"])
     finding = (
-        f"{method_words(str(best))} ends nearest to a right angle between retain and forget gradients, at "
-        f"{angles[best]} (degrees){ranking_words(ranking, lambda key: method_words(str(key[0])))}"
+        f"{method_words(best)} ends nearest to a right angle between retain and forget gradients, at "
+        f"{angle} (degrees){ranking_words(ranking, lambda key: method_words(str(key[0])))}"
         f"{left_out_words(drawn_or_lost(frames.trials, chosen))}."
     )
     return Drawn(NAME, QUESTION, figure, finding, _alt(means["probe_degrees"], described))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-
 import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.figure import STYLES, WIDTH, Drawn, Skipped, Style, new_figure, run_figure
 from analysis.frames import Frames
-from analysis.intervals import rank, summarise
+from analysis.intervals import Key, rank, summarise
 from analysis.marks import Label, cost_axis, draw_line, finish, logarithmic, shades, titled, value_axis
 from analysis.selection import ended_ok, fullest_task, numeric_parameter, parameter, setting_without
 from analysis.words import left_out_words, number_words, ranking_words, seeds_words, task_words
@@ -88,7 +86,7 @@ def _choose(uam: pd.DataFrame) -> pd.DataFrame | None:
         trials=("seed", "size"),
         gap=("average_gap", "mean"),
     )
-    ok = ok[ok["setting"] == order.sort_values([*order], ascending=[False, False, False, True]).index[0]]
+    ok = ok[ok["setting"] == str(order.sort_values([*order], ascending=[False, False, False, True]).index[0])]
     variants = ok.groupby(["hessian", "variant"]).agg(trials=("seed", "size"), gap=("average_gap", "mean"))
     variants = variants.reset_index().sort_values(["hessian", "trials", "gap"], ascending=[True, False, True])
     return ok[ok["variant"].isin(variants.drop_duplicates("hessian")["variant"])]
@@ -99,7 +97,7 @@ def _styles() -> dict[str, Style]:
     return {"none": light, "scalar": STYLES["uam"], "exact": dark}
 
 
-def _name(key: tuple[Hashable, ...]) -> str:
+def _name(key: Key) -> str:
     return f"hessian: {key[0]} at {number_words(key[1])} epochs"
 
 
@@ -107,9 +105,9 @@ def _bests(both: pd.DataFrame, best: str) -> str:
     """The lowest gap of each other treatment, and its time."""
     lowest = both.loc[both.groupby("hessian")["mean"].idxmin()]
     parts = [
-        f"{row.hessian} at best {row.mean:.1f} at {number_words(row.epochs)} epochs"
-        for row in lowest.itertuples()
-        if row.hessian != best
+        f"{row['hessian']} at best {row['mean']:.1f} at {number_words(row['epochs'])} epochs"
+        for row in lowest.to_dict("records")
+        if row["hessian"] != best
     ]
     return " and ".join(parts)
 

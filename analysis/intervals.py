@@ -1,13 +1,14 @@
 """95 % bootstrap intervals of means over seeds, and what they distinguish.
 
-Of two or three seeds the percentile interval spans the smallest to the largest value: it covers the mean less often than
-95 % (at most 50 % and 75 % of symmetric distributions), and narrows to its name from about ten seeds on.
+Of two or three seeds the percentile interval spans the smallest to the largest value, and covers the true mean less
+often than its name says: in 50 % and 75 % of cases where values are symmetric about it. More seeds mend that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
+Key = tuple[Any, ...]
+"""What a group of trials shares: a value for each column that it is grouped by."""
 CHUNK = 1000
 """Groups that are resampled at a time, to bound memory."""
 
@@ -82,11 +85,11 @@ class Ranking:
         unjudged: keys of those that share fewer than two seeds with it.
     """
 
-    best: tuple[Hashable, ...]
+    best: Key
     interval: Interval
-    equals: list[tuple[Hashable, ...]]
-    worse: list[tuple[Hashable, ...]]
-    unjudged: list[tuple[Hashable, ...]]
+    equals: list[Key]
+    worse: list[Key]
+    unjudged: list[Key]
 
 
 def rank(trials: pd.DataFrame, by: list[str], value: str) -> Ranking | None:
@@ -104,7 +107,9 @@ def rank(trials: pd.DataFrame, by: list[str], value: str) -> Ranking | None:
     seeds = (~np.isnan(values)).sum(axis=1)
     means = np.where(2 * seeds >= seeds.max(), np.nanmean(values, axis=1), np.inf)
     first = int(means.argmin())
-    equals, worse, unjudged = [], [], []
+    equals: list[Key] = []
+    worse: list[Key] = []
+    unjudged: list[Key] = []
     for key, difference in zip(keys, mean_intervals(list(values - values[first])), strict=True):
         if key == keys[first]:
             continue

@@ -18,7 +18,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullLoca
 from matplotlib.transforms import Bbox, ScaledTranslation
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.figure import Style
+from analysis.figure import Line, Style
 from analysis.intervals import Interval
 
 SMALL = 9
@@ -88,7 +88,7 @@ def shades(style: Style, count: int) -> list[Style]:
     if count == 1:
         return [style]
     base = np.array(to_rgb(style.color))
-    looks = [("s", ":"), ("o", "-"), ("^", "--"), ("D", "-.")]
+    looks: list[tuple[str, Line]] = [("s", ":"), ("o", "-"), ("^", "--"), ("D", "-.")]
     colors = [base + (1 - base) * -t if t < 0 else base * (1 - t) for t in np.linspace(-0.45, 0.65, count).tolist()]
     return [Style(to_hex(color), *looks[place % len(looks)]) for place, color in enumerate(colors)]
 
@@ -142,9 +142,9 @@ def finish(figure: Figure, note: str, labels: Sequence[tuple[Axes, list[Label]]]
         height = axes.get_window_extent().height / figure.dpi * POINT
         ends = (axes.transData - axes.transAxes).transform([(0.0, label.y) for label in found])[:, 1]
         places = _apart(ends, SMALL * LINE_HEIGHT / height)
-        for (marker, text), place in zip(artists, places.tolist(), strict=True):
+        for (marker, name), place in zip(artists, places.tolist(), strict=True):
             marker.set_ydata([place])
-            text.set_y(place)
+            name.set_y(place)
     for axes in figure.axes:
         if isinstance(axes.xaxis.get_major_formatter(), FixedFormatter):
             _hide_overlapping_ticks(axes)
@@ -160,7 +160,10 @@ def _write_label(axes: Axes, label: Label) -> tuple[Line2D, Text]:
 
 
 def _apart(wanted: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
-    """The nearest places (least squares) that keep their order and at least `gap` between neighbours."""
+    """The nearest places (least squares) that keep their order and at least `gap` between neighbours.
+
+    Where there is room they stay between 0 and 1.
+    """
     order = np.argsort(wanted, kind="stable")
     blocks: list[list[float]] = []  # sum and number of neighbours' places, had they no height, that must be level
     for value in (wanted[order] - gap * np.arange(len(wanted))).tolist():
@@ -170,8 +173,12 @@ def _apart(wanted: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
             blocks[-1][0] += total
             blocks[-1][1] += count
     level = np.concatenate([np.full(int(count), total / count) for total, count in blocks])
+    ranks = np.arange(len(wanted))
+    places = level + gap * ranks
+    if gap * len(wanted) <= 1 + gap:
+        places = np.minimum(np.maximum(places, gap * ranks), 1 - gap * ranks[::-1])
     placed = np.empty(len(wanted))
-    placed[order] = level + gap * np.arange(len(wanted))
+    placed[order] = places
     return placed
 
 
@@ -208,16 +215,14 @@ def place_labels(axes: Axes, points: NDArray[np.float64], labels: Sequence[Label
         size = text.get_window_extent()
         box, distance = min(
             _boxes_around(place, size.width, size.height, scale),
-            key=lambda candidate: _cost(*candidate, taken, everything, inside),
+            key=lambda candidate: _cost(candidate[0], candidate[1], taken, everything, inside),
         )
         taken.append(box)
         text.set_position(((box.x0 - place[0]) / scale, (box.y0 - place[1]) / scale))
         if distance > 1:
             middle = np.clip(place, box.p0, box.p1)
             ends = axes.transData.inverted().transform([place, middle])
-            axes.plot(
-                ends[:, 0], ends[:, 1], color=label.style.color, linewidth=0.8, zorder=2.5, scalex=False, scaley=False
-            )
+            axes.add_line(Line2D(*ends.T, color=label.style.color, linewidth=0.8, zorder=2.5))
 
 
 def _boxes_around(place: NDArray[np.float64], width: float, height: float, scale: float) -> list[tuple[Bbox, float]]:
@@ -233,8 +238,8 @@ def _boxes_around(place: NDArray[np.float64], width: float, height: float, scale
 
 
 def _cost(box: Bbox, distance: float, taken: list[Bbox], places: NDArray[np.float64], inside: Bbox) -> float:
-    padded = box.padded(4)
+    padded = box.padded(6)
     overlaps = sum(1 for other in taken if padded.overlaps(other))
     hidden = int(((places > padded.p0) & (places < padded.p1)).all(axis=1).sum())
-    outside = box.x0 < inside.x0 or box.x1 > inside.x1 or box.y0 < inside.y0 or box.y1 > inside.y1
+    outside: bool = box.x0 < inside.x0 or box.x1 > inside.x1 or box.y0 < inside.y0 or box.y1 > inside.y1
     return 100 * overlaps + 200 * outside + 5 * hidden + distance

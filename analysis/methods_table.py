@@ -35,9 +35,10 @@ def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
     if trials.empty:
         return pd.DataFrame()
     labelled = trials.assign(task=task_labels(trials), label=configuration_labels(trials))
-    keys = ["task_id", "task", "method", "params", "label"]
-    rows = [_row(group) for _, group in labelled.groupby(keys, sort=False)]
-    table = pd.DataFrame(rows)
+    keys = ["task_id", "method", "params"]
+    labelled["row"] = labelled.groupby(keys, sort=False).ngroup()
+    table = labelled.drop_duplicates("row")[["task", "label"]].set_axis(["task", "method"], axis=1)
+    table = pd.concat([table.reset_index(drop=True), _statistics(labelled)], axis=1)
     rank = table["method"].map(lambda name: REFERENCES.index(name) if name in REFERENCES else len(REFERENCES))
     order = table.assign(rank=rank).sort_values(["task", "rank", "average_gap", "method"], na_position="last")
     return table.loc[order.index].reset_index(drop=True)
@@ -46,30 +47,40 @@ def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
 def task_labels(trials: pd.DataFrame) -> pd.Series:
     """For each trial its dataset, model and forget set in words; with the task's id where that is ambiguous."""
 
-    def words(row: pd.Series) -> str:
-        what = f"class {row['forget_class']:.0f}" if row["scenario"] == "class" else f"{row['forget_ratio']:.3g} random"
-        return f"{row['dataset']}, {row['model']}, forget {what}"
+    def words(task: pd.Series) -> str:
+        what = (
+            f"class {task['forget_class']:.0f}" if task["scenario"] == "class" else f"{task['forget_ratio']:.3g} random"
+        )
+        return f"{task['dataset']}, {task['model']}, forget {what}"
 
-    labels = trials.apply(words, axis=1)
-    ambiguous = trials.groupby(labels)["task_id"].transform("nunique") > 1
-    return labels.where(~ambiguous, labels + " [" + trials["task_id"] + "]")
+    tasks = trials.drop_duplicates("task_id").set_index("task_id")
+    labels = tasks.apply(words, axis=1)
+    labels = labels.where(~labels.duplicated(keep=False), labels + " [" + labels.index + "]")
+    return trials["task_id"].map(labels)
 
 
-def _row(group: pd.DataFrame) -> dict[str, object]:
-    ok = group[group["status"] == "ok"]
-    row: dict[str, object] = {"task": group["task"].iloc[0], "method": group["label"].iloc[0], "seeds": len(ok)}
+def _statistics(trials: pd.DataFrame) -> pd.DataFrame:
+    """The columns of `methods_table` from `seeds` on, for each value of `row`."""
+    rows = pd.RangeIndex(trials["row"].max() + 1)
+    ok = trials[trials["status"] == "ok"].groupby("row")
+    statistics = pd.DataFrame({"seeds": ok.size().reindex(rows, fill_value=0)})
     for metric in GAP_METRICS:
-        row[f"{LABELS[metric]}.mean"] = ok[metric].mean()
-        row[f"{LABELS[metric]}.std"] = ok[metric].std()
-        row[f"{LABELS[metric]}.gap"] = ok[f"gap.{metric}"].mean()
-    row["average_gap"] = ok["average_gap"].mean()
-    row["average_gap.std"] = ok["average_gap"].std()
-    row["seconds"] = ok["unlearn_seconds"].mean()
-    row["relative_seconds"] = ok["relative_seconds"].mean()
-    row["relative_samples"] = ok["relative_samples"].mean()
-    others = group.loc[group["status"] != "ok", "status"].value_counts()
-    row["ended"] = ", ".join(f"{count} {status}" for status, count in others.items())
-    return row
+        statistics[f"{LABELS[metric]}.mean"] = ok[metric].mean()
+        statistics[f"{LABELS[metric]}.std"] = ok[metric].std()
+        statistics[f"{LABELS[metric]}.gap"] = ok[f"gap.{metric}"].mean()
+    statistics["average_gap"] = ok["average_gap"].mean()
+    statistics["average_gap.std"] = ok["average_gap"].std()
+    statistics["seconds"] = ok["unlearn_seconds"].mean()
+    statistics["relative_seconds"] = ok["relative_seconds"].mean()
+    statistics["relative_samples"] = ok["relative_samples"].mean()
+    others = trials[trials["status"] != "ok"].set_index("row")["status"].groupby(level=0)
+    ended = {row: _counted(statuses) for row, statuses in others}
+    statistics["ended"] = [ended.get(row, "") for row in rows]
+    return statistics
+
+
+def _counted(statuses: pd.Series) -> str:
+    return ", ".join(f"{count} {status}" for status, count in statuses.value_counts().items())
 
 
 def display_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
@@ -14,7 +12,7 @@ from matplotlib.patches import Rectangle
 from analysis.ablation import GAMMA, RHO, scalar_uam
 from analysis.figure import WIDTH, Drawn, Skipped, new_figure, run_figure
 from analysis.frames import Frames
-from analysis.intervals import Ranking, rank, summarise
+from analysis.intervals import Key, Ranking, rank, summarise
 from analysis.marks import SMALL, finish, titled
 from analysis.selection import ended_ok, fullest_task
 from analysis.words import left_out_words, number_words, ranking_words, seeds_words, task_words
@@ -49,20 +47,21 @@ def draw(frames: Frames) -> Drawn | Skipped:
     described = task_words(frames.trials, task)
     judged = "; ≈ and dashed: not distinguishable from it, paired by seed" if ranking.equals else ""
     seeds = seeds_words(means["n"]).replace("Mean and 95 % interval", "Mean")
-    finish(figure, f"UAM on {described}. {seeds}. ★: lowest{judged}.")
+    untried = "; –: not tried" if grid.isna().any(axis=None) else ""
+    finish(figure, f"UAM on {described}. {seeds}. ★: lowest{judged}{untried}.")
 
     finding = (
         f"UAM's average gap (percentage points) is lowest at {_name(ranking.best)}: {ranking.interval}"
         f"{ranking_words(ranking, _name)}"
         f"{left_out_words(uam[(uam['task_id'] == task) & (uam['setting'] == setting)])}."
     )
-    worst = means.loc[means["mean"].idxmax()]
+    worst = means.sort_values("mean").iloc[-1]
     alt = (
         f"Heat map of UAM's average gap on {described}: {grid.shape[1]} values of ρ from {_span(grid.columns)} across, "
         f"{grid.shape[0]} values of γ from {_span(grid.index)} upwards. The lowest, {ranking.interval.mean:.1f} "
         f"percentage points, is at {_name(ranking.best)}; the highest, {worst['mean']:.1f}, at "
-        f"{_name((worst['rho'], worst['gamma']))}; {len(ranking.equals)} cells are marked as not distinguishable from "
-        f"the lowest."
+        f"{_name((worst['rho'], worst['gamma']))}. Cells marked as not distinguishable from the lowest: "
+        f"{len(ranking.equals)}."
     )
     return Drawn(NAME, QUESTION, figure, finding, alt)
 
@@ -82,7 +81,7 @@ def _choose(uam: pd.DataFrame) -> pd.DataFrame | None:
         return None
     ok = ok[ok["task_id"] == fullest_task(ok)]
     order = ok.groupby("setting").agg(cells=("cells", "first"), trials=("seed", "size"), gap=("average_gap", "mean"))
-    first = order.sort_values(["cells", "trials", "gap"], ascending=[False, False, True]).index[0]
+    first = str(order.sort_values(["cells", "trials", "gap"], ascending=[False, False, True]).index[0])
     return ok[ok["setting"] == first]
 
 
@@ -95,8 +94,8 @@ def _heat_map(axes: Axes, grid: pd.DataFrame, ranking: Ranking) -> None:
     colors[np.isnan(values)] = (1, 1, 1, 1)
     axes.imshow(colors, origin="lower", aspect="auto", interpolation="nearest")
     axes.grid(visible=False)
-    axes.set_xticks(range(grid.shape[1]), [number_words(value) for value in grid.columns])
-    axes.set_yticks(range(grid.shape[0]), [number_words(value) for value in grid.index])
+    axes.set_xticks(range(grid.shape[1]), [number_words(float(value)) for value in grid.columns])
+    axes.set_yticks(range(grid.shape[0]), [number_words(float(value)) for value in grid.index])
     for row, gamma in enumerate(grid.index):
         for column, rho in enumerate(grid.columns):
             value = values[row, column]
@@ -117,12 +116,12 @@ def _heat_map(axes: Axes, grid: pd.DataFrame, ranking: Ranking) -> None:
                 axes.add_patch(frame)
 
 
-def _name(key: tuple[Hashable, ...]) -> str:
+def _name(key: Key) -> str:
     return f"ρ = {number_words(key[0])}, γ = {number_words(key[1])}"
 
 
 def _span(values: pd.Index) -> str:
-    return f"{number_words(values.min())} to {number_words(values.max())}"
+    return f"{number_words(float(values.min()))} to {number_words(float(values.max()))}"
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ TICKS = (-100, -50, -20, -10, -5, 0, 5, 10, 20, 50, 100)
 
 
 def draw(frames: Frames) -> Drawn | Skipped:
-    """The method's FA, RA, TA and MIA less Retrain's of the same seed: a dot per seed, and the mean with its interval."""
+    """RA, FA, TA and MIA of each method less Retrain's of the same seed: a dot per seed, the mean and its interval."""
     ok = ended_ok(frames.trials)
     usable = ok[ok["method"] != "retrain"].dropna(subset=["average_gap"])
     rivals = usable[usable["method"] != "original"]
@@ -49,10 +49,10 @@ def draw(frames: Frames) -> Drawn | Skipped:
     described = task_words(frames.trials, task)
     several = several_configurations(usable)
     how = "Each method in its configuration of lowest average gap. " if several else ""
-    counts = [interval.n for interval in means.values()]
+    seeds = seeds_words([interval.n for interval in means.values()])
     uneven = any(panel.get_xscale() == "symlog" for panel in figure.axes)
     scale = f" Axes reaching far are logarithmic beyond {LINEAR:g}." if uneven else ""
-    finish(figure, f"{described}. {how}A dot per seed; black: {_lowered(seeds_words(counts))}.{scale}")
+    finish(figure, f"{described}. {how}A dot per seed. {seeds}.{scale}")
 
     first = next(method for method in order if method != "original")
     parts = [f"{LABELS[metric]} {_signed(means[first, metric])}" for metric in GAP_METRICS]
@@ -107,15 +107,9 @@ def _told_apart(means: dict[tuple[str, str], Interval], method: str) -> str:
     if means[method, GAP_METRICS[0]].n < 2:
         return "; too few seeds to tell it from Retrain"
     same = [LABELS[metric] for metric in GAP_METRICS if not distinguishable(means[method, metric])]
-    return (
-        f"; its {joined(same)} not distinguishable from Retrain's"
-        if same
-        else "; all four distinguishable from Retrain's"
-    )
-
-
-def _lowered(sentence: str) -> str:
-    return sentence[0].lower() + sentence[1:]
+    if not same:
+        return "; all four distinguishable from Retrain's"
+    return f"; its {joined(same)} not distinguishable from Retrain's"
 
 
 def _alt(means: dict[tuple[str, str], Interval], order: list[str], described: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -13,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from analysis.figure import STYLES, WIDTH, Drawn, Skipped, new_figure, run_figure, styles
 from analysis.frames import Frames, configuration_labels
-from analysis.intervals import rank, summarise
+from analysis.intervals import Key, rank, summarise
 from analysis.marks import SMALL, Label, finish, fixed_ticks, place_labels, titled
 from analysis.selection import ended_ok, fullest_task
 from analysis.words import FEW, joined, left_out_words, method_words, ranking_words, seeds_words, task_words
@@ -59,16 +57,10 @@ def draw(frames: Frames) -> Drawn | Skipped:
 
     figure = _scatter(drawn)
     described = task_words(frames.trials, task)
-    fewer = (
-        f" {len(points) - len(drawn)} of {len(points)} configurations are not drawn."
-        if len(drawn) < len(points)
-        else ""
-    )
-    finish(
-        figure,
-        f"{described}. {seeds_words(points['n'])}. Grey line: Pareto front; area: time relative to Retrain; axes linear "
-        f"up to 1, then logarithmic.{fewer}",
-    )
+    missing = len(points) - len(drawn)
+    fewer = f" {missing} of {len(points)} configurations are not drawn." if missing else ""
+    key = f"Grey line: Pareto front; area: time relative to Retrain; axes linear up to {LINEAR:g}, then logarithmic."
+    finish(figure, f"{described}. {seeds_words(points['n'])}. {key}{fewer}")
     _label(figure.axes[0], drawn)
 
     names = _names(rivals)
@@ -134,9 +126,9 @@ def _scatter(points: pd.DataFrame) -> Figure:
     for method, group in points.groupby("method"):
         style = looks[str(method)]
         barred = group if len(points) < CROWDED else group[group["front"] | group["top"]]
-        bars = {"color": style.color, "linewidth": 1.0, "alpha": 0.7, "zorder": 2}
-        axes.hlines(barred[y], barred[f"{x}.low"], barred[f"{x}.high"], **bars)
-        axes.vlines(barred[x], barred[f"{y}.low"], barred[f"{y}.high"], **bars)
+        rows, columns = barred[[y, f"{x}.low", f"{x}.high"]], barred[[x, f"{y}.low", f"{y}.high"]]
+        axes.hlines(*rows.to_numpy().T, color=style.color, linewidth=1.0, alpha=0.7, zorder=2)
+        axes.vlines(*columns.to_numpy().T, color=style.color, linewidth=1.0, alpha=0.7, zorder=2)
         filled = style.marker != "x"
         axes.scatter(
             group[x],
@@ -164,10 +156,8 @@ def _scatter(points: pd.DataFrame) -> Figure:
         "Retain side: mean of RA and TA gaps (percentage points)",
     )
     key = [
-        Line2D(
-            [], [], color="#777777", marker="o", linestyle="none", markersize=float(np.sqrt(size)), label=f"{cost:g}"
-        )
-        for cost, size in zip(COSTS, _area(COSTS).tolist(), strict=True)
+        Line2D([], [], color="#777777", marker="o", linestyle="none", markersize=float(width), label=f"{cost:g}")
+        for cost, width in zip(COSTS, np.sqrt(_area(COSTS)), strict=True)
     ]
     figure.legend(
         handles=key,
@@ -184,7 +174,7 @@ def _scatter(points: pd.DataFrame) -> Figure:
 
 def _area(cost: ArrayLike) -> NDArray[np.float64]:
     """Square points of a marker: a floor that can still be seen, then in proportion to the cost."""
-    return 22 + 160 * np.minimum(np.asarray(cost, dtype=float), 1.5)
+    return np.asarray(22 + 160 * np.minimum(np.asarray(cost, dtype=float), 1.5))
 
 
 def _label(axes: Axes, drawn: pd.DataFrame) -> None:
@@ -203,7 +193,7 @@ def _label(axes: Axes, drawn: pd.DataFrame) -> None:
     place_labels(axes, places, [*labels, Label(0, "Retrain", looks["retrain"])], np.concatenate([others, *bars]))
 
 
-def _names(rivals: pd.DataFrame) -> dict[tuple[Hashable, ...], str]:
+def _names(rivals: pd.DataFrame) -> dict[Key, str]:
     """Each configuration's method and the hyperparameters that vary."""
     rows = rivals.drop_duplicates(CONFIGURATION)
     labels = configuration_labels(rows)
@@ -222,9 +212,10 @@ def _alt(drawn: pd.DataFrame, described: str) -> str:
             f"{row['forget_side']:.1f}{cost})"
         )
     return (
-        f"Scatter plot of {len(drawn)} configurations on {described}: across, the mean of the RA and TA gaps to Retrain; "
-        f"upwards, the mean of the FA and MIA gaps, in percentage points; Retrain is at the origin. Each method at its "
-        f"lowest average gap, best first: {'; '.join(parts)}. {int(drawn['front'].sum())} lie on the Pareto front."
+        f"Scatter plot of {len(drawn)} configurations on {described}: across, the mean of the RA and TA gaps to "
+        f"Retrain; upwards, the mean of the FA and MIA gaps, in percentage points; Retrain is at the origin. Each "
+        f"method at its lowest average gap, best first: {'; '.join(parts)}. On the Pareto front: "
+        f"{int(drawn['front'].sum())}."
     )
 
 

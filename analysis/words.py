@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 
-from analysis.intervals import Ranking
+from analysis.intervals import Key, Ranking
 
 METHODS = {
     "original": "Original",
@@ -62,7 +62,7 @@ def left_out_words(trials: pd.DataFrame) -> str:
     return f"; {joined([f'{count} {status}' for status, count in counts.items()])} trial{plural} left out"
 
 
-def ranking_words(ranking: Ranking, name: Callable[[tuple[Hashable, ...]], str]) -> str:
+def ranking_words(ranking: Ranking, name: Callable[[Key], str]) -> str:
     """How the others compare to the best, to end a sentence with; `name` gives a key's words."""
     others = len(ranking.equals) + len(ranking.worse) + len(ranking.unjudged)
     if others == 0:

@@ -56,7 +56,11 @@ class RunProgress:
             self.counts[outcome.status] += 1
             self._bar.advance(self._trials)
         reason = f": {outcome.error.strip().splitlines()[-1]}" if outcome.error else ""
-        what = f"original {job.trial.original_id}" if job.original_only else f"{job.trial.method} {job.trial.id}"
+        what = (
+            f"training of original {job.trial.original_id}"
+            if job.original_only
+            else f"{job.trial.method} {job.trial.id}"
+        )
         line = f"{what} seed {job.trial.seed}"
         done = sum(self.counts.values())
         if not self._console.is_terminal:

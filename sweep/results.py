@@ -211,7 +211,8 @@ class Results:
             return Rows(joined, [item for item in found if isinstance(item, str)])
 
         batches = [paths[start : start + READ_TOGETHER] for start in range(0, len(paths), READ_TOGETHER)]
-        with ThreadPoolExecutor() as pool:
+        local = isinstance(self._fs, pafs.LocalFileSystem)
+        with ThreadPoolExecutor(os.cpu_count() if local else REMOTE_READERS) as pool:
             read_batches = list(pool.map(read_all, batches))
         table = pa.concat_tables([schema.empty_table(), *(rows.table for rows in read_batches)])
         return Rows(table, [problem for rows in read_batches for problem in rows.damaged])
@@ -219,6 +220,9 @@ class Results:
 
 READ_TOGETHER = 256
 """Files whose rows are copied together as they are read: Arrow needs about 0.5 kB for each column of each file else."""
+
+REMOTE_READERS = 32
+"""Threads that read where reading is waiting."""
 
 LARGE = {"compression": "zstd"}
 SMALL = {"compression": "none", "use_dictionary": False, "write_statistics": False, "store_schema": False}

@@ -2,11 +2,12 @@
 
 import base64
 import contextlib
+import fcntl
 import json
 import os
 import shutil
 import subprocess
-import time
+import sys
 from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -15,6 +16,13 @@ FLAGS = [
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
     *("--hide-scrollbars", "--remote-debugging-pipe"),
 ]
+
+PIPES_AS_3_AND_4 = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.dup2(int(sys.argv[2]), 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 def find():
@@ -101,18 +109,17 @@ class Page:
 @contextlib.contextmanager
 def browser(profile):
     """A page in a browser of its own, which ends with the block; `profile` is an empty folder."""
-    theirs_in, ours_out = os.pipe()
-    ours_in, theirs_out = os.pipe()
-
-    command = ["sh", "-c", f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}', "sh", find(), *FLAGS]
+    ends = [*os.pipe(), *os.pipe()]
+    theirs_in, ours_out, ours_in, theirs_out = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in ends]
     process = subprocess.Popen(
-        [*command, f"--user-data-dir={profile}", "about:blank"],
+        [sys.executable, "-c", PIPES_AS_3_AND_4, str(theirs_in), str(theirs_out), find(), *FLAGS]
+        + [f"--user-data-dir={profile}", "about:blank"],
         pass_fds=(theirs_in, theirs_out),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    os.close(theirs_in)
-    os.close(theirs_out)
+    for end in (*ends, theirs_in, theirs_out):
+        os.close(end)
     try:
         yield Page(ours_out, ours_in)
     finally:
@@ -122,4 +129,3 @@ def browser(profile):
             process.wait(5)
         process.kill()
         process.wait()
-        time.sleep(0.1)

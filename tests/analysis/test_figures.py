@@ -1,0 +1,368 @@
+import json
+import re
+import subprocess
+import sys
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgb
+
+from analysis import forget_ratio, gamma, gradient_angle, hessian, rho, rho_gamma, seeds, tradeoff
+from analysis.figure import STYLES, Drawn, Skipped, save
+from analysis.figures import FIGURES
+from analysis.frames import Frames, flatten_params, with_gaps
+from analysis.marks import shades
+from analysis.tradeoff import _front
+from analysis.words import seeds_words
+from sweep.results import METRICS, TRACES, TRIALS, Results
+
+PRESETS = {
+    "tradeoff": "methods",
+    "seeds": "methods",
+    "rho": "ablation-rho",
+    "gamma": "ablation-gamma",
+    "rho_gamma": "ablation-rho-gamma",
+    "hessian": "ablation-hessian",
+    "gradient_angle": "ablation-angle",
+    "forget_ratio": "ablation-ratio",
+}
+UAM = {"epochs": 10, "gamma": 1.7, "hessian": "scalar", "lr": 0.01, "rho": 2}
+RETRAIN = (100.0, 80.0, 90.0, 40.0)
+
+
+def row(method, seed, values=RETRAIN, params=None, ratio=0.1, status="ok", seconds=5.0, dataset="digits"):
+    """A row of `trials`; `values` are RA, FA, TA and MIA."""
+    config = {"dataset": {"name": dataset}, "model": {"name": "small-cnn"}, "forget": {"ratio": ratio}}
+    text = json.dumps(params or {})
+    known = {
+        "trial_id": f"{method}-{seed}-{ratio}-{dataset}-{re.sub('[^0-9a-z.]', '', text)}",
+        "task_id": f"{dataset}-{ratio}",
+        "sweep": "test",
+        "status": status,
+        "dataset": dataset,
+        "model": "small-cnn",
+        "seed": seed,
+        "scenario": "random",
+        "forget_ratio": ratio,
+        "method": method,
+        "params": text,
+        "config": json.dumps(config),
+        "unlearn_seconds": seconds,
+        "samples_processed": 1000,
+        "code_version": "1",
+    }
+    measured = dict(zip(("retain_accuracy", "forget_accuracy", "test_accuracy", "mia"), values, strict=True))
+    return dict.fromkeys(TRIALS.names) | known | (measured if status == "ok" else {})
+
+
+def uam(seed, gap, **changed):
+    """A trial of UAM whose average gap to `RETRAIN` is `gap`: FA and MIA are off by twice as much."""
+    given = {key: changed.pop(key) for key in ("ratio", "status", "seconds", "dataset") if key in changed}
+    return row("uam", seed, (100.0, 80.0 + 2 * gap, 90.0, 40.0 - 2 * gap), UAM | changed, **given)
+
+
+def retrains(count=3, **given):
+    return [row("retrain", seed, seconds=10.0, **given) for seed in range(count)]
+
+
+def frames(rows, traces=()):
+    trials = pd.DataFrame(rows, columns=TRIALS.names)
+    trials[list(METRICS)] = trials[list(METRICS)].astype(float)
+    return Frames(with_gaps(flatten_params(trials)), pd.DataFrame(traces, columns=TRACES.names), [])
+
+
+def path(trial, degrees):
+    """Traces of a trial: an angle for each epoch."""
+    return [
+        {"trial_id": trial["trial_id"], "epoch": epoch, "probe_degrees": angle, "probe_forget_accuracy": 90.0}
+        for epoch, angle in enumerate(degrees)
+    ]
+
+
+def methods():
+    rows = retrains()
+    for seed in range(3):
+        rows.append(row("original", seed, (100.0, 100.0, 90.0, 0.0), seconds=0.0))
+        rows.append(row("finetune", seed, (100.0, 90.0 + seed, 90.0, 20.0), {"lr": 0.1}))
+        rows.append(row("neggrad", seed, (90.0, 80.0, 84.0, 40.0), {"lr": 0.1}, seconds=1.0))
+        rows.append(uam(seed, 1.0 + seed))
+    return rows
+
+
+@cache
+def full():
+    """Results that allow every figure."""
+    rows = methods()
+    for seed in range(3):
+        rows += [uam(seed, abs(r - 2) + abs(g - 1.7) + seed, rho=r, gamma=g) for r in (1, 4) for g in (0.0, 1.7)]
+        rows += [uam(seed, 3.0 + seed, gamma=0.0)]
+        rows += [uam(seed, 20 / e + seed, hessian=h, epochs=e) for h in ("none", "exact") for e in (5, 10)]
+        rows += [uam(seed, 4.0 + seed, ratio=0.5), row("retrain", seed, ratio=0.5, seconds=10.0)]
+    traces = [point for one in rows if one["method"] != "original" for point in path(one, (60.0, 80.0, 89.0))]
+    return frames(rows, traces)
+
+
+@cache
+def fully_drawn(name):
+    return drawn(FIGURES[name](full()))
+
+
+def drawn(result):
+    assert isinstance(result, Drawn), result
+    return result
+
+
+def texts(result):
+    found = [artist.get_text() for artist in result.figure.findobj(lambda artist: hasattr(artist, "get_text"))]
+    return [text for text in found if text]
+
+
+def test_every_figure_is_registered_with_a_preset():
+    assert set(FIGURES) == set(PRESETS)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_full_results_allow_every_figure(name):
+    result = fully_drawn(name)
+    assert result.name == name
+    assert result.question.endswith("?")
+    assert result.finding.endswith(".")
+    assert "n = 3" in result.finding
+    assert len(result.alt) > 100
+    assert "nan" not in (result.finding + result.alt).lower()
+    assert any("n = 3 seeds" in text.replace("\n", " ") for text in texts(result))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("rows", [[], retrains(), [row("uam", 0, params=UAM)]], ids=["empty", "retrain", "no-retrain"])
+def test_without_its_axis_a_figure_names_the_preset_that_has_it(name, rows):
+    result = FIGURES[name](frames(rows))
+    assert isinstance(result, Skipped)
+    assert result.name == name
+    assert result.reason.endswith(f"preset {PRESETS[name]}")
+    assert "\n" not in result.reason
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_single_seed_is_drawn_without_intervals(name):
+    whole = full()
+    one = Frames(whole.trials[whole.trials["seed"] == 0].reset_index(drop=True), whole.traces, [])
+    result = drawn(FIGURES[name](one))
+    assert "n = 1" in result.finding
+    assert "[" not in result.finding
+    assert any("n = 1 seed, so no intervals" in text.replace("\n", " ") for text in texts(result))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_trials_that_did_not_end_ok_are_left_out_and_counted(name):
+    # where they lie on a configuration that is drawn: the methods', UAM's default
+    rows = [uam(7, 0.0, status="diverged"), uam(8, 0.0, status="failed")]
+    whole = full()
+    more = flatten_params(pd.DataFrame(rows, columns=TRIALS.names))
+    result = drawn(FIGURES[name](Frames(pd.concat([whole.trials, more], ignore_index=True), whole.traces, [])))
+    assert "1 diverged and 1 failed trials left out" in result.finding
+    assert result.finding.split(";")[0] == fully_drawn(name).finding.split(";")[0].rstrip(".")
+
+
+def test_rho_finds_the_lowest_gap_and_what_cannot_be_told_from_it():
+    rows = retrains()
+    for seed, shift in enumerate((0.0, 0.5, 1.6)):
+        rows += [uam(seed, 5 + shift, rho=0.5), uam(seed, 1 + shift, rho=2), uam(seed, 2.5 - shift, rho=4)]
+    result = drawn(rho.draw(frames(rows)))
+    # average gaps at rho 2: 1, 1.5, 2.6; at rho 4: 2.5, 2, 0.9; FA is off by twice the average gap
+    assert result.finding == (
+        "UAM's average gap (percentage points) is lowest at ρ = 2: 1.7 [1.0, 2.6], n = 3, with a forget accuracy gap "
+        "of 3.4; ρ = 4 is not distinguishable from it."
+    )
+    assert "the average gap is 5.7 at ρ = 0.5, lowest at 2 (1.7) and 1.8 at 4" in result.alt
+
+
+def test_rho_keeps_the_other_hyperparameters_fixed():
+    rows = retrains()
+    for seed in range(3):
+        rows += [uam(seed, 3.0, rho=value) for value in (1, 2, 4)]
+        rows += [uam(seed, 0.1, rho=value, lr=0.5) for value in (1, 2)]  # lower, but fewer values
+        rows += [uam(seed, 0.0, rho=8, epochs=99)]  # lowest, but alone
+    result = drawn(rho.draw(frames(rows)))
+    assert "3.0 [3.0, 3.0], n = 3" in result.finding
+    assert result.alt.count("For γ") == 1
+
+
+def test_rho_draws_a_line_for_each_of_a_few_gammas():
+    rows = retrains() + [
+        uam(seed, 9 - g + r, rho=r, gamma=g) for seed in range(3) for r in (1, 2) for g in (0, 1, 2, 3, 4, 5, 6)
+    ]
+    result = drawn(rho.draw(frames(rows)))
+    labels = [text for text in texts(result) if text.startswith("γ = ")]
+    assert 2 <= len(set(labels)) <= 4
+    assert "γ = 6" in labels
+    assert "lowest at ρ = 1, γ = 6: 4.0" in result.finding
+
+
+def test_gamma_is_drawn_only_where_it_acts():
+    rows = retrains() + [uam(seed, 3.0, gamma=g, hessian="none") for seed in range(3) for g in (0, 1, 2)]
+    assert isinstance(gamma.draw(frames(rows)), Skipped)
+    rows += [uam(seed, 4.0 - g, gamma=g) for seed in range(3) for g in (0, 1)]
+    assert "lowest at γ = 1: 3.0 [3.0, 3.0], n = 3" in drawn(gamma.draw(frames(rows))).finding
+
+
+def test_rho_gamma_marks_the_best_cell_and_its_equals():
+    rows = retrains()
+    for seed, shift in enumerate((-0.5, 0.0, 0.5)):
+        rows += [uam(seed, 6.0, rho=1, gamma=0), uam(seed, 4.0, rho=1, gamma=2)]
+        rows += [uam(seed, 2.0 + shift, rho=3, gamma=0), uam(seed, 2.1 - shift, rho=3, gamma=2)]
+    result = drawn(rho_gamma.draw(frames(rows)))
+    assert result.finding == (
+        "UAM's average gap (percentage points) is lowest at ρ = 3, γ = 0: 2.0 [1.5, 2.5], n = 3; "
+        "ρ = 3, γ = 2 is not distinguishable from it."
+    )
+    assert {"6.0", "4.0", "★2.0", "≈2.1"} <= set(texts(result))
+
+
+def test_scattered_values_are_no_grid():
+    rows = retrains() + [uam(seed, 1.0, rho=r, gamma=r) for seed in range(3) for r in (1, 2, 3, 4, 5)]
+    assert isinstance(rho_gamma.draw(frames(rows)), Skipped)
+
+
+def test_hessian_compares_treatments_by_epochs_and_seconds():
+    rows = retrains()
+    for seed in range(3):
+        for epochs in (5, 10):
+            rows.append(uam(seed, 40 / epochs, hessian="none", epochs=epochs, seconds=epochs * 1.0))
+            rows.append(uam(seed, 20 / epochs, hessian="scalar", epochs=epochs, seconds=epochs * 1.0))
+            rows.append(uam(seed, 10 / epochs, hessian="exact", epochs=epochs, seconds=epochs * 2.0))
+    result = drawn(hessian.draw(frames(rows)))
+    assert "lowest with hessian: exact at 10 epochs: 1.0 [1.0, 1.0], n = 3" in result.finding
+    assert "none at best 4.0 at 10 epochs and scalar at best 2.0 at 10 epochs" in result.finding
+    assert "all others are distinguishable from it" in result.finding
+    assert "exact it goes from 2.0 at 5 epochs (10 seconds) to 1.0 at 10 (20 seconds)" in result.alt
+    assert isinstance(hessian.draw(frames([one for one in rows if '"exact"' not in one["params"]][:3])), Skipped)
+
+
+def test_gradient_angle_follows_each_method_to_its_end():
+    rows = methods()
+    ends = {"uam": (88.0, 89.0, 90.0), "finetune": (70.0, 71.0, 72.0), "neggrad": (120.0, 121.0, 122.0)}
+    traces = [
+        point
+        for one in rows
+        if one["method"] in ends
+        for point in path(one, (60.0, 75.0, ends[one["method"]][one["seed"]]))
+    ]
+    result = drawn(gradient_angle.draw(frames(rows, traces)))
+    assert result.finding == (
+        "UAM ends nearest to a right angle between retain and forget gradients, at 89.0 [88.0, 90.0], n = 3 (degrees); "
+        "all others are distinguishable from it."
+    )
+    assert "UAM from 60 degrees at epoch 0 to 89 at epoch 2" in result.alt
+
+
+def test_forget_ratio_follows_methods_over_tasks_that_differ_only_in_the_forget_set():
+    rows = []
+    for seed in range(3):
+        for ratio, gap in ((0.01, 1.0), (0.1, 2.0), (0.5, 4.0)):
+            rows.append(row("retrain", seed, ratio=ratio))
+            rows.append(uam(seed, gap, ratio=ratio))
+            rows.append(row("finetune", seed, (100.0, 86.0, 90.0, 34.0), {"lr": 0.1}, ratio=ratio))
+        rows += [row("retrain", seed, dataset="cifar10"), uam(seed, 50.0, dataset="cifar10")]
+    result = drawn(forget_ratio.draw(frames(rows)))
+    assert result.finding == (
+        "The lowest average gap (percentage points) is UAM's at 1 % and 10 % "
+        "(1 %: 1.0 [1.0, 1.0], n = 3 and 10 %: 2.0 [2.0, 2.0], n = 3), FineTune's at 50 % "
+        "(50 %: 3.0 [3.0, 3.0], n = 3); distinguishable from all others at 3 of 3."
+    )
+    assert "UAM from 1.0 at 1 % to 4.0 at 50 %" in result.alt
+
+
+def test_tradeoff_names_the_pareto_front():
+    result = drawn(tradeoff.draw(frames(methods())))
+    # uam: gaps FA 2, 4, 6 and MIA the same: forget side 4, retain side 0; finetune is dominated, neggrad has FA gap 0
+    assert "lowest for UAM: 2.0 [1.0, 3.0], n = 3" in result.finding
+    assert result.finding.endswith("the Pareto front of retain- and forget-side gap: NegGrad and UAM.")
+    assert "UAM (retain side 0.0, forget side 4.0, 0.5 times Retrain's time)" in result.alt
+    assert "NegGrad (retain side 8.0, forget side 0.0, 0.1 times Retrain's time)" in result.alt
+
+
+def test_pareto_front_agrees_with_pairwise_domination():
+    points = np.random.default_rng(0).integers(0, 12, (60, 2)).astype(float)
+    points = np.unique(points, axis=0)
+    dominated = [
+        any((other <= point).all() and (other < point).any() for other in points if other is not point)
+        for point in points
+    ]
+    assert _front(points).tolist() == [not each for each in dominated]
+
+
+def test_tradeoff_draws_only_so_many_configurations():
+    rows = retrains(1) + [uam(0, 1 + place / 10, lr=0.001 * (place + 1)) for place in range(300)]
+    result = drawn(tradeoff.draw(frames(rows)))
+    assert "150 of 300 configurations are not drawn" in " ".join(texts(result)).replace("\n", " ")
+
+
+def test_seeds_are_paired_with_retrain_of_the_same_seed():
+    rows = [row("retrain", seed, (100.0, 80.0 + 5 * seed, 90.0, 40.0)) for seed in range(3)]
+    rows += [row("uam", seed, (99.0, 81.0 + 6 * seed, 90.0, 40.0), UAM) for seed in range(3)]
+    result = drawn(seeds.draw(frames(rows)))
+    assert result.finding == (
+        "UAM, of lowest average gap, differs from Retrain (percentage points) by RA -1.0 [-1.0, -1.0], "
+        "FA +2.0 [+1.0, +3.0], TA +0.0 [+0.0, +0.0] and MIA +0.0 [+0.0, +0.0], n = 3; "
+        "its TA and MIA not distinguishable from Retrain's."
+    )
+
+
+def test_tasks_are_never_averaged():
+    rows = retrains() + [uam(seed, 2.0, rho=r) for seed in range(3) for r in (1, 2, 4)]
+    rows += retrains(dataset="other") + [uam(seed, 9.0, rho=r, dataset="other") for seed in range(3) for r in (1, 2)]
+    result = drawn(rho.draw(frames(rows)))
+    assert "2.0 [2.0, 2.0], n = 3" in result.finding
+    assert any("one of 2 tasks here" in text.replace("\n", " ") for text in texts(result))
+
+
+def test_a_trial_rerun_by_a_later_version_counts_once():
+    early, late = pd.Timestamp("2026-01-01", tz="UTC"), pd.Timestamp("2026-01-02", tz="UTC")
+    rows = retrains() + [uam(seed, 2.0, rho=r) | {"finished_at": late} for seed in range(3) for r in (1, 2)]
+    rows += [
+        one | {"trial_id": one["trial_id"] + "old", "finished_at": early, "forget_accuracy": 0.0} for one in rows[3:]
+    ]
+    assert "2.0 [2.0, 2.0], n = 3" in drawn(rho.draw(frames(rows))).finding
+
+
+def test_styles_differ_in_marker_and_in_lightness_or_line():
+    assert len({style.marker for style in STYLES.values()}) == len(STYLES)
+    looks = {
+        (round(float(np.dot(to_rgb(style.color), (0.299, 0.587, 0.114))), 1), style.line) for style in STYLES.values()
+    }
+    assert len(looks) == len(STYLES)
+    lightness = [sum(to_rgb(style.color)) for style in shades(STYLES["uam"], 4)]
+    assert lightness == sorted(lightness, reverse=True)
+
+
+def test_words_for_seeds():
+    assert seeds_words([1, 1]) == "n = 1 seed, so no intervals"
+    assert seeds_words([3, 5]).endswith("n = 3 to 5 seeds")
+
+
+def test_saving_twice_gives_the_same_bytes(tmp_path):
+    results = retrains() + [uam(seed, 1.0 + r + g, rho=r, gamma=g) for seed in range(3) for r in (1, 2) for g in (0, 1)]
+    for place in ("a", "b"):
+        save(drawn(rho_gamma.draw(frames(results))), tmp_path / place)
+    for name in ("rho_gamma.png", "rho_gamma.pdf", "rho_gamma.svg"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_command_writes_three_files_without_torch_or_ray(tmp_path):
+    results = Results(str(tmp_path))
+    for one in [*retrains(1), uam(0, 1.0, rho=1), uam(0, 2.0, rho=2)]:
+        results.write_trial(one)
+    script = (
+        "import runpy, sys\n"
+        f"sys.argv = ['rho', {str(tmp_path)!r}]\n"
+        "try:\n"
+        "    runpy.run_module('analysis.rho', run_name='__main__')\n"
+        "finally:\n"
+        "    assert not {'torch', 'ray', 'matplotlib.pyplot'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "lowest at ρ = 1: 1.0, n = 1" in done.stdout
+    assert sorted(path.name for path in (tmp_path / "report").iterdir()) == ["rho.pdf", "rho.png", "rho.svg"]
