@@ -64,14 +64,14 @@ class Style:
 
 
 STYLES = {  # colours of Okabe & Ito (2008), distinguishable without colour vision, of different lightness in print
-    "original": Style("#999999", "x", ":"),
+    "original": Style("#999999", "x", "-"),
     "retrain": Style("#000000", "*", "-"),
     "uam": Style("#0072B2", "o", "-"),
     "finetune": Style("#E69F00", "s", "--"),
     "neggrad": Style("#D55E00", "v", "-."),
     "randomlabel": Style("#CC79A7", "D", "-."),
     "fisher": Style("#009E73", "^", ":"),
-    "influence": Style("#56B4E9", "P", "--"),
+    "influence": Style("#56B4E9", "P", ":"),
 }
 OTHERS = [
     Style("#8C510A", "h", "-"),

@@ -141,7 +141,7 @@ def _scatter(points: pd.DataFrame) -> Figure:
             zorder=3,
         )
     axes.plot([0], [0], color="black", marker=STYLES["retrain"].marker, markersize=10, clip_on=False, zorder=4)
-    across, upwards = (ROOM * float(points[[side, f"{side}.high"]].max().max()) for side in SIDES)
+    across, upwards = (max(LINEAR, ROOM * float(points[[side, f"{side}.high"]].max().max())) for side in SIDES)
     axes.set_xscale("symlog", linthresh=LINEAR, linscale=LINEAR_SCALE)
     axes.set_yscale("symlog", linthresh=LINEAR, linscale=LINEAR_SCALE)
     axes.set(xlim=(0, across), ylim=(0, upwards))

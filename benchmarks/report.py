@@ -49,9 +49,9 @@ def main(
         if not few.exists():
             merge(many, few)
         for layout, directory in zip(LAYOUTS, (many, few), strict=True):
-            seconds, gib = measure(directory)
+            seconds, computing, gib = measure(directory)
             print(f"{layout}: {seconds:.1f} s (target {TARGET_SECONDS}), {gib:.2f} GiB at most (target {TARGET_GIB})")
-            print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+            print(f"  {computing:.1f} s of computing; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
 
 
 def generate(directory: Path, trials: int) -> None:
@@ -119,8 +119,8 @@ def merge(many: Path, few: Path) -> None:
         pq.write_table(table, few / folder / "all.parquet", compression="zstd", write_page_checksum=True)
 
 
-def measure(directory: Path) -> tuple[float, float]:
-    """Wall-clock seconds and GiB of peak resident memory of the report."""
+def measure(directory: Path) -> tuple[float, float, float]:
+    """Seconds of the clock and of computing, and GiB of peak resident memory, of the report."""
     with tempfile.TemporaryDirectory() as out:
         command = [Path(sys.executable).with_name("unlearn-sweep"), "report", directory, "--out", out]
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
@@ -131,7 +131,7 @@ def measure(directory: Path) -> tuple[float, float]:
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"unlearn-sweep report exited with {process.returncode}")
-    return seconds, usage.ru_maxrss / 2**20
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**20
 
 
 if __name__ == "__main__":

@@ -23,6 +23,9 @@ T = TypeVar("T")
 INTERRUPTED = 130
 """Exit status after Ctrl-C or SIGTERM."""
 
+MOST_LINES = 500
+"""Configurations that `report` prints."""
+
 app = typer.Typer(
     help="Fair, resumable sweeps over machine-unlearning methods.",
     no_args_is_help=True,
@@ -155,7 +158,10 @@ def report(
     for problem in frames.damaged:
         _warn(problem)
     console = Console()
-    render_rich(methods_table(frames.trials), console)
+    table = methods_table(frames.trials)
+    render_rich(table.head(MOST_LINES), console)
+    if len(table) > MOST_LINES:
+        console.print(f"{MOST_LINES} of {len(table)} configurations; all of them are in methods.md and methods.csv")
     for path in write_report(directory, frames, folder):
         console.print(str(path), soft_wrap=True, markup=False, highlight=False)
 
@@ -248,7 +254,7 @@ def _located(spec: str, action: Callable[[], T]) -> T:
     try:
         return action()
     except InputError as error:
-        raise InputError(f"{spec}: {error}") from error
+        raise InputError(str(error) if str(error).startswith("--") else f"{spec}: {error}") from error
 
 
 def _pending(trials: list[Trial], found: Rows, refresh: bool, retry_failed: bool) -> list[Trial]:

@@ -124,12 +124,15 @@ class JobCallback(_Unsaved, tune.Callback):  # type: ignore[misc]
         self._run.progress.started(_job(trial.config))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Ray Tune's hook: the job ended and its worker stored the result."""
+        """Ray Tune's hook: the job ended, and its worker stored the result or could not."""
         result = trial.last_result
-        self._finish(_job(trial.config), Outcome(result["status"], result["error"]))
+        if result["status"] == UNSTORED:
+            self._abandon(OSError(result["error"]))
+        else:
+            self._finish(_job(trial.config), Outcome(result["status"], result["error"]))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Ray Tune's hook: the process died, or could not store its result, as often as retries allow."""
+        """Ray Tune's hook: the process died as often as retries allow."""
         job = _job(trial.config)
         outcome = Outcome("failed", f"the worker process died: {trial.get_error() or 'no reason known'}")
         self._finish(job, outcome, record=not job.original_only)
@@ -140,18 +143,29 @@ class JobCallback(_Unsaved, tune.Callback):  # type: ignore[misc]
                 self._run.record(job.trial, outcome)
             self._run.finished(job, outcome)
         except OSError as error:
-            self.error = error
+            self._abandon(error)
+
+    def _abandon(self, error: OSError) -> None:
+        """Results cannot be stored: start nothing more, so that the run ends with this error."""
+        self.error = error
+        self._run.schedule.stop()
 
 
 def job_function(context: Context) -> Callable[[dict[str, str]], dict[str, str | None]]:
     """The function that Ray Tune runs for each job."""
 
     def run_job(config: dict[str, str]) -> dict[str, str | None]:
-        outcome = _worker(context).run(_job(config))
+        try:
+            outcome = _worker(context).run(_job(config))
+        except OSError as error:
+            return {"status": UNSTORED, "error": str(error)}
         return {"status": outcome.status, "error": outcome.error}
 
     return run_job
 
+
+UNSTORED = "unstored"
+"""What a job reports whose result its worker could not store."""
 
 _workers: list[Worker] = []
 """At most one: Ray reuses the process for the next trial, which finds its dataset and original here."""

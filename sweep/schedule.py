@@ -43,11 +43,16 @@ class Schedule:
         """The next job; None if there is none at the moment."""
         return self._ready.popleft() if self._ready else None
 
+    def stop(self) -> None:
+        """Hand out nothing more."""
+        self._ready.clear()
+        self._waiting.clear()
+
     def finished(self, job: Job, outcome: Outcome) -> list[Trial]:
         """Note how a job ended; returns trials that now cannot run because their original could not be trained."""
         if not job.original_only:
             return []
-        trials = self._waiting.pop(str(job.trial.original_id))
+        trials = self._waiting.pop(str(job.trial.original_id), [])
         if outcome.status != "ok":
             return trials
         self._ready.extend(Job(trial) for trial in trials)

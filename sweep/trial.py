@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import traceback
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -107,6 +108,7 @@ class Worker:
         Raises:
             OSError: that original cannot be stored.
         """
+        warnings.filterwarnings("ignore", message=".*torch.jit.script.* is deprecated")  # raised by torch.func itself
         torch.set_num_threads(self.context.threads)
         torch.backends.cudnn.deterministic = True
         action = self._train_original if job.original_only else self._unlearn

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from analysis import forget_ratio, gamma, gradient_angle, hessian, rho, rho_gamma, seeds, tradeoff
-from analysis.figure import STYLES, Drawn, Skipped, save
+from analysis.figure import STYLES, Drawn, Skipped, new_figure, save
 from analysis.figures import FIGURES
 from analysis.frames import Frames, flatten_params, with_gaps
 from analysis.marks import shades
@@ -96,7 +96,7 @@ def full():
     """Results that allow every figure."""
     rows = methods()
     for seed in range(3):
-        rows += [uam(seed, abs(r - 2) + abs(g - 1.7) + seed, rho=r, gamma=g) for r in (1, 4) for g in (0.0, 1.7)]
+        rows += [uam(seed, abs(r - 2) + abs(g - 1.7) + seed + 0.5, rho=r, gamma=g) for r in (1, 4) for g in (0.0, 1.7)]
         rows += [uam(seed, 3.0 + seed, gamma=0.0)]
         rows += [uam(seed, 20 / e + seed, hessian=h, epochs=e) for h in ("none", "exact") for e in (5, 10)]
         rows += [uam(seed, 4.0 + seed, ratio=0.5), row("retrain", seed, ratio=0.5, seconds=10.0)]
@@ -344,10 +344,9 @@ def test_words_for_seeds():
 
 
 def test_saving_twice_gives_the_same_bytes(tmp_path):
-    results = retrains() + [uam(seed, 1.0 + r + g, rho=r, gamma=g) for seed in range(3) for r in (1, 2) for g in (0, 1)]
     for place in ("a", "b"):
-        save(drawn(rho_gamma.draw(frames(results))), tmp_path / place)
-    for name in ("rho_gamma.png", "rho_gamma.pdf", "rho_gamma.svg"):
+        save(Drawn("small", "?", new_figure(2, 1)[0], "", ""), tmp_path / place)
+    for name in ("small.png", "small.pdf", "small.svg"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 

@@ -111,9 +111,9 @@ def browser(profile):
     """A page in a browser of its own, which ends with the block; `profile` is an empty folder."""
     ends = [*os.pipe(), *os.pipe()]
     theirs_in, ours_out, ours_in, theirs_out = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in ends]
+    launch = [sys.executable, "-c", PIPES_AS_3_AND_4, str(theirs_in), str(theirs_out)]
     process = subprocess.Popen(
-        [sys.executable, "-c", PIPES_AS_3_AND_4, str(theirs_in), str(theirs_out), find(), *FLAGS]
-        + [f"--user-data-dir={profile}", "about:blank"],
+        [*launch, find(), *FLAGS, f"--user-data-dir={profile}", "about:blank"],
         pass_fds=(theirs_in, theirs_out),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
