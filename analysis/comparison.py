@@ -117,11 +117,11 @@ def _means(ok: pd.DataFrame, groups: NDArray[np.int64]) -> dict[int, dict[str, I
 
 def _ended(trials: pd.DataFrame) -> dict[int, str]:
     """For every group how many of its trials did not end ok, in words."""
-    others = trials[trials["status"] != "ok"]
-    return {
-        int(group): ", ".join(f"{count} {status}" for status, count in statuses.value_counts().items())
-        for group, statuses in others.set_index("group")["status"].groupby(level=0)
-    }
+    counts = trials[trials["status"] != "ok"].groupby(["group", "status"]).size().reset_index(name="count")
+    words: dict[int, list[str]] = {}
+    for group, status, count in zip(counts["group"], counts["status"], counts["count"], strict=True):
+        words.setdefault(group, []).append(f"{count} {status}")
+    return {group: ", ".join(parts) for group, parts in words.items()}
 
 
 def _answer(trials: pd.DataFrame) -> str:

@@ -28,7 +28,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
     """
     ok = ended_ok(frames.trials)
     probed = frames.traces.dropna(subset=["probe_degrees"]).drop_duplicates(["trial_id", "epoch"], keep="last")
-    usable = ok[ok["trial_id"].isin(probed["trial_id"]) & ~ok["method"].isin(REFERENCES)]
+    usable = ok[ok["trial_id"].isin(probed["trial_id"].unique()) & ~ok["method"].isin(REFERENCES)]
     if usable.empty:
         return Skipped(NAME, "needs the angle between gradients along the methods' paths: preset ablation-angle")
     task = fullest_task(usable)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import typer
@@ -88,7 +89,7 @@ def display_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     headers = ["method", "n", *(LABELS[metric] for metric in GAP_METRICS), "avg. gap", "cost"]
     with_ended = bool((table["ended"] != "").any())
     cells = []
-    for _, row in table.iterrows():
+    for row in table.to_dict("records"):
         metrics = [_metric(row, LABELS[metric]) for metric in GAP_METRICS]
         gap = _spread(row["average_gap"], row["average_gap.std"])
         line = [row["method"], str(row["seeds"]), *metrics, gap, _number(row["relative_seconds"])]
@@ -96,7 +97,7 @@ def display_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     return ([*headers, "not ok"] if with_ended else headers), cells
 
 
-def _metric(row: pd.Series, label: str) -> str:
+def _metric(row: dict[Hashable, Any], label: str) -> str:
     spread = _spread(row[f"{label}.mean"], row[f"{label}.std"])
     return spread if pd.isna(row[f"{label}.gap"]) else f"{spread} [{row[f'{label}.gap']:.1f}]"
 

@@ -15,7 +15,7 @@ from sweep.errors import InputError
 
 if TYPE_CHECKING:
     from sweep.plan import Trial
-    from sweep.results import Rows
+    from sweep.reading import Rows
     from sweep.spec import Spec
 
 T = TypeVar("T")

@@ -15,8 +15,6 @@ import io
 import os
 import uuid
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs as pafs
 
 from sweep.location import open_location
+from sweep.reading import Rows, read_all, read_parquet
 
 METRICS = ("retain_accuracy", "forget_accuracy", "test_accuracy", "validation_accuracy", "mia")
 
@@ -102,14 +101,6 @@ PREDICTIONS = pa.schema(
 """Columns of `predictions`. `sample_id` is the row in the dataset's own training (retain, forget) or test data."""
 
 
-@dataclass(frozen=True)
-class Rows:
-    """All readable rows of a folder, and the files that are not readable ("path: why")."""
-
-    table: pa.Table
-    damaged: list[str]
-
-
 class Results:
     """A results directory, local or a URI that `pyarrow.fs` opens."""
 
@@ -185,7 +176,7 @@ class Results:
         """The predictions of one trial; None if there are none that can be read."""
         content = self.read(f"predictions/{trial_id}.parquet")
         try:
-            return None if content is None else _read_parquet(content, PREDICTIONS)
+            return None if content is None else read_parquet(content, PREDICTIONS)
         except (pa.ArrowException, OSError):
             return None
 
@@ -197,32 +188,8 @@ class Results:
             if info.is_file and info.path.endswith(".parquet") and not info.base_name.startswith((".", "_"))
         )
 
-        def read(path: str) -> pa.Table | str:
-            try:
-                with self._fs.open_input_file(path) as stream:
-                    return _read_parquet(stream.read(), schema)
-            except (pa.ArrowException, OSError, ValueError) as error:
-                return f"{folder}/{path.rpartition('/')[2]}: {(str(error) or type(error).__name__).splitlines()[0]}"
+        return read_all(self._fs, paths, schema)
 
-        def read_all(batch: list[str]) -> Rows:
-            found = [read(path) for path in batch]
-            tables = [item for item in found if not isinstance(item, str)]
-            joined = pa.concat_tables([schema.empty_table(), *tables]).combine_chunks()
-            return Rows(joined, [item for item in found if isinstance(item, str)])
-
-        batches = [paths[start : start + READ_TOGETHER] for start in range(0, len(paths), READ_TOGETHER)]
-        local = isinstance(self._fs, pafs.LocalFileSystem)
-        with ThreadPoolExecutor(os.cpu_count() if local else REMOTE_READERS) as pool:
-            read_batches = list(pool.map(read_all, batches))
-        table = pa.concat_tables([schema.empty_table(), *(rows.table for rows in read_batches)])
-        return Rows(table, [problem for rows in read_batches for problem in rows.damaged])
-
-
-READ_TOGETHER = 256
-"""Files whose rows are copied together as they are read: Arrow needs about 0.5 kB for each column of each file else."""
-
-REMOTE_READERS = 32
-"""Threads that read where reading is waiting."""
 
 LARGE = {"compression": "zstd"}
 SMALL = {"compression": "none", "use_dictionary": False, "write_statistics": False, "store_schema": False}
@@ -234,27 +201,6 @@ def _parquet(table: pa.Table, options: dict[str, Any] = SMALL) -> bytes:
     sink = io.BytesIO()
     pq.write_table(table, sink, write_page_checksum=True, **options)
     return sink.getvalue()
-
-
-def _read_parquet(content: bytes, schema: pa.Schema) -> pa.Table:
-    """Rows of a Parquet file in the schema's columns; columns that an older file lacks are null.
-
-    Raises:
-        ArrowException, OSError: damaged, or not of this schema.
-    """
-    file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True, pre_buffer=False)
-    table = file.read(use_threads=False)
-    if table.schema.equals(schema):
-        table.validate(full=True)
-        return table
-    missing = [field for field in schema if field.name not in table.column_names]
-    if unfillable := [field.name for field in missing if not field.nullable]:
-        raise pa.ArrowInvalid(f"columns {unfillable} are missing")
-    for field in missing:
-        table = table.append_column(field, pa.nulls(len(table), field.type))
-    table = table.select(schema.names).cast(schema)
-    table.validate(full=True)
-    return table
 
 
 def _replace(target: Path, content: bytes) -> None:

@@ -103,7 +103,7 @@ def test_one_method_is_asked_about_by_name(directory, page_of):
 
 def test_every_mean_has_its_interval_its_number_of_seeds_and_its_gap(directory, page_of):
     page = page_of(directory([*TWO_SEEDS, row("finetune", 2, params={"lr": 0.1}, status="diverged")]))
-    (table, _) = re.findall(r"<table.*?</table>", page, re.DOTALL)
+    (table,) = re.findall(r"<table.*?</table>", page, re.DOTALL)
     retrain, finetune = (text_of(line) for line in re.findall(r"<tr.*?</tr>", table, re.DOTALL)[1:])
     assert retrain.startswith(
         "Retrain 2 99.0 [98.0, 100.0] 88.0 [86.0, 90.0] 91.0 [90.0, 92.0] 45.0 [40.0, 50.0] 0.0 15"
@@ -209,7 +209,7 @@ def test_failures_show_the_error_and_its_traceback(directory, page_of):
         " ".join(text.split()) for text in document.texts["summary"]
     ]
     assert error in document.texts["pre"]
-    assert "pruned fisher, seed 0 (trial task-fisher-{}-0)" in text_of(page)
+    assert "pruned fisher, seed 0 (trial task-fisher-null-0)" in text_of(page)
 
 
 def test_many_failures_are_counted(directory, page_of):
