@@ -50,7 +50,9 @@ def task_labels(trials: pd.DataFrame) -> pd.Series:
 
     def words(task: pd.Series) -> str:
         what = (
-            f"class {task['forget_class']:.0f}" if task["scenario"] == "class" else f"{task['forget_ratio']:.3g} random"
+            f"class {task['forget_class']:.0f}"
+            if task["scenario"] == "class"
+            else f"{100 * task['forget_ratio']:.3g} % at random"
         )
         return f"{task['dataset']}, {task['model']}, forget {what}"
 

@@ -44,7 +44,8 @@ def read_all(filesystem: pafs.FileSystem, paths: list[str], schema: pa.Schema) -
     """The rows of all files, in the order of `paths`, in the schema's columns."""
     if not isinstance(filesystem, pafs.LocalFileSystem):
         with ThreadPoolExecutor(REMOTE_READERS) as pool:
-            return _joined(pool.map(lambda part: _read(filesystem, part, schema), _parts(paths, READ_TOGETHER)), schema)
+            parts = _parts(paths, max(1, min(READ_TOGETHER, len(paths) // REMOTE_READERS)))
+            return _joined(pool.map(lambda part: _read_part(filesystem, part, schema), parts), schema)
     processes = min(os.cpu_count() or 1, len(paths) // SHARE)
     if processes < 2:
         return _read(filesystem, paths, schema)
@@ -59,35 +60,48 @@ def read_parquet(content: bytes, schema: pa.Schema) -> pa.Table:
     Raises:
         ArrowException, OSError: damaged, or not of this schema.
     """
-    file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True, pre_buffer=False)
-    table = file.read(use_threads=False)
-    if not table.schema.equals(schema):
-        missing = [field for field in schema if field.name not in table.column_names]
-        if unfillable := [field.name for field in missing if not field.nullable]:
-            raise pa.ArrowInvalid(f"columns {unfillable} are missing")
-        for field in missing:
-            table = table.append_column(field, pa.nulls(len(table), field.type))
-        table = table.select(schema.names).cast(schema)
+    table = _decode(content)
+    missing = [field for field in schema if field.name not in table.column_names]
+    if unfillable := [field.name for field in missing if not field.nullable]:
+        raise pa.ArrowInvalid(f"columns {unfillable} are missing")
+    for field in missing:
+        table = table.append_column(field, pa.nulls(len(table), field.type))
+    table = table.select(schema.names).cast(schema)
     table.validate(full=True)
     return table
 
 
+def _decode(content: bytes) -> pa.Table:
+    file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True, pre_buffer=False)
+    return file.read(use_threads=False)
+
+
 def _read(filesystem: pafs.FileSystem, paths: list[str], schema: pa.Schema) -> Rows:
-    def read(path: str) -> pa.Table | str:
+    return _joined((_read_part(filesystem, part, schema) for part in _parts(paths, READ_TOGETHER)), schema)
+
+
+def _read_part(filesystem: pafs.FileSystem, paths: list[str], schema: pa.Schema) -> Rows:
+    """Rows of some files: checked together where all have just this schema and are sound, else one by one."""
+
+    def content(path: str) -> bytes:
+        with filesystem.open_input_file(path) as stream:
+            return bytes(stream.read())
+
+    try:
+        table = pa.concat_tables([_decode(content(path)) for path in paths]).combine_chunks()
+        table.validate(full=True)
+        if table.schema.equals(schema):
+            return Rows(table.replace_schema_metadata(None), [])
+    except (pa.ArrowException, OSError, ValueError):
+        pass
+    tables, damaged = [schema.empty_table()], []
+    for path in paths:
         try:
-            with filesystem.open_input_file(path) as stream:
-                return read_parquet(stream.read(), schema)
+            tables.append(read_parquet(content(path), schema))
         except (pa.ArrowException, OSError, ValueError) as error:
             name = "/".join(path.split("/")[-2:])
-            return f"{name}: {(str(error) or type(error).__name__).splitlines()[0]}"
-
-    def read_together(part: list[str]) -> Rows:
-        found = [read(path) for path in part]
-        tables = [item for item in found if not isinstance(item, str)]
-        table = pa.concat_tables([schema.empty_table(), *tables]).combine_chunks()
-        return Rows(table, [item for item in found if isinstance(item, str)])
-
-    return _joined(map(read_together, _parts(paths, READ_TOGETHER)), schema)
+            damaged.append(f"{name}: {(str(error) or type(error).__name__).splitlines()[0]}")
+    return Rows(pa.concat_tables(tables).combine_chunks(), damaged)
 
 
 def _read_elsewhere(filesystem: pafs.FileSystem, paths: list[str], schema: pa.Schema) -> Rows:

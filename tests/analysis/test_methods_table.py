@@ -83,8 +83,8 @@ def test_tasks_are_apart_and_named(table_of):
     rows = [row("retrain", task="a"), row("retrain", task="b", forget_ratio=0.5)]
     rows.append(row("retrain", task="c", scenario="class", forget_ratio=None, forget_class=3))
     assert table_of(rows)["task"].tolist() == [
-        "digits, small-cnn, forget 0.1 random",
-        "digits, small-cnn, forget 0.5 random",
+        "digits, small-cnn, forget 10 % at random",
+        "digits, small-cnn, forget 50 % at random",
         "digits, small-cnn, forget class 3",
     ]
 

@@ -119,8 +119,8 @@ def test_each_task_has_a_table_of_its_own(directory, page_of):
     rows = [*TWO_SEEDS, *(row(method, task="b", forget_ratio=0.5, metrics=GOOD) for method in ("retrain", "uam"))]
     page = page_of(directory(rows))
     captions = Document(page).texts["caption"]
-    assert captions[:2] == ["digits, small-cnn, forget 0.1 random", "digits, small-cnn, forget 0.5 random"]
-    assert "digits, small-cnn, forget 0.5 random: UAM, with an average gap of 0.0" in text_of(page)
+    assert captions[:2] == ["digits, small-cnn, forget 10 % at random", "digits, small-cnn, forget 50 % at random"]
+    assert "digits, small-cnn, forget 50 % at random: UAM, with an average gap of 0.0" in text_of(page)
 
 
 def test_a_large_grid_shows_the_best_of_each_method(directory, page_of):
