@@ -83,7 +83,7 @@ def plan(spec: SpecArgument = "digits", out: OutOption = None, overrides: SetOpt
 
     loaded, trials, where, found = _plan(spec, overrides, out)
     pending = {trial.id for trial in _pending(trials, found, refresh=False, retry_failed=False)}
-    table = Table(title=f"{loaded.name} in {where}", title_justify="left")
+    table = Table()
     for header in ("method", "trials", "done", "to run"):
         table.add_column(header, justify="left" if header == "method" else "right")
     for method in dict.fromkeys(trial.method for trial in trials):
@@ -93,8 +93,9 @@ def plan(spec: SpecArgument = "digits", out: OutOption = None, overrides: SetOpt
     table.add_section()
     table.add_row("all", str(len(trials)), str(len(trials) - len(pending)), str(len(pending)))
     console = Console()
+    console.print(f"{loaded.name} in {where}", soft_wrap=True)
     console.print(table)
-    console.print(f"{_originals(trials, where)}")
+    console.print(_originals(trials, where))
 
 
 @app.command()
@@ -116,7 +117,8 @@ def status(directory: Annotated[str, typer.Argument(metavar="DIR")]) -> None:
     counts = Counter((row["method"], row["status"]) for row in rows)
     statuses = sorted({row["status"] for row in rows}, key=["ok", "diverged", "failed", "pruned"].index)
     console = Console()
-    table = Table(title=f"{len(rows)} trials in {directory}", title_justify="left")
+    console.print(f"{len(rows)} trials in {directory}", soft_wrap=True)
+    table = Table()
     for header in ("method", *statuses):
         table.add_column(header, justify="left" if header == "method" else "right")
     for method in dict.fromkeys(row["method"] for row in rows):
@@ -179,13 +181,14 @@ def rerun(
     from sweep.rerun import rerun as run_again
 
     found = run_again(directory, trial_id)
-    table = Table(title=f"{found.old['method']}, seed {found.old['seed']} ({trial_id})", title_justify="left")
+    console = Console()
+    console.print(f"{found.old['method']}, seed {found.old['seed']} ({trial_id})", soft_wrap=True)
+    table = Table()
     for header in ("", "stored", "again", "equal"):
         table.add_column(header, justify="left" if header == "" else "right")
     for name in COMPARED:
         old, new = found.old[name], found.new[name]
         table.add_row(name, str(old), str(new), "yes" if old == new else "no")
-    console = Console()
     console.print(table)
     if found.new["error"]:
         console.print(found.new["error"], markup=False, highlight=False)

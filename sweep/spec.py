@@ -273,7 +273,7 @@ def _explain(
         return f"{prefix}{context['error']}"
     if kind == "model_type":
         return f"{prefix}should be a mapping of keys to values, not {first['input']!r}"
-    message = first["msg"].removeprefix("Input ")
+    message = first["msg"].removeprefix("Input ").partition(", unable")[0]
     return f"{prefix}{message}, not {first['input']!r}"
 
 
