@@ -69,20 +69,28 @@ def draw(frames: Frames) -> Drawn | Skipped:
 def _choose(uam: pd.DataFrame) -> pd.DataFrame | None:
     """Trials that ended ok of the task with most of them that lie on a grid, in the setting with most cells."""
     ok = ended_ok(uam).dropna(subset=["rho", "gamma", "average_gap"])
-    if ok.empty:
+    grids = [_grid(group) for _, group in ok.groupby(["task_id", "setting"])]
+    grids = [grid for grid in grids if not grid.empty]
+    if not grids:
         return None
-    cells = ok.drop_duplicates(["task_id", "setting", "rho", "gamma"]).groupby(["task_id", "setting"])
-    grids = cells.agg(rho=("rho", "nunique"), gamma=("gamma", "nunique"), cells=("rho", "size"))
-    grids = grids[
-        (grids["rho"] > 1) & (grids["gamma"] > 1) & (grids["cells"] >= FILLED * grids["rho"] * grids["gamma"])
-    ]
-    ok = ok.merge(grids["cells"].reset_index(), on=["task_id", "setting"])
-    if ok.empty:
-        return None
-    ok = ok[ok["task_id"] == fullest_task(ok)]
-    order = ok.groupby("setting").agg(cells=("cells", "first"), trials=("seed", "size"), gap=("average_gap", "mean"))
-    first = str(order.sort_values(["cells", "trials", "gap"], ascending=[False, False, True]).index[0])
-    return ok[ok["setting"] == first]
+    task = fullest_task(pd.concat(grids))
+    here = [grid for grid in grids if grid["task_id"].iloc[0] == task]
+    return max(here, key=lambda grid: len(grid.drop_duplicates(["rho", "gamma"])))
+
+
+def _grid(trials: pd.DataFrame) -> pd.DataFrame:
+    """Trials whose rho and gamma make up a grid: the value with the fewest cells is left out until they do.
+
+    So a line of values of one of them, run beside a grid, does not thin the grid out. Empty if there is none.
+    """
+    while trials["rho"].nunique() > 1 and trials["gamma"].nunique() > 1:
+        tried = trials.assign(one=1).pivot_table(index="gamma", columns="rho", values="one", aggfunc="max").notna()
+        if tried.to_numpy().mean() >= FILLED and tried.sum(axis=0).min() > 1 and tried.sum(axis=1).min() > 1:
+            return trials
+        shares = pd.concat({"rho": tried.mean(axis=0), "gamma": tried.mean(axis=1)})
+        name, value = shares.idxmin()
+        trials = trials[trials[name] != value]
+    return trials.iloc[:0]
 
 
 def _heat_map(axes: Axes, grid: pd.DataFrame, ranking: Ranking) -> None:

@@ -221,6 +221,15 @@ def test_rho_gamma_marks_the_best_cell_and_its_equals():
     assert {"6.0", "4.0", "★2.0", "≈2.1"} <= set(texts(result))
 
 
+def test_lines_of_values_run_beside_a_grid_do_not_hide_it():
+    rows = retrains()
+    for seed in range(3):
+        rows += [uam(seed, 5.0, rho=r, gamma=g) for r in (1, 2) for g in (0, 1)]
+        rows += [uam(seed, 1.0, rho=r, gamma=1) for r in (4, 8, 16, 32)]
+        rows += [uam(seed, 1.0, rho=1, gamma=g) for g in (2, 3, 4, 5)]
+    assert set(texts(drawn(rho_gamma.draw(frames(rows))))) >= {"1", "2", "0"}
+
+
 def test_scattered_values_are_no_grid():
     rows = retrains() + [uam(seed, 1.0, rho=r, gamma=r) for seed in range(3) for r in (1, 2, 3, 4, 5)]
     assert isinstance(rho_gamma.draw(frames(rows)), Skipped)
