@@ -87,8 +87,8 @@ def _grid(trials: pd.DataFrame) -> pd.DataFrame:
         tried = trials.assign(one=1).pivot_table(index="gamma", columns="rho", values="one", aggfunc="max").notna()
         if tried.to_numpy().mean() >= FILLED and tried.sum(axis=0).min() > 1 and tried.sum(axis=1).min() > 1:
             return trials
-        shares = pd.concat({"rho": tried.mean(axis=0), "gamma": tried.mean(axis=1)})
-        name, value = shares.idxmin()
+        cells = pd.concat({"rho": tried.sum(axis=0), "gamma": tried.sum(axis=1)})
+        name, value = cells.idxmin()
         trials = trials[trials[name] != value]
     return trials.iloc[:0]
 
