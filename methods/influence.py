@@ -137,7 +137,7 @@ def hessian_product(
 ) -> dict[str, Tensor]:
     """Hessian of the batch's mean loss times `tangent`.
 
-    Reverse over reverse differentiation: forward over reverse fails for torch's `mse_loss` (pytorch issue 123996).
+    Reverse over reverse differentiation: forward over reverse fails for torch's `mse_loss`.
     """
     inputs, targets = batch
 
