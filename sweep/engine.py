@@ -97,7 +97,6 @@ def run_trials(
     )
     progress = RunProgress(console, len(pending), schedule.originals)
     run = Run(schedule, context, progress)
-    _signals.clear()
     with sigterm_interrupts():
         if executor == "inline":
             gpus = _gpus_of_this_process(spec)
@@ -138,21 +137,11 @@ def _run_inline(run: Run) -> None:
         run.finished(job, worker.run(job))
 
 
-_signals: list[int] = []
-"""The SIGTERMs that this process got during runs."""
-
-
-def interrupted() -> bool:
-    """Whether a SIGTERM came, even if the KeyboardInterrupt that it raised went unheard."""
-    return bool(_signals)
-
-
 @contextmanager
 def sigterm_interrupts() -> Iterator[None]:
     """Let SIGTERM end a run as Ctrl-C does."""
 
     def interrupt(signum: int, frame: FrameType | None) -> None:
-        _signals.append(signum)
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():

@@ -31,7 +31,7 @@ from ray.tune.search import Searcher  # noqa: E402
 
 import methods  # noqa: E402
 import sweep  # noqa: E402
-from sweep.engine import Run, described_run, interrupted, sigterm_interrupts  # noqa: E402
+from sweep.engine import Run, described_run, sigterm_interrupts  # noqa: E402
 from sweep.errors import InputError  # noqa: E402
 from sweep.plan import trial_for  # noqa: E402
 from sweep.schedule import Schedule  # noqa: E402
@@ -77,7 +77,6 @@ def run_ray(run: Run, spec: Spec, address: str | None) -> None:
             ),
         )
         tuner.fit()
-        callback.on_step_begin(0, [])
         if callback.error is not None:
             raise callback.error
 
@@ -119,11 +118,6 @@ class JobCallback(_Unsaved, tune.Callback):  # type: ignore[misc]
     def __init__(self, run: Run) -> None:
         self._run = run
         self.error: OSError | None = None
-
-    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Ray Tune's hook. Raises a KeyboardInterrupt again that was raised where something caught and dropped it."""
-        if interrupted():
-            raise KeyboardInterrupt
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Ray Tune's hook."""
