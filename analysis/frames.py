@@ -18,6 +18,7 @@ LABELS = {
     "test_accuracy": "TA",
     "validation_accuracy": "VA",
     "mia": "MIA",
+    "validation_mia": "MIA-V",
 }
 """The field's abbreviations."""
 

@@ -5,6 +5,7 @@
     DIR/trials/<trial_id>.parquet        one row per trial
     DIR/traces/<trial_id>.parquet        a row per epoch
     DIR/predictions/<trial_id>.parquet   a row per sample
+    DIR/suggestions/<study>-<number>.parquet   one row per configuration that a search suggested
 
 A trial exists if and only if its row does, and the row is written last. Every file appears whole or not at all.
 """
@@ -25,7 +26,7 @@ from pyarrow import fs as pafs
 from sweep.location import open_location
 from sweep.reading import Rows, read_all, read_parquet
 
-METRICS = ("retain_accuracy", "forget_accuracy", "test_accuracy", "validation_accuracy", "mia")
+METRICS = ("retain_accuracy", "forget_accuracy", "test_accuracy", "validation_accuracy", "mia", "validation_mia")
 
 TRIALS = pa.schema(
     [
@@ -61,7 +62,8 @@ TRIALS = pa.schema(
     ]
 )
 """Columns of `trials`. `config` is the canonical JSON whose hash is `trial_id`; `task_id` is shared by the trials that
-differ only in seed and method."""
+differ only in seed and method. `mia` is fitted on retain and test samples, `validation_mia` on retain and validation
+samples: a search may read the latter."""
 
 TRACES = pa.schema(
     [
@@ -99,6 +101,28 @@ PREDICTIONS = pa.schema(
     ]
 )
 """Columns of `predictions`. `sample_id` is the row in the dataset's own training (retain, forget) or test data."""
+
+
+SUGGESTIONS = pa.schema(
+    [
+        pa.field("study", pa.string(), nullable=False),
+        pa.field("sweep", pa.string(), nullable=False),
+        pa.field("method", pa.string(), nullable=False),
+        pa.field("task_id", pa.string(), nullable=False),
+        pa.field("number", pa.int32(), nullable=False),
+        pa.field("params", pa.string(), nullable=False),
+        pa.field("space", pa.string(), nullable=False),
+        pa.field("sampler", pa.string(), nullable=False),
+        pa.field("objectives", pa.list_(pa.string()), nullable=False),
+        pa.field("trial_ids", pa.list_(pa.string()), nullable=False),
+        pa.field("confirm_trial_ids", pa.list_(pa.string()), nullable=False),
+        pa.field("suggested_at", pa.timestamp("us", tz="UTC"), nullable=False),
+    ]
+)
+"""Columns of `suggestions`. `number` counts a study's suggestions from 0; `params` are all hyperparameters, as in
+`trials`; `space` is JSON: for each searched hyperparameter its distribution; `trial_ids` has one trial per search seed,
+in the order in which they run; `confirm_trial_ids` one per confirmation seed, empty unless the suggestion was confirmed.
+How a suggestion ended follows from the rows of its trials: all ended, or one of them `pruned`."""
 
 
 class Results:

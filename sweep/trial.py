@@ -209,9 +209,15 @@ class Worker:
             "retain_accuracy": on_retain.accuracy,
             "forget_accuracy": on_forget.accuracy,
             "test_accuracy": on_test.accuracy,
-            "validation_accuracy": None if validation is None else predict(model, validation, autocast).accuracy,
             "mia": membership_inference(members.confidence, non_members.confidence, on_forget.confidence),
         }
+        if validation is not None:
+            on_validation = predict(model, validation, autocast)
+            inside, outside = _equally_many(on_retain, on_validation, trial.seed)
+            ended.columns |= {
+                "validation_accuracy": on_validation.accuracy,
+                "validation_mia": membership_inference(inside.confidence, outside.confidence, on_forget.confidence),
+            }
         if self.context.predictions:
             rows = torch.from_numpy(data.train_rows)
             parts = [
@@ -320,15 +326,15 @@ class StorageError(Exception):
         self.cause = cause
 
 
-def _equally_many(retain: Predictions, test: Predictions, seed: int) -> tuple[Predictions, Predictions]:
-    """As many retain as test samples, the same ones for every method of a seed."""
-    count = min(len(retain.labels), len(test.labels))
+def _equally_many(retain: Predictions, others: Predictions, seed: int) -> tuple[Predictions, Predictions]:
+    """As many retain samples as others (test, or validation), the same ones for every method of a seed."""
+    count = min(len(retain.labels), len(others.labels))
 
     def chosen(part: Predictions, name: str) -> Predictions:
         generator = torch.Generator().manual_seed(derived_seed(seed, name))
         return part.subset(torch.randperm(len(part.labels), generator=generator)[:count].sort().values)
 
-    return chosen(retain, "retain subset"), chosen(test, "test subset")
+    return chosen(retain, "retain subset"), chosen(others, "test subset")
 
 
 def require_finite(model: nn.Module) -> None:
