@@ -121,8 +121,8 @@ SUGGESTIONS = pa.schema(
 )
 """Columns of `suggestions`. `number` counts a study's suggestions from 0; `params` are all hyperparameters, as in
 `trials`; `space` is JSON: for each searched hyperparameter its distribution; `trial_ids` has one trial per search seed,
-in the order in which they run; `confirm_trial_ids` one per confirmation seed, empty unless the suggestion was confirmed.
-How a suggestion ended follows from the rows of its trials: all ended, or one of them `pruned`."""
+in the order in which they run; `confirm_trial_ids` one per confirmation seed, empty unless it was confirmed. How a
+suggestion ended follows from the rows of its trials: all ended, or one of them `pruned`."""
 
 
 class Results:
