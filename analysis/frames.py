@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
-from sweep.results import METRICS, Results
+from sweep.results import METRICS, SUGGESTIONS, Results
 
 GAP_METRICS = ("retain_accuracy", "forget_accuracy", "test_accuracy", "mia")
 """Metrics whose gaps to Retrain make up the average gap (Fan et al., ICLR 2024)."""
@@ -31,19 +31,22 @@ class Frames:
         trials: `trials`, with a `param.<name>` column per hyperparameter and the gaps of `with_gaps`.
         traces: `traces`, one row per epoch or probe.
         damaged: files that could not be read, and why.
+        suggestions: `suggestions`, ordered by study and number.
     """
 
     trials: pd.DataFrame
     traces: pd.DataFrame
     damaged: list[str]
+    suggestions: pd.DataFrame = field(default_factory=lambda: SUGGESTIONS.empty_table().to_pandas())
 
 
 def read_frames(location: str) -> Frames:
     """Read a results directory (a path or URI)."""
     results = Results(location)
-    trials, traces = results.trials(), results.traces()
+    trials, traces, suggestions = results.trials(), results.traces(), results.suggestions()
     frame = with_gaps(flatten_params(trials.table.to_pandas()))
-    return Frames(frame, traces.table.to_pandas(), [*trials.damaged, *traces.damaged])
+    damaged = [*trials.damaged, *traces.damaged, *suggestions.damaged]
+    return Frames(frame, traces.table.to_pandas(), damaged, suggestions.table.to_pandas())
 
 
 def flatten_params(trials: pd.DataFrame) -> pd.DataFrame:

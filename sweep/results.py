@@ -182,6 +182,15 @@ class Results:
             self.write(f"predictions/{trial_id}.parquet", _parquet(predictions.cast(PREDICTIONS), LARGE))
         self.write(f"trials/{trial_id}.parquet", _parquet(pa.Table.from_pylist([row], schema=TRIALS)))
 
+    def write_suggestion(self, row: dict[str, Any]) -> None:
+        """Store a row of `suggestions`; it replaces one of the same study and number.
+
+        Raises:
+            OSError: it cannot be stored.
+        """
+        table = pa.Table.from_pylist([row], schema=SUGGESTIONS)
+        self.write(f"suggestions/{row['study']}-{row['number']}.parquet", _parquet(table))
+
     def trials(self) -> Rows:
         """Every row of `trials`; where a trial has several, the one that finished last."""
         trials = self._read_folder("trials", TRIALS)
@@ -195,6 +204,11 @@ class Results:
     def traces(self) -> Rows:
         """Every readable row of `traces`."""
         return self._read_folder("traces", TRACES)
+
+    def suggestions(self) -> Rows:
+        """Every readable row of `suggestions`, ordered by study and number."""
+        found = self._read_folder("suggestions", SUGGESTIONS)
+        return Rows(found.table.sort_by([("study", "ascending"), ("number", "ascending")]), found.damaged)
 
     def predictions(self, trial_id: str) -> pa.Table | None:
         """The predictions of one trial; None if there are none that can be read."""

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from sweep.errors import InputError
 from sweep.originals import load_original, original_path, store_original
-from sweep.results import PREDICTIONS, TRACES, TRIALS, Results
+from sweep.results import PREDICTIONS, SUGGESTIONS, TRACES, TRIALS, Results
 
 TRACE = {"trial_id": "t", "epoch": 1, "step": 9, "seconds": 0.5, "samples": 90, "retain_loss": 0.1}
 
@@ -253,6 +253,50 @@ def test_damaged_traces_count_as_absent_and_are_named(results, make_row):
     found = results.traces()
     assert found.table.num_rows == 1
     assert [problem.partition(":")[0] for problem in found.damaged] == ["traces/bad.parquet"]
+
+
+def suggestion(study: str, number: int, **changes) -> dict:
+    """A row of `suggestions`."""
+    return {
+        "study": study,
+        "sweep": "tiny",
+        "method": "uam",
+        "task_id": "task",
+        "number": number,
+        "params": '{"epochs": 10, "rho": 2.0}',
+        "space": '{"rho": {"low": 0.5, "high": 8.0, "log": true}}',
+        "sampler": "tpe",
+        "objectives": ["average_gap", "cost"],
+        "trial_ids": ["t0", "t1"],
+        "confirm_trial_ids": [],
+        "suggested_at": datetime(2026, 1, 1, tzinfo=UTC),
+    } | changes
+
+
+def test_suggestions_are_read_back_in_the_order_in_which_they_were_made(results):
+    stored = [suggestion(study, number) for study in ("b", "a") for number in (10, 9, 0)]
+    for one in stored:
+        results.write_suggestion(one)
+    found = results.suggestions()
+    assert found.table.schema.equals(SUGGESTIONS)
+    assert found.damaged == []
+    assert found.table.to_pylist() == stored[::-1]
+
+
+def test_a_suggestion_that_is_confirmed_replaces_itself(results):
+    confirmed = suggestion("a", 3, confirm_trial_ids=["c0", "c1", "c2"])
+    for one in (suggestion("a", 3), confirmed):
+        results.write_suggestion(one)
+    assert results.suggestions().table.to_pylist() == [confirmed]
+    assert files(results) == ["suggestions/a-3.parquet"]
+
+
+def test_a_damaged_suggestion_is_named_and_the_others_are_read(results):
+    results.write_suggestion(suggestion("a", 0))
+    results.write("suggestions/a-1.parquet", b"PAR1 torn")
+    found = results.suggestions()
+    assert found.table["number"].to_pylist() == [0]
+    assert [problem.partition(":")[0] for problem in found.damaged] == ["suggestions/a-1.parquet"]
 
 
 def test_damaged_predictions_are_none(results, make_row):
