@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Concatenate
+from typing import Annotated, Any, Concatenate
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from methods.task import derived_seed
@@ -15,7 +16,11 @@ ModelBuilder = Callable[Concatenate[int, int, ...], nn.Module]
 """(classes, channels, **options) -> a freshly initialised network, [B, channels, H, W] -> logits [B, classes]."""
 
 
-def small_cnn(classes: int, channels: int, *, width: int = 32) -> nn.Module:
+Width = Annotated[int, Field(ge=1)]
+"""Channels of a network's first layer."""
+
+
+def small_cnn(classes: int, channels: int, *, width: Width = 32) -> nn.Module:
     """Three 3 x 3 convolutions with BatchNorm (width, 2 width, 2 width), a global average, one linear layer."""
 
     def block(inputs: int, outputs: int) -> list[nn.Module]:
@@ -66,12 +71,12 @@ def resnet(classes: int, channels: int, *, blocks: tuple[int, ...], width: int) 
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, classes))
 
 
-def resnet8(classes: int, channels: int, *, width: int = 32) -> nn.Module:
+def resnet8(classes: int, channels: int, *, width: Width = 32) -> nn.Module:
     """ResNet-8 for 32 x 32 images: three stages of one block; 0.3 M weights at width 32."""
     return resnet(classes, channels, blocks=(1, 1, 1), width=width)
 
 
-def resnet18(classes: int, channels: int, *, width: int = 64) -> nn.Module:
+def resnet18(classes: int, channels: int, *, width: Width = 64) -> nn.Module:
     """ResNet-18 with a CIFAR stem, as unlearning papers use it on CIFAR: 11.2 M weights."""
     return resnet(classes, channels, blocks=(2, 2, 2, 2), width=width)
 

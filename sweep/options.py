@@ -14,7 +14,7 @@ from methods import Method
 
 def method_grid(method: type[Method]) -> type[BaseModel]:
     """A model of a spec's entry for `method`: for each hyperparameter a grid axis."""
-    hints = get_type_hints(method)
+    hints = get_type_hints(method, include_extras=True)
     fields: dict[str, Any] = {}
     for item in dataclasses.fields(method):
         bounds = item.metadata.get("bounds", {})
@@ -31,7 +31,7 @@ def option_model(factory: Callable[..., Any], provided: tuple[str, ...] = ()) ->
 
     `provided` are arguments that a spec does not set. A factory that takes **options accepts any key.
     """
-    hints = get_type_hints(factory.__init__ if inspect.isclass(factory) else factory)
+    hints = get_type_hints(factory.__init__ if inspect.isclass(factory) else factory, include_extras=True)
     meanings = (
         {item.name: item.metadata.get("meaning") for item in dataclasses.fields(factory)}
         if dataclasses.is_dataclass(factory)
@@ -64,6 +64,6 @@ def _as_list(value: object) -> object:
 
 
 def _model(name: str, fields: dict[str, Any], extra: Any = "forbid") -> type[BaseModel]:
-    config = ConfigDict(extra=extra, protected_namespaces=(), allow_inf_nan=False)
+    config = ConfigDict(extra=extra, strict=True, protected_namespaces=(), allow_inf_nan=False)
     model: type[BaseModel] = create_model(name, __config__=config, **fields)
     return model

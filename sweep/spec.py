@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -18,13 +19,13 @@ PROVIDED_TO_MODELS = ("classes", "channels")
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True, allow_inf_nan=False)
 
 
 class DatasetSpec(_Section):
     """Which images, and how they are corrupted, limited and augmented; further keys are the dataset's own options."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
     name: str = "digits"
     label_noise: float = Field(0.0, ge=0, le=1, description="share of training labels drawn anew over all classes")
@@ -37,7 +38,7 @@ class DatasetSpec(_Section):
 class ModelSpec(_Section):
     """Which network; further keys are its own options."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
     name: str = "small-cnn"
 
@@ -115,7 +116,7 @@ class ProbeSpec(_Section):
 class MethodSpec(BaseModel):
     """A method and the values of its hyperparameters; a list is a grid axis."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
     name: str
 
@@ -246,7 +247,11 @@ def _with_options(section: Any, path: str, model_of: Callable[[str], type[BaseMo
 
 def _validated(model: type[Any], data: Any, path: tuple[str, ...], other_keys: set[str] | None = None) -> Any:
     try:
-        return model.model_validate(data)
+        text = json.dumps(data, default=str)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{'.'.join(path) or 'the spec'}: not plain data: {error}") from error
+    try:
+        return model.model_validate_json(text)  # of JSON, a strict model takes lists as tuples
     except ValidationError as error:
         raise InputError(_explain(model, error, data, path, other_keys or set())) from error
 
@@ -273,7 +278,7 @@ def _explain(
         return f"{prefix}{context['error']}"
     if kind == "model_type":
         return f"{prefix}should be a mapping of keys to values, not {first['input']!r}"
-    message = first["msg"].removeprefix("Input ").partition(", unable")[0]
+    message = first["msg"].removeprefix("Input ").partition(", unable")[0].replace("valid array", "valid list")
     return f"{prefix}{message}, not {first['input']!r}"
 
 
