@@ -25,6 +25,7 @@ from pyarrow import fs as pafs
 
 from sweep.location import open_location
 from sweep.reading import Rows, read_all, read_parquet
+from sweep.sealing import sealed
 
 METRICS = ("retain_accuracy", "forget_accuracy", "test_accuracy", "validation_accuracy", "mia", "validation_mia")
 
@@ -238,7 +239,7 @@ the space and five times as long to read."""
 def _parquet(table: pa.Table, options: dict[str, Any] = SMALL) -> bytes:
     sink = io.BytesIO()
     pq.write_table(table, sink, write_page_checksum=True, **options)
-    return sink.getvalue()
+    return sealed(sink.getvalue())
 
 
 def _replace(target: Path, content: bytes) -> None:
