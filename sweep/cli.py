@@ -169,6 +169,21 @@ def report(
 
 
 @app.command()
+def compact(directory: Annotated[str, typer.Argument(metavar="DIR")]) -> None:
+    """Merge the many small files of a results directory into few. A sweep may go on meanwhile."""
+    from sweep.compaction import compact as merge
+    from sweep.results import Results
+
+    results = Results(directory)
+    if not results.exists():
+        raise InputError(f"{directory}: no such results directory")
+    for done in merge(results):
+        for problem in done.left:
+            _warn(f"{problem}; it is left as it is")
+        print(f"{done.folder}: {done.before} files before, {done.after} now")
+
+
+@app.command()
 def rerun(
     directory: Annotated[str, typer.Argument(metavar="DIR")],
     trial_id: Annotated[str, typer.Argument(metavar="TRIAL_ID", help="As in the column trial_id.")],

@@ -46,7 +46,7 @@ def rerun(directory: str, trial_id: str) -> Rerun:
     rows = {row["trial_id"]: row for row in results.trials().table.to_pylist()}
     if trial_id not in rows:
         close = difflib.get_close_matches(trial_id, rows, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else "ids are the names of the files in trials/"
+        hint = f"did you mean '{close[0]}'?" if close else "ids are in the column trial_id of trials/"
         raise InputError(f"{directory}: no trial '{trial_id}'; {hint}")
     old = rows[trial_id]
     gpu = old["device"] != "cpu"

@@ -7,7 +7,8 @@
     DIR/predictions/<trial_id>.parquet   a row per sample
     DIR/suggestions/<study>-<number>.parquet   one row per configuration that a search suggested
 
-A trial exists if and only if its row does, and the row is written last. Every file appears whole or not at all.
+A trial exists if and only if its row does, and the row is written last. Every file appears whole or not at all, and is
+checked when it is read. `compact` merges files; sweep/folders.py says how they are named and read then.
 """
 
 from __future__ import annotations
@@ -16,15 +17,18 @@ import io
 import os
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs as pafs
 
+from sweep.folders import PLAIN, layer, list_folder, may_hold, read_folder, taken_name
 from sweep.location import open_location
-from sweep.reading import Rows, read_all, read_parquet
+from sweep.reading import Rows, read_parquet
 from sweep.sealing import sealed
 
 METRICS = ("retain_accuracy", "forget_accuracy", "test_accuracy", "validation_accuracy", "mia", "validation_mia")
@@ -125,6 +129,9 @@ SUGGESTIONS = pa.schema(
 in the order in which they run; `confirm_trial_ids` one per confirmation seed, empty unless it was confirmed. How a
 suggestion ended follows from the rows of its trials: all ended, or one of them `pruned`."""
 
+FOLDERS = {"trials": TRIALS, "traces": TRACES, "predictions": PREDICTIONS, "suggestions": SUGGESTIONS}
+"""The folders that read as one table each."""
+
 
 class Results:
     """A results directory, local or a URI that `pyarrow.fs` opens."""
@@ -178,10 +185,10 @@ class Results:
         """
         trial_id = row["trial_id"]
         if traces:
-            self.write(f"traces/{trial_id}.parquet", _parquet(pa.Table.from_pylist(list(traces), schema=TRACES)))
+            self.write(f"traces/{trial_id}.parquet", parquet_bytes(pa.Table.from_pylist(list(traces), schema=TRACES)))
         if predictions is not None:
-            self.write(f"predictions/{trial_id}.parquet", _parquet(predictions.cast(PREDICTIONS), LARGE))
-        self.write(f"trials/{trial_id}.parquet", _parquet(pa.Table.from_pylist([row], schema=TRIALS)))
+            self.write(f"predictions/{trial_id}.parquet", parquet_bytes(predictions.cast(PREDICTIONS), LARGE))
+        self.write(f"trials/{trial_id}.parquet", parquet_bytes(pa.Table.from_pylist([row], schema=TRIALS)))
 
     def write_suggestion(self, row: dict[str, Any]) -> None:
         """Store a row of `suggestions`; it replaces one of the same study and number.
@@ -190,11 +197,11 @@ class Results:
             OSError: it cannot be stored.
         """
         table = pa.Table.from_pylist([row], schema=SUGGESTIONS)
-        self.write(f"suggestions/{row['study']}-{row['number']}.parquet", _parquet(table))
+        self.write(f"suggestions/{row['study']}-{row['number']}.parquet", parquet_bytes(table))
 
     def trials(self) -> Rows:
-        """Every row of `trials`; where a trial has several, the one that finished last."""
-        trials = self._read_folder("trials", TRIALS)
+        """Every row of `trials`; where several files have a trial's, that of the latest file (sweep/folders.py)."""
+        trials = self._read_folder("trials")
         if trials.table.num_rows == len(trials.table["trial_id"].unique()):
             return trials
         ordered = trials.table.sort_by([("trial_id", "ascending"), ("finished_at", "ascending")])
@@ -204,30 +211,58 @@ class Results:
 
     def traces(self) -> Rows:
         """Every readable row of `traces`."""
-        return self._read_folder("traces", TRACES)
+        return self._read_folder("traces")
 
     def suggestions(self) -> Rows:
         """Every readable row of `suggestions`, ordered by study and number."""
-        found = self._read_folder("suggestions", SUGGESTIONS)
+        found = self._read_folder("suggestions")
         return Rows(found.table.sort_by([("study", "ascending"), ("number", "ascending")]), found.damaged)
 
     def predictions(self, trial_id: str) -> pa.Table | None:
         """The predictions of one trial; None if there are none that can be read."""
-        content = self.read(f"predictions/{trial_id}.parquet")
+        table = self._rows_of(f"predictions/{trial_id}.parquet", trial_id)
+        if table is not None:
+            return table
+        others = [info.base_name for info in self.files("predictions") if may_hold(info.base_name, trial_id)]
+        for name in sorted(others, key=layer, reverse=True):
+            table = self._rows_of(f"predictions/{name}", trial_id)
+            if table is not None and len(table):
+                return table
+        return None
+
+    def files(self, folder: str) -> list[pafs.FileInfo]:
+        """The Parquet files of a folder."""
+        return list_folder(self._fs, f"{self._root}/{folder}")
+
+    def remove_unchanged(self, info: pafs.FileInfo) -> None:
+        """Remove a file that `files` listed, unless it was written again since.
+
+        On a local file system that is certain: the file is renamed first, so that what is looked at is what is removed.
+        Elsewhere a file that is written between the look and the removal, a few milliseconds, is lost.
+
+        Raises:
+            OSError: it cannot be removed.
+        """
+        path = info.path
+        if isinstance(self._fs, pafs.LocalFileSystem) and layer(info.base_name) == PLAIN:
+            path = f"{path.rpartition('/')[0]}/{taken_name(info.base_name)}"
+            with suppress(FileNotFoundError):
+                os.rename(info.path, path)
+        found = self._fs.get_file_info(path)
+        if found.is_file and (found.mtime_ns, found.size) == (info.mtime_ns, info.size):
+            with suppress(FileNotFoundError):
+                self._fs.delete_file(path)
+
+    def _rows_of(self, path: str, trial_id: str) -> pa.Table | None:
+        content = self.read(path)
         try:
-            return None if content is None else read_parquet(content, PREDICTIONS)
+            table = None if content is None else read_parquet(content, PREDICTIONS)
         except (pa.ArrowException, OSError):
             return None
+        return table if table is None else table.filter(pc.equal(table["trial_id"], trial_id))
 
-    def _read_folder(self, folder: str, schema: pa.Schema) -> Rows:
-        selector = pafs.FileSelector(f"{self._root}/{folder}", allow_not_found=True)
-        paths = sorted(
-            info.path
-            for info in self._fs.get_file_info(selector)
-            if info.is_file and info.path.endswith(".parquet") and not info.base_name.startswith((".", "_"))
-        )
-
-        return read_all(self._fs, paths, schema)
+    def _read_folder(self, folder: str) -> Rows:
+        return read_folder(self._fs, f"{self._root}/{folder}", FOLDERS[folder])
 
 
 LARGE = {"compression": "zstd"}
@@ -236,7 +271,8 @@ SMALL = {"compression": "none", "use_dictionary": False, "write_statistics": Fal
 the space and five times as long to read."""
 
 
-def _parquet(table: pa.Table, options: dict[str, Any] = SMALL) -> bytes:
+def parquet_bytes(table: pa.Table, options: dict[str, Any] = SMALL) -> bytes:
+    """The table as a Parquet file with checksums."""
     sink = io.BytesIO()
     pq.write_table(table, sink, write_page_checksum=True, **options)
     return sealed(sink.getvalue())

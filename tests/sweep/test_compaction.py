@@ -1,0 +1,249 @@
+"""Merging files: every row is read once, before, after and meanwhile, whoever dies or writes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from sweep import compaction
+from sweep.compaction import compact
+from sweep.results import FOLDERS, PREDICTIONS, Results
+
+TRACE = {"step": 9, "seconds": 0.5, "samples": 90}
+
+
+def predictions(trial_id):
+    columns = {"trial_id": [trial_id] * 2, "sample_id": [5, 9], "split": ["retain", "test"], "label": [1, 0]}
+    return pa.table(
+        columns | {"logits": pa.array([[0.5], [float(len(trial_id))]], pa.list_(pa.float16()))}, PREDICTIONS
+    )
+
+
+def write(directory, row, **changes):
+    trial_id = row["trial_id"]
+    traces = [TRACE | {"trial_id": trial_id, "epoch": epoch} for epoch in range(3)]
+    directory.write_trial(row | changes, traces, predictions(trial_id))
+
+
+def content(directory):
+    """What every reader sees, in an order of its own."""
+    trials = directory.trials().table.sort_by("trial_id").to_pylist()
+    traces = directory.traces().table.sort_by([("trial_id", "ascending"), ("epoch", "ascending")]).to_pylist()
+    return trials, traces, [directory.predictions(row["trial_id"]).to_pylist() for row in trials]
+
+
+def names(directory, folder="trials"):
+    return sorted(path.name for path in (Path(directory.location) / folder).iterdir())
+
+
+@pytest.fixture
+def twenty(results, make_row):
+    for number in range(20):
+        write(results, make_row(f"t{number:02}", seed=number))
+    return results
+
+
+def test_many_files_become_one_and_read_the_same(twenty):
+    before = content(twenty)
+    ended = compact(twenty)
+    assert content(twenty) == before
+    assert [(done.folder, done.before, done.after) for done in ended] == [
+        ("trials", 20, 1),
+        ("traces", 20, 1),
+        ("predictions", 20, 1),
+        ("suggestions", 0, 0),
+    ]
+    assert len(pd.read_parquet(Path(twenty.location) / "trials")) == 20
+
+
+def test_suggestions_are_merged_by_study_and_number(results):
+    row = {field.name: "x" for field in FOLDERS["suggestions"]} | {"suggested_at": 0, "objectives": ["mia"]}
+    row |= {"trial_ids": ["t"], "confirm_trial_ids": []}
+    for number in range(4):
+        results.write_suggestion(row | {"study": "a-b", "number": number})
+    before = results.suggestions().table
+    compact(results)
+    assert len(names(results, "suggestions")) == 1
+    results.write_suggestion(row | {"study": "a-b", "number": 2, "params": "new"})
+    assert results.suggestions().table["params"].to_pylist() == ["x", "x", "new", "x"]
+    assert results.suggestions().table.drop_columns("params").equals(before.drop_columns("params"))
+
+
+def test_what_comes_later_is_merged_with_what_was(twenty, make_row):
+    compact(twenty)
+    write(twenty, make_row("t20"))
+    before = content(twenty)
+    compact(twenty)
+    assert content(twenty) == before
+    assert len(names(twenty)) == 1
+    compact(twenty)
+    assert len(names(twenty)) == 1
+
+
+def test_a_trial_repeated_after_a_merge_replaces_its_rows_whatever_the_clock_says(twenty, make_row):
+    compact(twenty)
+    past = make_row()["finished_at"].replace(year=2020)
+    twenty.write_trial(make_row("t07", mia=99.0, finished_at=past), [TRACE | {"trial_id": "t07", "epoch": 0}])
+    for _ in range(2):
+        trials, traces, _ = content(twenty)
+        assert [row["mia"] for row in trials if row["trial_id"] == "t07"] == [99.0]
+        assert [row["epoch"] for row in traces if row["trial_id"] == "t07"] == [0]
+        assert (len(trials), len(traces)) == (20, 58)
+        compact(twenty)
+
+
+def test_large_merged_files_are_not_written_again(twenty, make_row, monkeypatch):
+    monkeypatch.setattr(compaction, "TOGETHER", 20_000)
+    compact(twenty)
+    first = names(twenty)
+    assert len(first) > 2
+    for number in range(20, 30):
+        write(twenty, make_row(f"t{number}"))
+    write(twenty, make_row("t03", mia=99.0))
+    before = content(twenty)
+    compact(twenty)
+    assert set(first) < set(names(twenty))
+    assert content(twenty) == before
+
+
+def test_what_cannot_be_merged_is_left_and_named(twenty):
+    root = Path(twenty.location) / "trials"
+    torn = (root / "t03.parquet").read_bytes()[:-9]
+    (root / "t03.parquet").write_bytes(torn)
+    foreign = pq.read_table(root / "t04.parquet")
+    pq.write_table(foreign, root / "copy.parquet")
+    pq.write_table(foreign.append_column("colour", pa.array(["red"])), root / "t05.parquet")
+    [trials, *_] = compact(twenty)
+    assert [problem.partition(": ")[0].removeprefix("trials/") for problem in trials.left] == [
+        "copy.parquet",
+        "t03.parquet",
+        "t05.parquet",
+    ]
+    assert {"copy.parquet", "t03.parquet", "t05.parquet"} < set(names(twenty))
+    assert (root / "t03.parquet").read_bytes() == torn
+    assert len(names(twenty)) == 4
+
+
+def test_a_row_written_while_its_file_is_merged_is_kept(twenty, make_row, monkeypatch):
+    stored = Results.write
+
+    def write_meanwhile(self, path, content):
+        stored(self, path, content)
+        if "merged-" in path:
+            monkeypatch.setattr(Results, "write", stored)
+            write(twenty, make_row("t05", mia=99.0))
+
+    monkeypatch.setattr(Results, "write", write_meanwhile)
+    compact(twenty)
+    for _ in range(2):
+        trials, traces, _ = content(twenty)
+        assert [row["mia"] for row in trials if row["trial_id"] == "t05"] == [99.0]
+        assert (len(trials), len(traces)) == (20, 60)
+        compact(twenty)
+
+
+def test_files_merged_between_being_listed_and_read_are_read_merged(twenty, monkeypatch):
+    from sweep import folders
+
+    before, read = content(twenty), folders.read_all
+
+    def merged_first(*arguments):
+        monkeypatch.setattr(folders, "read_all", read)
+        compact(twenty)
+        return read(*arguments)
+
+    monkeypatch.setattr(folders, "read_all", merged_first)
+    found = twenty.trials()
+    assert found.damaged == []
+    assert found.table.sort_by("trial_id").to_pylist() == before[0]
+
+
+COMPACTS = """
+import sys
+from sweep.compaction import compact
+from sweep.results import Results
+print("ready", flush=True)
+sys.stdin.readline()
+compact(Results(sys.argv[1]))
+"""
+
+
+def test_a_merge_killed_at_any_moment_loses_and_doubles_nothing(twenty, tmp_path):
+    before, killed = content(twenty), 0
+    for delay in (0.005 * step for step in range(12)):
+        directory = Results(str(shutil.copytree(twenty.location, tmp_path / "copy")))
+        command = [sys.executable, "-c", COMPACTS, directory.location]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout.readline() == "ready\n"
+            process.stdin.write("go\n")
+            process.stdin.flush()
+            time.sleep(delay)
+            os.kill(process.pid, signal.SIGKILL)
+        killed += process.wait() == -signal.SIGKILL
+        assert content(directory) == before
+        compact(directory)
+        assert content(directory) == before
+        assert len([name for name in names(directory) if not name.startswith(".")]) == 1
+        shutil.rmtree(directory.location)
+    assert killed > 3
+
+
+WRITES = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from test_compaction import TRACE, predictions
+from sweep.results import TRIALS, Results
+results = Results(sys.argv[1])
+row = {field.name: "text" for field in TRIALS if not field.nullable}
+for number in range(400):
+    name = f"w{number:03}"
+    traces = [TRACE | {"trial_id": name, "epoch": epoch} for epoch in range(3)]
+    results.write_trial(row | {"trial_id": name, "seed": number}, traces, predictions(name))
+    print(number, flush=True)
+"""
+
+
+def test_rows_are_read_once_while_others_write_and_merge(results):
+    """One process writes 400 trials, two merge all the time, and this one reads."""
+    folder = str(Path(__file__).parent)
+    forever = COMPACTS.replace("compact(Results", "while True: compact(Results")
+    mergers = [
+        subprocess.Popen([sys.executable, "-c", forever, results.location], stdin=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    try:
+        for merger in mergers:
+            merger.stdin.write("go\n")
+            merger.stdin.flush()
+        command = [sys.executable, "-c", WRITES, results.location, folder]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+            for line in writer.stdout:
+                if int(line) % 8:
+                    continue
+                found, traces = results.trials(), results.traces()
+                assert (found.damaged, traces.damaged) == ([], [])
+                ids = sorted(found.table["trial_id"].to_pylist())
+                assert ids == [f"w{number:03}" for number in range(len(ids))]
+                assert len(ids) > int(line)
+                steps = zip(traces.table["trial_id"].to_pylist(), traces.table["epoch"].to_pylist(), strict=True)
+                steps = sorted(steps)
+                assert steps == [(f"w{number // 3:03}", number % 3) for number in range(len(steps))]
+                assert results.predictions(ids[len(ids) // 2]).num_rows == 2
+            assert writer.wait() == 0
+        assert all(merger.poll() is None for merger in mergers)
+    finally:
+        for merger in mergers:
+            merger.kill()
+            merger.communicate()
+    assert len(results.trials().table) == 400
+    assert any(name.startswith("merged-") for name in names(results))
