@@ -58,7 +58,7 @@ def draw_ablation(frames: Frames, question: str, along: Hyperparameter, lines: H
     means = {metric: summarise(chosen, [along.name, lines.name], metric) for metric in PANELS}
     means = {metric: found[found[lines.name].isin(kept)] for metric, found in means.items()}
     retrain = ended_ok(frames.trials[(frames.trials["task_id"] == task) & (frames.trials["method"] == "retrain")])
-    references = {metric: mean_interval(retrain[metric]) for metric in PANELS[1:]}
+    references = {metric: mean_interval(retrain[metric], metric) for metric in PANELS[1:]}
 
     figure, labels = _panels(means, references, along, lines)
     fixed = f", {lines.symbol} = {number_words(kept[0])}" if len(kept) == 1 else ""

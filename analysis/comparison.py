@@ -112,7 +112,7 @@ def _means(ok: pd.DataFrame, groups: NDArray[np.int64]) -> dict[int, dict[str, I
     values = shown[VALUES].to_numpy(dtype=float)
     arrays = [values[places.get(group, []), column] for group in groups for column in range(len(VALUES))]
     found = iter(mean_intervals(arrays))
-    return {group: {value: next(found) for value in VALUES} for group in groups}
+    return {group: {value: next(found).within(value) for value in VALUES} for group in groups}
 
 
 def _ended(trials: pd.DataFrame) -> dict[int, str]:

@@ -48,7 +48,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
     ranking = rank(ends, ["method"], "distance")
     assert ranking is not None
     best = str(ranking.best[0])
-    angle = mean_interval(ends.loc[ends["method"] == best, "probe_degrees"])
+    angle = mean_interval(ends.loc[ends["method"] == best, "probe_degrees"], "probe_degrees")
     finding = (
         f"{method_words(best)} ends nearest to a right angle between retain and forget gradients, at "
         f"{angle} (degrees){ranking_words(ranking, lambda key: method_words(str(key[0])))}"
@@ -73,7 +73,7 @@ def _panels(means: dict[str, pd.DataFrame], retrain: pd.DataFrame) -> tuple[Figu
             draw_line(panel, points, "epoch", looks[method], shift=1.5 * (place - (len(groups) - 1) / 2))
             named.append(Label(points["mean"].iloc[-1], method_words(method), looks[method]))
         if retrain[column].notna().any():
-            reference = mean_interval(retrain[column])
+            reference = mean_interval(retrain[column], column)
             draw_reference(panel, reference, looks["retrain"])
             named.append(Label(reference.mean, "Retrain's end", looks["retrain"]))
         titled(panel, title)
