@@ -1,8 +1,8 @@
 """95 % intervals of means over seeds, and what they distinguish.
 
 The intervals are Student's t: they hold the true mean in 95 % of cases where values are normally distributed, however
-few they are. A percentile bootstrap holds it in 50 % with two seeds, 75 % with three and 90 % with ten, and is no better
-with many or where values are skewed: benchmarks/results/intervals.txt.
+few they are. A percentile bootstrap holds it in 50 % with two seeds, 75 % with three and 90 % with ten, and is no
+better where values are skewed: benchmarks/results/intervals.txt.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Interval:
     n: int
 
     def within(self, quantity: str) -> Interval:
-        """This interval without values that no mean of the quantity can have: no accuracy is above 100 percent."""
+        """The interval without values that no mean of the quantity can have: no accuracy is above 100 percent."""
         least, most = limits(quantity)
         return Interval(self.mean, max(self.low, least), min(self.high, most), self.n) if self.n > 1 else self
 
