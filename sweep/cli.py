@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from sweep.errors import InputError
+from sweep.redaction import redacted
 
 if TYPE_CHECKING:
     from sweep.plan import Trial
@@ -187,6 +188,10 @@ def compact(directory: Annotated[str, typer.Argument(metavar="DIR")]) -> None:
 def rerun(
     directory: Annotated[str, typer.Argument(metavar="DIR")],
     trial_id: Annotated[str, typer.Argument(metavar="TRIAL_ID", help="As in the column trial_id.")],
+    plugin: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A plugin that the trial may import, package.module:attribute."),
+    ] = None,
 ) -> None:
     """Run one stored trial again and compare what it gives with its row. Exit status 1 if they differ."""
     from rich.table import Table
@@ -195,7 +200,7 @@ def rerun(
     from sweep.rerun import COMPARED
     from sweep.rerun import rerun as run_again
 
-    found = run_again(directory, trial_id)
+    found = run_again(directory, trial_id, frozenset(plugin or ()))
     console = Console()
     console.print(f"{found.old['method']}, seed {found.old['seed']} ({trial_id})", soft_wrap=True)
     table = Table()
@@ -323,7 +328,7 @@ def _warn_of_damage(found: Rows) -> None:
 
 
 def _warn(message: str) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+    print(f"warning: {redacted(message)}", file=sys.stderr)
 
 
 def main() -> NoReturn:
@@ -348,5 +353,5 @@ def main() -> NoReturn:
 
 def _fail(message: str, code: int) -> int:
     if message:
-        print(f"unlearn-sweep: {' '.join(message.split())}", file=sys.stderr)
+        print(f"unlearn-sweep: {redacted(' '.join(message.split()))}", file=sys.stderr)
     return code

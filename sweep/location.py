@@ -8,6 +8,7 @@ import pyarrow as pa
 from pyarrow import fs as pafs
 
 from sweep.errors import InputError
+from sweep.redaction import has_password, redacted
 
 
 def absolute_location(location: str) -> str:
@@ -19,12 +20,17 @@ def open_location(location: str) -> tuple[pafs.FileSystem, str]:
     """The file system and the absolute path in it.
 
     Raises:
-        InputError: a URI that pyarrow.fs cannot open.
+        InputError: a URI that pyarrow.fs cannot open, or one with a password, which specs and results would keep.
     """
     if "://" not in location:
         return pafs.LocalFileSystem(), absolute_location(location)
+    if has_password(location):
+        raise InputError(
+            f"'{redacted(location)}' names a password, which would be stored; leave it to the environment "
+            "(AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS) or the machine's role"
+        )
     try:
         filesystem, path = pafs.FileSystem.from_uri(location)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise InputError(f"'{location}' cannot be opened: {str(error).splitlines()[0]}") from error
+        raise InputError(f"'{location}' cannot be opened: {redacted(str(error)).splitlines()[0]}") from error
     return filesystem, path.rstrip("/")

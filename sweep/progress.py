@@ -7,6 +7,7 @@ from collections import Counter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from sweep.redaction import redacted
 from sweep.trial import Job, Outcome
 
 
@@ -55,7 +56,7 @@ class RunProgress:
         if not job.original_only:
             self.counts[outcome.status] += 1
             self._bar.advance(self._trials)
-        reason = f": {outcome.error.strip().splitlines()[-1]}" if outcome.error else ""
+        reason = f": {redacted(outcome.error).strip().splitlines()[-1]}" if outcome.error else ""
         what = (
             f"training of original {job.trial.original_id}"
             if job.original_only

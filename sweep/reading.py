@@ -112,7 +112,7 @@ def _read_part(filesystem: pafs.FileSystem, paths: list[str], schema: pa.Schema)
 def _read_elsewhere(filesystem: pafs.FileSystem, paths: list[str], schema: pa.Schema) -> Rows:
     """What another process reads; or this one, if that one ends badly."""
     share = {"schema": base64.b64encode(schema.serialize()).decode(), "paths": paths}
-    command = [sys.executable, "-m", __spec__.name]
+    command = [sys.executable, "-P", "-m", __spec__.name]
     try:
         ended = subprocess.run(command, input=json.dumps(share).encode(), capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError):

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import yaml
 
 from sweep.errors import InputError
 from sweep.location import absolute_location
 from sweep.plan import location_options, trial_for
 from sweep.results import METRICS, Results
-from sweep.spec import DatasetSpec, parse_spec
+from sweep.spec import parse_spec
+from sweep.specfile import read_yaml
 from sweep.trial import Context, Job, Worker
 
 COMPARED = (*METRICS, "samples_processed", "n_retain", "n_forget", "status")
@@ -34,11 +34,15 @@ class Rerun:
         return all(self.old[name] == self.new[name] for name in COMPARED)
 
 
-def rerun(directory: str, trial_id: str) -> Rerun:
+def rerun(directory: str, trial_id: str, plugins: frozenset[str] = frozenset()) -> Rerun:
     """Run a stored trial again, with as many threads, and on a GPU if it ran on one.
 
+    A results directory may come from anybody, and a plugin's name in it would choose what code is run here: none is
+    imported but `plugins`.
+
     Raises:
-        InputError: no such directory or trial, the dataset is not where `spec.yaml` says, or there is no GPU.
+        InputError: no such directory or trial, the trial needs another plugin, the dataset is not where `spec.yaml`
+            says, or there is no GPU.
     """
     results = Results(directory)
     if not results.exists():
@@ -53,6 +57,10 @@ def rerun(directory: str, trial_id: str) -> Rerun:
     if gpu and not torch.cuda.is_available():
         raise InputError(f"trial {trial_id} ran on {old['device']}, and torch finds no GPU here")
     config = json.loads(old["config"])
+    for key in ("dataset", "model", "method"):
+        name = str(config[key]["name"])
+        if ":" in name and name not in plugins:
+            raise InputError(f"trial {trial_id} imports code, the {key} {name}; if you trust it: --plugin {name}")
     context = Context(
         sweep=old["sweep"],
         out=absolute_location(directory),
@@ -75,7 +83,14 @@ def _location(results: Results, name: str) -> dict[str, Any]:
     text = results.read("spec.yaml")
     if text is None:
         raise InputError(f"{results.location}: spec.yaml is missing, and with it where the dataset lies")
-    dataset: DatasetSpec = parse_spec(yaml.safe_load(text)).dataset
-    if dataset.name != name:
-        raise InputError(f"{results.location}: spec.yaml is of dataset '{dataset.name}', the trial of '{name}'")
-    return location_options(dataset)
+    stored = read_yaml(text.decode(errors="replace"), f"{results.location}/spec.yaml")
+    section = stored.get("dataset", {}) if isinstance(stored, dict) else None
+    if not isinstance(section, dict):
+        raise InputError(f"{results.location}: spec.yaml does not say where the dataset lies")
+    if (found := section.get("name", "digits")) != name:
+        raise InputError(f"{results.location}: spec.yaml is of dataset '{found}', the trial of '{name}'")
+    try:
+        spec = parse_spec({"name": "stored", "dataset": section, "methods": [{"name": "retrain"}]})
+    except InputError as error:
+        raise InputError(f"{results.location}/spec.yaml: {error}") from error
+    return location_options(spec.dataset)

@@ -26,6 +26,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs as pafs
 
+from sweep.errors import InputError
 from sweep.folders import PLAIN, layer, list_folder, may_hold, read_folder, taken_name
 from sweep.location import open_location
 from sweep.reading import Rows, read_parquet
@@ -151,7 +152,7 @@ class Results:
         Raises:
             OSError: it cannot be stored.
         """
-        target = f"{self._root}/{path}"
+        target = self._inside(path)
         if isinstance(self._fs, pafs.LocalFileSystem):
             _replace(Path(target), content)
         else:
@@ -162,14 +163,14 @@ class Results:
     def read(self, path: str) -> bytes | None:
         """A file's content; None if there is no such file."""
         try:
-            with self._fs.open_input_file(f"{self._root}/{path}") as stream:
+            with self._fs.open_input_file(self._inside(path)) as stream:
                 return bytes(stream.read())
         except FileNotFoundError:
             return None
 
     def size(self, path: str) -> int | None:
         """A file's size in bytes; None if there is no such file."""
-        info = self._fs.get_file_info(f"{self._root}/{path}")
+        info = self._fs.get_file_info(self._inside(path))
         return info.size if info.is_file else None
 
     def write_trial(
@@ -229,6 +230,12 @@ class Results:
             if table is not None and len(table):
                 return table
         return None
+
+    def _inside(self, path: str) -> str:
+        """The absolute path of a file of the directory; names that lead out of it are refused."""
+        if path.startswith("/") or ".." in path.split("/"):
+            raise InputError(f"'{path}' is not inside the results directory")
+        return f"{self._root}/{path}"
 
     def files(self, folder: str) -> list[pafs.FileInfo]:
         """The Parquet files of a folder."""

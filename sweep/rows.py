@@ -14,6 +14,7 @@ from sweep.evaluation import Predictions
 from sweep.identity import code_version
 from sweep.plan import Trial
 from sweep.probe import degrees
+from sweep.redaction import redacted
 from sweep.results import PREDICTIONS, TRACES
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def trial_row(trial: Trial, context: Context, outcome: Outcome, started: datetim
         "original_id": trial.original_id,
         "sweep": context.sweep,
         "status": outcome.status,
-        "error": outcome.error,
+        "error": redacted(outcome.error) if outcome.error else None,
         "dataset": config["dataset"]["name"],
         "model": config["model"]["name"],
         "seed": trial.seed,

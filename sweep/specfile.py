@@ -68,7 +68,7 @@ def read_document(source: str, overrides: list[str]) -> tuple[str, dict[str, Any
                 raise InputError(f"{source}: is a directory; a spec is a YAML file")
             raise InputError(f"{source}: no such file or preset; {nearest(source, shipped)}")
         name, text = source, shipped[source]
-    document = _parse(text, name)
+    document = read_yaml(text, name)
     if not isinstance(document, dict):
         raise InputError(f"{name}: a spec is a mapping of keys to values, not {type(document).__name__}")
     for override in overrides:
@@ -76,7 +76,12 @@ def read_document(source: str, overrides: list[str]) -> tuple[str, dict[str, Any
     return name, document
 
 
-def _parse(text: str, name: str) -> Any:
+def read_yaml(text: str, name: str) -> Any:
+    """The content of a YAML text; `name` is what a message calls it.
+
+    Raises:
+        InputError: not YAML.
+    """
     try:
         return yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
@@ -92,7 +97,7 @@ def _apply(document: dict[str, Any], override: str) -> None:
     path, separator, text = override.partition("=")
     if not separator or not path:
         raise InputError(f"--set {override}: write PATH=VALUE, as in methods.2.rho=[1,2]")
-    value = _parse(text, f"--set {path}")
+    value = read_yaml(text, f"--set {path}")
     *parents, last = path.split(".")
     place: Any = document
     for depth, part in enumerate([*parents, last]):
