@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -26,6 +26,7 @@ def hyperparameter(
     meaning: str,
     *,
     search: Range | None = None,
+    when: Mapping[str, tuple[Any, ...]] | None = None,
     ge: float | None = None,
     gt: float | None = None,
     le: float | None = None,
@@ -34,11 +35,15 @@ def hyperparameter(
     """A dataclass field that is a hyperparameter.
 
     `ge`, `gt`, `le` and `lt` bound the values that have a meaning; `search` is the (narrower) range worth searching.
-    Categories need neither: annotate the field with `typing.Literal`.
+    Categories need neither: annotate the field with `typing.Literal`. `when` names other hyperparameters and the values
+    of theirs with which this one has an effect, as in when={"hessian": ("scalar",)}: a search leaves it at its default
+    with any other.
     """
     bounds = {"ge": ge, "gt": gt, "le": le, "lt": lt}
     bounds = {key: value for key, value in bounds.items() if value is not None}
-    return field(default=default, metadata={"meaning": meaning, "search": search, "bounds": bounds})
+    return field(
+        default=default, metadata={"meaning": meaning, "search": search, "when": dict(when or {}), "bounds": bounds}
+    )
 
 
 @dataclass(frozen=True)

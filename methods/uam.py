@@ -45,7 +45,11 @@ class UAM(Descent):
 
     rho: float = hyperparameter(2.0, "radius of the ascent step", search=Range(0.1, 8.0, log=True), ge=0)
     gamma: float = hyperparameter(
-        1.7, "constant that stands for the Hessian (hessian: scalar)", search=Range(0.0, 4.0), ge=0
+        1.7,
+        "constant that stands for the Hessian (hessian: scalar)",
+        search=Range(0.0, 4.0),
+        when={"hessian": ("scalar",)},
+        ge=0,
     )
     hessian: Hessian = hyperparameter("scalar", "treatment of the Hessian term")
     rho_schedule: Literal["cosine", "constant"] = hyperparameter("cosine", "rho over the run: annealed to 0, or kept")

@@ -50,13 +50,16 @@ OutOption = Annotated[
     str | None, typer.Option("--out", metavar="DIR", help="Results directory or URI; results/<name> by default.")
 ]
 
+AddressOption = Annotated[str | None, typer.Option(metavar="ADDR", help="Address of a Ray cluster, or 'auto'.")]
+ExecutorOption = Annotated[Executor, typer.Option(help="Ray Tune, or this process without Ray.")]
+
 
 @app.command()
 def run(
     spec: SpecArgument = "digits",
     out: OutOption = None,
-    address: Annotated[str | None, typer.Option(metavar="ADDR", help="Address of a Ray cluster, or 'auto'.")] = None,
-    executor: Annotated[Executor, typer.Option(help="Ray Tune, or this process without Ray.")] = Executor.ray,
+    address: AddressOption = None,
+    executor: ExecutorOption = Executor.ray,
     overrides: SetOption = None,
     refresh: Annotated[bool, typer.Option(help="Run again what another code version wrote.")] = False,
     retry_failed: Annotated[bool, typer.Option(help="Run again the trials that failed.")] = False,
@@ -75,6 +78,39 @@ def run(
 
         _located(spec, lambda: run_trials(loaded, pending, where, executor.value, address, console, refresh))
     raise typer.Exit(_summary(console, trials, where))
+
+
+@app.command()
+def search(
+    spec: Annotated[str, typer.Argument(metavar="SPEC", help="A spec file with a search, or the name of a preset.")],
+    out: OutOption = None,
+    address: AddressOption = None,
+    executor: ExecutorOption = Executor.ray,
+    overrides: SetOption = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Copy the studies into an Optuna storage too, for dashboards."),
+    ] = None,
+) -> None:
+    """Find the hyperparameters of each method with Optuna, or go on, then compare the best on seeds of their own."""
+    if address is not None and executor is Executor.inline:
+        raise InputError("--address: the inline executor uses no cluster; drop one of the two")
+    from sweep.results import Results
+    from sweep.search import plan_search, run_search
+    from sweep.search_table import print_outcome
+    from sweep.spec import load_spec
+
+    loaded = load_spec(spec, overrides)
+    planned = _located(spec, lambda: plan_search(loaded))
+    where = out or f"results/{loaded.name}"
+    results = Results(where)
+    for found in (results.trials(), results.suggestions()):
+        _warn_of_damage(found)
+    console = Console()
+    names = ", ".join(definition.name for definition in planned.studies)
+    console.print(f"{loaded.name}: {planned.studies[0].budget} suggestions for each of {names}", soft_wrap=True)
+    ended = _located(spec, lambda: run_search(loaded, planned, where, executor.value, address, console, storage, _warn))
+    raise typer.Exit(print_outcome(console, where, planned, ended))
 
 
 @app.command()
@@ -125,6 +161,7 @@ def status(directory: Annotated[str, typer.Argument(metavar="DIR")]) -> None:
     for method in dict.fromkeys(row["method"] for row in rows):
         table.add_row(method, *(str(counts[method, name]) for name in statuses))
     console.print(table)
+    _studies(console, found, results.suggestions())
     other = Counter(row["code_version"] for row in rows if row["code_version"] != code_version())
     for version, count in other.items():
         console.print(
@@ -265,6 +302,8 @@ def _plan(spec: str, overrides: list[str] | None, out: str | None) -> tuple[Spec
     from sweep.spec import load_spec
 
     loaded = load_spec(spec, overrides)
+    if not loaded.methods:
+        raise InputError(f"{spec}: methods: required, and missing; to run its search: unlearn-sweep search {spec}")
     trials = _located(spec, lambda: plan_trials(loaded))
     where = out or f"results/{loaded.name}"
     found = Results(where).trials()
@@ -287,9 +326,34 @@ def _pending(trials: list[Trial], found: Rows, refresh: bool, retry_failed: bool
     done = {
         trial_id
         for trial_id, status, version in rows
-        if not (refresh and version != code_version()) and not (retry_failed and status == "failed")
+        if status != "pruned"  # nobody ran it
+        and not (refresh and version != code_version())
+        and not (retry_failed and status == "failed")
     }
     return [trial for trial in trials if trial.id not in done]
+
+
+def _studies(console: Console, found: Rows, suggestions: Rows) -> None:
+    """Print how the suggestions of each study stand, if there are any."""
+    from collections import Counter
+    from typing import get_args
+
+    from rich.table import Table
+
+    from sweep.objective import State, standings
+
+    _warn_of_damage(suggestions)
+    stands = standings(suggestions.table.to_pylist(), found.table.to_pylist())
+    if not stands:
+        return
+    counts = Counter((study, standing.state) for (study, _), standing in stands.items())
+    table = Table()
+    for header in ("study", "suggestions", *get_args(State)):
+        table.add_column(header, justify="left" if header == "study" else "right")
+    for study in dict.fromkeys(study for study, _ in stands):
+        numbers = [counts[study, state] for state in get_args(State)]
+        table.add_row(study, str(sum(numbers)), *map(str, numbers))
+    console.print(table)
 
 
 def _originals(trials: list[Trial], where: str) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import FrameType
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from rich.console import Console
@@ -27,6 +27,17 @@ from sweep.spec import Spec
 from sweep.trial import Context, Job, Outcome, Worker
 
 Executor = Literal["ray", "inline"]
+
+
+class Described(Protocol):
+    """What `described_run` needs of a run."""
+
+    context: Context
+    results: Results
+
+    @property
+    def progress(self) -> AbstractContextManager[object]:
+        """What shows the run while it goes on."""
 
 
 class Run:
@@ -67,24 +78,43 @@ def run_trials(
     address: str | None,
     console: Console,
     refresh: bool = False,
+    originals: Sequence[Trial] = (),
 ) -> None:
-    """Run `pending` and store their rows in the results directory `out`. Starts nothing if there are none.
+    """Run `pending` and store their rows in the results directory `out`. Starts nothing if there is nothing to do.
 
-    With `refresh`, originals that another code version trained are trained again.
+    With `refresh`, originals that another code version trained are trained again. The originals of the trials in
+    `originals` are trained too, where they are missing, though those trials are not run.
 
     Raises:
         InputError: a forget set would be empty, the resources asked for are not there, or no cluster answers.
         OSError: results cannot be stored.
         KeyboardInterrupt: interrupted (Ctrl-C or SIGTERM); rows of finished trials are stored.
     """
-    if not pending:
+    if not pending and not originals:
+        return
+    results = Results(out)
+    needed = {trial.original_id for trial in (*pending, *originals) if trial.original_id is not None}
+    stored = {name for name in needed if load_original(results, name, any_version=not refresh) is not None}
+    schedule = Schedule(pending, stored, originals)
+    if schedule.done:
         return
     check_forget_sets(spec)
-    results = Results(out)
-    needed = {trial.original_id for trial in pending if trial.original_id is not None}
-    stored = {name for name in needed if load_original(results, name, any_version=not refresh) is not None}
-    schedule = Schedule(pending, stored)
-    context = Context(
+    progress = RunProgress(console, len(pending), schedule.originals)
+    run = Run(schedule, run_context(spec, out), progress)
+    with sigterm_interrupts():
+        if executor == "inline":
+            gpus = gpus_of_this_process(spec)
+            with described_run(run, spec, "inline", gpus):
+                _run_inline(run)
+        else:
+            from sweep.ray_executor import run_ray
+
+            run_ray(run, spec, address)
+
+
+def run_context(spec: Spec, out: str) -> Context:
+    """What all jobs share; whether they have a GPU is found out later."""
+    return Context(
         sweep=spec.name,
         out=absolute_location(out),
         location=location_options(spec.dataset),
@@ -95,21 +125,10 @@ def run_trials(
         probe_every=spec.probe.every,
         probe_samples=spec.probe.samples,
     )
-    progress = RunProgress(console, len(pending), schedule.originals)
-    run = Run(schedule, context, progress)
-    with sigterm_interrupts():
-        if executor == "inline":
-            gpus = _gpus_of_this_process(spec)
-            with described_run(run, spec, "inline", gpus):
-                _run_inline(run)
-        else:
-            from sweep.ray_executor import run_ray
-
-            run_ray(run, spec, address)
 
 
 @contextmanager
-def described_run(run: Run, spec: Spec, executor: Executor, gpus: float) -> Iterator[None]:
+def described_run(run: Described, spec: Spec, executor: Executor, gpus: float) -> Iterator[None]:
     """What an executor runs its jobs in, once it knows that it can: the results directory says what is run, with live
     progress.
 
@@ -123,7 +142,12 @@ def described_run(run: Run, spec: Spec, executor: Executor, gpus: float) -> Iter
         yield
 
 
-def _gpus_of_this_process(spec: Spec) -> float:
+def gpus_of_this_process(spec: Spec) -> float:
+    """GPUs per trial where trials run in this process.
+
+    Raises:
+        InputError: more are wanted than there are.
+    """
     wanted, found = spec.resources.gpus, torch.cuda.device_count()
     if wanted and wanted > found:
         raise InputError(f"resources.gpus: {wanted:g} wanted, and torch finds {found} on this machine")

@@ -29,6 +29,7 @@ class Trial:
         original_id: hash of what determines the original that the trial starts from; None if it needs none.
         method: name of the method.
         seed: the trial's seed.
+        study: the search that asks for it, if one does; no part of its identity.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Trial:
     original_id: str | None
     method: str
     seed: int
+    study: str | None = None
 
 
 def plan_trials(spec: Spec) -> list[Trial]:
@@ -105,7 +107,7 @@ def _read(action: Callable[[], T]) -> T:
         raise InputError(f"dataset: {error}") from error
 
 
-def trial_for(config: dict[str, Any]) -> Trial:
+def trial_for(config: dict[str, Any], study: str | None = None) -> Trial:
     """The trial that a stored `config` (parsed JSON) describes."""
     setting = {key: canonical_json(config[key]) for key in ("dataset", "model", "training")}
     method = config["method"]
@@ -118,6 +120,7 @@ def trial_for(config: dict[str, Any]) -> Trial:
         original_id=_original_id(setting, config["seed"], shaped),
         method=method["name"],
         seed=config["seed"],
+        study=study,
     )
 
 

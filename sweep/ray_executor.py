@@ -53,9 +53,9 @@ def run_ray(run: Run, spec: Spec, address: str | None) -> None:
         OSError: results cannot be stored.
     """
     with ExitStack() as stack:
-        stack.enter_context(_session(address))
+        stack.enter_context(session(address))
         stack.enter_context(sigterm_interrupts())  # again: Ray's start put its own handler in the place of ours
-        gpus = _gpus(spec, local=address is None)
+        gpus = gpus_per_trial(spec, local=address is None)
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="unlearn-sweep-"))
         stack.enter_context(described_run(run, spec, "ray", gpus))
         callback = JobCallback(run)
@@ -81,14 +81,14 @@ def run_ray(run: Run, spec: Spec, address: str | None) -> None:
             raise callback.error
 
 
-class _Unsaved:
+class Unsaved:
     """Ray Tune saves the state of an experiment; here results are the only state, so there is nothing to save."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
 
-class JobSearcher(_Unsaved, Searcher):  # type: ignore[misc]
+class JobSearcher(Unsaved, Searcher):  # type: ignore[misc]
     """Suggests the schedule's next job; nothing while the ones left wait for their original."""
 
     def __init__(self, schedule: Schedule) -> None:
@@ -112,7 +112,7 @@ class JobSearcher(_Unsaved, Searcher):  # type: ignore[misc]
         """Nothing: results are the only state."""
 
 
-class JobCallback(_Unsaved, tune.Callback):  # type: ignore[misc]
+class JobCallback(Unsaved, tune.Callback):  # type: ignore[misc]
     """Tells a run of its jobs' starts and ends; `error` is what kept a result from being stored."""
 
     def __init__(self, run: Run) -> None:
@@ -156,7 +156,7 @@ def job_function(context: Context) -> Callable[[dict[str, str]], dict[str, str |
 
     def run_job(config: dict[str, str]) -> dict[str, str | None]:
         try:
-            outcome = _worker(context).run(_job(config))
+            outcome = kept_worker(context).run(_job(config))
         except OSError as error:
             return {"status": UNSTORED, "error": str(error)}
         return {"status": outcome.status, "error": outcome.error}
@@ -171,7 +171,8 @@ _workers: list[Worker] = []
 """At most one: Ray reuses the process for the next trial, which finds its dataset and original here."""
 
 
-def _worker(context: Context) -> Worker:
+def kept_worker(context: Context) -> Worker:
+    """The worker of this process."""
     if not _workers or _workers[0].context != context:
         _workers[:] = [Worker(context)]
     return _workers[0]
@@ -191,7 +192,15 @@ def _job_name(trial: Any) -> str:
 
 
 @contextmanager
-def _session(address: str | None) -> Iterator[None]:
+def session(address: str | None) -> Iterator[None]:
+    """Ray, started here or on the cluster at `address`; inside another session, that one.
+
+    Raises:
+        InputError: no cluster answers.
+    """
+    if ray.is_initialized():
+        yield
+        return
     options: dict[str, Any] = {"include_dashboard": False}
     if address is not None:
         _check_reachable(address)
@@ -224,8 +233,12 @@ def _check_reachable(address: str) -> None:
         raise InputError(f"--address {address}: no cluster answers: {error}") from error
 
 
-def _gpus(spec: Spec, local: bool) -> float:
-    """GPUs per trial. A cluster may still grow; this machine's resources are what they are."""
+def gpus_per_trial(spec: Spec, local: bool) -> float:
+    """GPUs per trial. A cluster may still grow; this machine's resources are what they are.
+
+    Raises:
+        InputError: this machine does not have what is asked for.
+    """
     available = ray.cluster_resources()
     if local:
         for key, wanted in (("CPU", spec.resources.cpus), ("GPU", spec.resources.gpus or 0)):

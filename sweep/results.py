@@ -200,6 +200,17 @@ class Results:
         table = pa.Table.from_pylist([row], schema=SUGGESTIONS)
         self.write(f"suggestions/{row['study']}-{row['number']}.parquet", parquet_bytes(table))
 
+    def trial(self, trial_id: str, everywhere: bool = True) -> dict[str, Any] | None:
+        """The row of one trial; None if there is none that can be read.
+
+        With `everywhere` false it is not looked for in files that hold many trials.
+        """
+        table = self._rows_of("trials", f"{trial_id}.parquet", trial_id)
+        if table is None and everywhere:
+            table = self._elsewhere("trials", trial_id)
+        rows: list[dict[str, Any]] = [] if table is None else table.to_pylist()
+        return rows[-1] if rows else None
+
     def trials(self) -> Rows:
         """Every row of `trials`; where several files have a trial's, that of the latest file (sweep/folders.py)."""
         trials = self._read_folder("trials")
@@ -221,15 +232,8 @@ class Results:
 
     def predictions(self, trial_id: str) -> pa.Table | None:
         """The predictions of one trial; None if there are none that can be read."""
-        table = self._rows_of(f"predictions/{trial_id}.parquet", trial_id)
-        if table is not None:
-            return table
-        others = [info.base_name for info in self.files("predictions") if may_hold(info.base_name, trial_id)]
-        for name in sorted(others, key=layer, reverse=True):
-            table = self._rows_of(f"predictions/{name}", trial_id)
-            if table is not None and len(table):
-                return table
-        return None
+        table = self._rows_of("predictions", f"{trial_id}.parquet", trial_id)
+        return self._elsewhere("predictions", trial_id) if table is None else table
 
     def _inside(self, path: str) -> str:
         """The absolute path of a file of the directory; names that lead out of it are refused."""
@@ -260,10 +264,19 @@ class Results:
             with suppress(FileNotFoundError):
                 self._fs.delete_file(path)
 
-    def _rows_of(self, path: str, trial_id: str) -> pa.Table | None:
-        content = self.read(path)
+    def _elsewhere(self, folder: str, trial_id: str) -> pa.Table | None:
+        """A trial's rows in the latest file that holds them among those that hold many."""
+        others = [info.base_name for info in self.files(folder) if may_hold(info.base_name, trial_id)]
+        for name in sorted(others, key=layer, reverse=True):
+            table = self._rows_of(folder, name, trial_id)
+            if table is not None and len(table):
+                return table
+        return None
+
+    def _rows_of(self, folder: str, name: str, trial_id: str) -> pa.Table | None:
+        content = self.read(f"{folder}/{name}")
         try:
-            table = None if content is None else read_parquet(content, PREDICTIONS)
+            table = None if content is None else read_parquet(content, FOLDERS[folder])
         except (pa.ArrowException, OSError):
             return None
         return table if table is None else table.filter(pc.equal(table["trial_id"], trial_id))

@@ -30,6 +30,7 @@ def trial_row(trial: Trial, context: Context, outcome: Outcome, started: datetim
         "task_id": trial.task_id,
         "original_id": trial.original_id,
         "sweep": context.sweep,
+        "study": trial.study,
         "status": outcome.status,
         "error": redacted(outcome.error) if outcome.error else None,
         "dataset": config["dataset"]["name"],

@@ -15,9 +15,12 @@ class Schedule:
     Args:
         trials: what is to be run.
         stored: ids of originals that need no training.
+        originals: trials that are not run, but whose originals are trained if they are not stored.
     """
 
-    def __init__(self, trials: Iterable[Trial], stored: Set[str] = frozenset()) -> None:
+    def __init__(
+        self, trials: Iterable[Trial], stored: Set[str] = frozenset(), originals: Iterable[Trial] = ()
+    ) -> None:
         self._ready: deque[Job] = deque()
         self._waiting: dict[str, list[Trial]] = {}
         independent, startable = [], []
@@ -28,11 +31,16 @@ class Schedule:
                 startable.append(Job(trial))
             else:
                 self._waiting.setdefault(trial.original_id, []).append(trial)
-        most_needed = sorted(self._waiting.values(), key=len, reverse=True)
-        originals = [Job(trials[0], original_only=True) for trials in most_needed]
+        first = {name: waiting[0] for name, waiting in self._waiting.items()}
+        for trial in originals:
+            if trial.original_id is not None and trial.original_id not in stored:
+                self._waiting.setdefault(trial.original_id, [])
+                first.setdefault(trial.original_id, trial)
+        most_needed = sorted(self._waiting, key=lambda name: len(self._waiting[name]), reverse=True)
+        training = [Job(first[name], original_only=True) for name in most_needed]
         startable.sort(key=lambda job: str(job.trial.original_id))  # a worker keeps its last original
-        self._ready.extend([*originals, *independent, *startable])
-        self.originals = len(originals)
+        self._ready.extend([*training, *independent, *startable])
+        self.originals = len(training)
 
     @property
     def done(self) -> bool:

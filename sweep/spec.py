@@ -8,11 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from sweep.errors import InputError, nearest
 from sweep.options import axis, method_grid, option_model
 from sweep.registry import find_dataset, find_method, find_model
+from sweep.searchspec import SearchSpec
+from sweep.space import REFERENCES, entry_schema, make_space
 from sweep.specfile import read_document, write_yaml
 
 PROVIDED_TO_MODELS = ("classes", "channels")
@@ -135,11 +138,26 @@ class Spec(_Section):
     training: TrainingSpec = TrainingSpec()
     seeds: axis(Annotated[int, Field(ge=0, lt=2**31)]) = Field([0, 1, 2], description="one grid axis")  # type: ignore[valid-type]
     forget: axis(ForgetSpec) = Field([ForgetSpec()], description="forget sets")  # type: ignore[valid-type]
-    methods: list[MethodSpec] = Field(min_length=1)
+    search: SearchSpec | None = Field(None, description="hyperparameters that `unlearn-sweep search` finds")
+    methods: list[MethodSpec] = Field(description="may be left out where there is a search")
     resources: ResourcesSpec = ResourcesSpec()
     probe: ProbeSpec = ProbeSpec()
     max_retries: int = Field(1, ge=0, description="times that a trial that raised, or whose process died, is run again")
     predictions: bool = Field(True, description="keep logits per sample")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _search_needs_no_methods(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("search") is not None:
+            return {"methods": []} | data
+        return data
+
+    @field_validator("methods")
+    @classmethod
+    def _something_to_run(cls, methods: list[MethodSpec], info: ValidationInfo) -> list[MethodSpec]:
+        if not methods and info.data.get("search") is None:
+            raise PydanticCustomError("too_short", "an empty list")
+        return methods
 
     @field_validator("name")
     @classmethod
@@ -151,6 +169,8 @@ class Spec(_Section):
     def to_yaml(self) -> str:
         """The spec with every default written out; reading it again gives an equal spec."""
         document = self.model_dump(by_alias=True)
+        if self.search is None:
+            del document["search"]
         document["methods"] = [
             {"name": entry.name} | {key: _bare(values) for key, values in entry.grid.items()} for entry in self.methods
         ]
@@ -195,7 +215,25 @@ def parse_spec(document: dict[str, Any]) -> Spec:
         _with_options(entry, f"methods.{index}", lambda name: method_grid(find_method(name)))
         for index, entry in enumerate(spec.methods)
     ]
+    if spec.search is not None:
+        _check_search(spec)
     return spec.model_copy(update={"dataset": dataset, "model": model, "methods": entries})
+
+
+def _check_search(spec: Spec) -> None:
+    assert spec.search is not None
+    for index, entry in enumerate(spec.search.methods):
+        path = f"search.methods.{index}"
+        try:
+            method = find_method(entry.name)
+        except InputError as error:
+            raise InputError(f"{path}.name: {error}") from error
+        try:
+            make_space(entry.name, method, entry.entry)
+        except InputError as error:
+            raise InputError(f"{path}.{error}") from error
+    if not spec.dataset.validation:
+        raise InputError("dataset.validation: a search judges on validation data; hold some out, as in 0.1")
 
 
 def spec_schema() -> dict[str, Any]:
@@ -206,7 +244,11 @@ def spec_schema() -> dict[str, Any]:
 
     schema = Spec.model_json_schema(by_alias=True)
     definitions = schema["$defs"]
-    schema["required"] = ["methods"]
+    schema["required"] = []
+    schema["anyOf"] = [
+        {"required": ["methods"], "properties": {"methods": {"minItems": 1}}},
+        {"required": ["search"], "properties": {"search": {"type": "object"}}},
+    ]
     plugin = {"type": "string", "pattern": "^[\\w.]+:\\w+$"}
 
     def variants(definition: str, builtin: dict[str, type[BaseModel]], others: dict[str, Any]) -> None:
@@ -227,6 +269,21 @@ def spec_schema() -> dict[str, Any]:
         definitions[definition] = {"description": base["description"], "anyOf": options}
 
     variants("MethodSpec", {name: method_grid(method) for name, method in METHODS.items()}, plugin)
+    searchable = {name: method for name, method in METHODS.items() if name not in REFERENCES}
+    definitions["SearchedMethodSpec"] = {
+        "description": definitions["SearchedMethodSpec"]["description"],
+        "anyOf": [
+            {
+                "type": "object",
+                "title": name,
+                "properties": {"name": {"const": name}} | entry_schema(method),
+                "required": ["name"],
+                "additionalProperties": False,
+            }
+            for name, method in searchable.items()
+        ]
+        + [{"type": "object", "properties": {"name": plugin}, "required": ["name"]}],
+    }
     variants("DatasetSpec", {name: option_model(dataset) for name, dataset in DATASETS.items()}, plugin)
     builders = {name: option_model(builder, PROVIDED_TO_MODELS) for name, builder in MODELS.items()}
     variants("ModelSpec", builders, {"type": "string", "not": {"enum": list(builders)}})

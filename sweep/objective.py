@@ -1,0 +1,133 @@
+"""What a search minimises, derived from rows of `trials`: distances to the same seed's Retrain on validation data.
+
+Plain Python, for searches and for whoever reads their results. Test data has no part in any of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Row = Mapping[str, Any]
+
+GAPS = {
+    "average_gap": ("retain_accuracy", "forget_accuracy", "validation_accuracy", "validation_mia"),
+    "forget_gap": ("forget_accuracy", "validation_mia"),
+    "retain_gap": ("retain_accuracy", "validation_accuracy"),
+}
+"""Objectives that are mean distances to Retrain, in percentage points, and the metrics that they average."""
+
+OBJECTIVES = (*GAPS, "cost")
+"""`cost` is the time of unlearning relative to Retrain's."""
+
+WORST = 100.0
+"""What a diverged trial counts as: no gap is larger, and no method worth its name costs a hundred times Retrain."""
+
+ENDED = ("ok", "diverged", "failed")
+"""How a trial that was run ends. A `pruned` row is of one that was not."""
+
+State = Literal["complete", "pruned", "failed", "unfinished"]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a suggestion stands, derived from the rows of its trials.
+
+    Attributes:
+        state: complete: every search seed has a value; failed: one failed; pruned: one was given up; else unfinished.
+        means: after each seed that ended, in order, the mean of each objective over the seeds so far.
+    """
+
+    state: State
+    means: tuple[tuple[float, ...], ...]
+
+    @property
+    def values(self) -> tuple[float, ...] | None:
+        """The objectives of a complete suggestion."""
+        return self.means[-1] if self.state == "complete" else None
+
+
+def ended(row: Row | None) -> bool:
+    """Whether a trial was run to an end that says what a search asks; rows of older versions lack `validation_mia`."""
+    return row is not None and row["status"] in ENDED and (row["status"] != "ok" or row["validation_mia"] is not None)
+
+
+def seed_values(row: Row, retrain: Row, objectives: Sequence[str]) -> tuple[float, ...]:
+    """The objectives of one trial that ended ok or diverged, against its seed's Retrain."""
+    if row["status"] != "ok":
+        return (WORST,) * len(objectives)
+    values = []
+    for name in objectives:
+        if name == "cost":
+            values.append(row["unlearn_seconds"] / retrain["unlearn_seconds"])
+        else:
+            gaps = [abs(row[metric] - retrain[metric]) for metric in GAPS[name]]
+            values.append(sum(gaps) / len(gaps))
+    return tuple(values)
+
+
+def running_means(values: Sequence[tuple[float, ...]]) -> tuple[tuple[float, ...], ...]:
+    """For every prefix of a list of seeds' objectives, their means."""
+    return tuple(
+        tuple(sum(column) / count for column in zip(*values[:count], strict=True))
+        for count in range(1, len(values) + 1)
+    )
+
+
+def standing(study: str, rows: Sequence[Row | None], retrain: Sequence[Row], objectives: Sequence[str]) -> Standing:
+    """How a suggestion of `study` stands.
+
+    Args:
+        rows: for each search seed, in order, the row of its trial, if there is one.
+        retrain: for each search seed the row of Retrain, which ended ok.
+    """
+    values = []
+    for row, reference in zip(rows, retrain, strict=True):
+        if row is None or not ended(row) or row["status"] == "failed":
+            break
+        values.append(seed_values(row, reference, objectives))
+    means = running_means(values)
+    if any(row is not None and row["status"] == "failed" for row in rows):
+        return Standing("failed", means)
+    if len(means) == len(rows):
+        return Standing("complete", means)
+    pruned = any(row is not None and row["status"] == "pruned" and row["study"] == study for row in rows)
+    return Standing("pruned" if pruned else "unfinished", means)
+
+
+def standings(suggestions: Sequence[Row], trials: Sequence[Row]) -> dict[tuple[str, int], Standing]:
+    """How every suggestion stands, by study and number, from the rows of a results directory.
+
+    One whose Retrain has no row that ended ok is unfinished.
+    """
+    rows = {row["trial_id"]: row for row in trials}
+    retrain = {
+        (row["task_id"], row["seed"]): row for row in trials if row["method"] == "retrain" and row["status"] == "ok"
+    }
+    found = {}
+    for suggestion in suggestions:
+        ran = [rows.get(name) for name in suggestion["trial_ids"]]
+        references = [None if row is None else retrain.get((row["task_id"], row["seed"])) for row in ran]
+        known = [row if reference is not None else None for row, reference in zip(ran, references, strict=True)]
+        found[suggestion["study"], suggestion["number"]] = standing(
+            suggestion["study"], known, [reference or {} for reference in references], suggestion["objectives"]
+        )
+    return found
+
+
+def dominates(left: Sequence[float], right: Sequence[float]) -> bool:
+    """Whether `left` is nowhere larger than `right`, and somewhere smaller."""
+    return all(a <= b for a, b in zip(left, right, strict=True)) and tuple(left) != tuple(right)
+
+
+def pareto_front(values: Mapping[int, Sequence[float]]) -> list[int]:
+    """Keys of the points that no other dominates, in order; of equal points the first."""
+    front: list[int] = []
+    for key in sorted(values):
+        point = values[key]
+        if any(dominates(values[other], point) for other in values):
+            continue
+        if not any(tuple(values[other]) == tuple(point) for other in front):
+            front.append(key)
+    return front

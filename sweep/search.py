@@ -1,0 +1,222 @@
+"""A search from its start to its end: Retrain on the search seeds, suggestions, the best of them on other seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from methods import Method
+from sweep.engine import (
+    Executor,
+    described_run,
+    gpus_of_this_process,
+    run_context,
+    run_trials,
+    sigterm_interrupts,
+)
+from sweep.errors import InputError
+from sweep.objective import Row, ended
+from sweep.plan import Trial, check_forget_sets, plan_trials
+from sweep.registry import find_method
+from sweep.results import Results
+from sweep.search_progress import SearchProgress
+from sweep.search_run import SearchRun, run_here
+from sweep.searchspec import SearchSpec
+from sweep.spec import MethodSpec, Spec
+from sweep.study import Definition, Study, define_studies
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a search consists of before any suggestion is known.
+
+    Attributes:
+        references: Retrain on the search seeds.
+        originals: trials that start from the ordinary originals of the search seeds; not run.
+        studies: one for each method and task.
+        baselines: Retrain and the entries of the spec's `methods` on the confirmation seeds.
+    """
+
+    references: list[Trial]
+    originals: list[Trial]
+    studies: list[Definition]
+    baselines: list[Trial]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search came to.
+
+    Attributes:
+        studies: with every suggestion.
+        tuned: for each study's name the trials of its best suggestions on the confirmation seeds.
+        rows: rows of `trials` by id.
+    """
+
+    studies: list[Study]
+    tuned: dict[str, list[Trial]]
+    rows: dict[str, Row]
+
+
+def plan_search(spec: Spec) -> Plan:
+    """The trials of a search that are known beforehand, and its studies.
+
+    Raises:
+        InputError: the spec has no search, or the dataset is missing.
+    """
+    search = _section(spec)
+
+    def planned(methods: list[MethodSpec], seeds: list[int]) -> list[Trial]:
+        return plan_trials(spec.model_copy(update={"methods": methods, "seeds": seeds}))
+
+    retrain = MethodSpec(name="retrain")
+    references = planned([retrain], search.seeds)
+    by_task: dict[str, tuple[Trial, ...]] = {}
+    for trial in references:
+        by_task[trial.task_id] = (*by_task.get(trial.task_id, ()), trial)
+    ordinary = any(_starts_from_ordinary(find_method(entry.name)) for entry in search.methods)
+    named = {entry.name for entry in spec.methods}
+    return Plan(
+        references=references,
+        originals=planned([MethodSpec(name="original")], search.seeds) if ordinary else [],
+        studies=define_studies(search, by_task),
+        baselines=planned([*([] if "retrain" in named else [retrain]), *spec.methods], search.confirm_seeds),
+    )
+
+
+def run_search(
+    spec: Spec,
+    plan: Plan,
+    out: str,
+    executor: Executor,
+    address: str | None,
+    console: Console,
+    storage: str | None,
+    warn: Callable[[str], None],
+) -> Found:
+    """Run or resume a search; whatever has a row is left as it is.
+
+    Raises:
+        InputError: a forget set would be empty, the resources are not there, no cluster or storage answers, or Retrain
+            did not end ok on a search seed.
+        OSError: results cannot be stored.
+        KeyboardInterrupt: interrupted (Ctrl-C or SIGTERM); rows of finished trials are stored.
+    """
+    search = _section(spec)
+    check_forget_sets(spec.model_copy(update={"seeds": [*search.seeds, *search.confirm_seeds]}))
+    results = Results(out)
+    with ExitStack() as stack:
+        mirror = None
+        if storage is not None:
+            from sweep.mirror import Mirror
+
+            mirror = Mirror(storage, warn)
+            stack.callback(mirror.close)
+
+        def run(trials: list[Trial], originals: list[Trial]) -> dict[str, Row]:
+            rows = trial_rows(results)
+            pending = [trial for trial in trials if not ended(rows.get(trial.id))]
+            if pending:
+                _start(stack, executor, address)
+            run_trials(spec, pending, out, executor, address, console, originals=originals)
+            return trial_rows(results) if pending else rows
+
+        rows = run(plan.references, plan.originals)
+        _require_ok(plan.references, rows)
+        suggestions = results.suggestions().table.to_pylist()
+        studies = [Study(definition, suggestions, rows, spec.name) for definition in plan.studies]
+        if mirror is not None:
+            for study in studies:
+                mirror.reconcile(study)
+        progress = SearchProgress(console, studies)
+        under_way = SearchRun(studies, rows, run_context(spec, out), progress, mirror)
+        if not under_way.done:
+            _start(stack, executor, address)
+            _suggest(under_way, spec, executor, address)
+        tuned = {study.name: _confirm(study, plan.baselines, results) for study in studies}
+        rows = run([*plan.baselines, *(trial for trials in tuned.values() for trial in trials)], [])
+    return Found(studies, tuned, rows)
+
+
+def trial_rows(results: Results) -> dict[str, Row]:
+    """Rows of `trials` by id."""
+    return {row["trial_id"]: row for row in results.trials().table.to_pylist()}
+
+
+def saved(found: Found) -> tuple[int, int, float]:
+    """How many search trials were pruned, out of how many, and the share of all their time that this saved.
+
+    A pruned trial would have taken as long as the mean of its suggestion's trials that ran.
+    """
+    pruned = total = 0
+    ran_seconds = saved_seconds = 0.0
+    for study in found.studies:
+        for suggestion in study.suggestions.values():
+            rows = [found.rows[trial.id] for trial in suggestion.trials if trial.id in found.rows]
+            spent = [_seconds(row) for row in rows if row["status"] != "pruned"]
+            missing = sum(row["status"] == "pruned" for row in rows)
+            total += len(rows)
+            pruned += missing
+            ran_seconds += sum(spent)
+            saved_seconds += missing * sum(spent) / len(spent) if spent else 0.0
+    whole = ran_seconds + saved_seconds
+    return pruned, total, saved_seconds / whole if whole else 0.0
+
+
+def _seconds(row: Row) -> float:
+    return float((row["unlearn_seconds"] or 0.0) + (row["eval_seconds"] or 0.0))
+
+
+def _section(spec: Spec) -> SearchSpec:
+    if spec.search is None:
+        raise InputError("search: required, and missing")
+    return spec.search
+
+
+def _starts_from_ordinary(method: type[Method]) -> bool:
+    return method.needs_original and method.shapes_training is None
+
+
+def _start(stack: ExitStack, executor: Executor, address: str | None) -> None:
+    """With Ray, one session for everything that follows."""
+    if executor == "ray":
+        from sweep.ray_executor import session
+
+        stack.enter_context(session(address))
+    stack.enter_context(sigterm_interrupts())
+
+
+def _suggest(run: SearchRun, spec: Spec, executor: Executor, address: str | None) -> None:
+    """Run suggestions until every study has as many as it wants."""
+    if executor == "inline":
+        with described_run(run, spec, executor, gpus_of_this_process(spec)):
+            run_here(run)
+    else:
+        from sweep.ray_search import run_ray_search
+
+        run_ray_search(run, spec, local=address is None)
+
+
+def _require_ok(references: list[Trial], rows: dict[str, Row]) -> None:
+    for trial in references:
+        row = rows.get(trial.id)
+        if row is None or row["status"] != "ok":
+            status = "missing" if row is None else row["status"]
+            why = f": {row['error'].strip().splitlines()[-1]}" if row is not None and row["error"] else ""
+            raise InputError(f"retrain on seed {trial.seed}: {status}, so there is nothing to compare with{why}")
+
+
+def _confirm(study: Study, baselines: list[Trial], results: Results) -> list[Trial]:
+    """The trials that confirm a study's best suggestions, noted in their rows."""
+    retrain = [trial for trial in baselines if trial.method == "retrain" and trial.task_id == study.definition.task_id]
+    chosen: list[Trial] = []
+    for suggestion in study.best():
+        trials = study.definition.trials(suggestion.params, retrain)
+        noted = study.confirmed(suggestion.number, trials)
+        if noted != suggestion:
+            results.write_suggestion(study.row(noted))
+        chosen.extend(trials)
+    return chosen

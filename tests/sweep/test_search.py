@@ -1,0 +1,250 @@
+"""Whole searches in this process, on the smallest settings."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import optuna
+import pytest
+import yaml
+from rich.console import Console
+
+from sweep.datasets import Digits
+from sweep.errors import InputError
+from sweep.objective import standing
+from sweep.plan import plan_trials
+from sweep.search import Found, plan_search, run_search, saved
+
+TWO_METHODS = [
+    {"name": "uam", "epochs": 1, "rho": {"high": 2}},
+    {"name": "plugin_examples:Filled", "exponent": [0, 1, 39]},
+]
+
+
+@pytest.fixture
+def search_of(make_spec, results):
+    """Run a search inline in the test's results directory."""
+
+    def run(storage=None, warnings=None, **changes) -> Found:
+        section = {"methods": TWO_METHODS, "trials": 4, "seeds": [0, 1], "confirm_seeds": [7]} | changes.pop(
+            "search", {}
+        )
+        spec = make_spec(
+            **({"dataset": {"name": "digits", "limit": 200, "validation": 0.1}, "search": section} | changes)
+        )
+        warn = (warnings if warnings is not None else []).append
+        console = Console(quiet=True)
+        return run_search(spec, plan_search(spec), results.location, "inline", None, console, storage, warn)
+
+    return run
+
+
+def trials(results):
+    return {row["trial_id"]: row for row in results.trials().table.to_pylist()}
+
+
+def suggestions(results):
+    return results.suggestions().table.to_pylist()
+
+
+def test_each_method_gets_its_suggestions_and_its_best_is_confirmed_on_other_seeds(search_of, results):
+    found = search_of()
+    rows = trials(results)
+    for study in found.studies:
+        own = [row for row in suggestions(results) if row["study"] == study.name]
+        assert [row["number"] for row in own] == [0, 1, 2, 3]
+        assert all(
+            rows[name]["seed"] == seed for row in own for name, seed in zip(row["trial_ids"], [0, 1], strict=True)
+        )
+        [best] = [row for row in own if row["confirm_trial_ids"]]
+        assert best["number"] == study.best()[0].number
+        [confirmed] = best["confirm_trial_ids"]
+        assert (rows[confirmed]["seed"], rows[confirmed]["study"]) == (7, study.name)
+        assert rows[confirmed]["params"] == best["params"]
+    baselines = {(row["method"], row["seed"]): row["study"] for row in rows.values() if row["study"] is None}
+    assert baselines == dict.fromkeys([("retrain", 0), ("retrain", 1), ("retrain", 7), ("finetune", 7)])
+
+
+def test_the_same_search_again_runs_nothing(search_of, results):
+    search_of()
+    before = {info.path: info.mtime_ns for folder in ("trials", "suggestions") for info in results.files(folder)}
+    search_of()
+    after = {info.path: info.mtime_ns for folder in ("trials", "suggestions") for info in results.files(folder)}
+    assert after == before
+
+
+def test_a_larger_budget_continues_the_studies(search_of, results):
+    search_of(search={"methods": TWO_METHODS[:1]})
+    before = suggestions(results)
+    search_of(search={"methods": TWO_METHODS[:1], "trials": 6})
+    after = suggestions(results)
+    assert [row["number"] for row in after] == [0, 1, 2, 3, 4, 5]
+    assert [row["params"] for row in after[:4]] == [row["params"] for row in before]
+
+
+def test_test_data_is_never_read_by_the_search(search_of, results, make_spec, monkeypatch, tmp_path):
+    def tried(found):
+        return [
+            (study.name, number, suggestion.params)
+            for study in found.studies
+            for number, suggestion in study.suggestions.items()
+        ]
+
+    section = {"methods": TWO_METHODS[:1], "trials": 12, "sampler": "tpe"}
+    plain = search_of(search=section)
+    load = Digits.load
+
+    def scrambled(self):
+        images = load(self)
+        labels = np.random.default_rng(0).permutation(images.test_labels)
+        return type(images)(images.train_images, images.train_labels, images.test_images, labels, images.classes)
+
+    monkeypatch.setattr(Digits, "load", scrambled)
+    results._root = str(tmp_path / "scrambled")
+    results.location = str(tmp_path / "scrambled")
+    other = search_of(search=section)
+    assert tried(other) == tried(plain)
+
+    def accuracies(found, name):
+        return [row[name] for row in found.rows.values() if row["status"] == "ok"]
+
+    assert accuracies(other, "validation_accuracy") == accuracies(plain, "validation_accuracy")
+    assert accuracies(other, "test_accuracy") != accuracies(plain, "test_accuracy")
+
+
+def test_rows_of_a_grid_are_used_and_not_run_again(search_of, results, make_spec, make_worker):
+    from sweep.trial import Job
+
+    data = {"name": "digits", "limit": 200, "validation": 0.1}
+    grid = make_spec(dataset=data, seeds=[0, 1], methods=[{"name": "finetune", "epochs": [1, 2], "lr": 0.01}])
+    for trial in plan_trials(grid):
+        make_worker().run(Job(trial))
+    before = trials(results)
+    search_of(
+        search={"methods": [{"name": "finetune", "epochs": [1, 2], "lr": 0.01}], "trials": 6},
+        methods=[{"name": "retrain"}],
+    )
+    after = trials(results)
+    assert {name: after[name] for name in before} == before
+    assert len(suggestions(results)) == 6
+    assert {name for row in suggestions(results) for name in row["trial_ids"]} == set(before)
+
+
+def test_a_diverged_trial_counts_as_worst_and_a_failed_one_fails_its_suggestion(search_of, results):
+    methods = [{"name": "plugin_examples:Filled", "exponent": [0, 39]}]
+    found = search_of(search={"methods": methods, "trials": 6, "pruner": "none"})
+    [study] = found.studies
+    values = {study.suggestions[n].params["exponent"]: study.standing(n).values for n in range(6)}
+    assert values[39] == (100.0,)
+    assert values[0][0] < 100
+
+    broken = search_of(search={"methods": [{"name": "plugin_examples:Raises", "times": [1000, 2000]}], "trials": 2})
+    [study] = broken.studies
+    assert [study.standing(number).state for number in range(2)] == ["failed", "failed"]
+    assert study.best() == []
+    rows = [trials(results)[name] for name in suggestions(results)[-1]["trial_ids"]]
+    assert [row["status"] for row in rows] == ["failed", "pruned"]
+    assert rows[1]["error"] == "seed 0 failed"
+
+
+def test_pruned_suggestions_leave_rows_without_metrics_that_a_run_would_run(search_of, results):
+    found = search_of(search={"methods": TWO_METHODS[:1], "trials": 16, "pruner": "median"})
+    pruned = [row for row in trials(results).values() if row["status"] == "pruned"]
+    assert pruned
+    assert all(
+        row["retain_accuracy"] is None and row["error"].startswith("median pruner: average_gap") for row in pruned
+    )
+    assert all(row["study"] == found.studies[0].name for row in pruned)
+    count, total, share = saved(found)
+    assert (count, total) == (len(pruned), 32)
+    assert 0 < share < 1
+
+
+def test_several_objectives_confirm_the_front(search_of, results):
+    found = search_of(search={"methods": TWO_METHODS[:1], "trials": 6, "objective": ["forget_gap", "cost"]})
+    [study] = found.studies
+    confirmed = {row["number"] for row in suggestions(results) if row["confirm_trial_ids"]}
+    assert confirmed == {suggestion.number for suggestion in study.best()}
+    values = {number: study.standing(number).values for number in range(6)}
+    for number, point in values.items():
+        beaten = any(
+            all(a <= b for a, b in zip(other, point, strict=True)) and other != point for other in values.values()
+        )
+        assert (number in confirmed) != beaten
+
+
+def test_what_a_suggestion_came_to_can_be_derived_from_rows_alone(search_of, results):
+    found = search_of(search={"methods": TWO_METHODS[:1]})
+    rows = trials(results)
+    retrain = {row["seed"]: row for row in rows.values() if row["method"] == "retrain"}
+    for row in suggestions(results):
+        ended = [rows[name] for name in row["trial_ids"]]
+        derived = standing(row["study"], ended, [retrain[each["seed"]] for each in ended], row["objectives"])
+        assert derived == found.studies[0].standing(row["number"])
+        assert json.loads(row["space"])["rho"] == {"type": "float", "low": 0.1, "high": 2.0, "log": True}
+
+
+def test_retrain_that_does_not_end_ok_leaves_nothing_to_compare_with(search_of, results):
+    with pytest.raises(InputError, match="retrain on seed 0: diverged, so there is nothing to compare with"):
+        search_of(model={"name": "plugin_examples:exploding"})
+    assert suggestions(results) == []
+
+
+def mirrored(url):
+    return {
+        summary.study_name: optuna.load_study(study_name=summary.study_name, storage=url).trials
+        for summary in optuna.get_all_study_summaries(url)
+    }
+
+
+def test_a_storage_holds_a_copy_of_the_studies(search_of, tmp_path):
+    url = f"sqlite:///{tmp_path / 'copy.db'}"
+    found = search_of(storage=url, search={"trials": 3})
+    found = search_of(storage=url)
+    copies = mirrored(url)
+    assert set(copies) == {study.name for study in found.studies}
+    for study in found.studies:
+        assert [trial.user_attrs["suggestion"] for trial in copies[study.name]] == [0, 1, 2, 3]
+        assert [trial.values for trial in copies[study.name]] == [
+            list(study.verdict(n)[0] or ()) or None for n in range(4)
+        ]
+
+
+def test_a_copy_that_says_otherwise_is_made_anew(search_of, tmp_path):
+    url = f"sqlite:///{tmp_path / 'copy.db'}"
+    found = search_of(search={"methods": TWO_METHODS[:1]})
+    [study] = found.studies
+    wrong = optuna.create_study(storage=url, study_name=study.name)
+    wrong.add_trial(optuna.trial.create_trial(value=0.0, user_attrs={"suggestion": 1}))
+    search_of(storage=url, search={"methods": TWO_METHODS[:1]})
+    assert [trial.value for trial in mirrored(url)[study.name]] == [study.standing(n).values[0] for n in range(4)]
+
+
+def test_a_storage_that_fails_midway_loses_nothing_and_is_warned_of_once(search_of, results, tmp_path, monkeypatch):
+    warnings = []
+
+    def broken(*arguments):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(optuna.storages.RDBStorage, "set_trial_state_values", broken)
+    search_of(storage=f"sqlite:///{tmp_path / 'copy.db'}", warnings=warnings)
+    assert len(warnings) == 1
+    assert "disk full" in warnings[0]
+    assert len(suggestions(results)) == 8
+
+
+@pytest.mark.parametrize("url", ["nowhere", "sqlite:////no/such/directory/x.db", "postgresql://a:secret@127.0.0.1:1/x"])
+def test_a_storage_that_cannot_be_reached_is_bad_input_before_anything_runs(search_of, results, url):
+    with pytest.raises(InputError, match="--storage: ") as caught:
+        search_of(storage=url)
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not results.exists()
+
+
+def test_a_spec_with_a_search_reads_back_equal(make_spec):
+    from sweep.spec import parse_spec
+
+    spec = make_spec(dataset={"name": "digits", "validation": 0.1}, search={"methods": TWO_METHODS}, methods=[])
+    assert parse_spec(yaml.safe_load(spec.to_yaml())) == spec
