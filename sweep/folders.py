@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from pyarrow import fs as pafs
 
 from sweep.reading import Rows, read_all
+from sweep.storage import steady
 
 MERGED = re.compile(r"merged-(\d{6})-(\w+)-(\w+)-[0-9a-f]{8}\.parquet")
 TAKEN = re.compile(r"taken-[0-9a-f]{8}-(.+)\.parquet")
@@ -91,7 +92,7 @@ def read_folder(filesystem: pafs.FileSystem, folder: str, schema: pa.Schema) -> 
     layers: dict[tuple[int, str], list[Rows]] = {}
     known: set[str] = set()
     while True:
-        fresh = [info for info in list_folder(filesystem, folder) if info.path not in known]
+        fresh = [info for info in steady(lambda: list_folder(filesystem, folder)) if info.path not in known]
         if known and not any(merged_file(info.base_name) for info in fresh):
             break
         by_layer: dict[tuple[int, str], list[str]] = {}

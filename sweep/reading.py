@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs as pafs
 
 from sweep.sealing import verify
+from sweep.storage import steady
 
 READ_TOGETHER = 256
 """Files whose rows are copied together as they are read: Arrow needs about 0.5 kB for each column of each file else."""
@@ -56,6 +57,20 @@ def read_all(filesystem: pafs.FileSystem, paths: list[str], schema: pa.Schema) -
         return _joined(pool.map(lambda share: _read_elsewhere(filesystem, share, schema), shares), schema)
 
 
+def fetch(filesystem: pafs.FileSystem, path: str) -> bytes:
+    """A file's content.
+
+    Raises:
+        OSError: it cannot be read; FileNotFoundError if it is not there.
+    """
+
+    def read() -> bytes:
+        with filesystem.open_input_file(path) as stream:
+            return bytes(stream.read())
+
+    return steady(read)
+
+
 def read_parquet(content: bytes, schema: pa.Schema) -> pa.Table:
     """Rows of a Parquet file in the schema's columns; columns that an older file lacks are null.
 
@@ -85,13 +100,8 @@ def _read(filesystem: pafs.FileSystem, paths: list[str], schema: pa.Schema) -> R
 
 def _read_part(filesystem: pafs.FileSystem, paths: list[str], schema: pa.Schema) -> Rows:
     """Rows of some files: checked together where all have just this schema and are sound, else one by one."""
-
-    def content(path: str) -> bytes:
-        with filesystem.open_input_file(path) as stream:
-            return bytes(stream.read())
-
     try:
-        table = pa.concat_tables([_decode(content(path)) for path in paths]).combine_chunks()
+        table = pa.concat_tables([_decode(fetch(filesystem, path)) for path in paths]).combine_chunks()
         table.validate(full=True)
         if table.schema.equals(schema):
             return Rows(table.replace_schema_metadata(None), [])
@@ -100,7 +110,7 @@ def _read_part(filesystem: pafs.FileSystem, paths: list[str], schema: pa.Schema)
     tables, damaged = [schema.empty_table()], []
     for path in paths:
         try:
-            tables.append(read_parquet(content(path), schema))
+            tables.append(read_parquet(fetch(filesystem, path), schema))
         except FileNotFoundError:  # removed since it was listed; `sweep.folders` says why no row is lost by it
             continue
         except (pa.ArrowException, OSError, ValueError) as error:

@@ -29,8 +29,9 @@ from pyarrow import fs as pafs
 from sweep.errors import InputError
 from sweep.folders import PLAIN, layer, list_folder, may_hold, read_folder, taken_name
 from sweep.location import open_location
-from sweep.reading import Rows, read_parquet
+from sweep.reading import Rows, fetch, read_parquet
 from sweep.sealing import sealed
+from sweep.storage import steady
 
 METRICS = ("retain_accuracy", "forget_accuracy", "test_accuracy", "validation_accuracy", "mia", "validation_mia")
 
@@ -144,7 +145,7 @@ class Results:
 
     def exists(self) -> bool:
         """Whether the directory is there."""
-        return bool(self._fs.get_file_info(self._root).type == pafs.FileType.Directory)
+        return bool(steady(lambda: self._fs.get_file_info(self._root)).type == pafs.FileType.Directory)
 
     def write(self, path: str, content: bytes) -> None:
         """Write a file whole or not at all; `path` is relative to the directory.
@@ -153,24 +154,23 @@ class Results:
             OSError: it cannot be stored.
         """
         target = self._inside(path)
-        if isinstance(self._fs, pafs.LocalFileSystem):
-            _replace(Path(target), content)
-        else:
-            self._fs.create_dir(target.rpartition("/")[0], recursive=True)
-            with self._fs.open_output_stream(target) as stream:  # object stores publish on close
-                stream.write(content)
+        steady(lambda: self._write(target, content))
 
     def read(self, path: str) -> bytes | None:
-        """A file's content; None if there is no such file."""
+        """A file's content; None if there is no such file.
+
+        Raises:
+            OSError: there is one, and it cannot be read.
+        """
         try:
-            with self._fs.open_input_file(self._inside(path)) as stream:
-                return bytes(stream.read())
+            return fetch(self._fs, self._inside(path))
         except FileNotFoundError:
             return None
 
     def size(self, path: str) -> int | None:
         """A file's size in bytes; None if there is no such file."""
-        info = self._fs.get_file_info(self._inside(path))
+        place = self._inside(path)
+        info = steady(lambda: self._fs.get_file_info(place))
         return info.size if info.is_file else None
 
     def write_trial(
@@ -243,7 +243,7 @@ class Results:
 
     def files(self, folder: str) -> list[pafs.FileInfo]:
         """The Parquet files of a folder."""
-        return list_folder(self._fs, f"{self._root}/{folder}")
+        return steady(lambda: list_folder(self._fs, f"{self._root}/{folder}"))
 
     def remove_unchanged(self, info: pafs.FileInfo) -> None:
         """Remove a file that `files` listed, unless it was written again since.
@@ -259,10 +259,28 @@ class Results:
             path = f"{path.rpartition('/')[0]}/{taken_name(info.base_name)}"
             with suppress(FileNotFoundError):
                 os.rename(info.path, path)
-        found = self._fs.get_file_info(path)
+        found = steady(lambda: self._fs.get_file_info(path))
         if found.is_file and (found.mtime_ns, found.size) == (info.mtime_ns, info.size):
             with suppress(FileNotFoundError):
-                self._fs.delete_file(path)
+                steady(lambda: self._fs.delete_file(path))
+
+    def remove(self, path: str) -> None:
+        """Remove a file if it is there.
+
+        Raises:
+            OSError: it cannot be removed.
+        """
+        with suppress(FileNotFoundError):
+            steady(lambda: self._fs.delete_file(self._inside(path)))
+
+    def _write(self, target: str, content: bytes) -> None:
+        if isinstance(self._fs, pafs.LocalFileSystem):
+            _replace(Path(target), content)
+            return
+        if self._fs.type_name not in OBJECT_STORES:
+            self._fs.create_dir(target.rpartition("/")[0], recursive=True)
+        with self._fs.open_output_stream(target) as stream:  # object stores publish on close
+            stream.write(content)
 
     def _elsewhere(self, folder: str, trial_id: str) -> pa.Table | None:
         """A trial's rows in the latest file that holds them among those that hold many."""
@@ -284,6 +302,9 @@ class Results:
     def _read_folder(self, folder: str) -> Rows:
         return read_folder(self._fs, f"{self._root}/{folder}", FOLDERS[folder])
 
+
+OBJECT_STORES = ("s3", "gcs")
+"""File systems that need no folder before a file."""
 
 LARGE = {"compression": "zstd"}
 SMALL = {"compression": "none", "use_dictionary": False, "write_statistics": False, "store_schema": False}

@@ -1,0 +1,102 @@
+"""Results elsewhere than on a local disk: an object store, one that fails now and then, full and read-only storage."""
+
+import pyarrow.parquet as pq
+import pytest
+from object_store import CREDENTIALS, ObjectStore
+from pyarrow import fs as pafs
+from tiny_sweeps import BUILT_INS, call, rows, run, write_spec
+
+METHODS = [entry for entry in BUILT_INS if entry["name"] in ("original", "finetune", "uam")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _credentials():
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in CREDENTIALS.items():
+            patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture(scope="module")
+def flaky():
+    with ObjectStore() as store:
+        store.refuse_every = 10
+        yield store
+
+
+@pytest.fixture(scope="module")
+def on_flaky(flaky, tmp_path_factory):
+    """Four trials through Ray, stored where one request in ten is refused: URI and how the command ended."""
+    uri = flaky.uri("swept")
+    ended = run("run", write_spec(tmp_path_factory.mktemp("flaky"), METHODS), "--out", uri, **CREDENTIALS)
+    return uri, ended
+
+
+def test_a_sweep_on_storage_that_refuses_one_request_in_ten_ends_like_one_on_a_disk(flaky, on_flaky, inline_sweep):
+    uri, ended = on_flaky
+    assert (ended.code, ended.err) == (0, "")
+    assert flaky.refused > 4
+    names = {row["method"] for row in rows(uri)}
+    for kind in ("trials", "traces"):
+        expected = [row for row in rows(inline_sweep.out) if row["method"] in names]
+        ids = {row["trial_id"] for row in expected}
+        assert rows(uri, kind) == [row for row in rows(inline_sweep.out, kind) if row["trial_id"] in ids]
+    assert len(names) == 3
+
+
+def test_every_command_reads_an_object_store(on_flaky, tmp_path):
+    uri, _ = on_flaky
+    assert "4 trials, 4 done before, 0 to run" in call("run", write_spec(tmp_path, METHODS), "--out", uri).out
+    assert f"4 trials in {uri}" in call("status", uri).out
+    assert call("report", uri, "--out", tmp_path / "report").code == 0
+    [trial_id] = [row["trial_id"] for row in rows(uri) if row["method"] == "original"]
+    assert call("rerun", uri, trial_id).code == 0
+
+
+def test_files_of_an_object_store_are_merged(on_flaky):
+    uri, _ = on_flaky
+    before = [rows(uri, kind) for kind in ("trials", "traces", "predictions")]
+    assert "trials: 4 files before, 1 now" in call("compact", uri).out
+    assert [rows(uri, kind) for kind in ("trials", "traces", "predictions")] == before
+    filesystem, path = pafs.FileSystem.from_uri(uri)
+    assert pq.read_table(f"{path}/trials", filesystem=filesystem).num_rows == 4
+
+
+def test_a_bucket_that_is_not_there_is_one_line(flaky, tmp_path):
+    uri = flaky.uri("x").replace("s3://bucket/", "s3://no-such-bucket/")
+    ended = call("run", write_spec(tmp_path, METHODS), "--out", uri, "--executor", "inline")
+    assert ended.code == 1
+    assert len(ended.err.splitlines()) == 1
+    assert "NO_SUCH_BUCKET" in ended.err
+
+
+def test_storage_that_stays_away_is_given_up(tmp_path, monkeypatch):
+    """S3's own client is what tries each attempt again; here the attempts are counted."""
+    from sweep import storage
+
+    monkeypatch.setattr(storage.AGAIN, "sleep", lambda seconds: None)
+    monkeypatch.setattr("tenacity.sleep", lambda seconds: None)
+    calls = []
+
+    def fails():
+        calls.append(None)
+        raise OSError("AWS Error SLOW_DOWN during PutObject operation")
+
+    with pytest.raises(OSError, match="SLOW_DOWN"):
+        storage.steady(fails)
+    assert len(calls) == 6
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "no"), FileNotFoundError(2, "no"), OSError(28, "No space left")])
+def test_what_would_fail_again_is_not_tried_again(error):
+    from sweep.storage import steady
+
+    calls = []
+
+    def fails():
+        calls.append(None)
+        raise error
+
+    with pytest.raises(OSError):
+        steady(fails)
+    assert len(calls) == 1
