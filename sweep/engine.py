@@ -124,6 +124,8 @@ def run_context(spec: Spec, out: str) -> Context:
         predictions=spec.predictions,
         probe_every=spec.probe.every,
         probe_samples=spec.probe.samples,
+        trial_timeout=spec.trial_timeout,
+        expendable=executor == "ray",
     )
 
 

@@ -143,6 +143,9 @@ class Spec(_Section):
     resources: ResourcesSpec = ResourcesSpec()
     probe: ProbeSpec = ProbeSpec()
     max_retries: int = Field(1, ge=0, description="times that a trial that raised, or whose process died, is run again")
+    trial_timeout: float | None = Field(
+        None, gt=0, description="seconds that an attempt of a trial, or to train an original, may take; null: any"
+    )
     predictions: bool = Field(True, description="keep logits per sample")
 
     @model_validator(mode="before")

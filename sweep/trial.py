@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 import traceback
@@ -29,6 +30,7 @@ from sweep.registry import find_dataset, find_method, find_model
 from sweep.results import Results
 from sweep.rows import prediction_rows, trace_row, trial_row
 from sweep.spec import DatasetSpec, TrainingSpec
+from sweep.timeout import OutOfTime, time_limit
 from sweep.training import autocast_context, train
 
 Status = Literal["ok", "diverged", "failed", "pruned"]
@@ -47,6 +49,8 @@ class Context:
         max_retries: times that a trial that raised is run again.
         predictions: whether to keep logits per sample.
         probe_every, probe_samples: as in `ProbeSpec`.
+        trial_timeout: seconds that an attempt may take; None: any.
+        expendable: whether the process may be ended for that, as Ray's are.
     """
 
     sweep: str
@@ -58,6 +62,8 @@ class Context:
     predictions: bool
     probe_every: int = 0
     probe_samples: int = 64
+    trial_timeout: float | None = None
+    expendable: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,12 +123,25 @@ class Worker:
     def _attempts(self, attempt: Callable[[], tuple[Ended, Outcome]]) -> tuple[Ended, Outcome]:
         for _ in range(1 + self.context.max_retries):
             try:
-                return attempt()
+                with time_limit(self.context.trial_timeout, self.context.expendable):
+                    return attempt()
             except StorageError as error:
                 raise error.cause from error
+            except OutOfTime:
+                failure = f"took longer than trial_timeout: {self.context.trial_timeout:g} s"
+            except (torch.OutOfMemoryError, MemoryError):
+                failure = traceback.format_exc()
+                self._release_memory()
             except Exception:
                 failure = traceback.format_exc()
         return Ended(), Outcome("failed", failure)
+
+    def _release_memory(self) -> None:
+        """Give up what is kept between trials, so that the next attempt has all the memory there is."""
+        self._data = self._original = None
+        gc.collect()
+        if self.context.gpu:
+            torch.cuda.empty_cache()
 
     def _train_original(self, trial: Trial) -> tuple[Ended, Outcome]:
         try:

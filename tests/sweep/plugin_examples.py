@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -176,3 +177,35 @@ def exploding(classes: int, channels: int) -> nn.Module:
 
 
 NOT_A_METHOD = 3
+
+
+@dataclass(frozen=True)
+class Hangs(Method):
+    """Never ends, and catches every exception."""
+
+    name: ClassVar[str] = "hangs"
+    source: ClassVar[str] = "-"
+
+    def unlearn(self, task: Task) -> nn.Module:
+        while True:
+            try:
+                time.sleep(60)
+            except Exception:
+                continue
+
+
+@dataclass(frozen=True)
+class Exhausts(Method):
+    """Finds no memory on its first attempt."""
+
+    name: ClassVar[str] = "exhausts"
+    source: ClassVar[str] = "-"
+    attempts: ClassVar[list[int]] = []
+
+    host: bool = hyperparameter(False, "whether on the host")
+
+    def unlearn(self, task: Task) -> nn.Module:
+        self.attempts.append(task.seed)
+        if len(self.attempts) > 1:
+            return task.model
+        raise MemoryError if self.host else torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 import torch
-from plugin_examples import Raises
+from plugin_examples import Exhausts, Raises
 
 from methods import METHODS
 from sweep.datasets import Digits
@@ -202,6 +202,29 @@ def test_a_method_that_raises_once_is_fine_the_second_time(make_trial, run, monk
     monkeypatch.setattr(Raises, "attempts", [])
     row = run(make_trial("plugin_examples:Raises", {"times": 1}), max_retries=1)
     assert (row["status"], row["error"]) == ("ok", None)
+
+
+def test_a_trial_that_hangs_is_recorded_failed_with_that_reason(make_trial, run):
+    row = run(make_trial("plugin_examples:Hangs"), max_retries=1, trial_timeout=2.0)
+    assert (row["status"], row["error"]) == ("failed", "took longer than trial_timeout: 2 s")
+
+
+@pytest.mark.parametrize("host", [False, True])
+def test_a_trial_that_finds_no_memory_has_all_of_it_the_second_time(make_trial, make_worker, host, monkeypatch):
+    monkeypatch.setattr(Exhausts, "attempts", [])
+    worker = make_worker(max_retries=1)
+    kept = []
+    released = worker._release_memory
+    monkeypatch.setattr(worker, "_release_memory", lambda: (released(), kept.append((worker._data, worker._original))))
+    assert worker.run(Job(make_trial("plugin_examples:Exhausts", {"host": host}))).status == "ok"
+    assert kept == [(None, None)]
+
+
+def test_a_trial_that_never_finds_enough_memory_is_recorded_failed(make_trial, run, monkeypatch):
+    monkeypatch.setattr(Exhausts, "attempts", [])
+    row = run(make_trial("plugin_examples:Exhausts"), max_retries=0)
+    assert row["status"] == "failed"
+    assert row["error"].rstrip().endswith("OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 GiB.")
 
 
 def test_a_loss_that_is_no_number_is_recorded_diverged_with_its_path(make_trial, run, results):

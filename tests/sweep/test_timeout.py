@@ -1,0 +1,60 @@
+"""What hangs is ended: by an exception where that can reach it, else with its process."""
+
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from sweep.timeout import OutOfTime, time_limit
+
+
+def test_a_call_that_waits_is_ended_in_the_main_thread():
+    began = time.monotonic()
+    with pytest.raises(OutOfTime), time_limit(0.1, expendable=False):
+        time.sleep(60)
+    assert time.monotonic() - began < 30
+
+
+def test_a_loop_is_ended_in_any_thread():
+    ended = []
+
+    def loops():
+        try:
+            with time_limit(0.1, expendable=False):
+                while True:
+                    pass
+        except OutOfTime:
+            ended.append(True)
+
+    thread = threading.Thread(target=loops, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert ended == [True]
+
+
+@pytest.mark.parametrize("seconds", [60, None])
+def test_what_ends_in_time_is_left_alone(seconds):
+    with time_limit(seconds, expendable=True):
+        pass
+    with time_limit(0.1, expendable=False):
+        pass
+    time.sleep(0.2)
+
+
+BEYOND_REACH = """
+import ctypes, signal
+from sweep import timeout
+timeout.GRACE = 0.2
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+with timeout.time_limit(0.2, expendable=True):
+    print("waiting", flush=True)
+    ctypes.PyDLL(None).sleep(60)  # a call that keeps the interpreter's lock
+print("not reached")
+"""
+
+
+def test_a_process_that_no_exception_reaches_is_ended():
+    ended = subprocess.run([sys.executable, "-c", BEYOND_REACH], capture_output=True, text=True, timeout=50)
+    assert (ended.returncode, ended.stdout) == (1, "waiting\n")
