@@ -24,6 +24,9 @@ T = TypeVar("T")
 INTERRUPTED = 130
 """Exit status after Ctrl-C or SIGTERM."""
 
+OUT_OF_TIME = 3
+"""Exit status when `--time-budget` ended a run before every trial had run."""
+
 MOST_LINES = 500
 """Configurations that `report` prints."""
 
@@ -63,10 +66,14 @@ def run(
     overrides: SetOption = None,
     refresh: Annotated[bool, typer.Option(help="Run again what another code version wrote.")] = False,
     retry_failed: Annotated[bool, typer.Option(help="Run again the trials that failed.")] = False,
+    time_budget: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Start no trial after so long, e.g. 2h or 1h30m; exit status 3.")
+    ] = None,
 ) -> None:
     """Run or resume a sweep, then print the comparison of its methods."""
     if address is not None and executor is Executor.inline:
         raise InputError("--address: the inline executor uses no cluster; drop one of the two")
+    budget = _seconds("--time-budget", time_budget) if time_budget else None
     console = Console()
     loaded, trials, where, found = _plan(spec, overrides, out)
     pending = _pending(trials, found, refresh, retry_failed)
@@ -76,8 +83,8 @@ def run(
     if pending:
         from sweep.engine import run_trials
 
-        _located(spec, lambda: run_trials(loaded, pending, where, executor.value, address, console, refresh))
-    raise typer.Exit(_summary(console, trials, where))
+        _located(spec, lambda: run_trials(loaded, pending, where, executor.value, address, console, refresh, time_budget=budget))
+    raise typer.Exit(_summary(console, trials, where, budget is not None))
 
 
 @app.command()
@@ -366,7 +373,19 @@ def _originals(trials: list[Trial], where: str) -> str:
     return f"{len(ids)} originals, {stored} of them trained"
 
 
-def _summary(console: Console, trials: list[Trial], where: str) -> int:
+def _seconds(option: str, text: str) -> float:
+    """A duration as 2h, 1h30m, 90s."""
+    import re
+
+    number = r"(\d+(?:\.\d+)?)"
+    found = re.fullmatch(f"(?:{number}h)?(?:{number}m)?(?:{number}s)?", text)
+    if found is None or not text:
+        raise InputError(f"{option} {text}: write hours, minutes, seconds, as in 2h or 1h30m")
+    hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    return 3600 * hours + 60 * minutes + seconds
+
+
+def _summary(console: Console, trials: list[Trial], where: str, budgeted: bool = False) -> int:
     """Print the comparison of a sweep's trials; the exit status."""
     from analysis.frames import read_frames
     from analysis.methods_table import methods_table, render_rich
@@ -383,6 +402,8 @@ def _summary(console: Console, trials: list[Trial], where: str) -> int:
     missing = len(planned) - len(rows)
     if missing:
         console.print(f"{missing} trials have no row; the same command runs them", soft_wrap=True)
+    if missing and budgeted:
+        return OUT_OF_TIME
     return 1 if failed or missing else 0
 
 
@@ -396,7 +417,7 @@ def _warn(message: str) -> None:
 
 
 def main() -> NoReturn:
-    """Console script: 0 every trial ended, 1 some failed or could not be stored, 2 bad input, 130 interrupted."""
+    """Console script: 0 every trial ended, 1 some failed or could not be stored, 2 bad input, 3 no time, 130 interrupt."""
     try:
         code = app(standalone_mode=False)
         if code == INTERRUPTED:  # typer turns Ctrl-C into this status, and says nothing

@@ -79,11 +79,13 @@ def run_trials(
     console: Console,
     refresh: bool = False,
     originals: Sequence[Trial] = (),
+    time_budget: float | None = None,
 ) -> None:
     """Run `pending` and store their rows in the results directory `out`. Starts nothing if there is nothing to do.
 
     With `refresh`, originals that another code version trained are trained again. The originals of the trials in
-    `originals` are trained too, where they are missing, though those trials are not run.
+    `originals` are trained too, where they are missing, though those trials are not run. After `time_budget` seconds
+    nothing more is started; what runs then is ended and stored.
 
     Raises:
         InputError: a forget set would be empty, the resources asked for are not there, or no cluster answers.
@@ -101,7 +103,7 @@ def run_trials(
     check_forget_sets(spec)
     progress = RunProgress(console, len(pending), schedule.originals)
     run = Run(schedule, run_context(spec, out), progress)
-    with sigterm_interrupts():
+    with sigterm_interrupts(), _deadline(schedule, time_budget):
         if executor == "inline":
             gpus = gpus_of_this_process(spec)
             with described_run(run, spec, "inline", gpus):
@@ -125,7 +127,6 @@ def run_context(spec: Spec, out: str) -> Context:
         probe_every=spec.probe.every,
         probe_samples=spec.probe.samples,
         trial_timeout=spec.trial_timeout,
-        expendable=executor == "ray",
     )
 
 
@@ -137,7 +138,7 @@ def described_run(run: Described, spec: Spec, executor: Executor, gpus: float) -
     Raises:
         OSError: results cannot be stored.
     """
-    run.context = replace(run.context, gpu=gpus > 0)
+    run.context = replace(run.context, gpu=gpus > 0, expendable=executor == "ray")
     run.results.write("spec.yaml", spec.to_yaml().encode())
     run.results.write("environment.json", environment_json(executor).encode())
     with run.progress:
@@ -161,6 +162,17 @@ def _run_inline(run: Run) -> None:
     while job := run.schedule.next():
         run.progress.started(job)
         run.finished(job, worker.run(job))
+
+
+@contextmanager
+def _deadline(schedule: Schedule, seconds: float | None) -> Iterator[None]:
+    timer = threading.Timer(threading.TIMEOUT_MAX if seconds is None else seconds, schedule.stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import faulthandler
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +29,7 @@ def time_limit(seconds: float | None, expendable: bool) -> Iterator[None]:
         yield
         return
     if expendable:
-        faulthandler.dump_traceback_later(seconds + GRACE, exit=True, file=sys.__stderr__)
+        faulthandler.dump_traceback_later(seconds + GRACE, exit=True, file=2)
     try:
         in_main = threading.current_thread() is threading.main_thread()
         with _alarm(seconds) if in_main else _raised_in_thread(seconds):

@@ -71,6 +71,7 @@ def test_a_file_that_is_not_yaml_is_one_line_with_the_place(tmp_path):
             ["run", "digits", "--executor", "inline", "--address", "auto"],
             "--address: the inline executor uses no cluster",
         ),
+        (["run", "digits", "--time-budget", "2"], "--time-budget 2: write hours, minutes, seconds, as in 2h or 1h30m"),
         (["status", "no-such-directory"], "no-such-directory: no such results directory"),
         (["report", "no-such-directory"], "no-such-directory: no such results directory"),
     ],
@@ -235,3 +236,17 @@ def test_a_result_that_cannot_be_stored_ends_the_run_and_leaves_no_row(tmp_path,
     assert not (out / "trials").exists()
     (out / blocked).unlink()
     assert call("run", path, "--out", out, "--executor", "inline").code == 0
+
+
+def test_a_time_budget_ends_a_run_in_order_and_the_same_command_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setenv("PAUSE", "1")
+    methods = [{"name": "sweep_plugins:Slow", "epochs": 1, "lr": [0.01, 0.02, 0.03, 0.04]}]
+    command = ("run", write_spec(tmp_path, methods), "--out", tmp_path / "out", "--executor", "inline")
+    ended = call(*command, "--time-budget", "0h0m0.5s")
+    assert (ended.code, ended.err) == (3, "")
+    stored = len(rows(tmp_path / "out"))
+    assert f"{4 - stored} trials have no row; the same command runs them" in ended.out
+    assert stored < 4
+    monkeypatch.setenv("PAUSE", "0")
+    assert f"{stored} done before, {4 - stored} to run" in (again := call(*command, "--time-budget", "2h")).out
+    assert again.code == 0
