@@ -83,7 +83,10 @@ def run(
     if pending:
         from sweep.engine import run_trials
 
-        _located(spec, lambda: run_trials(loaded, pending, where, executor.value, address, console, refresh, time_budget=budget))
+        _located(
+            spec,
+            lambda: run_trials(loaded, pending, where, executor.value, address, console, refresh, time_budget=budget),
+        )
     raise typer.Exit(_summary(console, trials, where, budget is not None))
 
 
@@ -417,7 +420,7 @@ def _warn(message: str) -> None:
 
 
 def main() -> NoReturn:
-    """Console script: 0 every trial ended, 1 some failed or could not be stored, 2 bad input, 3 no time, 130 interrupt."""
+    """Console script; exit status 0 every trial ended, 1 some failed or were not stored, 2 bad input, 3 no time, 130 stop."""
     try:
         code = app(standalone_mode=False)
         if code == INTERRUPTED:  # typer turns Ctrl-C into this status, and says nothing
