@@ -420,7 +420,7 @@ def _warn(message: str) -> None:
 
 
 def main() -> NoReturn:
-    """Console script; exit status 0 every trial ended, 1 some failed or were not stored, 2 bad input, 3 no time, 130 stop."""
+    """Console script: 0 all trials ended, 1 some failed or were not stored, 2 bad input, 3 no time, 130 interrupted."""
     try:
         code = app(standalone_mode=False)
         if code == INTERRUPTED:  # typer turns Ctrl-C into this status, and says nothing

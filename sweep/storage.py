@@ -16,7 +16,7 @@ LASTING = re.compile(
 )
 """What object stores say of requests that would fail again."""
 
-PASSING = {errno.EAGAIN, errno.EBUSY, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ECONNRESET, errno.EHOSTDOWN}
+PASSING = {errno.EAGAIN, errno.EBUSY, errno.ESTALE, errno.ETIMEDOUT, errno.ECONNRESET, errno.EHOSTDOWN}
 """Errors of mounts that may be gone in a while."""
 
 FIRST_WAIT = 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -107,7 +108,7 @@ def test_the_row_is_written_last(results, make_row, monkeypatch):
 @pytest.mark.parametrize("broken", ["fsync", "replace"])
 def test_a_write_that_fails_leaves_neither_a_file_nor_a_temporary_one(results, make_row, monkeypatch, broken):
     def fail(*_: object) -> None:
-        raise OSError("Input/output error")
+        raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(os if broken == "fsync" else Path, broken, fail)
     with pytest.raises(OSError, match="Input/output error"):
@@ -117,7 +118,7 @@ def test_a_write_that_fails_leaves_neither_a_file_nor_a_temporary_one(results, m
 
 def test_a_write_that_fails_leaves_the_former_file(results, make_row, monkeypatch):
     results.write_trial(make_row("t", mia=1.0))
-    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError("full")))
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
     with pytest.raises(OSError, match="full"):
         results.write_trial(make_row("t", mia=2.0))
     assert [row["mia"] for row in rows(results)] == [1.0]
