@@ -93,7 +93,7 @@ def test_the_row_is_written_last(results, make_row, monkeypatch):
 
     def full_disk(self: Results, path: str, content: bytes) -> None:
         if path.startswith("trials/"):
-            raise OSError("No space left on device")
+            raise OSError(28, "No space left on device")
         written.append(path)
         write(self, path, content)
 

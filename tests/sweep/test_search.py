@@ -225,7 +225,7 @@ def test_a_storage_that_fails_midway_loses_nothing_and_is_warned_of_once(search_
     warnings = []
 
     def broken(*arguments):
-        raise OSError("disk full")
+        raise OSError(28, "disk full")
 
     monkeypatch.setattr(optuna.storages.RDBStorage, "set_trial_state_values", broken)
     search_of(storage=f"sqlite:///{tmp_path / 'copy.db'}", warnings=warnings)

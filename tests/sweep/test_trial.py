@@ -295,7 +295,7 @@ def test_results_that_cannot_be_stored_are_raised_and_not_recorded(make_trial, m
 
     def full_disk(self: Results, path: str, content: bytes) -> None:
         if path.startswith(full):
-            raise OSError("No space left on device")
+            raise OSError(28, "No space left on device")
         write(self, path, content)
 
     monkeypatch.setattr(Results, "write", full_disk)
