@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.frames import GAP_METRICS, configuration_labels
+from analysis.frames import GAP_METRICS, varying_settings
 from analysis.intervals import Interval, mean_intervals, rank
 from analysis.methods_table import REFERENCES, task_labels
 from analysis.selection import ended_ok, representatives
-from analysis.words import METHODS, method_words, ranking_words
+from analysis.words import method_name, method_words, ranking_words
 
 MOST_TASKS = 20
 MOST_ROWS = 100
@@ -73,7 +73,7 @@ def comparisons(trials: pd.DataFrame) -> tuple[list[Comparison], int]:
     """
     if trials.empty:
         return [], 0
-    labelled = trials.assign(task=task_labels(trials), label=configuration_labels(trials))
+    labelled = trials.assign(task=task_labels(trials), setting=varying_settings(trials))
     tasks = labelled[["task", "task_id"]].drop_duplicates().sort_values("task")
     shown = labelled[labelled["task_id"].isin(tasks["task_id"].iloc[:MOST_TASKS])]
     return [_comparison(str(task), rows) for (task, _), rows in shown.groupby(["task", "task_id"])], len(tasks)
@@ -83,7 +83,7 @@ def _comparison(task: str, trials: pd.DataFrame) -> Comparison:
     groups = trials.groupby(["method", "params"], sort=False)
     trials = trials.assign(group=groups.ngroup())
     ok = trials[trials["status"] == "ok"]
-    order = trials.drop_duplicates("group").set_index("group")[["method", "label"]]
+    order = trials.drop_duplicates("group").set_index("group")[["method", "setting"]]
     order["gap"] = ok.groupby("group")["average_gap"].mean()
     order["rank"] = order["method"].map({name: place for place, name in enumerate(REFERENCES)}).fillna(len(REFERENCES))
     order = order.sort_values(["rank", "gap", "method"], na_position="last")
@@ -93,14 +93,14 @@ def _comparison(task: str, trials: pd.DataFrame) -> Comparison:
     ended = _ended(trials)
     rows = [
         Row(
-            method=METHODS.get(method, method),
-            setting=label.removeprefix(method).strip(" ()"),
+            method=method_name(method),
+            setting=setting,
             reference=method == "retrain",
             n=int((ok["group"] == group).sum()),
             ended=ended.get(group, ""),
             values=means[group],
         )
-        for group, method, label in zip(shown.index, shown["method"], shown["label"], strict=True)
+        for group, method, setting in zip(shown.index, shown["method"], shown["setting"], strict=True)
     ]
     return Comparison(task, _answer(trials), rows, len(order) - len(shown))
 

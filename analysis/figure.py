@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.frames import Frames, read_frames
+from analysis.tuning import untuned_name
 from sweep.errors import InputError
 
 FORMATS = ("png", "pdf", "svg")
@@ -61,6 +62,12 @@ class Style:
     color: str
     marker: str
     line: Line
+    filled: bool = True
+
+    @property
+    def face(self) -> str:
+        """The colour inside its markers."""
+        return self.color if self.filled else "white"
 
 
 STYLES = {  # colours of Okabe & Ito (2008), distinguishable without colour vision, of different lightness in print
@@ -95,9 +102,12 @@ SETTINGS: dict[Any, Any] = {
 
 
 def styles(methods: list[str]) -> dict[str, Style]:
-    """The style of each method; the same in every figure of the same results."""
-    others = sorted(set(methods) - set(STYLES))
-    return STYLES | {name: OTHERS[place % len(OTHERS)] for place, name in enumerate(others)}
+    """The style of each method; the same in every figure of the same results. A tuned one is the method's, hollow."""
+    own = {name: untuned_name(name) for name in methods}
+    others = sorted(set(own.values()) - set(STYLES))
+    looks = STYLES | {name: OTHERS[place % len(OTHERS)] for place, name in enumerate(others)}
+    tuned = {name: replace(looks[base], filled=False) for name, base in own.items() if name != base}
+    return looks | tuned
 
 
 def new_figure(width: float = WIDTH, height: float = 3.6, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:

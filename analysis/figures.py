@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from analysis import forget_ratio, gamma, gradient_angle, hessian, rho, rho_gamma, seeds, tradeoff
+from analysis import (
+    best_so_far,
+    forget_ratio,
+    gamma,
+    gradient_angle,
+    hessian,
+    importance,
+    pareto,
+    rho,
+    rho_gamma,
+    seeds,
+    slices,
+    tradeoff,
+    tuned,
+)
 from analysis.figure import Draw
 
 FIGURES: dict[str, Draw] = {
@@ -14,5 +28,10 @@ FIGURES: dict[str, Draw] = {
     "hessian": hessian.draw,
     "gradient_angle": gradient_angle.draw,
     "forget_ratio": forget_ratio.draw,
+    "tuned": tuned.draw,
+    "best_so_far": best_so_far.draw,
+    "importance": importance.draw,
+    "slices": slices.draw,
+    "pareto": pareto.draw,
 }
 """By name, which is also the module's and the files' stem."""

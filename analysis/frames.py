@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from sweep.results import METRICS, SUGGESTIONS, Results
+from analysis.tuning import set_apart
+from sweep.results import METRICS, SUGGESTIONS, TRIALS, Results
 
 GAP_METRICS = ("retain_accuracy", "forget_accuracy", "test_accuracy", "mia")
 """Metrics whose gaps to Retrain make up the average gap (Fan et al., ICLR 2024)."""
@@ -28,25 +29,34 @@ class Frames:
     """The rows of a results directory.
 
     Attributes:
-        trials: `trials`, with a `param.<name>` column per hyperparameter and the gaps of `with_gaps`.
+        trials: the trials that may be compared (`tuning.set_apart`), as `read_trials` gives them.
         traces: `traces`, one row per epoch or probe.
         damaged: files that could not be read, and why.
         suggestions: `suggestions`, ordered by study and number.
+        searched: the trials that suggestions were judged by, as `read_trials` gives them.
     """
 
     trials: pd.DataFrame
     traces: pd.DataFrame
     damaged: list[str]
     suggestions: pd.DataFrame = field(default_factory=lambda: SUGGESTIONS.empty_table().to_pandas())
+    searched: pd.DataFrame = field(default_factory=lambda: TRIALS.empty_table().to_pandas())
 
 
 def read_frames(location: str) -> Frames:
     """Read a results directory (a path or URI)."""
     results = Results(location)
-    trials, traces, suggestions = results.trials(), results.traces(), results.suggestions()
-    frame = with_gaps(flatten_params(trials.table.to_pandas()))
-    damaged = [*trials.damaged, *traces.damaged, *suggestions.damaged]
-    return Frames(frame, traces.table.to_pandas(), damaged, suggestions.table.to_pandas())
+    (trials, damaged), traces, found = read_trials(location), results.traces(), results.suggestions()
+    suggestions = found.table.to_pandas()
+    compared, searched = set_apart(trials, suggestions)
+    problems = [*damaged, *traces.damaged, *found.damaged]
+    return Frames(compared, traces.table.to_pandas(), problems, suggestions, searched)
+
+
+def read_trials(location: str) -> tuple[pd.DataFrame, list[str]]:
+    """Every row of `trials` with a `param.<name>` column per hyperparameter and the gaps of `with_gaps`; and damage."""
+    found = Results(location).trials()
+    return with_gaps(flatten_params(found.table.to_pandas())), found.damaged
 
 
 def flatten_params(trials: pd.DataFrame) -> pd.DataFrame:
@@ -78,12 +88,17 @@ def with_gaps(trials: pd.DataFrame) -> pd.DataFrame:
 
 def configuration_labels(trials: pd.DataFrame) -> pd.Series:
     """A name for each trial's method and hyperparameters: only those that vary within the method are spelled out."""
-    labels: dict[tuple[str, str], str] = {}
+    settings = varying_settings(trials)
+    return trials["method"] + (" (" + settings + ")").where(settings != "", "")
+
+
+def varying_settings(trials: pd.DataFrame) -> pd.Series:
+    """For each trial the hyperparameters that vary within its method, as a=1, b=2; empty where none does."""
+    spelled: dict[tuple[str, str], str] = {}
     for method, texts in trials[["method", "params"]].drop_duplicates().groupby("method")["params"]:
         params = pd.DataFrame([json.loads(text) for text in texts], dtype=object)
         varying = [name for name in params if len(params[name].map(json.dumps).unique()) > 1]
         for text, values in zip(texts, params[varying].to_dict("records"), strict=True):
-            spelled = ", ".join(f"{name}={value}" for name, value in values.items())
-            labels[str(method), text] = f"{method} ({spelled})" if spelled else str(method)
+            spelled[str(method), text] = ", ".join(f"{name}={value}" for name, value in values.items())
     pairs = zip(trials["method"], trials["params"], strict=True)
-    return pd.Series([labels[pair] for pair in pairs], index=trials.index, dtype=object)
+    return pd.Series([spelled[pair] for pair in pairs], index=trials.index, dtype=object)

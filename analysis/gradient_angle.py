@@ -35,7 +35,8 @@ def draw(frames: Frames) -> Drawn | Skipped:
     usable = usable[usable["task_id"] == task]
     chosen = representatives(usable)
     paths = probed.merge(chosen[["trial_id", "method", "seed"]], on="trial_id")
-    retrain = probed.merge(ok.loc[(ok["task_id"] == task) & (ok["method"] == "retrain"), ["trial_id", "seed"]])
+    reference = ok[(ok["task_id"] == task) & (ok["method"] == "retrain")]
+    retrain = probed.merge(reference[["trial_id", "method", "seed"]], on="trial_id")
     means = {column: summarise(paths, ["method", "epoch"], column) for column in PANELS}
 
     figure, labels = _panels(means, _ends(retrain))
@@ -58,8 +59,8 @@ def draw(frames: Frames) -> Drawn | Skipped:
 
 
 def _ends(paths: pd.DataFrame) -> pd.DataFrame:
-    """The last probed point of each trial."""
-    return paths.sort_values("epoch").drop_duplicates("trial_id", keep="last").copy()
+    """The last probed point of each trial (one that is tuned and untuned is two)."""
+    return paths.sort_values("epoch").drop_duplicates(["trial_id", "method"], keep="last").copy()
 
 
 def _panels(means: dict[str, pd.DataFrame], retrain: pd.DataFrame) -> tuple[Figure, list[tuple[Axes, list[Label]]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -65,6 +66,7 @@ def draw_line(axes: Axes, points: pd.DataFrame, x: str, style: Style, shift: flo
     line = Line2D(
         places, mean, color=style.color, marker=style.marker, linestyle=style.line, linewidth=1.6, markersize=size
     )
+    line.set_markerfacecolor(style.face)
     bars = (
         axes.fill_between(places, low, high, color=style.color, alpha=0.18, linewidth=0)
         if dense
@@ -118,10 +120,16 @@ def value_axis(axes: Axes, values: ArrayLike, log: bool) -> None:
 def cost_axis(axes: Axes, values: ArrayLike) -> None:
     """The x axis of a cost, logarithmic where it spans much, its ticks written as plain numbers."""
     if logarithmic(values):
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        plain_log_axis(axes, "x")
+
+
+def plain_log_axis(axes: Axes, which: Literal["x", "y"]) -> None:
+    """A logarithmic axis with its ticks written as plain numbers."""
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axes.set(**{f"{which}scale": "log"})
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
 
 
 def logarithmic(values: ArrayLike) -> bool:
@@ -153,6 +161,7 @@ def finish(figure: Figure, note: str, labels: Sequence[tuple[Axes, list[Label]]]
 def _write_label(axes: Axes, label: Label) -> tuple[Line2D, Text]:
     style = label.style
     marker = Line2D([MARGIN_MARKER], [0.5], color=style.color, marker=style.marker, linestyle="none", markersize=6)
+    marker.set_markerfacecolor(style.face)
     marker.set(transform=axes.transAxes, clip_on=False)
     axes.add_artist(marker)
     text = axes.text(MARGIN_TEXT, 0.5, label.text, transform=axes.transAxes, fontsize=SMALL, va="center_baseline")

@@ -104,14 +104,16 @@ def _render(directory: str, frames: Frames, pictures: list[Picture], skipped: li
         lstrip_blocks=True,
     )
     environment.filters["interval"] = _interval
-    trials = frames.trials
     results = Results(directory)
-    tables, tasks = comparisons(trials)
-    ended_otherwise = trials[trials["status"] != "ok"]
+    tables, tasks = comparisons(frames.trials)
+    trials = frames.trials.drop_duplicates("trial_id")
+    searched = frames.searched[~frames.searched["trial_id"].isin(trials["trial_id"])]
+    bad = [trials[trials["status"] != "ok"], searched[searched["status"] == "failed"]]
+    ended_otherwise = pd.concat([rows for rows in bad if len(rows)] or bad[:1])
     return environment.get_template("report.html.jinja").render(
         name=joined(sorted(trials["sweep"].unique())) if len(trials) else Path(directory).name,
         question=_question(trials, tables),
-        facts=_facts(trials),
+        facts=_facts(trials, searched, frames.suggestions),
         tables=tables,
         tasks=tasks,
         pictures=pictures,
@@ -141,7 +143,7 @@ def _question(trials: pd.DataFrame, tables: list[Comparison]) -> str:
     return "Which method comes closest to Retrain?"
 
 
-def _facts(trials: pd.DataFrame) -> list[tuple[str, str]]:
+def _facts(trials: pd.DataFrame, searched: pd.DataFrame, suggestions: pd.DataFrame) -> list[tuple[str, str]]:
     """The results at a glance: what there is, how much of it, and where and when it ran."""
     if trials.empty:
         return []
@@ -149,6 +151,10 @@ def _facts(trials: pd.DataFrame) -> list[tuple[str, str]]:
     named = sorted(counts.index, key=lambda name: (name != "ok", name))
     ended = "all ok" if named == ["ok"] else joined([f"{counts[name]} {name}" for name in named])
     facts = [("Trials", f"{len(trials)}, {ended}"), ("Seeds", str(trials["seed"].nunique()))]
+    if len(suggestions):
+        studies = suggestions["study"].nunique()
+        tried = f"{len(suggestions)} suggestions in {studies} stud{'ies' if studies > 1 else 'y'}"
+        facts.append(("Searched", f"{tried}; their {len(searched)} other trials are in no comparison"))
     for header, column in (("Data", "dataset"), ("Model", "model"), ("Device", "device")):
         names = sorted(trials[column].dropna().unique())
         if names:

@@ -83,7 +83,8 @@ def _strips(differences: pd.DataFrame, means: dict[tuple[str, str], Interval], o
 def _strip(panel: Axes, row: int, values: NDArray[np.float64], mean: Interval, style: Style) -> None:
     shown = values[:MOST_DOTS]
     heights = row + (np.linspace(-0.2, 0.2, len(shown)) if len(shown) > 1 else np.zeros(len(shown)))
-    panel.plot(shown, heights, color=style.color, marker=style.marker, markersize=4.5, linestyle="none", clip_on=False)
+    (dots,) = panel.plot(shown, heights, color=style.color, marker=style.marker, linestyle="none", clip_on=False)
+    dots.set(markersize=4.5, markerfacecolor=style.face)
     if mean.n > 1:
         panel.hlines(row, mean.low, mean.high, color="black", linewidth=1.6, zorder=3)
         panel.vlines(mean.mean, row - 0.3, row + 0.3, color="black", linewidth=1.6, zorder=3)

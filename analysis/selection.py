@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 RUN = ["task_id", "method", "params", "seed"]
 
@@ -64,3 +66,13 @@ def drawn_or_lost(trials: pd.DataFrame, drawn: pd.DataFrame) -> pd.DataFrame:
 def several_configurations(trials: pd.DataFrame) -> bool:
     """Whether a method was run with more than one combination of hyperparameters."""
     return bool((trials.groupby("method")["params"].nunique() > 1).any())
+
+
+def undominated(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which of the points [n, 2] no other dominates, being as low in both and lower in one; of equal ones the first."""
+    order = np.lexsort((values[:, 1], values[:, 0]))
+    second = values[order, 1]
+    before = np.minimum.accumulate(np.concatenate([[np.inf], second[:-1]]))
+    found = np.zeros(len(values), dtype=bool)
+    found[order] = second < before
+    return found

@@ -10,10 +10,10 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.figure import STYLES, WIDTH, Drawn, Skipped, new_figure, run_figure, styles
-from analysis.frames import Frames, configuration_labels
+from analysis.frames import Frames, varying_settings
 from analysis.intervals import Key, rank, summarise
 from analysis.marks import SMALL, Label, finish, fixed_ticks, place_labels, titled
-from analysis.selection import ended_ok, fullest_task
+from analysis.selection import ended_ok, fullest_task, undominated
 from analysis.words import FEW, joined, left_out_words, method_words, ranking_words, seeds_words, task_words
 
 NAME = "tradeoff"
@@ -89,20 +89,10 @@ def _points(ok: pd.DataFrame) -> pd.DataFrame:
     )
     candidate = ((points["method"] != "original") & (2 * points["n"] >= points["n"].max())).to_numpy()
     points["front"] = False
-    points.loc[candidate, "front"] = _front(points.loc[candidate, [*SIDES]].to_numpy(dtype=float))
+    points.loc[candidate, "front"] = undominated(points.loc[candidate, [*SIDES]].to_numpy(dtype=float))
     points["top"] = False
     points.loc[points.groupby("method")["average_gap"].idxmin(), "top"] = True
     return points
-
-
-def _front(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which of the points [n, 2] are not dominated: none is as low in both and lower in one."""
-    order = np.lexsort((values[:, 1], values[:, 0]))
-    second = values[order, 1]
-    before = np.minimum.accumulate(np.concatenate([[np.inf], second[:-1]]))
-    found = np.zeros(len(values), dtype=bool)
-    found[order] = second < before
-    return found
 
 
 def _capped(points: pd.DataFrame) -> pd.DataFrame:
@@ -129,15 +119,15 @@ def _scatter(points: pd.DataFrame) -> Figure:
         rows, columns = barred[[y, f"{x}.low", f"{x}.high"]], barred[[x, f"{y}.low", f"{y}.high"]]
         axes.hlines(*rows.to_numpy().T, color=style.color, linewidth=1.0, alpha=0.7, zorder=2)
         axes.vlines(*columns.to_numpy().T, color=style.color, linewidth=1.0, alpha=0.7, zorder=2)
-        filled = style.marker != "x"
+        solid = style.marker != "x"
         axes.scatter(
             group[x],
             group[y],
             s=_area(group["cost"].fillna(0)),
-            color=style.color,
+            color=style.face,
             marker=style.marker,
-            edgecolors="white" if filled else None,
-            linewidths=0.7 if filled else 1.5,
+            edgecolors=("white" if style.filled else style.color) if solid else None,
+            linewidths=0.7 if solid and style.filled else 1.5,
             zorder=3,
         )
     axes.plot([0], [0], color="black", marker=STYLES["retrain"].marker, markersize=10, clip_on=False, zorder=4)
@@ -196,10 +186,10 @@ def _label(axes: Axes, drawn: pd.DataFrame) -> None:
 def _names(rivals: pd.DataFrame) -> dict[Key, str]:
     """Each configuration's method and the hyperparameters that vary."""
     rows = rivals.drop_duplicates(CONFIGURATION)
-    labels = configuration_labels(rows)
+    settings = varying_settings(rows)
     return {
-        (method, params): method_words(method) + label[len(method) :]
-        for method, params, label in zip(rows["method"], rows["params"], labels, strict=True)
+        (method, params): method_words(method) + (f" ({setting})" if setting else "")
+        for method, params, setting in zip(rows["method"], rows["params"], settings, strict=True)
     }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 import pandas as pd
 
 from analysis.intervals import Key, Ranking
+from analysis.tuning import untuned_name
 
 METHODS = {
     "original": "Original",
@@ -22,9 +23,15 @@ FEW = 3
 """So many things are named one by one; of more only the number is given."""
 
 
+def method_name(name: str) -> str:
+    """A method as the field writes it, and whether it was tuned; one that is not built in by its whole name."""
+    own = untuned_name(name)
+    return METHODS.get(own, own) + name[len(own) :]
+
+
 def method_words(name: str) -> str:
-    """A method as the field writes it; one that is not built in by the last part of its name."""
-    return METHODS.get(name, name.rpartition(":")[2])
+    """`method_name`, but of one that is not built in only the last part."""
+    return method_name(name).rpartition(":")[2]
 
 
 def task_words(trials: pd.DataFrame, task_id: str) -> str:

@@ -390,11 +390,11 @@ def _seconds(option: str, text: str) -> float:
 
 def _summary(console: Console, trials: list[Trial], where: str, budgeted: bool = False) -> int:
     """Print the comparison of a sweep's trials; the exit status."""
-    from analysis.frames import read_frames
+    from analysis.frames import read_trials
     from analysis.methods_table import methods_table, render_rich
 
     planned = {trial.id: position for position, trial in enumerate(trials)}
-    rows = read_frames(where).trials
+    rows, _ = read_trials(where)
     rows = rows[rows["trial_id"].isin(planned)]
     rows = rows.sort_values("trial_id", key=lambda ids: ids.map(planned))
     render_rich(methods_table(rows), console)

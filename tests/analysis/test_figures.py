@@ -14,7 +14,7 @@ from analysis.figure import STYLES, Drawn, Skipped, new_figure, save
 from analysis.figures import FIGURES
 from analysis.frames import Frames, flatten_params, with_gaps
 from analysis.marks import shades
-from analysis.tradeoff import _front
+from analysis.selection import undominated
 from analysis.words import seeds_words
 from sweep.results import METRICS, TRACES, TRIALS, Results
 
@@ -300,7 +300,7 @@ def test_pareto_front_agrees_with_pairwise_domination():
         any((other <= point).all() and (other < point).any() for other in points if other is not point)
         for point in points
     ]
-    assert _front(points).tolist() == [not each for each in dominated]
+    assert undominated(points).tolist() == [not each for each in dominated]
 
 
 def test_tradeoff_draws_only_so_many_configurations():

@@ -1,0 +1,146 @@
+"""What searches suggested and how it ended, as a table that the figures of searches share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.frames import LABELS, Frames
+from analysis.selection import fullest_task
+from analysis.words import joined, method_words
+from sweep.objective import GAPS, Row, ended, standing
+
+COST = "cost"
+OBJECTIVE_WORDS = {
+    "average_gap": "average gap",
+    "forget_gap": "forget-side gap",
+    "retain_gap": "retain-side gap",
+    COST: "time relative to Retrain",
+}
+
+
+def outcomes(frames: Frames) -> pd.DataFrame:
+    """One row per suggestion, ordered by study and number.
+
+    Returns:
+        Columns `study`, `method`, `task_id`, `number`, `params` and `space` (parsed), `sampler`, `objectives`, `seeds`
+        (search seeds); `state` (complete, pruned, failed or unfinished), `values` (of each objective, the mean over
+        its seeds; None unless complete), `value` (the first of them; NaN), `cost` (time relative to Retrain's, of
+        complete ones whose trials all ended ok; NaN) and `seconds` (that its trials took, from
+        start to end, evaluation included).
+    """
+    rows = {row["trial_id"]: row for row in _records(frames.searched)}
+    compared = frames.trials[(frames.trials["method"] == "retrain") & (frames.trials["status"] == "ok")]
+    retrain = {(row["task_id"], row["seed"]): row for row in _records(compared) if ended(row)}
+    found = []
+    for suggestion in frames.suggestions.to_dict("records"):
+        trials = [rows.get(trial_id) for trial_id in suggestion["trial_ids"]]
+        references: list[Row] = [retrain.get((row["task_id"], row["seed"]), {}) if row else {} for row in trials]
+        known: list[Row | None] = [
+            row if row and (reference or row["status"] != "ok") else None
+            for row, reference in zip(trials, references, strict=True)
+        ]
+        stands = standing(suggestion["study"], known, references, list(suggestion["objectives"]))
+        found.append(
+            {key: suggestion[key] for key in ("study", "method", "task_id", "number", "sampler")}
+            | {key: json.loads(suggestion[key]) for key in ("params", "space")}
+            | {"objectives": tuple(suggestion["objectives"]), "seeds": len(trials)}
+            | {"state": stands.state, "values": stands.values}
+            | {"value": np.nan if stands.values is None else stands.values[0]}
+            | {"cost": _cost(suggestion["study"], known, references)}
+            | {"seconds": sum(_seconds(row) for row in trials if row)}
+        )
+    return pd.DataFrame(found)
+
+
+def acts(space: dict[str, Any], params: dict[str, Any], name: str) -> bool:
+    """Whether a searched hyperparameter has an effect beside the others' values, as its `when` says."""
+    return all(
+        params.get(other) in allowed and (other not in space or acts(space, params, other))
+        for other, allowed in space[name].get("when", {}).items()
+    )
+
+
+def states_words(tried: pd.DataFrame) -> str:
+    """How many suggestions there are and how they ended."""
+    counts = tried["state"].value_counts()
+    others = [f"{counts[state]} {state}" for state in ("pruned", "failed", "unfinished") if state in counts]
+    plural = "s" if len(tried) > 1 else ""
+    return f"{len(tried)} suggestion{plural}" + (f", {joined(others)}" if others else "")
+
+
+def objective_words(name: str) -> str:
+    """An objective, short."""
+    return OBJECTIVE_WORDS.get(name, name)
+
+
+def with_unit(name: str) -> str:
+    """An objective and its unit."""
+    return objective_words(name) + ("" if name == COST else " (percentage points)")
+
+
+def meaning_words(names: Iterable[str]) -> str:
+    """What gaps are means of, as a sentence; empty for objectives that are none."""
+    parts = [
+        f"{objective_words(name)}: mean of the gaps of {joined([LABELS[metric] for metric in GAPS[name]])}"
+        for name in dict.fromkeys(names)
+        if name in GAPS
+    ]
+    text = "; ".join(parts)
+    return f" {text[0].upper()}{text[1:]}." if parts else ""
+
+
+def search_seeds_words(tried: pd.DataFrame) -> str:
+    """Over how many search seeds a suggestion's value is the mean."""
+    counts = sorted(tried["seeds"].unique())
+    span = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    return f"n = {span} search seed{'' if counts == [1] else 's'}"
+
+
+def study_labels(tried: pd.DataFrame) -> dict[str, str]:
+    """Each study's name in words: its method's, with the sampler where a method has several studies, or the number."""
+    studies = tried.drop_duplicates("study")[["study", "method", "sampler"]]
+    words = studies["method"].map(method_words)
+    sampled = words + " by " + studies["sampler"]
+    numbered = words + " " + (studies.groupby("method").cumcount() + 1).astype(str)
+    alone = ~words.duplicated(keep=False)
+    chosen = words.where(alone, sampled.where(~sampled.duplicated(keep=False), numbered))
+    return dict(zip(studies["study"], chosen, strict=True))
+
+
+def fullest_search(frames: Frames) -> pd.DataFrame | None:
+    """`outcomes` on the task and first objective with most suggestions that are complete; None if none is."""
+    tried = outcomes(frames)
+    if tried.empty or not (tried["state"] == "complete").any():
+        return None
+    tried["objective"] = tried["objectives"].str[0]
+    complete = tried[tried["state"] == "complete"]
+    task = fullest_task(complete)
+    objective = complete.loc[complete["task_id"] == task, "objective"].mode().iloc[0]
+    here = (tried["task_id"] == task) & (tried["objective"] == objective)
+    chosen: pd.DataFrame = tried[here & tried["study"].isin(complete["study"].unique())].reset_index(drop=True)
+    return chosen
+
+
+def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows with None for what is missing."""
+    plain = rows.astype(object).where(rows.notna(), None)
+    return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
+
+
+def _cost(study: str, rows: list[Row | None], references: list[Row]) -> float:
+    """The objective `cost` of a suggestion, whatever it was searched for."""
+    if not all(row and row["status"] == "ok" and reference for row, reference in zip(rows, references, strict=True)):
+        return np.nan
+    values = standing(study, rows, references, [COST]).values
+    return np.nan if values is None else values[0]
+
+
+def _seconds(row: Row) -> float:
+    if row["started_at"] is None or row["finished_at"] is None:
+        return float(row["unlearn_seconds"] or 0.0)
+    return float((row["finished_at"] - row["started_at"]).total_seconds())

@@ -1,0 +1,184 @@
+"""A search's objective against each hyperparameter: python -m analysis.slices DIR [--out DIR]."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from scipy import stats
+
+from analysis.figure import WIDTH, Drawn, Skipped, Style, new_figure, run_figure, styles
+from analysis.frames import Frames
+from analysis.marks import finish, logarithmic, plain_log_axis, titled
+from analysis.searches import (
+    acts,
+    fullest_search,
+    meaning_words,
+    search_seeds_words,
+    states_words,
+    study_labels,
+    with_unit,
+)
+from analysis.words import joined, number_words, task_words
+
+NAME = "slices"
+QUESTION = "Which values of each hyperparameter are good?"
+COLUMNS = 2
+MOST_PANELS = 16
+ROOM = 1.25
+"""Where pruned suggestions stand, in heights of the highest value above it."""
+
+
+def draw(frames: Frames) -> Drawn | Skipped:
+    """The objective of every complete suggestion against each searched hyperparameter; pruned ones above, by value."""
+    tried = fullest_search(frames)
+    if tried is None:
+        return Skipped(NAME, "needs a search: preset search-uam")
+    tried = tried[tried["state"].isin(["complete", "pruned"])]
+    labels = study_labels(tried)
+    fullest = tried.groupby("study").size().sort_values(ascending=False, kind="stable").index
+    spaces = {study: tried.loc[tried["study"] == study, "space"].iloc[0] for study in fullest}
+    panels = [(str(study), name) for study in fullest for name in spaces[study]]
+    shown = panels[:MOST_PANELS]
+    objective = str(tried["objective"].iloc[0])
+    described = task_words(frames.trials, str(tried["task_id"].iloc[0]))
+
+    rows = -(-len(shown) // COLUMNS)
+    figure, axes = new_figure(WIDTH, 0.9 + 1.75 * rows, rows=rows, columns=COLUMNS)
+    looks = styles([*tried["method"].unique()])
+    several = len(spaces) > 1
+    for panel, (study, name) in zip(axes, shown, strict=False):
+        points = _points(tried[tried["study"] == study], name)
+        _slice(panel, points, spaces[study][name], looks[str(points.attrs["method"])])
+        titled(panel, f"{labels[study]}: {name}" if several else name)
+    for panel in axes[len(shown) :]:
+        panel.remove()
+    fewer = f" {len(panels) - len(shown)} further ones are not drawn." if len(panels) > len(shown) else ""
+    pruned = " ×, above the line: pruned." if (tried["state"] == "pruned").any() else ""
+    finish(
+        figure,
+        f"{described}. Upwards: {with_unit(objective)}, mean over {search_seeds_words(tried)}; ringed: the lowest. "
+        f"{states_words(tried)}.{pruned} Suggestions in which a hyperparameter has no effect are not in its panel."
+        f"{meaning_words([objective])}{fewer}",
+    )
+    bests = [_best(tried[tried["study"] == study], labels[str(study)]) for study in fullest]
+    trends = _trends(tried, panels, labels)
+    finding = (
+        f"The lowest {with_unit(objective)} of {states_words(tried)}, {search_seeds_words(tried)}, was "
+        f"{'; '.join(bests)}. {trends}."
+    )
+    return Drawn(NAME, QUESTION, figure, finding, _alt(tried, panels, labels, objective, described))
+
+
+def _points(tried: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Columns `x` (the hyperparameter) and `value`, for suggestions in which it has an effect."""
+    space = tried["space"].iloc[0]
+    active = tried[[acts(space, params, name) for params in tried["params"]]]
+    points = pd.DataFrame({"x": [params[name] for params in active["params"]], "value": active["value"].to_numpy()})
+    points.attrs["method"] = tried["method"].iloc[0]
+    return points
+
+
+def _slice(panel: Axes, points: pd.DataFrame, space: dict[str, Any], style: Style) -> None:
+    choices = [_text(choice) for choice in space.get("choices", [])]
+    if choices:
+        places = points["x"].map(_text).map({choice: place for place, choice in enumerate(choices)}).astype(float)
+        places += np.resize([-0.12, 0.06, -0.06, 0.12, 0.0], len(places))
+        panel.set_xticks(range(len(choices)), choices)
+        panel.set_xlim(-0.5, len(choices) - 0.5)
+    else:
+        places = points["x"].astype(float)
+        if space.get("log"):
+            panel.set_xscale("log")
+        _span(panel, space)
+    done = points["value"].notna().to_numpy()
+    values = points["value"].to_numpy(dtype=float)
+    panel.plot(
+        places[done], values[done], color=style.color, marker=style.marker, markersize=4, linestyle="none", alpha=0.75
+    )
+    if not done.any():
+        return
+    low, high = float(values[done].min()), float(values[done].max())
+    if low > 0 and logarithmic(values[done]):
+        plain_log_axis(panel, "y")
+        top, end = high * (high / low) ** 0.16, high * (high / low) ** 0.28
+    else:
+        panel.set_ylim(bottom=0)
+        top, end = high * 1.18, high * 1.3
+    best = int(np.nanargmin(values))
+    panel.plot(places.iloc[[best]], values[[best]], "o", color="black", markersize=10, markerfacecolor="none")
+    if (~done).any():
+        panel.axhline(high * (top / high) ** 0.5, color="#999999", linewidth=0.8)
+        panel.plot(places[~done], np.full((~done).sum(), top), color="#555555", marker="x", markersize=4, linestyle="")
+        panel.set_ylim(top=end)
+
+
+def _span(panel: Axes, space: dict[str, Any]) -> None:
+    """The whole searched range, with a little room."""
+    low, high = float(space["low"]), float(space["high"])
+    if space.get("log"):
+        room = (high / low) ** 0.05
+        panel.set_xlim(low / room, high * room)
+        if high / low < 1000:
+            plain_log_axis(panel, "x")
+    else:
+        room = 0.05 * (high - low)
+        panel.set_xlim(low - room, high + room)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _value(value: Any) -> str:
+    return number_words(value) if isinstance(value, int | float) and not isinstance(value, bool) else _text(value)
+
+
+def _best(tried: pd.DataFrame, label: str) -> str:
+    """A study's lowest value and the searched hyperparameters that act there."""
+    row = tried.sort_values("value").iloc[0]
+    given = [
+        f"{name} = {_value(row['params'][name])}" for name in row["space"] if acts(row["space"], row["params"], name)
+    ]
+    return f"{label}'s {row['value']:.1f} at {', '.join(given)}"
+
+
+def _trends(tried: pd.DataFrame, panels: list[tuple[str, str]], labels: dict[str, str]) -> str:
+    """Which hyperparameters the objective rises or falls with over their whole range (rank correlation)."""
+    found = []
+    for study, name in panels:
+        group = tried[tried["study"] == study]
+        if "choices" in group["space"].iloc[0][name]:
+            continue
+        points = _points(group, name).dropna()
+        if len(points) < 8 or points["x"].nunique() < 3:
+            continue
+        result = stats.spearmanr(points["x"].astype(float), points["value"])
+        if result.pvalue < 0.05 / len(panels):
+            found.append(f"{'rises' if result.statistic > 0 else 'falls'} with {labels[study]}'s {name}")
+    return f"It {joined(found)} over the range searched" if found else "It rises or falls with none of them throughout"
+
+
+def _alt(
+    tried: pd.DataFrame, panels: list[tuple[str, str]], labels: dict[str, str], objective: str, described: str
+) -> str:
+    parts = []
+    for study, name in panels:
+        points = _points(tried[tried["study"] == study], name).dropna()
+        if points.empty:
+            continue
+        low = points.sort_values("value").iloc[0]
+        parts.append(
+            f"{labels[study]}'s {name}: {points['value'].max():.1f} to {low['value']:.1f} at {_value(low['x'])}"
+        )
+    return (
+        f"Scatter plots on {described}, one for each searched hyperparameter: the {with_unit(objective)} of "
+        f"every suggestion against its value. From the highest to the lowest: {'; '.join(parts)}."
+    )
+
+
+if __name__ == "__main__":
+    run_figure(draw)

@@ -1,0 +1,208 @@
+"""What tuning changed: python -m analysis.tuned DIR [--out DIR]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.figure import WIDTH, Drawn, Skipped, new_figure, run_figure, styles
+from analysis.frames import Frames
+from analysis.intervals import Interval, distinguishable, mean_interval, paired_difference
+from analysis.marks import finish, titled
+from analysis.selection import ended_ok, fullest_task
+from analysis.tuning import untuned_name
+from analysis.words import FEW, joined, left_out_words, method_words, seeds_words, task_words
+
+NAME = "tuned"
+QUESTION = "Which conclusions change when every method is tuned?"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A method before and after tuning: its average gap by seed, on the seeds that both have.
+
+    Attributes:
+        method: its own name.
+        before, after: indexed by seed.
+        same: whether tuning chose the untuned configuration.
+    """
+
+    method: str
+    before: pd.Series
+    after: pd.Series
+    same: bool
+
+    @property
+    def change(self) -> Interval:
+        """After less before, paired by seed."""
+        return paired_difference(self.after, self.before)
+
+
+def draw(frames: Frames) -> Drawn | Skipped:
+    """Each method's average gap untuned and tuned on the same seeds, which no search saw, and the paired difference."""
+    ok = ended_ok(frames.trials).dropna(subset=["average_gap"])
+    tuned = ok[ok["method"] != ok["method"].map(untuned_name)]
+    pairs = {str(task): _pairs(ok[ok["task_id"] == task]) for task in tuned["task_id"].unique()}
+    if not any(pairs.values()):
+        return Skipped(NAME, "needs tuned and untuned trials of a method on the same seeds: preset tuned-comparison")
+    task = fullest_task(tuned[tuned["task_id"].isin([task for task, found in pairs.items() if found])])
+    found = sorted(pairs[task], key=lambda pair: float(pair.after.mean()))
+    described = task_words(frames.trials, task)
+
+    figure = _panels(found)
+    alone = _alone(tuned[tuned["task_id"] == task], found)
+    note = f"{described}. {seeds_words([len(pair.after) for pair in found])}, which no search saw. Hollow: untuned."
+    finish(figure, note + (f" Tuned, but not run untuned: {joined(alone)}." if alone else ""))
+    finding = (
+        f"{_changes(found)}. {_conclusions(found)}"
+        f"{left_out_words(frames.trials[(frames.trials['task_id'] == task) & _of(frames.trials, found)])}."
+    )
+    return Drawn(NAME, QUESTION, figure, finding, _alt(found, described))
+
+
+def _pairs(ok: pd.DataFrame) -> list[Pair]:
+    """Of each method that was tuned its best tuned configuration, and the untuned one with most seeds in common.
+
+    Where untuned ones tie in that, the one of lowest average gap on these seeds: that favours the untuned side.
+    """
+    found = []
+    for name, trials in ok.groupby("method"):
+        method = untuned_name(str(name))
+        if method == name:
+            continue
+        confirmed = _by_configuration(trials)
+        best = str(confirmed.mean(axis=1).idxmin())
+        after = confirmed.loc[best].dropna()
+        own = ok[(ok["method"] == method) & ok["seed"].isin(after.index)]
+        if own.empty:
+            continue
+        before = _by_configuration(own)
+        order = pd.DataFrame({"n": before.notna().sum(axis=1), "gap": before.mean(axis=1)})
+        same = best in before.index
+        first = best if same else order.sort_values(["n", "gap"], ascending=[False, True]).index[0]
+        chosen = before.loc[first].dropna()
+        found.append(Pair(method, chosen, after[chosen.index], same))
+    return found
+
+
+def _by_configuration(trials: pd.DataFrame) -> pd.DataFrame:
+    """Average gaps: a row per configuration, a column per seed."""
+    return trials.pivot_table(index="params", columns="seed", values="average_gap")
+
+
+def _panels(found: list[Pair]) -> Figure:
+    height = 0.3 * len(found)
+    figure, axes = new_figure(WIDTH, 1.9 + 2 * (0.35 + height), rows=2)
+    looks = styles([pair.method for pair in found])
+    for row, pair in enumerate(found):
+        style = looks[pair.method]
+        for values, shift, face in ((pair.before, -0.14, "white"), (pair.after, 0.14, style.color)):
+            interval = mean_interval(values, "average_gap")
+            _interval(axes[0], row + shift, interval, style.color, style.marker, face)
+        _interval(axes[1], row, pair.change, style.color, style.marker, style.color)
+    for panel in axes:
+        panel.set_yticks(range(len(found)), [method_words(pair.method) for pair in found])
+        panel.set_ylim(len(found) - 0.5, -0.5)
+    axes[0].set_xlim(left=0)
+    axes[1].axvline(0, color="black", linewidth=1.2, zorder=1.5)
+    titled(axes[0], "Average gap to Retrain, untuned (hollow) and tuned", "percentage points")
+    titled(axes[1], "Tuned less untuned, paired by seed", "percentage points; left of 0: tuning helped")
+    return figure
+
+
+def _interval(panel: Axes, row: float, interval: Interval, color: str, marker: str, face: str) -> None:
+    if interval.n > 1:
+        panel.hlines(row, interval.low, interval.high, color=color, linewidth=1.4, zorder=2)
+    panel.plot([interval.mean], [row], marker=marker, color=color, markerfacecolor=face, markersize=6.5, zorder=3)
+
+
+def _changes(found: list[Pair]) -> str:
+    """How much tuning changed each method's gap, clearest first."""
+    parts = []
+    for pair in found:
+        change = pair.change
+        if pair.same:
+            parts.append(f"leaves {method_words(pair.method)} as it was (tuned and untuned are the same configuration)")
+        elif change.n < 2:
+            parts.append(f"changes {method_words(pair.method)}'s by {change.mean:+.1f}, n = {change.n}")
+        else:
+            numbers = f"{change.mean:+.1f} [{change.low:+.1f}, {change.high:+.1f}], n = {change.n}"
+            verb = ("raises" if change.mean > 0 else "lowers") if distinguishable(change) else "does not clearly change"
+            parts.append(f"{verb} {method_words(pair.method)}'s ({numbers})")
+    return f"On seeds that no search saw, tuning, in average gap (percentage points), {joined(parts)}"
+
+
+def _conclusions(found: list[Pair]) -> str:
+    """Which method is best, and which comparisons of two methods come out otherwise once all are tuned."""
+    if len(found) < 2:
+        return "With one method tuned, no comparison of tuned methods can change"
+    first = [min(found, key=lambda pair: float(values(pair).mean())) for values in (_before, _after)]
+    names = [method_words(pair.method) for pair in first]
+    best = (
+        f"{names[0]} has the lowest gap before and after tuning"
+        if names[0] == names[1]
+        else f"{names[1]} instead of {names[0]} has the lowest gap once all are tuned"
+    )
+    changed = []
+    for left, right in combinations(found, 2):
+        verdicts = [_verdict(paired_difference(values(left), values(right))) for values in (_before, _after)]
+        if verdicts[0] != verdicts[1]:
+            pair = (method_words(left.method), method_words(right.method))
+            changed.append(f"{_sentence(*pair, verdicts[1])} (before: {_sentence(*pair, verdicts[0])})")
+    count = len(found) * (len(found) - 1) // 2
+    if not changed:
+        return f"{best}; no comparison of two methods changes ({count} made)"
+    more = f", and {len(changed) - FEW} more" if len(changed) > FEW else ""
+    if count == 1:
+        return f"{best}; their comparison changes: {changed[0]}"
+    verb = "changes" if len(changed) == 1 else "change"
+    return f"{best}; of {count} comparisons of two methods {len(changed)} {verb}: {', '.join(changed[:FEW])}{more}"
+
+
+def _before(pair: Pair) -> pd.Series:
+    return pair.before
+
+
+def _after(pair: Pair) -> pd.Series:
+    return pair.after
+
+
+def _verdict(difference: Interval) -> int:
+    """-1: the left one's gap is lower; 1: higher; 0: they cannot be told apart."""
+    return 0 if not distinguishable(difference) else -1 if difference.mean < 0 else 1
+
+
+def _sentence(left: str, right: str, verdict: int) -> str:
+    if verdict == 0:
+        return f"{left} and {right} not distinguishable"
+    return f"{left} better than {right}" if verdict < 0 else f"{right} better than {left}"
+
+
+def _of(trials: pd.DataFrame, found: list[Pair]) -> pd.Series:
+    return trials["method"].map(untuned_name).isin([pair.method for pair in found])
+
+
+def _alone(tuned: pd.DataFrame, found: list[Pair]) -> list[str]:
+    """Methods that were tuned and not run untuned on these seeds."""
+    missing = set(tuned["method"].map(untuned_name)) - {pair.method for pair in found}
+    return [method_words(name) for name in sorted(missing)]
+
+
+def _alt(found: list[Pair], described: str) -> str:
+    parts = [
+        f"{method_words(pair.method)} from {pair.before.mean():.1f} to {pair.after.mean():.1f} "
+        f"(difference {pair.change.mean:+.1f})"
+        for pair in found
+    ]
+    return (
+        f"Two panels of points with intervals on {described}: each method's average gap untuned and tuned, and below "
+        f"the difference paired by seed. In percentage points: {'; '.join(parts)}."
+    )
+
+
+if __name__ == "__main__":
+    run_figure(draw)

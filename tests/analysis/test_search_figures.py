@@ -1,0 +1,315 @@
+"""Figures of searches, and what searches' trials do to all the others."""
+
+import subprocess
+import sys
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_searches import (
+    CONFIRM_SEEDS,
+    DEFAULTS,
+    SEARCH_SEEDS,
+    SPACES,
+    everything,
+    gap,
+    references,
+    search,
+    suggestion,
+    trial,
+    untuned,
+)
+
+from analysis import best_so_far, importance, pareto, slices, tuned
+from analysis.figure import Drawn, Skipped
+from analysis.figures import FIGURES
+from analysis.frames import Frames, flatten_params, with_gaps
+from analysis.methods_table import methods_table
+from analysis.searches import acts, outcomes
+from analysis.tuning import set_apart
+from sweep.objective import WORST, seed_values
+from sweep.results import METRICS, SUGGESTIONS, TRACES, TRIALS, Results
+
+DRAWS = {name: FIGURES[name] for name in ("tuned", "best_so_far", "importance", "slices", "pareto")}
+
+
+def frames(rows, suggestions):
+    trials = pd.DataFrame(rows, columns=TRIALS.names)
+    trials[list(METRICS)] = trials[list(METRICS)].astype(float)
+    trials = with_gaps(flatten_params(trials.drop_duplicates("trial_id", ignore_index=True)))
+    suggested = pd.DataFrame(suggestions, columns=SUGGESTIONS.names)
+    compared, searched = set_apart(trials, suggested)
+    return Frames(compared, pd.DataFrame(columns=TRACES.names), [], suggested, searched)
+
+
+@cache
+def full():
+    return frames(*everything())
+
+
+def drawn(result):
+    assert isinstance(result, Drawn), result
+    return result
+
+
+def texts(result):
+    found = [artist.get_text() for artist in result.figure.findobj(lambda artist: hasattr(artist, "get_text"))]
+    return [text.replace("\n", " ") for text in found if text]
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_a_search_allows_every_figure_of_searches(name):
+    result = drawn(DRAWS[name](full()))
+    assert (result.name, result.question[-1], result.finding[-1]) == (name, "?", ".")
+    assert "n = " in result.finding
+    assert len(result.alt) > 100
+    assert "nan" not in (result.finding + result.alt).lower()
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_without_a_search_a_figure_names_the_preset_that_has_it(name):
+    for rows in ([], references(), references() + untuned("uam")):
+        result = DRAWS[name](frames(rows, []))
+        assert isinstance(result, Skipped)
+        assert result.reason.endswith("preset tuned-comparison" if name == "tuned" else "preset search-uam")
+
+
+@pytest.mark.parametrize("name", [*DRAWS, "tradeoff", "seeds"])
+def test_one_seed_of_each_kind_is_drawn_without_intervals(name):
+    rows, suggestions = references([10, 0]), []
+    for method in ("uam", "neggrad"):
+        found, suggested = search(method, seeds=[10], confirm_seeds=[0])
+        rows += found + untuned(method, [0])
+        suggestions += suggested
+    result = drawn(FIGURES[name](frames(rows, suggestions)))
+    assert "n = 1" in result.finding
+    assert "nan" not in (result.finding + result.alt).lower()
+
+
+def test_what_was_tuned_on_is_compared_with_nothing():
+    compared = full().trials
+    searched = {trial_id for ids in full().suggestions["trial_ids"] for trial_id in ids}
+    assert not searched & set(compared["trial_id"])
+    assert set(full().searched["trial_id"]) == searched
+    assert set(compared.loc[~compared["method"].isin(["retrain"]), "seed"]) == set(CONFIRM_SEEDS)
+
+
+def test_a_tuned_method_stands_beside_the_untuned_one():
+    table = methods_table(full().trials).set_index("method")
+    assert {"uam", "uam (tuned)", "finetune", "finetune (tuned)"} < set(table.index)
+    assert table.loc["uam", "seeds"] == table.loc["uam (tuned)", "seeds"] == 3
+    text = drawn(FIGURES["tradeoff"](full()))
+    assert {"UAM", "UAM (tuned)"} < set(texts(text))
+
+
+def test_a_tuned_configuration_that_is_the_untuned_one_is_there_as_both():
+    own = untuned("uam")  # run by the sweep; the search found the same, and its confirmation was done already
+    other = [trial("uam", seed, DEFAULTS["uam"] | {"rho": 3.0}) for seed in CONFIRM_SEEDS]
+    found = frames(references() + own + other, [suggestion("uam", 0, DEFAULTS["uam"], [], confirm=own)])
+    assert found.trials["method"].value_counts().to_dict() == {"uam": 6, "retrain": 5, "uam (tuned = untuned)": 3}
+    assert set(methods_table(found.trials)["method"]) == {
+        "retrain",
+        "uam (rho=1.0)",
+        "uam (rho=3.0)",
+        "uam (tuned = untuned)",
+    }
+    result = drawn(tuned.draw(found))
+    assert "leaves UAM as it was (tuned and untuned are the same configuration)" in result.finding
+
+
+def test_a_search_trial_that_the_sweep_ran_itself_is_still_compared():
+    own = trial("uam", SEARCH_SEEDS[0], DEFAULTS["uam"])
+    suggestions = [suggestion("uam", 0, DEFAULTS["uam"], [own])]
+    found = frames([*references(), own], suggestions)
+    assert own["trial_id"] in set(found.trials["trial_id"])
+    assert own["trial_id"] in set(found.searched["trial_id"])
+    assert outcomes(found)["state"].tolist() == ["complete"]
+
+
+def test_a_suggestions_value_is_the_mean_over_its_seeds_of_what_the_search_minimised():
+    tried = outcomes(full())
+    rows = full().searched.set_index("trial_id")
+    retrain = full().trials[full().trials["method"] == "retrain"].set_index("seed")
+    complete = tried[tried["state"] == "complete"]
+    assert len(complete) > 30
+    listed = full().suggestions.set_index(["study", "number"])["trial_ids"]
+    for one in complete.to_dict("records"):
+        values = []
+        for trial_id in listed[one["study"], one["number"]]:
+            row = rows.loc[trial_id]
+            names = ["retain_accuracy", "forget_accuracy", "validation_accuracy", "validation_mia"]
+            gaps = [abs(row[name] - retrain.loc[row["seed"], name]) for name in names]
+            values.append(np.mean(gaps) if row["status"] == "ok" else WORST)
+        assert one["value"] == pytest.approx(np.mean(values))
+    diverged = set(rows[rows["status"] == "diverged"].index)
+    assert any(set(ids) & diverged for ids in listed)
+
+
+def test_how_suggestions_ended():
+    params, other = DEFAULTS["uam"], DEFAULTS["uam"] | {"rho": 4.0}
+    study = "uam-12345678"
+    first, second = (trial("uam", seed, params, study=study) for seed in SEARCH_SEEDS)
+    pruned = trial("uam", SEARCH_SEEDS[1], other, study=study, status="pruned")
+    failed = trial("uam", SEARCH_SEEDS[0], other, study=study, status="failed") | {"trial_id": "failed"}
+    alone = trial("uam", 99, params, study=study)  # there is no Retrain of its seed
+    suggestions = [
+        suggestion("uam", 0, params, [first, second]),
+        suggestion("uam", 1, other, [first, pruned]),
+        suggestion("uam", 2, other, [failed, second]),
+        suggestion("uam", 3, params, [first, {"trial_id": "not there"}]),
+        suggestion("uam", 4, params, [first, alone]),
+    ]
+    found = outcomes(frames([*references(), first, second, pruned, failed, alone], suggestions))
+    assert found["state"].tolist() == ["complete", "pruned", "failed", "unfinished", "unfinished"]
+    assert found["value"].notna().tolist() == [True, False, False, False, False]
+    assert found["seconds"].iloc[0] == pytest.approx(first["unlearn_seconds"] + second["unlearn_seconds"] + 0.4)
+    retrain = references()[0]
+    cost = np.mean([seed_values(one, retrain, ["cost"])[0] for one in (first, second)])
+    assert found["cost"].iloc[0] == pytest.approx(cost)
+
+
+def test_a_hyperparameter_acts_as_its_condition_says():
+    space = SPACES["uam"]
+    assert acts(space, {"hessian": "scalar"}, "gamma")
+    assert not acts(space, {"hessian": "exact"}, "gamma")
+    assert acts(space, {"hessian": "exact"}, "rho")
+    deep = {"a": {"low": 0, "high": 1, "when": {"b": [1]}}, "b": {"choices": [0, 1], "when": {"c": [2]}}}
+    assert acts(deep, {"b": 1, "c": 2}, "a")
+    assert not acts(deep, {"b": 1, "c": 3}, "a")
+
+
+def test_best_so_far_counts_pruned_suggestions_and_follows_complete_ones():
+    params = [DEFAULTS["finetune"] | {"lr": lr} for lr in (0.001, 0.005, 0.05, 0.02)]
+    study = "finetune-12345678"
+    rows, suggestions = references(), []
+    for number, one in enumerate(params):
+        trials = [trial("finetune", seed, one, study=study, off=gap("finetune", one)) for seed in SEARCH_SEEDS]
+        if number == 2:
+            trials[1] |= {"status": "pruned", "validation_mia": None}
+        rows += trials
+        suggestions.append(suggestion("finetune", number, one, trials))
+    result = drawn(best_so_far.draw(frames(rows, suggestions)))
+    values = outcomes(frames(rows, suggestions))["value"]
+    assert f"{values[3]:.1f} for FineTune (suggestion 4 of 4); n = 2 search seeds, 4 suggestions, 1 pruned" in (
+        result.finding
+    )
+    line = result.figure.axes[0].lines[0]
+    assert line.get_xdata()[-1] == 4
+    assert list(line.get_ydata()) == pytest.approx([values[0], values[1], values[1], values[3], values[3]])
+    seconds = result.figure.axes[1].lines[0].get_xdata()
+    assert list(seconds[:4]) == pytest.approx(outcomes(frames(rows, suggestions))["seconds"].cumsum().tolist())
+
+
+@pytest.mark.parametrize("name", ["lr", "retain_weight"])
+def test_importance_finds_the_hyperparameter_that_the_value_follows(name):
+    draw = np.random.default_rng(0)
+    rows, suggestions = references(), []
+    for number in range(40):
+        params = {
+            "retain_weight": draw.uniform(),
+            "lr": 10 ** draw.uniform(-4, -1),
+            "epochs": int(draw.integers(1, 21)),
+        }
+        place = params["retain_weight"] if name == "retain_weight" else (np.log10(params["lr"]) + 4) / 3
+        trials = [trial("neggrad", seed, params, study="neggrad-12345678", off=2 + 8 * place) for seed in SEARCH_SEEDS]
+        rows += trials
+        suggestions.append(suggestion("neggrad", number, params, trials))
+    result = drawn(importance.draw(frames(rows, suggestions)))
+    assert f"from 40 complete suggestions (n = 2 search seeds each), the average gap depends most on {name} for" in (
+        result.finding
+    )
+    assert "estimate" in result.finding
+    shares = [float(width.get_width()) for width in result.figure.axes[0].patches]
+    assert shares[0] > 80
+    assert sum(shares) == pytest.approx(100)
+
+
+def test_importance_needs_more_than_a_few_suggestions():
+    rows, suggestions = search("finetune", 6)
+    assert isinstance(importance.draw(frames(references() + rows, suggestions)), Skipped)
+
+
+def test_slices_have_a_logarithmic_axis_where_the_space_has():
+    rows, suggestions = search("uam", 30)
+    result = drawn(slices.draw(frames(references() + rows, suggestions)))
+    scales = {panel.get_title(loc="left"): panel.get_xscale() for panel in result.figure.axes}
+    assert scales == {"rho": "log", "gamma": "linear", "hessian": "linear", "lr": "log", "epochs": "log"}
+    gamma = next(panel for panel in result.figure.axes if panel.get_title(loc="left") == "gamma")
+    tried = outcomes(frames(references() + rows, suggestions))
+    active = tried[[params["hessian"] == "scalar" for params in tried["params"]]]
+    assert len(gamma.lines[0].get_xdata()) == (active["state"] == "complete").sum()
+    crosses = next(line for line in gamma.lines if line.get_marker() == "x")
+    assert len(crosses.get_xdata()) == (active["state"] == "pruned").sum()
+    best = tried.loc[tried["value"].idxmin()]
+    assert f"UAM's {best['value']:.1f} at rho = {best['params']['rho']:.4g}" in result.finding
+
+
+def test_pareto_is_over_the_first_two_objectives_or_the_only_one_and_cost():
+    one = drawn(pareto.draw(full()))
+    assert one.figure.axes[0].get_xlabel() == "time relative to Retrain"
+    two = drawn(pareto.draw(frames(*everything(objectives=("forget_gap", "retain_gap"), methods=("uam", "neggrad")))))
+    assert two.figure.axes[0].get_xlabel() == "retain-side gap (percentage points)"
+    tried = outcomes(frames(*everything(objectives=("forget_gap", "retain_gap"), methods=("uam", "neggrad"))))
+    points = np.array([values for values in tried["values"] if values is not None])
+    front = [not any((other <= point).all() and (other < point).any() for other in points) for point in points]
+    assert (
+        f"Of {len(points)} complete suggestions (n = 2 search seeds) nothing beats {sum(front)} in both" in two.finding
+    )
+
+
+def before_and_after(**gaps):
+    """Results in which each method has these gaps, untuned and tuned, seed by seed."""
+    rows, suggestions = references(), []
+    for method, (before, after) in gaps.items():
+        found = DEFAULTS[method] | {"lr": 0.05}
+        rows += [trial(method, seed, DEFAULTS[method], off=off) for seed, off in enumerate(before)]
+        confirm = [trial(method, seed, found, study=f"{method}-1", off=off) for seed, off in enumerate(after)]
+        rows += confirm
+        suggestions.append(suggestion(method, 0, found, [], confirm=confirm, study=f"{method}-1"))
+    return frames(rows, suggestions)
+
+
+def test_tuned_names_the_conclusions_that_change():
+    found = before_and_after(uam=([5.0, 5.1, 5.2], [5.0, 5.2, 5.1]), neggrad=([9.0, 9.1, 9.3], [2.0, 2.2, 2.1]))
+    result = drawn(tuned.draw(found))
+    assert (
+        "lowers NegGrad's (-7.0 [-7.4, -6.7], n = 3) and does not clearly change UAM's (+0.0 [-0.2, +0.2], n = 3)"
+        in result.finding
+    )
+    assert (
+        "NegGrad instead of UAM has the lowest gap once all are tuned; their comparison changes: "
+        "NegGrad better than UAM (before: UAM better than NegGrad)."
+    ) in result.finding
+
+
+def test_tuned_says_when_no_conclusion_changes():
+    result = drawn(tuned.draw(before_and_after(uam=([1.0] * 3, [0.5] * 3), neggrad=([9.0] * 3, [8.0] * 3))))
+    assert "UAM has the lowest gap before and after tuning; no comparison of two methods changes (1 made)." in (
+        result.finding
+    )
+
+
+def test_tuned_compares_shared_seeds_only_and_names_what_was_not_run_untuned():
+    rows, suggestions = search("uam", 10)
+    more, suggested = search("neggrad", 10)
+    found = frames(references() + rows + more + untuned("uam", [0, 1]), suggestions + suggested)
+    result = drawn(tuned.draw(found))
+    assert "n = 2" in result.finding
+    assert any("Tuned, but not run untuned: NegGrad." in text for text in texts(result))
+
+
+def test_optuna_is_loaded_by_the_figure_that_needs_it_only(tmp_path):
+    results = Results(str(tmp_path))
+    rows, suggestions = search("finetune", 10)
+    for one in references() + rows:
+        results.write_trial(one)
+    for one in suggestions:
+        results.write_suggestion(one)
+    script = (
+        "import sys\nfrom analysis.figures import FIGURES\nfrom analysis.frames import read_frames\n"
+        f"frames = read_frames({str(tmp_path)!r})\nFIGURES['slices'](frames)\nassert 'optuna' not in sys.modules\n"
+        "print(FIGURES['importance'](frames).finding)\nassert not {'torch', 'ray'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "complete suggestions" in done.stdout
