@@ -76,7 +76,7 @@ def _pairs(ok: pd.DataFrame) -> list[Pair]:
             continue
         confirmed = _by_configuration(trials)
         best = str(confirmed.mean(axis=1).idxmin())
-        after = confirmed.loc[best].dropna()
+        after = confirmed.T[best].dropna()
         own = ok[(ok["method"] == method) & ok["seed"].isin(after.index)]
         if own.empty:
             continue
@@ -84,7 +84,7 @@ def _pairs(ok: pd.DataFrame) -> list[Pair]:
         order = pd.DataFrame({"n": before.notna().sum(axis=1), "gap": before.mean(axis=1)})
         same = best in before.index
         first = best if same else order.sort_values(["n", "gap"], ascending=[False, True]).index[0]
-        chosen = before.loc[first].dropna()
+        chosen = before.T[first].dropna()
         found.append(Pair(method, chosen, after[chosen.index], same))
     return found
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from analysis.frames import read_frames
+from analysis.frames import read_trials
 from analysis.methods_table import methods_table, render_rich
+from analysis.tuning import TUNED
 from sweep.search import Found, Plan, saved
-
-TUNED = "{} (tuned)"
 
 
 def print_outcome(console: Console, where: str, plan: Plan, found: Found) -> int:
@@ -33,12 +32,12 @@ def print_outcome(console: Console, where: str, plan: Plan, found: Found) -> int
     if pruned:
         console.print(f"pruned: {pruned} of {total} search trials were not run, about {share:.0%} of their time")
 
-    trials = read_frames(where).trials
+    trials, _ = read_trials(where)
     baselines = trials[trials["trial_id"].isin({trial.id for trial in plan.baselines})]
     parts = [baselines]
     for confirmed in found.tuned.values():
         rows = trials[trials["trial_id"].isin({trial.id for trial in confirmed})]
-        parts.append(rows.assign(method=rows["method"].map(TUNED.format)))
+        parts.append(rows.assign(method=rows["method"] + TUNED))
     import pandas as pd
 
     render_rich(methods_table(pd.concat(parts, ignore_index=True)), console)

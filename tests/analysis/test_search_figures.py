@@ -1,5 +1,6 @@
 """Figures of searches, and what searches' trials do to all the others."""
 
+import re
 import subprocess
 import sys
 from functools import cache
@@ -24,8 +25,9 @@ from made_searches import (
 from analysis import best_so_far, importance, pareto, slices, tuned
 from analysis.figure import Drawn, Skipped
 from analysis.figures import FIGURES
-from analysis.frames import Frames, flatten_params, with_gaps
+from analysis.frames import Frames, flatten_params, read_frames, with_gaps
 from analysis.methods_table import methods_table
+from analysis.report import write_report
 from analysis.searches import acts, outcomes
 from analysis.tuning import set_apart
 from sweep.objective import WORST, seed_values
@@ -73,6 +75,21 @@ def test_without_a_search_a_figure_names_the_preset_that_has_it(name):
         result = DRAWS[name](frames(rows, []))
         assert isinstance(result, Skipped)
         assert result.reason.endswith("preset tuned-comparison" if name == "tuned" else "preset search-uam")
+
+
+def test_the_report_of_a_search_shows_it(tmp_path):
+    results = Results(str(tmp_path))
+    rows, suggestions = search("uam", 16)
+    for one in [*references(), *untuned("uam"), *rows]:
+        results.write_trial(one)
+    for one in suggestions:
+        results.write_suggestion(one)
+    found = read_frames(str(tmp_path))
+    page = write_report(str(tmp_path), found, tmp_path / "report")[-1].read_text("utf-8")
+    assert "16 suggestions in 1 study; their 32 other trials are in no comparison" in page
+    assert "<b>UAM (tuned)</b>" in page
+    assert all(f'id="figure-{name}"' in page for name in DRAWS)
+    assert len(re.findall("unlearn-sweep rerun", page)) == 5 + 3 + 3  # each compared trial once
 
 
 @pytest.mark.parametrize("name", [*DRAWS, "tradeoff", "seeds"])
@@ -301,7 +318,7 @@ def test_tuned_compares_shared_seeds_only_and_names_what_was_not_run_untuned():
 
 def test_optuna_is_loaded_by_the_figure_that_needs_it_only(tmp_path):
     results = Results(str(tmp_path))
-    rows, suggestions = search("finetune", 10)
+    rows, suggestions = search("finetune", 20)
     for one in references() + rows:
         results.write_trial(one)
     for one in suggestions:
