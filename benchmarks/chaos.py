@@ -1,8 +1,8 @@
 """Kills whatever a sweep consists of, at random: python benchmarks/chaos.py [--runs N] [--seed S].
 
-In each run of a tiny sweep of digits through Ray, a process (one that runs trials, the node's raylet, the command itself)
-is killed with SIGKILL once a random number of rows is there, and the command is given again until every trial has its
-row. Exit status 1 if a row was lost, a finished one written again, a file cannot be read, or a row, trace or prediction
+In each run of a tiny sweep of digits through Ray, a process (one that runs trials, the node's raylet, the command) is
+killed with SIGKILL once a random number of rows is there, and the command is given again until every trial has its row.
+Exit status 1 if a row was lost, a finished one written again, a file cannot be read, or a row, trace or prediction
 differs from that of an undisturbed run.
 """
 
@@ -158,9 +158,7 @@ def main(
         subprocess.run(command(folder, folder / "undisturbed", "--executor", "inline"), **quiet)
         expected = measured(folder / "undisturbed")
         assert len(expected["rows"]) == TRIALS
-        print(
-            f"{'run':>3} {'killed':8}{'rows then':>10}{'commands':>10}{'lost':>6}{'repeated':>10}{'unreadable':>12}  equal"
-        )
+        print("run killed   rows then  commands  lost  repeated  unreadable  equal", flush=True)
         for run in range(runs):
             kind, out = VICTIMS[run % len(VICTIMS)], folder / f"run{run}"
             then, given, repeated = disturb(folder, out, kind, rng)

@@ -34,6 +34,7 @@ import sweep  # noqa: E402
 from sweep.engine import Run, described_run, sigterm_interrupts  # noqa: E402
 from sweep.errors import InputError  # noqa: E402
 from sweep.plan import trial_for  # noqa: E402
+from sweep.reach import check_nodes  # noqa: E402
 from sweep.schedule import Schedule  # noqa: E402
 from sweep.spec import Spec  # noqa: E402
 from sweep.trial import Context, Job, Outcome, Worker  # noqa: E402
@@ -56,6 +57,8 @@ def run_ray(run: Run, spec: Spec, address: str | None) -> None:
         stack.enter_context(session(address))
         stack.enter_context(sigterm_interrupts())  # again: Ray's start put its own handler in the place of ours
         gpus = gpus_per_trial(spec, local=address is None)
+        if address is not None:
+            check_nodes(run.context.out, spec.resources.cpus, gpus)
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="unlearn-sweep-"))
         stack.enter_context(described_run(run, spec, "ray", gpus))
         callback = JobCallback(run)

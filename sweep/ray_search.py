@@ -20,6 +20,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from sweep.objective import GAPS, Row
 from sweep.plan import trial_for
+from sweep.reach import check_nodes
 from sweep.search_run import SearchRun
 from sweep.seeds import SeedEnd, run_seeds
 from sweep.spec import Spec
@@ -41,6 +42,8 @@ def run_ray_search(run: SearchRun, spec: Spec, local: bool) -> None:
         OSError: results cannot be stored.
     """
     gpus = gpus_per_trial(spec, local)
+    if not local:
+        check_nodes(run.context.out, spec.resources.cpus, gpus)
     resources = {"cpu": spec.resources.cpus, "gpu": gpus}
     with ExitStack() as stack:
         stack.enter_context(sigterm_interrupts())

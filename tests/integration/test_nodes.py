@@ -1,0 +1,90 @@
+"""A cluster of several nodes: one that cannot store results, one that is lost, one that joins, and the head lost."""
+
+import subprocess
+import time
+
+import pytest
+from clusters import AUTHENTICATION, Cluster
+from tiny_sweeps import call, end_session, ended_on_error, rows, run, start, write_spec
+
+from sweep.results import Results
+
+METHODS = [{"name": "sweep_plugins:Slow", "epochs": 1, "lr": [round(0.01 * step, 2) for step in range(1, 31)]}]
+
+pytestmark = pytest.mark.skipif(
+    subprocess.run(["unshare", "-um", "true"], capture_output=True).returncode != 0, reason="needs namespaces"
+)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with Cluster(cpus=1) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    """60 trials in one process."""
+    folder = tmp_path_factory.mktemp("one")
+    assert call("run", sixty(folder), "--out", folder / "out", "--executor", "inline").code == 0
+    return {kind: rows(folder / "out", kind) for kind in ("trials", "traces", "predictions")}
+
+
+def sixty(folder):
+    return write_spec(folder, METHODS, seeds=[0, 1], max_retries=3)
+
+
+def wait_for_rows(process, out, count):
+    with ended_on_error(process):
+        while len(list((out / "trials").glob("*.parquet"))) < count:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+
+
+def test_a_node_that_cannot_use_the_results_directory_is_named_before_anything_is_trained(cluster, tmp_path):
+    place = tmp_path / "shared"
+    place.mkdir()
+    node = cluster.add("lonely", hidden=place)
+    ended = run("run", sixty(tmp_path), "--out", place / "out", "--address", cluster.address, **AUTHENTICATION)
+    cluster.kill(node)
+    assert (ended.code, len(ended.err.splitlines())) == (2, 1)
+    assert f"--out {place / 'out'}: node lonely (" in ended.err
+    assert "Read-only file system" in ended.err
+    assert [path for path in place.rglob("*") if path.is_file()] == []
+
+
+def test_a_cluster_that_loses_a_node_and_gets_another_writes_the_rows_of_one_process(cluster, expected, tmp_path):
+    first, out = cluster.add("first"), tmp_path / "out"
+    process = start("run", sixty(tmp_path), "--out", out, "--address", cluster.address, PAUSE="0.3", **AUTHENTICATION)
+    wait_for_rows(process, out, 12)
+    cluster.kill(first)
+    cluster.add("second")
+    with ended_on_error(process):
+        _, err = process.communicate(timeout=500)
+    assert (process.returncode, err) == (0, "")
+    assert {kind: rows(out, kind) for kind in expected} == expected
+    hosts = set(Results(str(out)).trials().table["host"].to_pylist())
+    assert len(hosts) == 3
+    assert {"first", "second"} < hosts
+
+
+def test_a_cluster_that_asks_for_a_token_refuses_who_has_none(cluster, tmp_path):
+    out = tmp_path / "out"
+    ended = run("run", sixty(tmp_path), "--out", out, "--address", cluster.address, RAY_AUTH_MODE="disabled")
+    assert (ended.code, len(ended.err.splitlines())) == (2, 1)
+    assert "RAY_AUTH_MODE=token" in ended.err
+    assert not out.exists()
+
+
+def test_a_sweep_whose_head_is_lost_ends_and_goes_on_elsewhere(expected, tmp_path):
+    out = tmp_path / "out"
+    with Cluster(cpus=2) as doomed:
+        process = start("run", sixty(tmp_path), "--out", out, "--address", doomed.address, PAUSE="1", **AUTHENTICATION)
+        wait_for_rows(process, out, 4)
+        doomed.kill(doomed.head)
+        with ended_on_error(process):
+            _, err = process.communicate(timeout=300)
+        assert process.returncode not in (0, None), err
+        end_session(process.pid)
+    assert call("run", sixty(tmp_path), "--out", out, "--executor", "inline").code == 0
+    assert {kind: rows(out, kind) for kind in expected} == expected
