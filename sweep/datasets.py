@@ -6,18 +6,22 @@ import hashlib
 import io
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from filelock import FileLock
 from numpy.typing import NDArray
 from pyarrow import fs as pafs
 
 from sweep.errors import InputError, nearest
 from sweep.location import open_location
+from sweep.node_cache import local_copy
+from sweep.storage import steady
 
 
 @dataclass(frozen=True)
@@ -110,8 +114,13 @@ class Cifar10(Dataset):
     def _part(self, train: bool) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         import torchvision
 
+        folder = Path(self.path)
         try:
-            part = getattr(torchvision.datasets, self.torchvision_name)(self.path, train=train, download=self.download)
+            if self.download:
+                folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder / ".download.lock") if self.download else nullcontext():
+                kind = getattr(torchvision.datasets, self.torchvision_name)
+                part = kind(self.path, train=train, download=self.download)
         except (RuntimeError, OSError) as error:
             raise InputError(
                 f"{self.torchvision_name} is not in '{self.path}' ({str(error).splitlines()[0]}); "
@@ -170,20 +179,23 @@ class ParquetImages(Dataset):
     def _open(self, split: str) -> Iterator[pa.NativeFile]:
         filesystem, root = open_location(self.path)
         try:
-            infos = filesystem.get_file_info(pafs.FileSelector(root, recursive=True))
+            infos = steady(lambda: filesystem.get_file_info(pafs.FileSelector(root, recursive=True)))
         except (FileNotFoundError, NotADirectoryError) as error:
             raise InputError(f"no directory '{self.path}'") from error
-        paths = sorted(
-            info.path
-            for info in infos
+        files = [
+            info
+            for info in sorted(infos, key=lambda info: info.path)
             if info.is_file
             and info.path.endswith(".parquet")
             and _split_of(PurePosixPath(info.path).relative_to(root)) == split
-        )
-        if not paths:
+        ]
+        if not files:
             raise InputError(f"'{self.path}' has no Parquet file for '{split}'")
-        for path in paths:
-            yield filesystem.open_input_file(path)
+        for info in files:
+            if isinstance(filesystem, pafs.LocalFileSystem):
+                yield filesystem.open_input_file(info.path)
+            else:
+                yield pa.OSFile(str(local_copy(filesystem, self.path, info)))
 
     def _images(self, split: str) -> NDArray[np.uint8]:
         images: list[NDArray[np.uint8]] = []

@@ -3,6 +3,7 @@
 import itertools
 import logging
 import threading
+from collections import Counter
 
 from moto.server import DomainDispatcherApplication, create_backend_app
 from pyarrow import fs as pafs
@@ -23,6 +24,7 @@ class ObjectStore:
         self.refuse_every = refuse_every
         self.requests = itertools.count(1)
         self.refused = 0
+        self.paths = Counter()
         self._app = DomainDispatcherApplication(create_backend_app)
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self._server = make_server("127.0.0.1", 0, self._answer, threaded=True)
@@ -44,4 +46,5 @@ class ObjectStore:
             self.refused += 1
             start_response("503 Slow Down", [("Content-Type", "application/xml")])
             return [SLOW_DOWN]
+        self.paths[environ["REQUEST_METHOD"], environ["PATH_INFO"]] += 1
         return self._app(environ, start_response)

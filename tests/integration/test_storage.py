@@ -1,8 +1,16 @@
 """Results elsewhere than on a local disk: an object store, one that fails now and then, full and read-only storage."""
 
+import io
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from object_store import CREDENTIALS, ObjectStore
+from PIL import Image
 from pyarrow import fs as pafs
 from tiny_sweeps import BUILT_INS, call, rows, run, write_spec
 
@@ -68,6 +76,39 @@ def test_a_bucket_that_is_not_there_is_one_line(flaky, tmp_path):
     assert ended.code == 1
     assert len(ended.err.splitlines()) == 1
     assert "NO_SUCH_BUCKET" in ended.err
+
+
+LOADS = """
+import sys
+from sweep.datasets import ParquetImages
+dataset = ParquetImages(path=sys.argv[1])
+print(dataset.fingerprint(), dataset.load().train_images.sum())
+"""
+
+
+def test_a_dataset_at_a_uri_reaches_a_node_once_for_all_its_processes(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (2, 6, 8, 8), dtype=np.uint8)
+    with ObjectStore() as store:
+        uri = store.uri("data")
+        filesystem, root = pafs.FileSystem.from_uri(uri)
+        for split, images in zip(("train", "test"), pixels, strict=True):
+            encoded = [{"bytes": png(image)} for image in images]
+            with filesystem.open_output_stream(f"{root}/{split}.parquet") as stream:
+                pq.write_table(pa.table({"image": encoded, "label": [0, 1, 2] * 2}), stream)
+        store.paths.clear()
+        command = [sys.executable, "-c", LOADS, uri]
+        environment = os.environ | {"UNLEARN_SWEEP_CACHE": str(tmp_path / "cache")}
+        processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(3)]
+        printed = {process.communicate()[0] for process in processes}
+    assert len(printed) == 1
+    assert str(pixels[0].astype(int).sum() * 3) in printed.pop()
+    assert store.paths["GET", "/bucket/data/train.parquet"] == store.paths["GET", "/bucket/data/test.parquet"] == 1
+
+
+def png(pixels):
+    stream = io.BytesIO()
+    Image.fromarray(pixels).convert("RGB").save(stream, format="PNG")
+    return stream.getvalue()
 
 
 def test_storage_that_stays_away_is_given_up(tmp_path, monkeypatch):
