@@ -86,6 +86,10 @@ def _counted(statuses: pd.Series) -> str:
     return ", ".join(f"{count} {status}" for status, count in statuses.value_counts().items())
 
 
+NOT_OK = "not ok"
+"""The header of what did not end ok."""
+
+
 def display_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     """Headers and cells of `methods_table` for people. A column `not ok` appears only where a trial did not end ok."""
     headers = ["method", "n", *(LABELS[metric] for metric in GAP_METRICS), "avg. gap", "cost"]
@@ -96,7 +100,7 @@ def display_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
         gap = _spread(row["average_gap"], row["average_gap.std"])
         line = [row["method"], str(row["seeds"]), *metrics, gap, _number(row["relative_seconds"])]
         cells.append([*line, row["ended"]] if with_ended else line)
-    return ([*headers, "not ok"] if with_ended else headers), cells
+    return ([*headers, NOT_OK] if with_ended else headers), cells
 
 
 def _metric(row: dict[Hashable, Any], label: str) -> str:
@@ -115,12 +119,15 @@ def _number(value: float) -> str:
 
 
 def render_rich(table: pd.DataFrame, console: Console) -> None:
-    """Print one table per task."""
+    """Print one table per task, to fit 80 columns: what did not end ok is said below the method's name."""
     if table.empty:
         console.print("no trials")
         return
     for task, rows in _by_task(table):
         headers, cells = display_rows(rows)
+        if headers[-1] == NOT_OK:
+            headers.pop()
+            cells = [["\n".join(filter(None, (line[0], line[-1]))), *line[1:-1]] for line in cells]
         view = Table(title=str(task), caption=UNIT, title_justify="left", caption_justify="left", box=SIMPLE_HEAD)
         view.padding = (0, 1, 0, 0)
         for position, header in enumerate(headers):

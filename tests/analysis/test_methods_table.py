@@ -1,14 +1,16 @@
 import math
 import subprocess
 import sys
+from io import StringIO
 
 import pandas as pd
 import pytest
 from made_results import TWO_SEEDS, row
 from pandas.testing import assert_frame_equal
+from rich.console import Console
 
 from analysis.frames import read_frames
-from analysis.methods_table import display_rows, methods_table, to_latex, to_markdown, write_tables
+from analysis.methods_table import display_rows, methods_table, render_rich, to_latex, to_markdown, write_tables
 
 METRICS = (100.0, 90.0, 90.0, 50.0)
 
@@ -64,6 +66,22 @@ def test_trials_that_did_not_end_ok_are_counted_and_not_averaged(table_of):
     headers, cells = display_rows(table)
     assert headers[-1] == "not ok"
     assert cells[-1] == ["uam", "0", "–", "–", "–", "–", "–", "–", "2 failed"]
+
+
+def test_a_terminal_of_80_columns_breaks_no_number(table_of):
+    params = [{"rho": rho, "hessian": hessian} for rho in (1.0, 2.0) for hessian in ("scalar", "exact")]
+    rows = [row("retrain", seed, metrics=(100.0, 91.0, 92.0, 50.0)) for seed in range(3)]
+    rows += [
+        row("uam", seed, params=each, metrics=(100.0, 86.0 + seed, 9.0, 49.0)) for seed in range(3) for each in params
+    ]
+    rows += [row("uam", 3, params=params[0], status="diverged")]
+    console = Console(width=80, file=StringIO())
+    render_rich(table_of(rows), console)
+    lines = [line.split() for line in console.file.getvalue().splitlines()]
+    place = lines.index(["1", "diverged"])
+    assert lines[place - 2][:2] == ["uam", "(rho=1.0,"]
+    assert lines[place - 2][2:6] == ["3", "100.0±0.0", "87.0±1.0", "9.0±0.0"]
+    assert lines[place - 1][:2] == ["hessian=scalar)", "[0.0]"]
 
 
 def test_without_retrain_there_are_accuracies_and_no_gaps(table_of):
