@@ -48,7 +48,7 @@ def check_nodes(out: str, cpus: float, gpus: float) -> None:
     nodes = {node["NodeID"]: node for node in ray.nodes() if node["Alive"] and _fits(node["Resources"], cpus, gpus)}
     results, mark = Results(out), f".reach-{uuid.uuid4().hex[:8]}"
     results.write(mark, b"driver")
-    ask = ray.remote(answer).options(num_cpus=0, max_retries=0)
+    ask = ray.remote(num_cpus=0, max_retries=0)(answer)
     asked = {
         name: ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(name, soft=False)).remote(out, mark, name)
         for name in nodes

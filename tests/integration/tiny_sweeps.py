@@ -71,7 +71,8 @@ def call(*arguments):
 
 def start(*arguments, interpreter=(), **environment):
     """Start the console script in a session of its own, where plugins are found."""
-    variables = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "COLUMNS": "200"} | PLAIN_PRIORITY | environment
+    path = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    variables = os.environ | {"PYTHONPATH": path, "COLUMNS": "200"} | PLAIN_PRIORITY | environment
     command = [*([sys.executable, *interpreter] if interpreter else []), SCRIPT, *arguments]
     return subprocess.Popen(
         list(map(str, command)),
