@@ -140,7 +140,8 @@ def _differs(copy: FrozenTrial, original: FrozenTrial | None) -> bool:
         return original is not None and copy.params != original.params
     if original is None:
         return copy.state != TrialState.FAIL
-    return (copy.state, copy.params, copy.values) != (original.state, original.params, original.values)
+    values = copy.state == TrialState.COMPLETE and copy.values != original.values
+    return values or (copy.state, copy.params) != (original.state, original.params)
 
 
 def _connect(url: str) -> RDBStorage:
@@ -148,12 +149,14 @@ def _connect(url: str) -> RDBStorage:
         address = sqlalchemy.make_url(url)
     except sqlalchemy.exc.ArgumentError:
         raise InputError(f"--storage: '{url.rpartition('@')[2]}' is no URL such as sqlite:///search.db") from None
+    if address.drivername == "postgresql":
+        address = address.set(drivername="postgresql+psycopg")
     shown = address.render_as_string(hide_password=True)
     options: dict[str, Any] = {}
     if address.get_backend_name() in ("postgresql", "mysql"):
         options = {"connect_args": {"connect_timeout": CONNECT_SECONDS}, "pool_pre_ping": True}
     try:
-        return RDBStorage(url, engine_kwargs=options)
+        return RDBStorage(address.render_as_string(hide_password=False), engine_kwargs=options)
     except ImportError as error:
         raise InputError(f"--storage: {shown}: the driver is not installed: {_first_line(error)}") from error
     except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.OptunaError, RuntimeError, ValueError) as error:

@@ -181,13 +181,14 @@ def kept_worker(context: Context) -> Worker:
     return _workers[0]
 
 
-def _job_config(job: Job) -> dict[str, str]:
+def _job_config(job: Job) -> dict[str, str | None]:
     kind = f"original-{job.trial.original_id}" if job.original_only else f"trial-{job.trial.id}"
-    return {"job": kind, "trial": job.trial.config}
+    return {"job": kind, "trial": job.trial.config, "study": job.trial.study}
 
 
 def _job(config: dict[str, str]) -> Job:
-    return Job(trial_for(json.loads(config["trial"])), original_only=config["job"].startswith("original-"))
+    trial = trial_for(json.loads(config["trial"]), config["study"])
+    return Job(trial, original_only=config["job"].startswith("original-"))
 
 
 def _job_name(trial: Any) -> str:

@@ -29,6 +29,7 @@ def commands() -> list[str]:
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     (tmp_path / "my-sweep.yaml").write_text(block("yaml", "# my-sweep.yaml"))
+    (tmp_path / "my-search.yaml").write_text(block("yaml", "# my-search.yaml"))
     (tmp_path / "my_methods.py").write_text(block("python", "# my_methods.py"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
@@ -69,3 +70,19 @@ def test_the_readmes_commands_for_a_sweep_of_ones_own_work_in_order(folder, monk
     rows = pq.read_table(folder / "results/mine/trials").to_pylist()
     assert len(rows) == 3 + 6 + 4  # the second run adds rho 0.5 and 8, each with two values of gamma
     assert (folder / "results/mine/report/methods.md").exists()
+
+
+def test_the_readmes_search_runs_as_printed(folder, monkeypatch, capsys):
+    line = next(line for line in commands() if "search my-search.yaml" in line)
+    small = [*SMALL[:1], *SMALL[3:], "search.trials=2", "search.seeds=[0]", "search.confirm_seeds=[1]"]
+
+    assert call(monkeypatch, line, inline(*small)) == 0
+
+    rows = pq.read_table(folder / "results/tuned/suggestions").to_pylist()
+    assert sorted((row["method"], row["number"]) for row in rows) == [
+        ("finetune", 0),
+        ("finetune", 1),
+        ("uam", 0),
+        ("uam", 1),
+    ]
+    assert "uam (tuned)" in capsys.readouterr().out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sweep.objective import WORST, pareto_front, running_means, seed_values, standing
+from sweep.objective import WORST, pareto_front, running_means, seed_values, standing, standings
 
 RETRAIN = {
     "status": "ok",
@@ -66,6 +66,26 @@ def test_a_complete_suggestions_value_is_the_mean_over_seeds():
     found = standing("s", [row(forget=84.0), row(forget=72.0)], [RETRAIN, RETRAIN], ["average_gap"])
     assert found.means == ((1.0,), (1.5,))
     assert found.values == (1.5,)
+
+
+def test_every_suggestion_of_a_directory_stands_by_its_own_tasks_retrain():
+    def stored(trial_id, method, seed, **changes):
+        return row(**changes) | {"trial_id": trial_id, "task_id": "t", "seed": seed, "method": method}
+
+    trials = [
+        stored("r0", "retrain", 0, forget=80.0),
+        stored("r1", "retrain", 1, forget=70.0, status="failed"),
+        stored("a0", "uam", 0),
+        stored("b0", "uam", 1),
+    ]
+    suggestions = [
+        {"study": "s", "number": 0, "trial_ids": ["a0"], "objectives": ["average_gap"]},
+        {"study": "s", "number": 1, "trial_ids": ["b0"], "objectives": ["average_gap"]},
+        {"study": "s", "number": 2, "trial_ids": ["c0"], "objectives": ["average_gap"]},
+    ]
+    found = standings(suggestions, trials)
+    assert found["s", 0].values == (1.0,)
+    assert [found["s", number].state for number in (1, 2)] == ["unfinished", "unfinished"]
 
 
 def test_the_pareto_front_leaves_out_what_another_beats():

@@ -45,6 +45,18 @@ def test_a_stored_original_is_not_trained_and_its_trials_go_together():
     assert handed_out(schedule) == ["[new]", "t1", "t4", "t0", "t2"]
 
 
+def test_originals_may_be_trained_for_trials_that_are_not_run():
+    schedule = Schedule(
+        trials("a"), stored={"b"}, originals=[trial(7, "a"), trial(8, "b"), trial(9, "c"), trial(6, None)]
+    )
+    assert schedule.originals == 2
+    assert handed_out(schedule) == ["[a]", "[c]"]
+    for number, original in ((0, "a"), (9, "c")):
+        assert schedule.finished(Job(trial(number, original), original_only=True), OK) == []
+    assert handed_out(schedule) == ["t0"]
+    assert schedule.done
+
+
 def test_nothing_to_run_is_done_at_once():
     schedule = Schedule([])
     assert schedule.done

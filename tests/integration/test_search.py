@@ -1,0 +1,175 @@
+"""Searches through Ray, killed, side by side, and watched."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import optuna
+import pytest
+import yaml
+from tiny_sweeps import call, ended_on_error, run, spec, start
+
+from sweep.results import Results
+
+DATA = {"name": "digits", "limit": 200, "label_noise": 0.2, "validation": 0.1}
+LR = {"low": 0.001, "high": 0.1}
+QUICK = {"name": "finetune", "epochs": [1, 2], "lr": LR}
+UAM = {"name": "uam", "epochs": 1}
+
+
+def write_search(folder, methods, name="tiny", **changes):
+    """The path of a spec file in `folder`; `changes` are keys of its search."""
+    section = {"methods": methods, "trials": 4, "seeds": [0, 1], "confirm_seeds": [7]} | changes
+    document = spec([], name=name, dataset=DATA, search=section, predictions=False, probe={"every": 0})
+    del document["methods"]
+    path = folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+def suggestions(out):
+    return Results(str(out)).suggestions().table.to_pylist()
+
+
+def trials(out):
+    return {row["trial_id"]: row for row in Results(str(out)).trials().table.to_pylist()}
+
+
+def files(out, folder):
+    return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in (out / folder).glob("*.parquet")}
+
+
+def determined(out):
+    names = ("study", "number", "params", "trial_ids", "confirm_trial_ids", "space", "objectives")
+    columns = ("status", "study", "validation_accuracy", "mia")
+    ended = {name: tuple(row[column] for column in columns) for name, row in trials(out).items()}
+    return [{name: row[name] for name in names} for row in suggestions(out)], ended
+
+
+def test_ray_and_inline_suggest_prune_and_store_the_same(tmp_path):
+    path = write_search(tmp_path, [QUICK, UAM], trials=7)
+    alone = f"resources.cpus={0.6 * os.cpu_count()}"  # room for one suggestion at a time
+    for executor, command in (("ray", run), ("inline", call)):
+        ended = command("search", path, "--out", tmp_path / executor, "--executor", executor, "--set", alone)
+        assert ended.code == 0
+    assert determined(tmp_path / "ray") == determined(tmp_path / "inline")
+    rows, ended = determined(tmp_path / "ray")
+    assert [row["number"] for row in rows] == [*range(7), *range(7)]
+    assert "pruned" in {status for status, *_ in ended.values()}
+    assert all(ended[name][1] == row["study"] for row in rows for name in row["confirm_trial_ids"])
+
+
+def test_two_searches_at_once_in_one_directory_do_not_disturb_each_other(tmp_path):
+    out = tmp_path / "out"
+    paths = [write_search(tmp_path, [method], name) for name, method in (("one", QUICK), ("two", UAM))]
+    together = [start("search", path, "--out", out, "--executor", "inline") for path in paths]
+    for process in together:
+        with ended_on_error(process):
+            process.communicate(timeout=500)
+        assert process.returncode == 0
+    alone = [tmp_path / name for name in ("alone-one", "alone-two")]
+    for path, folder in zip(paths, alone, strict=True):
+        assert call("search", path, "--out", folder, "--executor", "inline").code == 0
+    rows, ended = determined(out)
+    assert rows == [row for folder in alone for row in determined(folder)[0]]
+    assert ended == determined(alone[0])[1] | determined(alone[1])[1]
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@pytest.fixture
+def postgresql(tmp_path):
+    """The URL of an empty database on a server of this test's own, which does not run as root."""
+    pytest.importorskip("psycopg")
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) if Path("/usr/lib/postgresql").exists() else []
+    if not found:
+        pytest.skip("no PostgreSQL server is installed")
+    folder = Path(f"/tmp/{tmp_path.parent.name}-{free_port()}-postgresql")
+    folder.mkdir()
+    shutil.chown(folder, "nobody")
+    port = free_port()
+    commands = [
+        [found[-1], "-D", folder / "data", "-U", "tester", "--auth=trust"],
+        [found[-1].with_name("postgres"), "-D", folder / "data", "-p", port, "-h", "127.0.0.1", "-k", folder],
+    ]
+    made, serve = (list(map(str, command)) for command in commands)
+    subprocess.run(made, check=True, capture_output=True, user="nobody", cwd=folder)
+    server = subprocess.Popen(serve, stderr=subprocess.DEVNULL, user="nobody", cwd=folder)
+    try:
+        deadline = time.monotonic() + 60
+        while socket.socket().connect_ex(("127.0.0.1", port)):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        yield f"postgresql+psycopg://tester@127.0.0.1:{port}/postgres"
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait()
+        shutil.rmtree(folder)
+
+
+def test_a_postgresql_server_holds_a_copy(postgresql, tmp_path):
+    path = write_search(tmp_path, [QUICK])
+    ended = call("search", path, "--out", tmp_path / "out", "--executor", "inline", "--storage", postgresql)
+    assert (ended.code, ended.err) == (0, "")
+    [name] = {row["study"] for row in suggestions(tmp_path / "out")}
+    copy = optuna.load_study(study_name=name, storage=postgresql).trials
+    assert [trial.state.name for trial in copy] == ["COMPLETE"] * 4
+
+
+BAD = {
+    "inverted range": (
+        {"methods": [QUICK | {"lr": {"low": 0.1, "high": 0.01}}]},
+        "search.methods.0.lr: low 0.1 is above",
+    ),
+    "unknown hyperparameter": (
+        {"methods": [{"name": "uam", "roh": 1}]},
+        "search.methods.0.roh: unknown key; did you mean",
+    ),
+    "no budget": ({"trials": 0}, "search.trials: should be greater than or equal to 1, not 0"),
+    "seeds in common": ({"confirm_seeds": [1, 2]}, "search: confirm_seeds: the search sees 1 too"),
+    "out of bounds": ({"methods": [QUICK | {"epochs": {"low": 0}}]}, "search.methods.0.epochs.low: should be greater"),
+    "unknown sampler": ({"sampler": "tpa"}, "search.sampler: 'tpa' is unknown; did you mean 'tpe'?"),
+    "unknown objective": ({"objective": ["gap"]}, "search.objective.0: 'gap' is unknown; valid: "),
+    "logarithm of zero": (
+        {"methods": [{"name": "uam", "rho": {"low": 0}}]},
+        "search.methods.0.rho.low: a log range needs",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "message"), BAD.values(), ids=BAD)
+def test_a_bad_search_is_one_line_with_the_key_and_creates_nothing(tmp_path, changes, message):
+    refused(tmp_path, message, write_search(tmp_path, **({"methods": [QUICK]} | changes)))
+
+
+def test_a_search_without_validation_data_is_bad_input(tmp_path):
+    refused(tmp_path, "dataset.validation: ", write_search(tmp_path, [QUICK]), "--set", "dataset.validation=0")
+
+
+def test_a_storage_that_cannot_be_reached_is_bad_input(tmp_path):
+    path = write_search(tmp_path, [QUICK])
+    refused(tmp_path, "--storage: ", path, "--storage", f"sqlite:///{tmp_path}/nowhere/copy.db")
+
+
+def refused(folder, message, *arguments):
+    ended = call("search", *arguments, "--out", folder / "out", "--executor", "inline")
+    assert ended.code == 2
+    assert len(ended.err.splitlines()) == 1
+    assert message in ended.err
+    assert not (folder / "out").exists()
+
+
+def test_a_spec_with_nothing_but_a_search_is_not_run(tmp_path):
+    path = write_search(tmp_path, [QUICK])
+    for command in ("run", "plan"):
+        ended = call(command, path, "--out", tmp_path / "out")
+        assert ended.code == 2
+        assert f"{path}: methods: required, and missing; to run its search: unlearn-sweep search {path}" in ended.err
