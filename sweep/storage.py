@@ -1,4 +1,4 @@
-"""Storage that fails now and then: what is worth another try is tried again, for about a minute."""
+"""Storage that fails now and then: what is worth another try is tried again, for about a quarter of a minute."""
 
 from __future__ import annotations
 
