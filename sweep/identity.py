@@ -7,6 +7,7 @@ import json
 import math
 from functools import cache
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,10 @@ def content_id(text: str) -> str:
 @cache
 def code_version() -> str:
     """The distribution's version and a hash of the source that computes results (`methods`, `sweep`)."""
-    root = Path(__file__).resolve().parent.parent
     digest = hashlib.sha256()
-    for path in sorted([*(root / "methods").rglob("*.py"), *(root / "sweep").rglob("*.py")]):
-        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    for package in ("methods", "sweep"):  # on a cluster's nodes they lie in different places
+        folder = Path(str(getattr(find_spec(package), "origin", ""))).parent
+        for path in sorted(folder.rglob("*.py")):
+            name = f"{package}/{path.relative_to(folder).as_posix()}"
+            digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
     return f"{metadata.version('unlearn-sweep')}+{digest.hexdigest()[:8]}"

@@ -60,7 +60,7 @@ class Cluster:
             [*command, "--block"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=os.environ | AUTHENTICATION | PLAIN_PRIORITY,
+            env=os.environ | AUTHENTICATION | PLAIN_PRIORITY | {"PYTHONPATH": str(Path(__file__).parent)},
             start_new_session=True,
         )
         self._nodes.append(node)

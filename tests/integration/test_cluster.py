@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from tiny_sweeps import BUILT_INS, PLAIN_PRIORITY, end_session, rows, run, write_spec
 
+from sweep.identity import code_version
+from sweep.results import Results
+
 METHODS = [entry for entry in BUILT_INS if entry["name"] in ("original", "retrain", "uam")]
 AUTHENTICATION = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "7" * 32}
 
@@ -59,6 +62,7 @@ def test_a_cluster_writes_the_rows_that_inline_writes(cluster, inline_sweep, tmp
     by_cluster = rows(out)
     assert sorted(row["method"] for row in by_cluster) == ["original", "retrain", "uam"]
     assert all(row in rows(inline_sweep.out) for row in by_cluster)
+    assert Results(str(out)).trials().table["code_version"].unique().to_pylist() == [code_version()]
 
 
 def test_an_address_without_a_cluster_is_bad_input(tmp_path):
