@@ -104,8 +104,8 @@ def _report(out: str, seeds: list[int], trials: int) -> None:
         if found.values is None:
             continue
         curves.setdefault((row["sampler"], row["study"]), {})[row["number"]] = found.values[0]
-        if row["confirm_trial_ids"]:
-            ended = [rows[name] for name in row["confirm_trial_ids"]]
+        ended = [rows[name] for name in row["confirm_trial_ids"] if name in rows]
+        if len(ended) == len(CONFIRM_SEEDS):
             gaps = [seed_values(each, retrain[each["seed"]], OBJECTIVE)[0] for each in ended]
             confirmed.setdefault(row["sampler"], []).append(float(np.mean(gaps)))
 
