@@ -17,7 +17,7 @@ class RunProgress:
     def __init__(self, console: Console, trials: int, originals: int) -> None:
         self._console = console
         self._total = trials
-        self._running: Counter[str] = Counter()
+        self._running: set[Job] = set()
         self.counts: Counter[str] = Counter()
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -41,12 +41,17 @@ class RunProgress:
 
     def started(self, job: Job) -> None:
         """A job began."""
-        self._running[_kind(job)] += 1
+        self._running.add(job)
+        self._refresh()
+
+    def interrupted(self, job: Job) -> None:
+        """A job's process died; it will begin again."""
+        self._running.discard(job)
         self._refresh()
 
     def finished(self, job: Job, outcome: Outcome) -> None:
         """A started job ended."""
-        self._running[_kind(job)] -= 1
+        self._running.discard(job)
         if job.original_only:
             self._bar.advance(self._originals)
         self.ended(job, outcome)
@@ -72,10 +77,7 @@ class RunProgress:
 
     def _refresh(self) -> None:
         ended = ", ".join(f"{count} {status}" for status, count in sorted(self.counts.items()))
-        running = self._running["trial"]
+        originals = sum(job.original_only for job in self._running)
+        running = len(self._running) - originals
         self._bar.update(self._trials, detail=f"{running} running{', ' + ended if ended else ''}")
-        self._bar.update(self._originals, detail=f"{self._running['original']} running")
-
-
-def _kind(job: Job) -> str:
-    return "original" if job.original_only else "trial"
+        self._bar.update(self._originals, detail=f"{originals} running")

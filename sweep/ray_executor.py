@@ -1,12 +1,19 @@
-"""Jobs through Ray Tune: a searcher that hands them out, a function that runs them in reused processes, a callback."""
+"""Jobs through Ray Tune: a searcher that hands them out in chunks, a trainable that runs one job a step, a callback.
+
+A Ray Tune trial costs a tenth of a second or more of scheduling, a step of one about a millisecond. So a chunk of short
+jobs is one trial of Ray Tune's, and each job one step of it: the driver hears of each job's end, and, when a process
+dies, knows which job it was running.
+"""
 
 from __future__ import annotations
 
-import json
+import logging
 import os
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +24,7 @@ ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",
     "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "86400",
 }
@@ -33,7 +41,6 @@ import methods  # noqa: E402
 import sweep  # noqa: E402
 from sweep.engine import Run, described_run, sigterm_interrupts  # noqa: E402
 from sweep.errors import InputError  # noqa: E402
-from sweep.plan import trial_for  # noqa: E402
 from sweep.reach import check_nodes  # noqa: E402
 from sweep.schedule import Schedule  # noqa: E402
 from sweep.spec import Spec  # noqa: E402
@@ -53,6 +60,7 @@ def run_ray(run: Run, spec: Spec, address: str | None) -> None:
         InputError: the resources asked for are not there, or no cluster answers.
         OSError: results cannot be stored.
     """
+    logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # that processes died is told by rows and progress
     with ExitStack() as stack:
         stack.enter_context(session(address))
         stack.enter_context(sigterm_interrupts())  # again: Ray's start put its own handler in the place of ours
@@ -61,22 +69,24 @@ def run_ray(run: Run, spec: Spec, address: str | None) -> None:
             check_nodes(run.context.out, spec.resources.cpus, gpus)
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="unlearn-sweep-"))
         stack.enter_context(described_run(run, spec, "ray", gpus))
-        callback = JobCallback(run)
+        callback = JobCallback(run, spec.max_retries)
         tuner = tune.Tuner(
-            tune.with_resources(job_function(run.context), {"cpu": spec.resources.cpus, "gpu": gpus}),
+            tune.with_resources(chunk_trainable(run.context), {"cpu": spec.resources.cpus, "gpu": gpus}),
             tune_config=tune.TuneConfig(
-                search_alg=JobSearcher(run.schedule),
+                search_alg=ChunkSearcher(run.schedule, spec.resources.cpus, gpus),
                 num_samples=-1,
                 reuse_actors=True,
-                trial_name_creator=_job_name,
-                trial_dirname_creator=_job_name,
+                trial_name_creator=_trial_name,
+                trial_dirname_creator=_trial_name,
             ),
             run_config=tune.RunConfig(
                 storage_path=scratch,
                 name="tune",
                 verbose=0,
+                stop=StopSign(run.schedule),
                 callbacks=[callback],
-                failure_config=tune.FailureConfig(max_failures=spec.max_retries),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                failure_config=tune.FailureConfig(max_failures=0),
             ),
         )
         tuner.fit()
@@ -91,19 +101,29 @@ class Unsaved:
         return {}
 
 
-class JobSearcher(Unsaved, Searcher):  # type: ignore[misc]
-    """Suggests the schedule's next job; nothing while the ones left wait for their original."""
+class ChunkSearcher(Unsaved, Searcher):  # type: ignore[misc]
+    """Suggests the schedule's next chunk of jobs; nothing while the ones left wait for their original."""
 
-    def __init__(self, schedule: Schedule) -> None:
+    def __init__(self, schedule: Schedule, cpus: float, gpus: float) -> None:
         super().__init__(metric=None, mode=None)
         self._schedule = schedule
+        self._cpus = cpus
+        self._gpus = gpus
 
     def suggest(self, trial_id: str) -> Any:
         """Ray Tune's hook: the next configuration, None for not now, or FINISHED."""
-        job = self._schedule.next()
-        if job is not None:
-            return _job_config(job)
-        return Searcher.FINISHED if self._schedule.done else None
+        if self._schedule.ended:
+            return Searcher.FINISHED
+        chunk = () if self._schedule.done else self._schedule.chunk(self._slots())
+        return {"chunk": Chunk(list(chunk))} if chunk else None
+
+    def _slots(self) -> int:
+        """Trials that the cluster runs at once, as large as it is now."""
+        there = ray.cluster_resources()
+        slots = there.get("CPU", 0) / self._cpus
+        if self._gpus:
+            slots = min(slots, there.get("GPU", 0) / self._gpus)
+        return max(1, int(slots))
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Nothing: `JobCallback` hears of it."""
@@ -115,30 +135,74 @@ class JobSearcher(Unsaved, Searcher):  # type: ignore[misc]
         """Nothing: results are the only state."""
 
 
+class Chunk:
+    """Jobs for one process. The driver takes away what has ended, so that Ray Tune, which keeps every configuration to
+    the end of a run, keeps none of it.
+    """
+
+    def __init__(self, jobs: list[Job]) -> None:
+        self.jobs = jobs
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Chunk:
+        """Itself: Ray Tune copies configurations."""
+        return self
+
+
+class StopSign(Unsaved, tune.Stopper):  # type: ignore[misc]
+    """Ends a chunk after the job that it is at, once the schedule was stopped."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self._schedule = schedule
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Ray Tune's hook."""
+        return self._schedule.stopped
+
+    def stop_all(self) -> bool:
+        """Ray Tune's hook: never, because it would end jobs in their middle."""
+        return False
+
+
 class JobCallback(Unsaved, tune.Callback):  # type: ignore[misc]
     """Tells a run of its jobs' starts and ends; `error` is what kept a result from being stored."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, max_retries: int) -> None:
         self._run = run
+        self._max_retries = max_retries
+        self._deaths: Counter[Job] = Counter()
         self.error: OSError | None = None
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Ray Tune's hook."""
-        self._run.progress.started(_job(trial.config))
+        """Ray Tune's hook: a process has a chunk."""
+        self._run.progress.started(trial.config["chunk"].jobs[0])
 
-    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Ray Tune's hook: the job ended, and its worker stored the result or could not."""
-        result = trial.last_result
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Ray Tune's hook: a job ended, and its worker stored the result or could not."""
+        left = trial.config["chunk"].jobs
+        job = left.pop(0)
+        self._run.schedule.took(job, result["seconds"])
         if result["status"] == UNSTORED:
             self._abandon(OSError(result["error"]))
         else:
-            self._finish(_job(trial.config), Outcome(result["status"], result["error"]))
+            self._finish(job, Outcome(result["status"], result["error"]))
+        if not result["done"]:
+            self._run.progress.started(left[0])
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Ray Tune's hook: the process died as often as retries allow."""
-        job = _job(trial.config)
-        outcome = Outcome("failed", f"the worker process died: {trial.get_error() or 'no reason known'}")
-        self._finish(job, outcome, record=not job.original_only)
+        """Ray Tune's hook: a process died, and with it one job, which is run again as often as retries allow."""
+        left = trial.config["chunk"].jobs
+        job, rest = left[0], left[1:]
+        left.clear()
+        self._run.schedule.back(rest)
+        self._deaths[job] += 1
+        if self._deaths[job] <= self._max_retries:
+            self._run.progress.interrupted(job)
+            self._run.schedule.back([job])
+        else:
+            outcome = Outcome("failed", f"the worker process died: {trial.get_error() or 'no reason known'}")
+            self._finish(job, outcome, record=not job.original_only)
 
     def _finish(self, job: Job, outcome: Outcome, record: bool = False) -> None:
         try:
@@ -154,24 +218,41 @@ class JobCallback(Unsaved, tune.Callback):  # type: ignore[misc]
         self._run.schedule.stop()
 
 
-def job_function(context: Context) -> Callable[[dict[str, str]], dict[str, str | None]]:
-    """The function that Ray Tune runs for each job."""
+def chunk_trainable(context: Context) -> type[tune.Trainable]:
+    """What Ray Tune runs in processes that it uses again: a chunk of jobs, one a step."""
 
-    def run_job(config: dict[str, str]) -> dict[str, str | None]:
-        try:
-            outcome = kept_worker(context).run(_job(config))
-        except OSError as error:
-            return {"status": UNSTORED, "error": str(error)}
-        return {"status": outcome.status, "error": outcome.error}
+    class ChunkTrainable(tune.Trainable):  # type: ignore[misc]
+        def setup(self, config: dict[str, Any]) -> None:
+            """Ray Tune's hook: a new process."""
+            self._worker = kept_worker(context)
+            self.reset_config(config)
 
-    return run_job
+        def reset_config(self, new_config: dict[str, Any]) -> bool:
+            """Ray Tune's hook: the next chunk."""
+            self._jobs = new_config["chunk"].jobs
+            self.config: dict[str, Any] = {}  # Ray Tune sends it back with every result
+            return True
+
+        def step(self) -> dict[str, Any]:
+            """Ray Tune's hook: run the next job, and say how it ended."""
+            job = self._jobs.pop(0)
+            began = time.perf_counter()
+            try:
+                outcome = self._worker.run(job)
+                ended = {"status": outcome.status, "error": outcome.error, "done": not self._jobs}
+            except OSError as error:
+                ended = {"status": UNSTORED, "error": str(error), "done": True}
+            return ended | {"seconds": time.perf_counter() - began}
+
+    return ChunkTrainable
 
 
 UNSTORED = "unstored"
 """What a job reports whose result its worker could not store."""
 
+
 _workers: list[Worker] = []
-"""At most one: Ray reuses the process for the next trial, which finds its dataset and original here."""
+"""At most one: Ray uses the process again, and what runs next finds its dataset and original here."""
 
 
 def kept_worker(context: Context) -> Worker:
@@ -181,18 +262,8 @@ def kept_worker(context: Context) -> Worker:
     return _workers[0]
 
 
-def _job_config(job: Job) -> dict[str, str | None]:
-    kind = f"original-{job.trial.original_id}" if job.original_only else f"trial-{job.trial.id}"
-    return {"job": kind, "trial": job.trial.config, "study": job.trial.study}
-
-
-def _job(config: dict[str, str]) -> Job:
-    trial = trial_for(json.loads(config["trial"]), config["study"])
-    return Job(trial, original_only=config["job"].startswith("original-"))
-
-
-def _job_name(trial: Any) -> str:
-    return str(trial.config["job"])
+def _trial_name(trial: Any) -> str:
+    return str(trial.trial_id)
 
 
 @contextmanager

@@ -4,9 +4,10 @@ import os
 import signal
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
-from methods import FineTune, Method
+from methods import FineTune, Method, hyperparameter
 
 
 @dataclass(frozen=True)
@@ -53,3 +54,21 @@ class Slow(FineTune):
     def unlearn(self, task):
         time.sleep(float(os.environ.get("PAUSE", 0)))
         return super().unlearn(task)
+
+
+@dataclass(frozen=True)
+class Noted(Method):
+    """Notes each of its runs in a file in the folder NOTES; number `deadly` takes its process with it."""
+
+    name: ClassVar[str] = "noted"
+    source: ClassVar[str] = "-"
+
+    number: int = hyperparameter(0, "which one")
+    deadly: int = hyperparameter(-1, "the number that dies")
+
+    def unlearn(self, task):
+        with (Path(os.environ["NOTES"]) / f"{self.number}-{task.seed}").open("a") as notes:
+            notes.write(f"{os.getpid()}\n")
+        if self.number == self.deadly:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return task.model

@@ -1,3 +1,4 @@
+import json
 import shutil
 from itertools import pairwise
 
@@ -77,3 +78,18 @@ def test_the_same_command_again_starts_no_ray_and_runs_nothing(ray_sweep, tmp_pa
     assert "sweep.plan" in imported
     assert not imported & {"ray", "sweep.engine"}
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+
+
+def test_a_process_that_dies_in_a_chunk_of_short_trials_costs_the_one_that_it_was_at(tmp_path):
+    notes, out = tmp_path / "notes", tmp_path / "out"
+    notes.mkdir()
+    method = {"name": "sweep_plugins:Noted", "number": list(range(40)), "deadly": 25}
+    ended = run("run", write_spec(tmp_path, [method]), "--out", out, NOTES=str(notes))
+    assert (ended.code, ended.err) == (1, "")
+    runs = {int(path.name.partition("-")[0]): path.read_text().split() for path in notes.iterdir()}
+    assert {number: len(processes) for number, processes in runs.items()} == {n: 2 if n == 25 else 1 for n in range(40)}
+    assert len({process for processes in runs.values() for process in processes}) <= 4  # two slots, two deaths
+    found = {json.loads(row["params"])["number"]: row for row in rows(out)}
+    assert {number for number, row in found.items() if row["status"] != "ok"} == {25}
+    assert found[25]["status"] == "failed"
+    assert found[25]["error"].startswith("the worker process died")

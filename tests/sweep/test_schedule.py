@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.plan import Trial
-from sweep.schedule import Schedule
+from sweep.schedule import CHUNK_SECONDS, Schedule
 from sweep.trial import Job, Outcome
 
 OK = Outcome("ok")
@@ -25,6 +25,52 @@ def handed_out(schedule: Schedule) -> list[str]:
     """What can be started now: ids of trials, and of originals in brackets."""
     jobs = iter(schedule.next, None)
     return [f"[{job.trial.original_id}]" if job.original_only else job.trial.id for job in jobs]
+
+
+def test_a_job_of_which_nothing_is_known_is_a_chunk_of_its_own():
+    schedule = Schedule(trials("a", None, None), stored={"a"})
+    assert [len(schedule.chunk(slots=1)) for _ in range(4)] == [1, 1, 1, 0]
+
+
+def test_short_jobs_go_together_and_the_chunks_become_smaller_towards_the_end():
+    schedule = Schedule(trials(*[None] * 101))
+    (first,) = schedule.chunk(slots=2)
+    schedule.took(first, CHUNK_SECONDS / 10)
+    sizes = []
+    while chunk := schedule.chunk(slots=2):
+        sizes.append(len(chunk))
+    assert sizes[0] == 10
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-4:] == [1, 1, 1, 1]
+    assert sum(sizes) == 100
+
+
+def test_long_jobs_go_alone():
+    schedule = Schedule(trials(*[None] * 20))
+    (first,) = schedule.chunk(slots=2)
+    schedule.took(first, 2 * CHUNK_SECONDS)
+    assert [len(schedule.chunk(slots=2)) for _ in range(20)] == [1] * 19 + [0]
+
+
+def test_jobs_that_come_back_are_the_next_ones_and_the_schedule_has_not_ended_before():
+    schedule = Schedule(trials(None, None, None))
+    out = [schedule.next(), schedule.next(), schedule.next()]
+    assert schedule.done
+    assert not schedule.ended
+    schedule.back(out[1:])
+    assert handed_out(schedule) == ["t1", "t2"]
+    for job in out:
+        schedule.finished(job, OK)
+    assert schedule.ended
+
+
+def test_a_stopped_schedule_has_ended_and_takes_nothing_back():
+    schedule = Schedule(trials(None, None))
+    job = schedule.next()
+    schedule.stop()
+    schedule.back([job])
+    assert schedule.ended
+    assert schedule.next() is None
 
 
 def test_originals_come_first_and_their_trials_after_them():
