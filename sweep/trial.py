@@ -25,7 +25,7 @@ from sweep.evaluation import Predictions, membership_inference, predict
 from sweep.models import initialised
 from sweep.originals import State, load_original, store_original
 from sweep.plan import Trial
-from sweep.probe import make_probe
+from sweep.probe import make_probe, remembered
 from sweep.registry import find_dataset, find_method, find_model
 from sweep.results import Results
 from sweep.rows import prediction_rows, trace_row, trial_row
@@ -84,11 +84,12 @@ class Job:
 
 @dataclass
 class Worker:
-    """Runs jobs in this process, one after another, and keeps dataset and original between them."""
+    """Runs jobs in this process, one after another, and keeps dataset, original and its probe between them."""
 
     context: Context
     _data: tuple[str, DeviceData] | None = field(default=None, init=False)
     _original: tuple[str, State] | None = field(default=None, init=False)
+    _probed: tuple[tuple[str, str], dict[str, float]] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self._results = Results(self.context.out)
@@ -161,7 +162,7 @@ class Worker:
         split = data.split(config["seed"], config["forget"], config["dataset"]["validation"])
         retain, forget = data.train(split.retain), data.train(split.forget)
         autocast = autocast_context(config["training"]["precision"], self._device)
-        recorder = self._recorder(retain, forget, config)
+        recorder = self._recorder(trial, retain, forget, config)
         unlearned: nn.Module | None
         task = Task(
             model=model,
@@ -308,12 +309,17 @@ class Worker:
         builder = find_model(options.pop("name"))
         return initialised(builder, data.classes, data.channels, options, config["seed"], self._device)
 
-    def _recorder(self, retain: Samples, forget: Samples, config: dict[str, Any]) -> Recorder:
+    def _recorder(self, trial: Trial, retain: Samples, forget: Samples, config: dict[str, Any]) -> Recorder:
         if not self.context.probe_every:
             return Recorder()
         autocast = autocast_context(config["training"]["precision"], self._device)
         samples, seed = self.context.probe_samples, config["seed"]
         probe = make_probe(retain, forget, samples, seed, nn.functional.cross_entropy, autocast)
+        if trial.original_id is not None:
+            key = (trial.original_id, json.dumps(config["forget"], sort_keys=True))
+            if self._probed is None or self._probed[0] != key:
+                self._probed = (key, {})
+            probe = remembered(probe, self._original_state(trial), self._probed[1])
         return Recorder(probe, self.context.probe_every)
 
     def _fit(self, config: dict[str, Any], recorder: Recorder) -> Callable[[nn.Module, Samples], nn.Module]:

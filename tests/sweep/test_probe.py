@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from methods import Recorder, Samples
-from sweep.probe import degrees, make_probe
+from sweep.probe import degrees, make_probe, remembered
 
 
 @pytest.fixture
@@ -67,6 +67,23 @@ def test_the_model_its_gradients_and_random_state_are_left_as_they_were(network,
 def test_the_samples_depend_on_the_seed_only(network, parts):
     assert probe_of(parts, samples=10)(network) == probe_of(parts, samples=10)(network)
     assert probe_of(parts, samples=10)(network) != probe_of(parts, samples=10, seed=1)(network)
+
+
+def test_the_weights_that_paths_begin_with_are_looked_at_once(network, parts):
+    start = {name: value.clone() for name, value in network.state_dict().items()}
+    probe, looks, known = probe_of(parts), [], {}
+
+    def counted(model):
+        looks.append(model)
+        return probe(model)
+
+    first, again = (remembered(counted, start, known)(network) for _ in range(2))
+    assert first == again == probe(network)
+    assert len(looks) == 1
+    with torch.no_grad():
+        network[4].bias[2] += 1e-3
+    assert remembered(counted, start, known)(network) == probe(network) != first
+    assert len(looks) == 2
 
 
 def test_a_recorder_probes_the_epochs_asked_for_and_the_end(network):

@@ -1,0 +1,109 @@
+"""Very large sweeps: python benchmarks/scale.py [--small].
+
+Seconds to plan 100,000 trials, and to see that all of 100,000 stored ones are done (each a file of its own, as a sweep
+writes them), as `unlearn-sweep plan` does both; and the memory of a driver that has 100,000 trials to run and runs some
+of them through Ray Tune. Targets: 5 s, 10 s, under 1 GB and flat.
+"""
+
+import os
+import resource
+import signal
+import subprocess
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+from unittest import mock
+
+import typer
+from machine import machine
+from made_trials import SCRIPT, made_sweep
+
+from sweep.plan import Trial, plan_trials
+from sweep.results import Results
+from sweep.spec import Spec, load_spec
+
+TARGETS = {"plan": 5.0, "resume": 10.0, "memory": 1.0}
+
+
+def main(
+    trials: Annotated[int, typer.Option()] = 100_000,
+    seconds: Annotated[float, typer.Option(help="How long the driver runs trials.")] = 60.0,
+    small: Annotated[bool, typer.Option(help="Only see that it runs.")] = False,
+) -> None:
+    if small:
+        trials, seconds = 200, 15.0
+    print(machine())
+    with made_sweep("Empty", trials // 10, seeds=list(range(10))) as (path, out):
+        spec = load_spec(str(path), [])
+        began = time.perf_counter()
+        planned = plan_trials(spec)
+        print(f"{len(planned)} trials planned in {time.perf_counter() - began:.1f} s")
+        print(f"plan, nothing stored: {command(path, out):.1f} s with starting (target {TARGETS['plan']:.0f})")
+        driver_memory(path, Path(f"{out}-run"), seconds)
+        store(planned, spec, out)
+        print(f"plan, all stored: {command(path, out):.1f} s with starting (target {TARGETS['resume']:.0f})")
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    print(f"most memory of a command: {peak:.2f} GiB (target {TARGETS['memory']:.0f})")
+
+
+def command(spec: Path, out: Path) -> float:
+    """Seconds of `unlearn-sweep plan`."""
+    began = time.perf_counter()
+    subprocess.run([SCRIPT, "plan", spec, "--out", out], check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - began
+
+
+def driver_memory(spec: Path, out: Path, seconds: float) -> None:
+    """Print the resident memory of a run's driver while it runs trials; then interrupt it."""
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen([SCRIPT, "run", spec, "--out", out], stdout=log, stderr=log, start_new_session=True)
+        while not list(out.glob("trials/*.parquet")):
+            if process.poll() is not None:
+                log.seek(0)
+                raise SystemExit(log.read().decode())
+            time.sleep(0.1)
+        steps = 4
+        for step in range(steps + 1):
+            done = sum(1 for _ in out.glob("trials/*.parquet"))
+            gib = resident(process.pid)
+            print(f"driver after {step * seconds / steps:3.0f} s of trials: {done:6} done, {gib:.3f} GiB", flush=True)
+            if process.poll() is not None or step == steps:
+                break
+            time.sleep(seconds / steps)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+        process.wait()
+
+
+def resident(process: int) -> float:
+    """GiB of a living process; 0 of one that ended."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 2**20 for line in lines if line.startswith("VmRSS:")), 0.0)
+
+
+def store(trials: list[Trial], spec: Spec, out: Path) -> None:
+    """Write a row for every trial, from as many processes as there are cores."""
+    parts = [trials[part :: os.cpu_count()] for part in range(os.cpu_count() or 1)]
+    with ProcessPoolExecutor() as pool:
+        list(pool.map(store_part, parts, [spec.name] * len(parts), [str(out)] * len(parts)))
+
+
+def store_part(trials: list[Trial], name: str, out: str) -> None:
+    """Write rows as a sweep does, without waiting for the disk."""
+    from sweep.rows import trial_row
+    from sweep.trial import Context, Outcome
+
+    results, context = Results(out), Context(name, out, {}, 1, gpu=False, max_retries=0, predictions=False)
+    with mock.patch("os.fsync"):
+        for trial in trials:
+            results.write_trial(trial_row(trial, context, Outcome("ok"), datetime.now(UTC)))
+
+
+if __name__ == "__main__":
+    typer.run(main)
