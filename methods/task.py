@@ -49,8 +49,8 @@ class Samples:
         device and cost one transfer.
         """
         count = len(self)
-        order = self.index[torch.randperm(count, generator=generator).to(self.index.device)]
-        draws = None if self.draw is None else self.draw(count, generator).to(self.index.device)
+        order = self.index[_sent(torch.randperm(count, generator=generator), self.index.device)]
+        draws = None if self.draw is None else _sent(self.draw(count, generator), self.index.device)
         for start, stop in batch_bounds(count, batch_size):
             rows = order[start:stop]
             drawn = None if draws is None else draws[start:stop]
@@ -80,6 +80,11 @@ class Samples:
         everyone = self.targets.clone()
         everyone[self.index] = targets.to(everyone)
         return replace(self, targets=everyone)
+
+
+def _sent(drawn: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the CPU's on the device, without waiting for what a GPU still has to do."""
+    return drawn.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else drawn.to(device)
 
 
 def batch_bounds(count: int, batch_size: int) -> list[tuple[int, int]]:

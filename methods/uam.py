@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -81,7 +81,7 @@ class UAM(Descent):
         if self.rho_schedule == "constant" and self.rho > 0:
             batches = task.retain.epoch(self.batch_size, task.generator("batchnorm"))
             with task.autocast():
-                torch.optim.swa_utils.update_bn((inputs for inputs, _ in batches), model)
+                estimate_running_statistics(model, (inputs for inputs, _ in batches))
         return model.eval()
 
 
@@ -156,14 +156,32 @@ def _dot(left: list[Tensor], right: list[Tensor]) -> Tensor:
     return torch.stack([(a * b).sum() for a, b in zip(left, right, strict=True)]).sum()
 
 
+@torch.no_grad()
+def estimate_running_statistics(model: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Set BatchNorm's running statistics to their mean over `batches` of inputs.
+
+    As `torch.optim.swa_utils.update_bn` does, to the bit, but without reading a count from the device in every layer.
+    A model that has such layers is left in training mode.
+    """
+    layers = _batchnorm(model)
+    if not layers:
+        return
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+    model.train()
+    for count, inputs in enumerate(batches, start=1):
+        for layer in layers:
+            layer.momentum = 1 / count
+        model(inputs)
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+
+
 @contextmanager
 def fixed_running_statistics(model: nn.Module) -> Iterator[None]:
     """In training mode, let BatchNorm normalise by the batch but leave its running statistics as they are."""
-    layers = [
-        layer
-        for layer in model.modules()
-        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.track_running_stats
-    ]
+    layers = _batchnorm(model)
     for layer in layers:
         layer.track_running_stats = False
     try:
@@ -171,3 +189,9 @@ def fixed_running_statistics(model: nn.Module) -> Iterator[None]:
     finally:
         for layer in layers:
             layer.track_running_stats = True
+
+
+def _batchnorm(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    """The layers that keep running statistics."""
+    layers = (layer for layer in model.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm))
+    return [layer for layer in layers if layer.track_running_stats]

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from methods import METHODS, Task
-from methods.uam import UAM, fixed_running_statistics, uam_direction
+from methods.uam import UAM, estimate_running_statistics, fixed_running_statistics, uam_direction
 
 FineTune = METHODS["finetune"]
 SEEDS = range(3)
@@ -212,6 +212,16 @@ def test_a_constant_radius_estimates_running_statistics_anew_on_retain_data(
     torch.testing.assert_close(model[1].running_mean, torch.stack([batch.mean(0) for batch in batches]).mean(0))
     torch.testing.assert_close(model[1].running_var, torch.stack([batch.var(0) for batch in batches]).mean(0))
     assert not model.training
+
+
+def test_running_statistics_are_estimated_as_torch_does_bit_for_bit(network: Callable) -> None:
+    ours, torchs = network(batchnorm=True), network(batchnorm=True)
+    batches = list(torch.randn(5, 7, 4))
+    estimate_running_statistics(ours, batches)
+    torch.optim.swa_utils.update_bn(batches, torchs)
+    assert ours[1].momentum == torchs[1].momentum
+    for name, value in torchs.state_dict().items():
+        assert torch.equal(ours.state_dict()[name], value), name
 
 
 def test_an_annealed_radius_keeps_the_running_statistics_of_its_descent(network: Callable, make_task: Callable) -> None:
