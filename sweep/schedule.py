@@ -51,7 +51,7 @@ class Schedule:
     @property
     def done(self) -> bool:
         """Whether nothing is left to hand out, unless a job that is out comes back."""
-        return not self._ready and not self._waiting
+        return self._stopped or (not self._ready and not self._waiting)
 
     @property
     def ended(self) -> bool:
@@ -65,7 +65,7 @@ class Schedule:
 
     def next(self) -> Job | None:
         """The next job; None if there is none at the moment."""
-        if not self._ready:
+        if self._stopped or not self._ready:
             return None
         self._out += 1
         job = self._ready.popleft()
@@ -86,7 +86,8 @@ class Schedule:
             if chunk and (seconds is None or seconds > left):
                 break
             job = self.next()
-            assert job is not None
+            if job is None:
+                break
             chunk.append(job)
             left = left - seconds if seconds is not None else 0.0
         return tuple(chunk)
@@ -99,15 +100,12 @@ class Schedule:
         """Jobs that were handed out and not run are the next ones again."""
         returned = list(jobs)
         self._out -= len(returned)
-        if not self._stopped:
-            self._ready.extendleft(reversed(returned))
-            self._pace.add(returned)
+        self._ready.extendleft(reversed(returned))
+        self._pace.add(returned)
 
     def stop(self) -> None:
-        """Hand out nothing more."""
+        """Hand out nothing more. Any thread may call this."""
         self._stopped = True
-        self._ready.clear()
-        self._waiting.clear()
 
     def finished(self, job: Job, outcome: Outcome) -> list[Trial]:
         """Note how a job ended; returns trials that now cannot run because their original could not be trained."""
