@@ -1,5 +1,6 @@
 """Methods for the benchmarks, as `made_trials:Name`, and sweeps of them."""
 
+import os
 import subprocess
 import sys
 import time
@@ -17,6 +18,10 @@ from torch import nn
 from methods import Method, Task, hyperparameter
 
 SCRIPT = Path(sys.executable).with_name("unlearn-sweep")
+
+_PATHS = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(_PATHS), "RAY_worker_niceness": "0"}
+"""For commands that are to find this file."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,9 @@ def run_sweep(spec: Path | str, out: Path, *options: str) -> float:
     """Seconds of the clock that `unlearn-sweep run` takes, starting included."""
     began = time.perf_counter()
     command = [SCRIPT, "run", spec, "--out", out, *options]
-    ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    ended = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, env=ENVIRONMENT
+    )
     if ended.returncode:
         raise SystemExit(ended.stdout)
     return time.perf_counter() - began
