@@ -72,3 +72,15 @@ class Noted(Method):
         if self.number == self.deadly:
             os.kill(os.getpid(), signal.SIGKILL)
         return task.model
+
+
+@dataclass(frozen=True)
+class DiesAbove(FineTune):
+    """Fine-tuning that takes its process with it where the learning rate is above 0.1."""
+
+    name: ClassVar[str] = "dies-above"
+
+    def unlearn(self, task):
+        if self.lr > 0.1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().unlearn(task)

@@ -1,17 +1,20 @@
 """Searches through Ray, killed, side by side, and watched."""
 
+import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import optuna
 import pytest
 import yaml
-from tiny_sweeps import call, ended_on_error, run, spec, start
+from tiny_sweeps import call, end_session, ended_on_error, living, run, spec, start
 
 from sweep.results import Results
 
@@ -19,6 +22,8 @@ DATA = {"name": "digits", "limit": 200, "label_noise": 0.2, "validation": 0.1}
 LR = {"low": 0.001, "high": 0.1}
 QUICK = {"name": "finetune", "epochs": [1, 2], "lr": LR}
 UAM = {"name": "uam", "epochs": 1}
+SLOW = {"name": "sweep_plugins:Slow", "epochs": 1, "lr": LR}
+DYING = {"name": "sweep_plugins:DiesAbove", "epochs": 1, "lr": {"low": 0.02, "high": 0.5}}
 
 
 def write_search(folder, methods, name="tiny", **changes):
@@ -63,6 +68,34 @@ def test_ray_and_inline_suggest_prune_and_store_the_same(tmp_path):
     assert all(ended[name][1] == row["study"] for row in rows for name in row["confirm_trial_ids"])
 
 
+def test_a_killed_search_goes_on_with_all_that_it_knew(tmp_path):
+    out, path = tmp_path / "out", write_search(tmp_path, [SLOW], trials=8, pruner="none")
+    history = []
+    for more, executor in ((5, "ray"), (10, "inline")):
+        process = start("search", path, "--out", out, "--executor", executor, PAUSE="0.5")
+        with ended_on_error(process):
+            while len(files(out, "trials")) < more:
+                assert process.poll() is None, process.communicate()
+                time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        while living(process.pid):  # a worker that outlives its driver may still finish its row
+            time.sleep(0.2)
+        history.append((files(out, "trials"), {row["number"]: row for row in suggestions(out)}))
+
+    assert call("search", path, "--out", out, "--executor", "inline").code == 0
+    last = {row["number"]: row for row in suggestions(out)}
+    assert sorted(last) == list(range(8))
+    for stored, suggested in history:
+        assert 0 < len(suggested) < 8
+        now = files(out, "trials")
+        assert {name: now[name] for name in stored} == stored
+        assert all(last[number]["params"] == row["params"] for number, row in suggested.items())
+    rows = trials(out)
+    assert all(rows[name]["status"] == "ok" for row in last.values() for name in row["trial_ids"])
+    assert len({row["params"] for row in last.values()}) == 8
+
+
 def test_two_searches_at_once_in_one_directory_do_not_disturb_each_other(tmp_path):
     out = tmp_path / "out"
     paths = [write_search(tmp_path, [method], name) for name, method in (("one", QUICK), ("two", UAM))]
@@ -83,6 +116,55 @@ def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
+
+
+def test_a_dashboard_lists_a_running_study_and_a_dying_worker_fails_its_suggestion_only(tmp_path):
+    pytest.importorskip("optuna_dashboard")
+    out, url, port = tmp_path / "out", f"sqlite:///{tmp_path / 'copy.db'}", free_port()
+    path = write_search(tmp_path, [SLOW, DYING], trials=3, pruner="none")
+    searching = start("search", path, "--out", out, "--storage", url, PAUSE="1")
+    with ended_on_error(searching):
+        while not suggestions(out):
+            assert searching.poll() is None, searching.communicate()
+            time.sleep(0.1)
+        dashboard = subprocess.Popen(
+            [Path(sys.executable).with_name("optuna-dashboard"), url, "--host", "127.0.0.1", "--port", str(port)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            listed = listed_studies(searching, port)
+        finally:
+            end_session(dashboard.pid)
+            dashboard.wait()
+        searching.communicate(timeout=500)
+    assert listed == {row["study"] for row in suggestions(out)}
+
+    assert searching.returncode == 1  # a trial failed
+    rows = trials(out)
+    ends = {row["params"]: [rows[name]["status"] for name in row["trial_ids"]] for row in suggestions(out)}
+    dead = [statuses for params, statuses in ends.items() if json.loads(params)["lr"] > 0.1]
+    assert dead == [["failed", "pruned"]] * len(dead) != []
+    assert all(statuses == ["ok", "ok"] for statuses in ends.values() if statuses not in dead)
+    copies = {name: optuna.load_study(study_name=name, storage=url).trials for name in listed}
+    assert sorted(trial.state.name for found in copies.values() for trial in found) == sorted(
+        ["FAIL"] * len(dead) + ["COMPLETE"] * (6 - len(dead))
+    )
+
+
+def listed_studies(searching, port):
+    """The studies that the dashboard lists while the search runs, as soon as it lists both."""
+    while searching.poll() is None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/studies", timeout=10) as answer:
+                names = {study["study_name"] for study in json.load(answer)["study_summaries"]}
+        except OSError:
+            names = set()
+        if len(names) == 2:
+            return names
+        time.sleep(0.1)
+    raise AssertionError(searching.communicate())
 
 
 @pytest.fixture
