@@ -12,6 +12,7 @@ from pathlib import Path
 from tiny_sweeps import PLAIN_PRIORITY, end_session
 
 AUTHENTICATION = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "7" * 32}
+FOLDER = str(Path(__file__).parent)
 RAY = str(Path(sys.executable).with_name("ray"))
 
 
@@ -60,7 +61,7 @@ class Cluster:
             [*command, "--block"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=os.environ | AUTHENTICATION | PLAIN_PRIORITY | {"PYTHONPATH": str(Path(__file__).parent)},
+            env=os.environ | AUTHENTICATION | PLAIN_PRIORITY | {"PYTHONPATH": FOLDER, "PAUSE": "0.5"},
             start_new_session=True,
         )
         self._nodes.append(node)

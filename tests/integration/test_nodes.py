@@ -1,4 +1,4 @@
-"""A cluster of several nodes: one that cannot store results, one that is lost, one that joins, and the head lost."""
+"""A cluster of several nodes: one that cannot store results, a command without a token, and the head lost."""
 
 import subprocess
 import time
@@ -6,8 +6,6 @@ import time
 import pytest
 from clusters import AUTHENTICATION, Cluster
 from tiny_sweeps import call, end_session, ended_on_error, rows, run, start, write_spec
-
-from sweep.results import Results
 
 METHODS = [{"name": "sweep_plugins:Slow", "epochs": 1, "lr": [round(0.01 * step, 2) for step in range(1, 31)]}]
 
@@ -53,33 +51,19 @@ def test_a_node_that_cannot_use_the_results_directory_is_named_before_anything_i
     assert [path for path in place.rglob("*") if path.is_file()] == []
 
 
-def test_a_cluster_that_loses_a_node_and_gets_another_writes_the_rows_of_one_process(cluster, expected, tmp_path):
-    first, out = cluster.add("first"), tmp_path / "out"
-    process = start("run", sixty(tmp_path), "--out", out, "--address", cluster.address, PAUSE="0.3", **AUTHENTICATION)
-    wait_for_rows(process, out, 12)
-    cluster.kill(first)
-    cluster.add("second")
-    with ended_on_error(process):
-        _, err = process.communicate(timeout=500)
-    assert (process.returncode, err) == (0, "")
-    assert {kind: rows(out, kind) for kind in expected} == expected
-    hosts = set(Results(str(out)).trials().table["host"].to_pylist())
-    assert len(hosts) == 3
-    assert {"first", "second"} < hosts
-
-
 def test_a_cluster_that_asks_for_a_token_refuses_who_has_none(cluster, tmp_path):
     out = tmp_path / "out"
     ended = run("run", sixty(tmp_path), "--out", out, "--address", cluster.address, RAY_AUTH_MODE="disabled")
-    assert (ended.code, len(ended.err.splitlines())) == (2, 1)
-    assert "RAY_AUTH_MODE=token" in ended.err
+    assert ended.code == 2
+    [line] = [line for line in ended.err.splitlines() if line.startswith("unlearn-sweep: ")]  # Ray's own come before
+    assert "if the cluster asks for a token, set RAY_AUTH_MODE=token" in line
     assert not out.exists()
 
 
 def test_a_sweep_whose_head_is_lost_ends_and_goes_on_elsewhere(expected, tmp_path):
     out = tmp_path / "out"
     with Cluster(cpus=2) as doomed:
-        process = start("run", sixty(tmp_path), "--out", out, "--address", doomed.address, PAUSE="1", **AUTHENTICATION)
+        process = start("run", sixty(tmp_path), "--out", out, "--address", doomed.address, **AUTHENTICATION)
         wait_for_rows(process, out, 4)
         doomed.kill(doomed.head)
         with ended_on_error(process):
