@@ -61,7 +61,7 @@ class Cluster:
             [*command, "--block"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=os.environ | AUTHENTICATION | PLAIN_PRIORITY | {"PYTHONPATH": FOLDER, "PAUSE": "0.5"},
+            env=os.environ | AUTHENTICATION | PLAIN_PRIORITY | {"PYTHONPATH": FOLDER, "PAUSE": "2"},
             start_new_session=True,
         )
         self._nodes.append(node)

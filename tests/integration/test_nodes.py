@@ -1,4 +1,4 @@
-"""A cluster of several nodes: one that cannot store results, a command without a token, and the head lost."""
+"""A cluster of several nodes: one that cannot store results, one lost and one joining, no token, the head lost."""
 
 import subprocess
 import time
@@ -6,6 +6,8 @@ import time
 import pytest
 from clusters import AUTHENTICATION, Cluster
 from tiny_sweeps import call, end_session, ended_on_error, rows, run, start, write_spec
+
+from sweep.results import Results
 
 METHODS = [{"name": "sweep_plugins:Slow", "epochs": 1, "lr": [round(0.01 * step, 2) for step in range(1, 31)]}]
 
@@ -39,6 +41,13 @@ def wait_for_rows(process, out, count):
             time.sleep(0.05)
 
 
+def wait_for_row_of(process, out, host):
+    with ended_on_error(process):
+        while host not in Results(str(out)).trials().table["host"].to_pylist():
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.2)
+
+
 def test_a_node_that_cannot_use_the_results_directory_is_named_before_anything_is_trained(cluster, tmp_path):
     place = tmp_path / "shared"
     place.mkdir()
@@ -49,6 +58,21 @@ def test_a_node_that_cannot_use_the_results_directory_is_named_before_anything_i
     assert f"--out {place / 'out'}: node lonely (" in ended.err
     assert "Read-only file system" in ended.err
     assert [path for path in place.rglob("*") if path.is_file()] == []
+
+
+def test_a_cluster_that_loses_a_node_and_gets_another_writes_the_rows_of_one_process(cluster, expected, tmp_path):
+    first, out = cluster.add("first"), tmp_path / "out"
+    process = start("run", sixty(tmp_path), "--out", out, "--address", cluster.address, **AUTHENTICATION)
+    wait_for_row_of(process, out, "first")
+    cluster.kill(first)
+    cluster.add("second")
+    with ended_on_error(process):
+        _, err = process.communicate(timeout=500)
+    assert (process.returncode, err) == (0, "")
+    assert {kind: rows(out, kind) for kind in expected} == expected
+    hosts = set(Results(str(out)).trials().table["host"].to_pylist())
+    assert len(hosts) == 3
+    assert {"first", "second"} < hosts
 
 
 def test_a_cluster_that_asks_for_a_token_refuses_who_has_none(cluster, tmp_path):
