@@ -1,9 +1,7 @@
 """Methods for the benchmarks, as `made_trials:Name`, and sweeps of them."""
 
 import os
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar
 
-import torch
 import yaml
 from torch import nn
 
@@ -37,25 +34,8 @@ class Empty(Method):
         return task.model
 
 
-@dataclass(frozen=True)
-class Busy(Method):
-    """Computes for some seconds."""
-
-    name: ClassVar[str] = "busy"
-    source: ClassVar[str] = "-"
-
-    number: int = hyperparameter(0, "which one")
-    seconds: float = hyperparameter(2.0, "how long", ge=0)
-
-    def unlearn(self, task: Task) -> nn.Module:
-        matrix, ends = torch.rand(256, 256), time.perf_counter() + self.seconds
-        while time.perf_counter() < ends:
-            matrix @ matrix
-        return task.model
-
-
 @contextmanager
-def made_sweep(method: str, trials: int, params: dict | None = None, **changes: object) -> Iterator[tuple[Path, Path]]:
+def made_sweep(method: str, trials: int, **changes: object) -> Iterator[tuple[Path, Path]]:
     """A spec file of `trials` trials of a method above on the smallest data and model, and a place for its results."""
     spec = {
         "name": method.lower(),
@@ -64,21 +44,9 @@ def made_sweep(method: str, trials: int, params: dict | None = None, **changes: 
         "training": {"epochs": 1},
         "seeds": [0],
         "probe": {"every": 0},
-        "methods": [{"name": f"made_trials:{method}", "number": list(range(trials))} | (params or {})],
+        "methods": [{"name": f"made_trials:{method}", "number": list(range(trials))}],
     }
     with TemporaryDirectory() as folder:
         path = Path(folder) / "made.yaml"
         path.write_text(yaml.safe_dump(spec | changes))
         yield path, Path(folder) / "results"
-
-
-def run_sweep(spec: Path | str, out: Path, *options: str) -> float:
-    """Seconds of the clock that `unlearn-sweep run` takes, starting included."""
-    began = time.perf_counter()
-    command = [SCRIPT, "run", spec, "--out", out, *options]
-    ended = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, env=ENVIRONMENT
-    )
-    if ended.returncode:
-        raise SystemExit(ended.stdout)
-    return time.perf_counter() - began

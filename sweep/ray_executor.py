@@ -1,8 +1,7 @@
 """Jobs through Ray Tune: a searcher that hands them out in chunks, a trainable that runs one job a step, a callback.
 
-A Ray Tune trial costs a tenth of a second or more of scheduling, a step of one about a millisecond. So a chunk of short
-jobs is one trial of Ray Tune's, and each job one step of it: the driver hears of each job's end, and, when a process
-dies, knows which job it was running.
+A Ray Tune trial costs scheduling, a step of one hardly anything. So a chunk of short jobs is one trial of Ray Tune's,
+and each job one step of it: the driver hears of each job's end, and, when a process dies, knows which one it was at.
 """
 
 from __future__ import annotations
@@ -201,7 +200,7 @@ class JobCallback(Unsaved, tune.Callback):  # type: ignore[misc]
             self._run.progress.interrupted(job)
             self._run.schedule.back([job])
         else:
-            outcome = Outcome("failed", f"the worker process died: {trial.get_error() or 'no reason known'}")
+            outcome = Outcome("failed", death(trial))
             self._finish(job, outcome, record=not job.original_only)
 
     def _finish(self, job: Job, outcome: Outcome, record: bool = False) -> None:
@@ -216,6 +215,12 @@ class JobCallback(Unsaved, tune.Callback):  # type: ignore[misc]
         """Results cannot be stored: start nothing more, so that the run ends with this error."""
         self.error = error
         self._run.schedule.stop()
+
+
+def death(trial: Any) -> str:
+    """What is known of the end of a Ray Tune trial's process; the last line says it in short."""
+    found = Path(trial.error_file).read_text() if trial.error_file else ""
+    return f"{found}\nthe worker process died (killed, out of memory, or as told above)".strip()
 
 
 def chunk_trainable(context: Context) -> type[tune.Trainable]:

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from sweep.engine import described_run, sigterm_interrupts
-from sweep.ray_executor import UNSTORED, Unsaved, gpus_per_trial, kept_worker  # imported first: sets Ray's environment
+from sweep.ray_executor import UNSTORED, Unsaved, death, gpus_per_trial, kept_worker  # first: sets Ray's environment
 
 # isort: split
 import ray
@@ -186,7 +186,7 @@ class DeathCallback(Unsaved, tune.Callback):  # type: ignore[misc]
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Ray Tune's hook."""
-        self._hooks.died(trial.trial_id, f"the worker process died: {trial.get_error() or 'no reason known'}")
+        self._hooks.died(trial.trial_id, death(trial))
 
 
 def suggestion_function(context: Context) -> Callable[[dict[str, Any]], None]:

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from pathlib import Path
@@ -174,8 +175,7 @@ def postgresql(tmp_path):
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) if Path("/usr/lib/postgresql").exists() else []
     if not found:
         pytest.skip("no PostgreSQL server is installed")
-    folder = Path(f"/tmp/{tmp_path.parent.name}-{free_port()}-postgresql")
-    folder.mkdir()
+    folder = Path(tempfile.mkdtemp(prefix="postgresql-"))  # where that user may go, with a short name for its socket
     shutil.chown(folder, "nobody")
     port = free_port()
     commands = [

@@ -88,7 +88,7 @@ def test_no_name_leads_out_of_a_results_directory(results, name):
         results.predictions(f"../../{name}")
 
 
-@pytest.mark.parametrize("name", ["../up", "/tmp/x", "a/b", "..", ""])
+@pytest.mark.parametrize("name", ["../up", "/up", "a/b", "..", ""])
 def test_a_spec_cannot_name_a_path(make_spec, name):
     with pytest.raises(InputError, match="name: use letters"):
         make_spec(name=name)
