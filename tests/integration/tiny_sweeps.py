@@ -70,7 +70,10 @@ def call(*arguments):
 
 
 def start(*arguments, interpreter=(), **environment):
-    """Start the console script in a session of its own, where plugins are found."""
+    """Start the console script in a session of its own, where plugins are found.
+
+    Ctrl-C reaches it even if it does not reach the tests, as when they run in the background.
+    """
     path = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
     variables = os.environ | {"PYTHONPATH": path, "COLUMNS": "200"} | PLAIN_PRIORITY | environment
     command = [*([sys.executable, *interpreter] if interpreter else []), SCRIPT, *arguments]
@@ -81,6 +84,7 @@ def start(*arguments, interpreter=(), **environment):
         text=True,
         env=variables,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
