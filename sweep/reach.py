@@ -54,10 +54,12 @@ def check_nodes(out: str, cpus: float, gpus: float) -> None:
         for name in nodes
     }
     try:
+        if asked:  # all of them, so that none is still writing when the marks are removed
+            ray.wait(list(asked.values()), num_returns=len(asked), timeout=ANSWER_SECONDS)
         for name, reference in asked.items():
             node = f"node {nodes[name]['NodeManagerHostname']} ({nodes[name]['NodeManagerAddress']})"
             try:
-                found = ray.get(reference, timeout=ANSWER_SECONDS)
+                found = ray.get(reference, timeout=0)
             except ray.exceptions.RayError as error:
                 why = str(error).strip().splitlines()[-1]
                 raise InputError(f"--address: {node} does not answer: {redacted(why)}") from error
