@@ -45,6 +45,14 @@ class Executor(StrEnum):
     inline = "inline"
 
 
+class TrackerName(StrEnum):
+    """Where trials can be sent."""
+
+    tensorboard = "tensorboard"
+    mlflow = "mlflow"
+    wandb = "wandb"
+
+
 SpecArgument = Annotated[str, typer.Argument(metavar="[SPEC]", help="A spec file, or the name of a preset.")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Override a key, e.g. methods.2.rho=[1,2].")
@@ -55,6 +63,9 @@ OutOption = Annotated[
 
 AddressOption = Annotated[str | None, typer.Option(metavar="ADDR", help="Address of a Ray cluster, or 'auto'.")]
 ExecutorOption = Annotated[Executor, typer.Option(help="Ray Tune, or this process without Ray.")]
+TrackOption = Annotated[
+    list[TrackerName] | None, typer.Option("--track", help="Send each trial that ends there, as a run of its own.")
+]
 
 
 @app.command()
@@ -69,6 +80,7 @@ def run(
     time_budget: Annotated[
         str | None, typer.Option(metavar="TIME", help="Start no trial after so long, e.g. 2h or 1h30m; exit status 3.")
     ] = None,
+    track: TrackOption = None,
 ) -> None:
     """Run or resume a sweep, then print the comparison of its methods."""
     if address is not None and executor is Executor.inline:
@@ -80,13 +92,25 @@ def run(
     console.print(
         f"{loaded.name}: {len(trials)} trials, {len(trials) - len(pending)} done before, {len(pending)} to run"
     )
-    if pending:
+    if pending or track:
         from sweep.engine import run_trials
+        from sweep.tracking import Tracking
 
-        _located(
-            spec,
-            lambda: run_trials(loaded, pending, where, executor.value, address, console, refresh, time_budget=budget),
-        )
+        def action() -> None:
+            with Tracking(track or [], where, _warn) as tracking:
+                run_trials(
+                    loaded,
+                    pending,
+                    where,
+                    executor.value,
+                    address,
+                    console,
+                    refresh=refresh,
+                    time_budget=budget,
+                    tell=tracking.ended,
+                )
+
+        _located(spec, action)
     raise typer.Exit(_summary(console, trials, where, budget is not None))
 
 
@@ -101,6 +125,7 @@ def search(
         str | None,
         typer.Option(metavar="URL", help="Copy the studies into an Optuna storage too, for dashboards."),
     ] = None,
+    track: TrackOption = None,
 ) -> None:
     """Find the hyperparameters of each method with Optuna, or go on, then compare the best on seeds of their own."""
     if address is not None and executor is Executor.inline:
@@ -109,6 +134,7 @@ def search(
     from sweep.search import plan_search, run_search
     from sweep.search_table import print_outcome
     from sweep.spec import load_spec
+    from sweep.tracking import Tracking
 
     loaded = load_spec(spec, overrides)
     planned = _located(spec, lambda: plan_search(loaded))
@@ -119,7 +145,13 @@ def search(
     console = Console()
     names = ", ".join(definition.name for definition in planned.studies)
     console.print(f"{loaded.name}: {planned.studies[0].budget} suggestions for each of {names}", soft_wrap=True)
-    ended = _located(spec, lambda: run_search(loaded, planned, where, executor.value, address, console, storage, _warn))
+    with Tracking(track or [], where, _warn) as tracking:
+        ended = _located(
+            spec,
+            lambda: run_search(
+                loaded, planned, where, executor.value, address, console, storage, _warn, tracking.ended
+            ),
+        )
     raise typer.Exit(print_outcome(console, where, planned, ended))
 
 
@@ -229,6 +261,29 @@ def compact(directory: Annotated[str, typer.Argument(metavar="DIR")]) -> None:
         for problem in done.left:
             _warn(f"{problem}; it is left as it is")
         print(f"{done.folder}: {done.before} files before, {done.after} now")
+
+
+@app.command()
+def track(
+    directory: Annotated[str, typer.Argument(metavar="DIR")],
+    to: Annotated[list[TrackerName], typer.Option("--to", help="Where; may be given several times.")],
+) -> None:
+    """Send every trial of a results directory that was not sent yet to an experiment tracker, as a run of its own."""
+    from sweep.results import Results
+    from sweep.trackers import open_tracker
+    from sweep.tracking import Sender, first_line
+
+    results = Results(directory)
+    if not results.exists():
+        raise InputError(f"{directory}: no such results directory")
+    for name in dict.fromkeys(to):
+        sender = Sender(results, name, open_tracker(name, results, "--to"))
+        try:
+            sender.send_all()
+        except Exception as error:
+            message = f"--to {name}: {sender.count} trials sent, then: {first_line(error)}; the same command goes on"
+            raise typer.Exit(_fail(message, 1)) from error
+        print(f"{name}: {sender.count} trials sent, {sender.before} before")
 
 
 @app.command()

@@ -27,6 +27,16 @@ def reset_peak_memory(device: torch.device) -> None:
         warnings.warn("peak memory is that of the whole process", stacklevel=2)
 
 
+def busy() -> int | None:
+    """Percent of the last second or less that this process's GPU computed, for whomever; None where nobody can tell."""
+    if not torch.cuda.is_initialized():
+        return None
+    try:
+        return torch.cuda.utilization()
+    except Exception:  # NVML's errors are known only where it is installed; nothing depends on what it says
+        return None
+
+
 def peak_memory(device: torch.device) -> int:
     """Bytes at the peak since `reset_peak_memory`: allocated on the GPU, or resident in this process."""
     if device.type == "cuda":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -40,14 +40,25 @@ class Described(Protocol):
         """What shows the run while it goes on."""
 
 
-class Run:
-    """The driver's view of a run: what is left, and what is shown. Results hold everything that must last."""
+def nobody(trial_id: str) -> None:
+    """Nobody is told of the trials that end."""
 
-    def __init__(self, schedule: Schedule, context: Context, progress: RunProgress) -> None:
+
+class Run:
+    """The driver's view of a run: what is left, and what is shown. Results hold everything that must last.
+
+    Args:
+        tell: is told the id of every trial that ended, once its row is stored.
+    """
+
+    def __init__(
+        self, schedule: Schedule, context: Context, progress: RunProgress, tell: Callable[[str], None] = nobody
+    ) -> None:
         self.schedule = schedule
         self.context = context
         self.progress = progress
         self.results = Results(context.out)
+        self._tell = tell
 
     def finished(self, job: Job, outcome: Outcome) -> None:
         """Note a job's end; trials that lost their original by it are recorded with its outcome.
@@ -56,9 +67,12 @@ class Run:
             OSError: results cannot be stored.
         """
         self.progress.finished(job, outcome)
+        if not job.original_only:
+            self._tell(job.trial.id)
         for trial in self.schedule.finished(job, outcome):
             self.record(trial, outcome)
             self.progress.ended(Job(trial), outcome)
+            self._tell(trial.id)
 
     def record(self, trial: Trial, outcome: Outcome) -> None:
         """Store the row of a trial that no worker could store.
@@ -80,12 +94,13 @@ def run_trials(
     refresh: bool = False,
     originals: Sequence[Trial] = (),
     time_budget: float | None = None,
+    tell: Callable[[str], None] = nobody,
 ) -> None:
     """Run `pending` and store their rows in the results directory `out`. Starts nothing if there is nothing to do.
 
     With `refresh`, originals that another code version trained are trained again. The originals of the trials in
     `originals` are trained too, where they are missing, though those trials are not run. After `time_budget` seconds
-    nothing more is started; what runs then is ended and stored.
+    nothing more is started; what runs then is ended and stored. `tell` is as in `Run`.
 
     Raises:
         InputError: a forget set would be empty, the resources asked for are not there, or no cluster answers.
@@ -102,7 +117,7 @@ def run_trials(
         return
     check_forget_sets(spec)
     progress = RunProgress(console, len(pending), schedule.originals)
-    run = Run(schedule, run_context(spec, out), progress)
+    run = Run(schedule, run_context(spec, out), progress, tell)
     with sigterm_interrupts(), _deadline(schedule, time_budget):
         if executor == "inline":
             gpus = gpus_of_this_process(spec)

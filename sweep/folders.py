@@ -76,13 +76,13 @@ def row_names(table: pa.Table) -> pa.ChunkedArray:
     return pc.binary_join_element_wise(table["study"], table["number"].cast(pa.string()), "-")
 
 
-def list_folder(filesystem: pafs.FileSystem, folder: str) -> list[pafs.FileInfo]:
-    """The folder's Parquet files, ordered by name; none if there is no such folder."""
+def list_folder(filesystem: pafs.FileSystem, folder: str, ending: str = ".parquet") -> list[pafs.FileInfo]:
+    """The folder's files with that ending, ordered by name; none if there is no such folder."""
     try:
         found = filesystem.get_file_info(pafs.FileSelector(folder, allow_not_found=True))
     except FileNotFoundError:  # it was made between pyarrow's two looks at it
         return []
-    files = (info for info in found if info.is_file and info.base_name.endswith(".parquet"))
+    files = (info for info in found if info.is_file and info.base_name.endswith(ending))
     return sorted((info for info in files if not info.base_name.startswith((".", "_"))), key=lambda info: info.path)
 
 

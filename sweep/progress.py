@@ -1,14 +1,21 @@
-"""Live progress of a run: a bar on a terminal, a line per finished trial elsewhere."""
+"""Live progress of a run: a bar on a terminal; elsewhere a line per finished trial, and one of counts every minute."""
 
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from sweep.redaction import redacted
 from sweep.trial import Job, Outcome
+
+PACE_SECONDS = 3600.0
+"""How far back the pace is looked at that time left is estimated from: trials may take minutes."""
+
+SUMMARY_SECONDS = 60.0
+"""How often counts and time left are printed where there is no bar."""
 
 
 class RunProgress:
@@ -28,7 +35,11 @@ class RunProgress:
             TimeRemainingColumn(),
             console=console,
             disable=not console.is_terminal,
+            speed_estimate_period=PACE_SECONDS,
         )
+        self._gpus = (0.0, 0.0)
+        self._busy: float | None = None
+        self._summarised = self._bar.get_time()
         self._originals = self._bar.add_task("originals", total=originals, visible=originals > 0, detail="")
         self._trials = self._bar.add_task("trials", total=trials, detail="")
 
@@ -39,10 +50,21 @@ class RunProgress:
     def __exit__(self, *exception: object) -> None:
         self._bar.stop()
 
+    def gpus(self, each: float, there: float) -> None:
+        """A job takes `each` of the `there` GPUs."""
+        self._gpus = (each, there)
+
+    def busy(self, percent: float | None) -> None:
+        """The share of its time that a job's GPU computed lately, where that is known."""
+        if percent is not None:
+            self._busy = percent if self._busy is None else (self._busy + percent) / 2
+
     def started(self, job: Job) -> None:
         """A job began."""
         self._running.add(job)
         self._refresh()
+        if not self._console.is_terminal:
+            self._summarise()
 
     def interrupted(self, job: Job) -> None:
         """A job's process died; it will begin again."""
@@ -76,8 +98,27 @@ class RunProgress:
         self._refresh()
 
     def _refresh(self) -> None:
-        ended = ", ".join(f"{count} {status}" for status, count in sorted(self.counts.items()))
-        originals = sum(job.original_only for job in self._running)
-        running = len(self._running) - originals
-        self._bar.update(self._trials, detail=f"{running} running{', ' + ended if ended else ''}")
-        self._bar.update(self._originals, detail=f"{originals} running")
+        self._bar.update(self._trials, detail=self.detail())
+        self._bar.update(self._originals, detail=f"{self._running_originals()} running")
+
+    def detail(self) -> str:
+        """What runs, how what ended did, and how much of the GPUs is in use."""
+        running = len(self._running) - self._running_originals()
+        words = [f"{running} running", *(f"{count} {status}" for status, count in sorted(self.counts.items()))]
+        each, there = self._gpus
+        if each:
+            busy = "" if self._busy is None else f" ({self._busy:.0f} % busy)"
+            words.append(f"GPU {len(self._running) * each:g}/{there:g} in use{busy}")
+        return ", ".join(words)
+
+    def _running_originals(self) -> int:
+        return sum(job.original_only for job in self._running)
+
+    def _summarise(self) -> None:
+        """Print counts and time left, unless that was done a moment ago."""
+        now, task = self._bar.get_time(), self._bar.tasks[self._trials]
+        if now - self._summarised < SUMMARY_SECONDS or task.time_remaining is None:
+            return
+        self._summarised = now
+        left = timedelta(seconds=int(task.time_remaining))
+        self._console.print(f"{self.detail()}; about {left} left", markup=False, highlight=False, soft_wrap=True)

@@ -38,6 +38,7 @@ from ray.tune.search import Searcher  # noqa: E402
 
 import methods  # noqa: E402
 import sweep  # noqa: E402
+from sweep.device import busy  # noqa: E402
 from sweep.engine import Run, described_run, sigterm_interrupts  # noqa: E402
 from sweep.errors import InputError  # noqa: E402
 from sweep.reach import check_nodes  # noqa: E402
@@ -68,7 +69,7 @@ def run_ray(run: Run, spec: Spec, address: str | None) -> None:
             check_nodes(run.context.out, spec.resources.cpus, gpus)
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="unlearn-sweep-"))
         stack.enter_context(described_run(run, spec, "ray", gpus))
-        callback = JobCallback(run, spec.max_retries)
+        callback = JobCallback(run, spec.max_retries, gpus)
         tuner = tune.Tuner(
             tune.with_resources(chunk_trainable(run.context), {"cpu": spec.resources.cpus, "gpu": gpus}),
             tune_config=tune.TuneConfig(
@@ -165,14 +166,17 @@ class StopSign(Unsaved, tune.Stopper):  # type: ignore[misc]
 class JobCallback(Unsaved, tune.Callback):  # type: ignore[misc]
     """Tells a run of its jobs' starts and ends; `error` is what kept a result from being stored."""
 
-    def __init__(self, run: Run, max_retries: int) -> None:
+    def __init__(self, run: Run, max_retries: int, gpus: float) -> None:
         self._run = run
         self._max_retries = max_retries
+        self._gpus = gpus
         self._deaths: Counter[Job] = Counter()
         self.error: OSError | None = None
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Ray Tune's hook: a process has a chunk."""
+        if self._gpus:
+            self._run.progress.gpus(self._gpus, ray.cluster_resources().get("GPU", 0))
         self._run.progress.started(trial.config["chunk"].jobs[0])
 
     def on_trial_result(
@@ -182,6 +186,7 @@ class JobCallback(Unsaved, tune.Callback):  # type: ignore[misc]
         left = trial.config["chunk"].jobs
         job = left.pop(0)
         self._run.schedule.took(job, result["seconds"])
+        self._run.progress.busy(result["busy"])
         if result["status"] == UNSTORED:
             self._abandon(OSError(result["error"]))
         else:
@@ -247,7 +252,7 @@ def chunk_trainable(context: Context) -> type[tune.Trainable]:
                 ended = {"status": outcome.status, "error": outcome.error, "done": not self._jobs}
             except OSError as error:
                 ended = {"status": UNSTORED, "error": str(error), "done": True}
-            return ended | {"seconds": time.perf_counter() - began}
+            return ended | {"seconds": time.perf_counter() - began, "busy": busy()}
 
     return ChunkTrainable
 

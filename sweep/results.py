@@ -6,6 +6,7 @@
     DIR/traces/<trial_id>.parquet        a row per epoch
     DIR/predictions/<trial_id>.parquet   a row per sample
     DIR/suggestions/<study>-<number>.parquet   one row per configuration that a search suggested
+    DIR/tracked/<tracker>/<trial>-<time>   an empty file per run that was sent to an experiment tracker
 
 A trial exists if and only if its row does, and the row is written last. Every file appears whole or not at all, and is
 checked when it is read. `compact` merges files; sweep/folders.py says how they are named and read then.
@@ -205,9 +206,8 @@ class Results:
 
         With `everywhere` false it is not looked for in files that hold many trials.
         """
-        table = self._rows_of("trials", f"{trial_id}.parquet", trial_id)
-        if table is None and everywhere:
-            table = self._elsewhere("trials", trial_id)
+        own = f"{trial_id}.parquet"
+        table = self._of_trial("trials", trial_id) if everywhere else self._rows_of("trials", own, trial_id)
         rows: list[dict[str, Any]] = [] if table is None else table.to_pylist()
         return rows[-1] if rows else None
 
@@ -232,8 +232,17 @@ class Results:
 
     def predictions(self, trial_id: str) -> pa.Table | None:
         """The predictions of one trial; None if there are none that can be read."""
-        table = self._rows_of("predictions", f"{trial_id}.parquet", trial_id)
-        return self._elsewhere("predictions", trial_id) if table is None else table
+        return self._of_trial("predictions", trial_id)
+
+    def trace(self, trial_id: str) -> list[dict[str, Any]]:
+        """The rows of `traces` of one trial that can be read."""
+        table = self._of_trial("traces", trial_id)
+        return [] if table is None else table.to_pylist()
+
+    def names(self, folder: str) -> list[str]:
+        """The names of all files of a folder; none if there is no such folder."""
+        place = self._inside(folder)
+        return [info.base_name for info in steady(lambda: list_folder(self._fs, place, ending=""))]
 
     def _inside(self, path: str) -> str:
         """The absolute path of a file of the directory; names that lead out of it are refused."""
@@ -281,6 +290,10 @@ class Results:
             self._fs.create_dir(target.rpartition("/")[0], recursive=True)
         with self._fs.open_output_stream(target) as stream:  # object stores publish on close
             stream.write(content)
+
+    def _of_trial(self, folder: str, trial_id: str) -> pa.Table | None:
+        table = self._rows_of(folder, f"{trial_id}.parquet", trial_id)
+        return self._elsewhere(folder, trial_id) if table is None else table
 
     def _elsewhere(self, folder: str, trial_id: str) -> pa.Table | None:
         """A trial's rows in the latest file that holds them among those that hold many."""

@@ -96,8 +96,9 @@ def run_search(
     console: Console,
     storage: str | None,
     warn: Callable[[str], None],
+    tell: Callable[[str], None],
 ) -> Found:
-    """Run or resume a search; whatever has a row is left as it is.
+    """Run or resume a search; whatever has a row is left as it is. `tell` is told the id of every trial that ended.
 
     Raises:
         InputError: a forget set would be empty, the resources are not there, no cluster or storage answers, or Retrain
@@ -121,7 +122,7 @@ def run_search(
             pending = [trial for trial in trials if not ended(rows.get(trial.id))]
             if pending:
                 _start(stack, executor, address)
-            run_trials(spec, pending, out, executor, address, console, originals=originals)
+            run_trials(spec, pending, out, executor, address, console, originals=originals, tell=tell)
             return trial_rows(results) if pending else rows
 
         rows = run(plan.references, plan.originals)
@@ -132,7 +133,7 @@ def run_search(
             for study in studies:
                 mirror.reconcile(study)
         progress = SearchProgress(console, studies)
-        under_way = SearchRun(studies, rows, run_context(spec, out), progress, mirror)
+        under_way = SearchRun(studies, rows, run_context(spec, out), progress, mirror, tell)
         if not under_way.done:
             _start(stack, executor, address)
             _suggest(under_way, spec, executor, address)

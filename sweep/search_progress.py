@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from sweep.objective import Standing
+from sweep.progress import PACE_SECONDS
 from sweep.study import Study, Suggestion
 
 
@@ -23,8 +24,10 @@ class SearchProgress:
             MofNCompleteColumn(),
             TextColumn("{task.fields[detail]}"),
             TimeElapsedColumn(),
+            TimeRemainingColumn(),
             console=console,
             disable=not console.is_terminal,
+            speed_estimate_period=PACE_SECONDS,
         )
         self._best: dict[str, float] = {}
         self._done: Counter[str] = Counter()

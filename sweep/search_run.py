@@ -28,6 +28,7 @@ class SearchRun:
         context: of all jobs.
         progress: what is shown.
         mirror: a copy of the studies for dashboards.
+        tell: is told the id of every trial that ended, once its row is stored.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class SearchRun:
         context: Context,
         progress: SearchProgress,
         mirror: Mirror | None,
+        tell: Callable[[str], None],
     ) -> None:
         self.studies = {study.name: study for study in studies}
         self.context = context
@@ -44,6 +46,7 @@ class SearchRun:
         self.results = Results(context.out)
         self._rows = rows
         self._mirror = mirror
+        self._tell = tell
         self._held: deque[Suggestion] = deque()
         self._running: dict[tuple[str, int], int] = {}
         self._stopped = False
@@ -93,6 +96,7 @@ class SearchRun:
         self._running[study.name, number] = end.step
         trial = suggestion.trials[end.step - 1]
         self._read(trial.id)
+        self._tell(trial.id)
         if end.means is None:
             self._give_up(suggestion, end.step, f"seed {trial.seed} failed")
             return True
@@ -124,6 +128,7 @@ class SearchRun:
         row = trial_row(trial, self.context, Outcome("failed", reason), datetime.now(UTC))
         self.results.write_trial(row)
         self._read(trial.id)
+        self._tell(trial.id)
         self._give_up(suggestion, step + 1, f"seed {trial.seed} failed")
 
     def ended(self, suggestion: Suggestion) -> None:

@@ -12,7 +12,7 @@ def ray_sweep(tmp_path_factory):
     """Every built-in method, and methods that raise, diverge and die, through Ray."""
     folder = tmp_path_factory.mktemp("ray")
     path = write_spec(folder, [KILLER, *BUILT_INS, *MISBEHAVING])
-    return Sweep(path, folder / "out", run("run", path, "--out", folder / "out"))
+    return Sweep(path, folder / "out", run("run", path, "--out", folder / "out", "--track", "tensorboard"))
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tiny_sweeps import Ended, call, ended_on_error, living, rows, start, write_spec
+from tiny_sweeps import Ended, call, ended_on_error, living, rows, start, tracked, write_spec
 
 TRIALS = 24
 METHODS = [{"name": "sweep_plugins:Slow", "epochs": 1, "lr": [round(0.01 * step, 2) for step in range(1, TRIALS + 1)]}]
@@ -45,7 +45,7 @@ def stored(out):
 def interrupt(spec, out, signum):
     """Run the sweep until it has one more row, and send its process the signal."""
     before = len(stored(out))
-    process = start("run", spec, "--out", out, PAUSE="1")
+    process = start("run", spec, "--out", out, "--track", "tensorboard", PAUSE="1")
     with ended_on_error(process):
         while len(stored(out)) == before:
             assert process.poll() is None, process.communicate()
@@ -74,7 +74,7 @@ def history(tmp_path_factory):
     spec, out = write_spec(folder, METHODS), folder / "out"
     signals = (signal.SIGINT, signal.SIGKILL, signal.SIGTERM)
     interruptions = {signum: interrupt(spec, out, signum) for signum in signals}
-    last = call("run", spec, "--out", out, "--executor", "inline")
+    last = call("run", spec, "--out", out, "--executor", "inline", "--track", "tensorboard")
     return History(spec, out, interruptions, last)
 
 
@@ -112,6 +112,10 @@ def test_an_interrupted_sweep_ends_like_an_uninterrupted_one_bit_for_bit(history
     assert whole.code == 0
     for kind in ("trials", "traces", "predictions"):
         assert rows(history.out, kind) == rows(tmp_path / "out", kind)
+
+
+def test_what_interrupted_runs_did_not_send_to_a_tracker_the_last_one_does(history):
+    assert tracked(history.out) == [row["trial_id"] for row in rows(history.out)]
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL, signal.SIGTERM])

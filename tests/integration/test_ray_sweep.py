@@ -3,7 +3,7 @@ import shutil
 from itertools import pairwise
 
 import pytest
-from tiny_sweeps import BUILT_INS, call, row_of, rows, run, write_spec
+from tiny_sweeps import BUILT_INS, call, row_of, rows, run, tracked, write_spec
 
 DEAD = "sweep_plugins:Dies"
 
@@ -50,6 +50,10 @@ def test_a_raising_method_is_recorded_with_its_traceback(ray_sweep):
 def test_a_nan_loss_is_recorded_as_diverged(ray_sweep):
     row = row_of(ray_sweep.out, "sweep_plugins:Diverges")
     assert (row["status"], row["error"]) == ("diverged", "retain_loss is nan in epoch 1")
+
+
+def test_every_trial_becomes_a_run_of_the_tracker(ray_sweep):
+    assert tracked(ray_sweep.out) == [row["trial_id"] for row in rows(ray_sweep.out)]
 
 
 def test_the_table_counts_what_did_not_end_ok(ray_sweep):

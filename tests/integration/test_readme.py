@@ -72,6 +72,20 @@ def test_the_readmes_commands_for_a_sweep_of_ones_own_work_in_order(folder, monk
     assert (folder / "results/mine/report/methods.md").exists()
 
 
+def test_the_readmes_tracking_sends_every_trial(folder, monkeypatch, capsys):
+    run, track = (line for line in commands() if line.split()[1] == "track" or "--track" in line)
+    small = inline("seeds=[0]", "training.epochs=1", "dataset.limit=200", "model.width=4")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
+
+    assert call(monkeypatch, run, small) == 0
+
+    count = len(pq.read_table(folder / "results/digits/trials"))
+    assert len(list((folder / "results/digits/tensorboard").rglob("events.out.tfevents"))) == count
+    pytest.importorskip("mlflow")
+    assert call(monkeypatch, track) == 0
+    assert capsys.readouterr().out.endswith(f"mlflow: {count} trials sent, 0 before\n")
+
+
 def test_the_readmes_search_runs_as_printed(folder, monkeypatch, capsys):
     line = next(line for line in commands() if "search my-search.yaml" in line)
     small = [*SMALL[:1], *SMALL[3:], "search.trials=2", "search.seeds=[0]", "search.confirm_seeds=[1]"]

@@ -15,7 +15,7 @@ from pathlib import Path
 import optuna
 import pytest
 import yaml
-from tiny_sweeps import call, end_session, ended_on_error, living, run, spec, start
+from tiny_sweeps import call, end_session, ended_on_error, living, run, spec, start, tracked
 
 from sweep.results import Results
 
@@ -60,8 +60,10 @@ def test_ray_and_inline_suggest_prune_and_store_the_same(tmp_path):
     path = write_search(tmp_path, [QUICK, UAM], trials=7)
     alone = f"resources.cpus={0.6 * os.cpu_count()}"  # room for one suggestion at a time
     for executor, command in (("ray", run), ("inline", call)):
-        ended = command("search", path, "--out", tmp_path / executor, "--executor", executor, "--set", alone)
-        assert ended.code == 0
+        options = ["--executor", executor, "--set", alone, "--track", "tensorboard"]
+        assert command("search", path, "--out", tmp_path / executor, *options).code == 0
+        ran = [name for name, row in trials(tmp_path / executor).items() if row["status"] != "pruned"]
+        assert tracked(tmp_path / executor) == sorted(ran)
     assert determined(tmp_path / "ray") == determined(tmp_path / "inline")
     rows, ended = determined(tmp_path / "ray")
     assert [row["number"] for row in rows] == [*range(7), *range(7)]

@@ -160,6 +160,11 @@ def rows(out, kind="trials"):
     return table.drop_columns(NOT_DETERMINED[kind]).to_pylist()
 
 
+def tracked(out):
+    """Ids of the trials that became runs of TensorBoard's, sorted; one that was sent twice is there twice."""
+    return sorted(path.parent.name.partition("-")[0] for path in out.glob("tensorboard/*/*/*/events.out.tfevents"))
+
+
 def row_of(out, method):
     """The row of the only trial of a method."""
     (row,) = (row for row in Results(str(out)).trials().table.to_pylist() if row["method"] == method)

@@ -26,7 +26,7 @@ TWO_METHODS = [
 def search_of(make_spec, results):
     """Run a search inline in the test's results directory."""
 
-    def run(storage=None, warnings=None, **changes) -> Found:
+    def run(storage=None, warnings=None, told=None, **changes) -> Found:
         section = {"methods": TWO_METHODS, "trials": 4, "seeds": [0, 1], "confirm_seeds": [7]} | changes.pop(
             "search", {}
         )
@@ -34,8 +34,8 @@ def search_of(make_spec, results):
             **({"dataset": {"name": "digits", "limit": 200, "validation": 0.1}, "search": section} | changes)
         )
         warn = (warnings if warnings is not None else []).append
-        console = Console(quiet=True)
-        return run_search(spec, plan_search(spec), results.location, "inline", None, console, storage, warn)
+        console, tell = Console(quiet=True), (told if told is not None else []).append
+        return run_search(spec, plan_search(spec), results.location, "inline", None, console, storage, warn, tell)
 
     return run
 
@@ -49,8 +49,10 @@ def suggestions(results):
 
 
 def test_each_method_gets_its_suggestions_and_its_best_is_confirmed_on_other_seeds(search_of, results):
-    found = search_of()
+    told = []
+    found = search_of(told=told)
     rows = trials(results)
+    assert set(told) == {name for name, row in rows.items() if row["status"] != "pruned"}
     for study in found.studies:
         own = [row for row in suggestions(results) if row["study"] == study.name]
         assert [row["number"] for row in own] == [0, 1, 2, 3]
