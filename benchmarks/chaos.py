@@ -1,9 +1,9 @@
-"""Kills whatever a sweep consists of, at random: python benchmarks/chaos.py [--runs N] [--seed S].
+"""Kills whatever a sweep consists of, at random: python benchmarks/chaos.py [--runs N] [--first N] [--seed S].
 
 In each run of a tiny sweep of digits through Ray, a process (one that runs trials, the node's raylet, the command) is
 killed with SIGKILL once a random number of rows is there, and the command is given again until every trial has its row.
-Exit status 1 if a row was lost, a finished one written again, a file cannot be read, or a row, trace or prediction
-differs from that of an undisturbed run.
+Exit status 1 if nothing was killed in a run, a row was lost, a finished one written again, a file cannot be read, or a
+row, trace or prediction differs from that of an undisturbed run.
 """
 
 import contextlib
@@ -14,11 +14,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 import yaml
+from machine import machine
 
 from sweep.results import Results
 
@@ -112,66 +114,111 @@ def measured(out: Path) -> dict[str, object]:
     }
 
 
-def disturb(folder: Path, out: Path, kind: str, rng: random.Random) -> tuple[int, int, int]:
-    """One run: how many rows were there at the kill, how often the command was given, finished rows written again."""
-    rows, delay = rng.randrange(TRIALS - 1), rng.uniform(0, 0.5)
+@dataclass(frozen=True)
+class Disturbed:
+    """A run in which something was to be killed.
+
+    Attributes:
+        killed: whether something was; else the sweep had ended before.
+        rows: how many were there then.
+        commands: how often the command was given.
+        lost, repeated: trials without a row; rows written again that were there before.
+        unreadable: files.
+        equal: whether everything is as in an undisturbed run.
+        seconds: that all of it took.
+    """
+
+    killed: bool
+    rows: int
+    commands: int
+    lost: int
+    repeated: int
+    unreadable: int
+    equal: bool
+    seconds: float
+
+    @property
+    def good(self) -> bool:
+        return self.killed and self.equal and not (self.lost or self.repeated or self.unreadable)
+
+
+def undisturbed(folder: Path) -> dict[str, object]:
+    """What the sweep gives in one process; writes its spec into the folder."""
+    (folder / "chaos.yaml").write_text(yaml.safe_dump(SPEC))
+    done = command(folder, folder / "undisturbed", "--executor", "inline")
+    subprocess.run(done, stdout=subprocess.DEVNULL, check=True)
+    expected = measured(folder / "undisturbed")
+    assert len(expected["rows"]) == TRIALS
+    return expected
+
+
+def disturb(folder: Path, out: Path, kind: str, rng: random.Random, expected: dict[str, object]) -> Disturbed:
+    """One run."""
+    began = time.monotonic()
+    rows, delay = rng.randrange(TRIALS - 2), rng.uniform(0, 0.3)
     process = start(folder, out)
-    deadline = time.monotonic() + PATIENCE
+    deadline = began + PATIENCE
     while len(stored(out)) < rows and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     time.sleep(delay)
-    victim = None
-    while victim is None and process.poll() is None and time.monotonic() < deadline:
-        victim = victim_of(kind, process.pid, rng)
     finished = stored(out)
-    if victim is not None:
+    killed = False
+    while not killed and process.poll() is None and time.monotonic() < deadline:
+        finished = stored(out)
+        victim = victim_of(kind, process.pid, rng)
         with contextlib.suppress(ProcessLookupError):
-            os.kill(victim, signal.SIGKILL)
-    given = 1
+            if victim is not None:
+                os.kill(victim, signal.SIGKILL)
+                killed = True
+    commands = 1
     while True:
         try:
             code = process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
-            print(f"  the {kind} was killed, and {PATIENCE} s later the command had not ended")
+            print(f"  {PATIENCE} s after the {kind} was killed, the command had not ended")
             code = None
-        if code == 0 or given > 5:
+        if code == 0 or commands > 5:
             break
         if code is None:
             end_session(process.pid)
             process.wait()
-        process, given = start(folder, out), given + 1
+        process, commands = start(folder, out), commands + 1
     end_session(process.pid)
-    now = stored(out)
-    return len(finished), given, sum(now.get(name) != file for name, file in finished.items())
+    now, found = stored(out), measured(out)
+    return Disturbed(
+        killed=killed,
+        rows=len(finished),
+        commands=commands,
+        lost=TRIALS - len(found["rows"]),
+        repeated=sum(now.get(name) != file for name, file in finished.items()),
+        unreadable=len(found["unreadable"]),
+        equal=found == expected,
+        seconds=time.monotonic() - began,
+    )
 
 
 def main(
     runs: Annotated[int, typer.Option(help="Disturbed runs.")] = 20,
+    first: Annotated[int, typer.Option(help="Number of the first of them.")] = 0,
     seed: Annotated[int, typer.Option(help="Of what is drawn at random.")] = 0,
 ) -> None:
-    rng = random.Random(seed)
-    failed = 0
+    bad = 0
+    print(machine())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "chaos.yaml").write_text(yaml.safe_dump(SPEC))
-        quiet = {"stdout": subprocess.DEVNULL, "check": True}
-        subprocess.run(command(folder, folder / "undisturbed", "--executor", "inline"), **quiet)
-        expected = measured(folder / "undisturbed")
-        assert len(expected["rows"]) == TRIALS
-        print("run killed   rows then  commands  lost  repeated  unreadable  equal", flush=True)
-        for run in range(runs):
-            kind, out = VICTIMS[run % len(VICTIMS)], folder / f"run{run}"
-            then, given, repeated = disturb(folder, out, kind, rng)
-            found = measured(out)
-            lost = TRIALS - len(found["rows"])
-            equal, unreadable = found == expected, len(found["unreadable"])
-            failed += bool(lost or repeated or unreadable or not equal)
+        expected = undisturbed(folder)
+        print("run killed   rows then  commands  lost  repeated  unreadable  equal  seconds", flush=True)
+        for run in range(first, first + runs):
+            kind = VICTIMS[run % len(VICTIMS)]
+            found = disturb(folder, folder / f"run{run}", kind, random.Random(f"{seed} {run}"), expected)
+            bad += not found.good
             print(
-                f"{run:3} {kind:8}{then:10}{given:10}{lost:6}{repeated:10}{unreadable:12}  {'yes' if equal else 'NO'}",
+                f"{run:3} {kind if found.killed else 'nothing':8}{found.rows:10}{found.commands:10}{found.lost:6}"
+                f"{found.repeated:10}{found.unreadable:12}  {'yes' if found.equal else 'NO':5}{found.seconds:9.0f}",
                 flush=True,
             )
-        print(f"{runs} runs; rows lost or repeated, files unreadable, or metrics not bit-equal in {failed}")
-    sys.exit(failed > 0)
+    print(f"{runs} runs; nothing killed, rows lost or repeated, files unreadable, or metrics not bit-equal in {bad}")
+    sys.exit(bad > 0)
 
 
 if __name__ == "__main__":

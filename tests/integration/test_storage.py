@@ -59,6 +59,9 @@ def test_every_command_reads_an_object_store(on_flaky, tmp_path):
     assert call("report", uri, "--out", tmp_path / "report").code == 0
     [trial_id] = [row["trial_id"] for row in rows(uri) if row["method"] == "original"]
     assert call("rerun", uri, trial_id).code == 0
+    for sent, before in ((4, 0), (0, 4)):
+        shown = call("track", uri, "--to", "tensorboard").out
+        assert shown == f"tensorboard: {sent} trials sent, {before} before\n"
 
 
 def test_files_of_an_object_store_are_merged(on_flaky):
