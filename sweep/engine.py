@@ -74,6 +74,17 @@ class Run:
             self.progress.ended(Job(trial), outcome)
             self._tell(trial.id)
 
+    def check_row(self, trial: Trial, host: str) -> None:
+        """Make sure that a row which `host` stored is here.
+
+        Raises:
+            OSError: it is not, because `host` has other storage in that place, or results cannot be read.
+        """
+        row = self.results.trial(trial.id)
+        if row is None or row["host"] != host:
+            where = f"{self.results.location}: node {host}"
+            raise OSError(f"{where} stored a row that does not appear here: it is not the same storage")
+
     def record(self, trial: Trial, outcome: Outcome) -> None:
         """Store the row of a trial that no worker could store.
 

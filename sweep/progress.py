@@ -59,6 +59,10 @@ class RunProgress:
         if percent is not None:
             self._busy = percent if self._busy is None else (self._busy + percent) / 2
 
+    def say(self, line: str) -> None:
+        """Print a line, above the bar if there is one."""
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
     def started(self, job: Job) -> None:
         """A job began."""
         self._running.add(job)

@@ -8,49 +8,37 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    "TUNE_GLOBAL_CHECKPOINT_S": "86400",
-    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "86400",
-}
-"""Settings of Ray's that the user's environment overrides; Ray reads them when it is imported."""
+# First, because it sets Ray's environment.
+from sweep.ray_session import gpus_per_trial, session
 
-for _name, _value in ENVIRONMENT.items():
-    os.environ.setdefault(_name, _value)
+# isort: split
+import ray
+from ray import tune
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
 
-import ray  # noqa: E402
-from ray import tune  # noqa: E402
-from ray.tune.search import Searcher  # noqa: E402
+from sweep.deaths import Processes, let_tune_survive
+from sweep.device import busy
+from sweep.engine import Run, described_run, sigterm_interrupts
+from sweep.reach import check_nodes
+from sweep.schedule import Schedule
+from sweep.spec import Spec
+from sweep.trial import Context, Job, Outcome, Worker
 
-import methods  # noqa: E402
-import sweep  # noqa: E402
-from sweep.device import busy  # noqa: E402
-from sweep.engine import Run, described_run, sigterm_interrupts  # noqa: E402
-from sweep.errors import InputError  # noqa: E402
-from sweep.reach import check_nodes  # noqa: E402
-from sweep.schedule import Schedule  # noqa: E402
-from sweep.spec import Spec  # noqa: E402
-from sweep.trial import Context, Job, Outcome, Worker  # noqa: E402
+let_tune_survive()
 
-CONNECT_SECONDS = 10
-"""How long a cluster's address may take to accept a connection."""
+PENDING = "TUNE_MAX_PENDING_TRIALS_PG"
+"""Ray Tune's variable for the number of its trials that may wait for room; without it, one."""
 
-SHARED_GPU = 0.25
-"""Share of a GPU that a trial takes where the spec does not say and there is a GPU."""
+AHEAD = 32
+"""Chunks that may wait for room on a cluster, which may grow."""
 
 
 def run_ray(run: Run, spec: Spec, address: str | None) -> None:
@@ -66,24 +54,26 @@ def run_ray(run: Run, spec: Spec, address: str | None) -> None:
         stack.enter_context(sigterm_interrupts())  # again: Ray's start put its own handler in the place of ours
         gpus = gpus_per_trial(spec, local=address is None)
         if address is not None:
-            check_nodes(run.context.out, spec.resources.cpus, gpus)
+            stack.enter_context(asked_ahead())
+            if not check_nodes(run.context.out, spec.resources.cpus, gpus):
+                run.progress.say(f"no node has {spec.resources.cpus:g} CPUs and {gpus:g} GPUs: waiting for one to join")
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="unlearn-sweep-"))
         stack.enter_context(described_run(run, spec, "ray", gpus))
-        callback = JobCallback(run, spec.max_retries, gpus)
+        callback = JobCallback(run, Processes(spec.max_retries, spec.trial_timeout), gpus)
         tuner = tune.Tuner(
             tune.with_resources(chunk_trainable(run.context), {"cpu": spec.resources.cpus, "gpu": gpus}),
             tune_config=tune.TuneConfig(
                 search_alg=ChunkSearcher(run.schedule, spec.resources.cpus, gpus),
+                scheduler=ChunkScheduler(run.schedule),
                 num_samples=-1,
                 reuse_actors=True,
-                trial_name_creator=_trial_name,
-                trial_dirname_creator=_trial_name,
+                trial_name_creator=trial_name,
+                trial_dirname_creator=trial_name,
             ),
             run_config=tune.RunConfig(
                 storage_path=scratch,
                 name="tune",
                 verbose=0,
-                stop=StopSign(run.schedule),
                 callbacks=[callback],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=0),
@@ -92,6 +82,28 @@ def run_ray(run: Run, spec: Spec, address: str | None) -> None:
         tuner.fit()
         if callback.error is not None:
             raise callback.error
+
+
+@contextmanager
+def asked_ahead() -> Iterator[None]:
+    """Let Ray Tune ask for room for many chunks at once, so that an autoscaler sees more than one that waits."""
+    if PENDING in os.environ:
+        yield
+        return
+    os.environ[PENDING] = str(AHEAD)
+    try:
+        yield
+    finally:
+        del os.environ[PENDING]
+
+
+def slots(cpus: float, gpus: float) -> int:
+    """Trials that Ray runs at once, on what it has now; at least one."""
+    there = ray.cluster_resources()
+    found = there.get("CPU", 0) / cpus
+    if gpus:
+        found = min(found, there.get("GPU", 0) / gpus)
+    return max(1, int(found))
 
 
 class Unsaved:
@@ -114,16 +126,8 @@ class ChunkSearcher(Unsaved, Searcher):  # type: ignore[misc]
         """Ray Tune's hook: the next configuration, None for not now, or FINISHED."""
         if self._schedule.ended:
             return Searcher.FINISHED
-        chunk = () if self._schedule.done else self._schedule.chunk(self._slots())
+        chunk = () if self._schedule.done else self._schedule.chunk(slots(self._cpus, self._gpus))
         return {"chunk": Chunk(list(chunk))} if chunk else None
-
-    def _slots(self) -> int:
-        """Trials that the cluster runs at once, as large as it is now."""
-        there = ray.cluster_resources()
-        slots = there.get("CPU", 0) / self._cpus
-        if self._gpus:
-            slots = min(slots, there.get("GPU", 0) / self._gpus)
-        return max(1, int(slots))
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Nothing: `JobCallback` hears of it."""
@@ -148,70 +152,86 @@ class Chunk:
         return self
 
 
-class StopSign(Unsaved, tune.Stopper):  # type: ignore[misc]
-    """Ends a chunk after the job that it is at, once the schedule was stopped."""
+class ChunkScheduler(Unsaved, FIFOScheduler):  # type: ignore[misc]
+    """Once the schedule was stopped, ends each chunk after the job that it is at, and lets no other begin."""
 
     def __init__(self, schedule: Schedule) -> None:
+        super().__init__()
         self._schedule = schedule
 
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """Ray Tune's hook."""
-        return self._schedule.stopped
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        """Ray Tune's hook: which of those that wait is the next one."""
+        if not self._schedule.stopped:
+            return super().choose_trial_to_run(tune_controller)
+        live = tune_controller.get_live_trials()
+        for trial in sorted((trial for trial in live if trial.status == trial.PENDING), key=trial_name):
+            trial.init_local_path()  # Ray Tune takes it for granted when it sums up
+            tune_controller.stop_trial(trial)
+        return None
 
-    def stop_all(self) -> bool:
-        """Ray Tune's hook: never, because it would end jobs in their middle."""
-        return False
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Ray Tune's hook."""
+        return str(TrialScheduler.STOP if self._schedule.stopped else TrialScheduler.CONTINUE)
 
 
 class JobCallback(Unsaved, tune.Callback):  # type: ignore[misc]
     """Tells a run of its jobs' starts and ends; `error` is what kept a result from being stored."""
 
-    def __init__(self, run: Run, max_retries: int, gpus: float) -> None:
+    def __init__(self, run: Run, processes: Processes, gpus: float) -> None:
         self._run = run
-        self._max_retries = max_retries
+        self._processes = processes
         self._gpus = gpus
-        self._deaths: Counter[Job] = Counter()
+        self._hosts: set[str] = set()
         self.error: OSError | None = None
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Ray Tune's hook: a process has a chunk."""
         if self._gpus:
             self._run.progress.gpus(self._gpus, ray.cluster_resources().get("GPU", 0))
-        self._run.progress.started(trial.config["chunk"].jobs[0])
+        self._begin(trial)
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         """Ray Tune's hook: a job ended, and its worker stored the result or could not."""
-        left = trial.config["chunk"].jobs
-        job = left.pop(0)
+        job = trial.config["chunk"].jobs.pop(0)
         self._run.schedule.took(job, result["seconds"])
         self._run.progress.busy(result["busy"])
         if result["status"] == UNSTORED:
             self._abandon(OSError(result["error"]))
         else:
-            self._finish(job, Outcome(result["status"], result["error"]))
-        if not result["done"]:
-            self._run.progress.started(left[0])
+            self._finish(job, Outcome(result["status"], result["error"]), result["hostname"])
+        if result["done"]:
+            self._processes.ended(trial)
+        else:
+            self._begin(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Ray Tune's hook: a process died, and with it one job, which is run again as often as retries allow."""
+        """Ray Tune's hook: a process died, and with it one job, which is run again as often as may be."""
         left = trial.config["chunk"].jobs
         job, rest = left[0], left[1:]
         left.clear()
         self._run.schedule.back(rest)
-        self._deaths[job] += 1
-        if self._deaths[job] <= self._max_retries:
+        death, again = self._processes.died(trial, told(trial), job)
+        if again:
             self._run.progress.interrupted(job)
             self._run.schedule.back([job])
         else:
-            outcome = Outcome("failed", death(trial))
-            self._finish(job, outcome, record=not job.original_only)
+            self._finish(job, Outcome("failed", death.reason))
 
-    def _finish(self, job: Job, outcome: Outcome, record: bool = False) -> None:
+    def _begin(self, trial: Any) -> None:
+        self._processes.began(trial)
+        self._run.progress.started(trial.config["chunk"].jobs[0])
+
+    def _finish(self, job: Job, outcome: Outcome, host: str | None = None) -> None:
+        """A job ended. `host` has stored its row; without one, it is stored here."""
         try:
-            if record:
-                self._run.record(job.trial, outcome)
+            if not job.original_only:
+                if host is None:
+                    self._run.record(job.trial, outcome)
+                elif host not in self._hosts:
+                    self._run.check_row(job.trial, host)
+                    self._hosts.add(host)
             self._run.finished(job, outcome)
         except OSError as error:
             self._abandon(error)
@@ -222,10 +242,9 @@ class JobCallback(Unsaved, tune.Callback):  # type: ignore[misc]
         self._run.schedule.stop()
 
 
-def death(trial: Any) -> str:
-    """What is known of the end of a Ray Tune trial's process; the last line says it in short."""
-    found = Path(trial.error_file).read_text() if trial.error_file else ""
-    return f"{found}\nthe worker process died (killed, out of memory, or as told above)".strip()
+def told(trial: Any) -> str:
+    """What Ray said when a process died that had a trial of Ray Tune's."""
+    return Path(trial.error_file).read_text() if trial.error_file else ""
 
 
 def chunk_trainable(context: Context) -> type[tune.Trainable]:
@@ -272,64 +291,6 @@ def kept_worker(context: Context) -> Worker:
     return _workers[0]
 
 
-def _trial_name(trial: Any) -> str:
+def trial_name(trial: Any) -> str:
+    """What Ray Tune calls a trial of its own, and the trial's folder."""
     return str(trial.trial_id)
-
-
-@contextmanager
-def session(address: str | None) -> Iterator[None]:
-    """Ray, started here or on the cluster at `address`; inside another session, that one.
-
-    Raises:
-        InputError: no cluster answers.
-    """
-    if ray.is_initialized():
-        yield
-        return
-    options: dict[str, Any] = {"include_dashboard": False}
-    if address is not None:
-        _check_reachable(address)
-        packages = [str(Path(str(module.__file__)).parent) for module in (sweep, methods)]
-        options = {"address": address, "runtime_env": {"py_modules": packages}}
-    try:
-        ray.init(log_to_driver=False, logging_level="ERROR", **options)
-    except (ConnectionError, ValueError) as error:
-        why = str(error).splitlines()[0]
-        hint = "; if the cluster asks for a token, set RAY_AUTH_MODE=token" if why.startswith("Failed to conn") else ""
-        raise InputError(f"--address {address}: {why}{hint}") from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _check_reachable(address: str) -> None:
-    """Ray itself tries an address for minutes.
-
-    Raises:
-        InputError: nothing listens at `address` (host:port, or ray://host:port).
-    """
-    host, _, port = address.rpartition("://")[2].rpartition(":")
-    if not (host and port.isdigit()):
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
-    except (OSError, OverflowError) as error:
-        raise InputError(f"--address {address}: no cluster answers: {error}") from error
-
-
-def gpus_per_trial(spec: Spec, local: bool) -> float:
-    """GPUs per trial. A cluster may still grow; this machine's resources are what they are.
-
-    Raises:
-        InputError: this machine does not have what is asked for.
-    """
-    available = ray.cluster_resources()
-    if local:
-        for key, wanted in (("CPU", spec.resources.cpus), ("GPU", spec.resources.gpus or 0)):
-            if wanted > available.get(key, 0):
-                name = f"resources.{key.lower()}s"
-                raise InputError(f"{name}: {wanted:g} wanted, and Ray finds {available.get(key, 0):g} on this machine")
-    if spec.resources.gpus is None:
-        return SHARED_GPU if available.get("GPU", 0) else 0
-    return spec.resources.gpus

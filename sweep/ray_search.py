@@ -9,7 +9,10 @@ from contextlib import ExitStack
 from typing import Any
 
 from sweep.engine import described_run, sigterm_interrupts
-from sweep.ray_executor import UNSTORED, Unsaved, death, gpus_per_trial, kept_worker  # first: sets Ray's environment
+
+# First, because it sets Ray's environment.
+from sweep.ray_executor import UNSTORED, Unsaved, kept_worker, told
+from sweep.ray_session import gpus_per_trial
 
 # isort: split
 import ray
@@ -18,6 +21,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
+from sweep.deaths import death
 from sweep.objective import GAPS, Row
 from sweep.plan import trial_for
 from sweep.reach import check_nodes
@@ -186,7 +190,7 @@ class DeathCallback(Unsaved, tune.Callback):  # type: ignore[misc]
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Ray Tune's hook."""
-        self._hooks.died(trial.trial_id, death(trial))
+        self._hooks.died(trial.trial_id, death(told(trial), actor=None).reason)
 
 
 def suggestion_function(context: Context) -> Callable[[dict[str, Any]], None]:

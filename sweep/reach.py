@@ -38,8 +38,10 @@ def answer(out: str, mark: str, name: str) -> Answer:
     return Answer(code_version(), problem)
 
 
-def check_nodes(out: str, cpus: float, gpus: float) -> None:
+def check_nodes(out: str, cpus: float, gpus: float) -> int:
     """Let every node that can run a trial read what this process writes in `out`, and write what it reads.
+
+    Returns how many there are.
 
     Raises:
         InputError: a node cannot, or runs other code; it is named.
@@ -72,6 +74,7 @@ def check_nodes(out: str, cpus: float, gpus: float) -> None:
     finally:
         for path in (mark, *(f"{mark}-{name}" for name in asked)):
             results.remove(path)
+    return len(asked)
 
 
 def _fits(resources: dict[str, float], cpus: float, gpus: float) -> bool:

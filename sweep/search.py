@@ -184,7 +184,7 @@ def _starts_from_ordinary(method: type[Method]) -> bool:
 def _start(stack: ExitStack, executor: Executor, address: str | None) -> None:
     """With Ray, one session for everything that follows."""
     if executor == "ray":
-        from sweep.ray_executor import session
+        from sweep.ray_session import session
 
         stack.enter_context(session(address))
     stack.enter_context(sigterm_interrupts())

@@ -130,11 +130,10 @@ class Worker:
                 raise error.cause from error
             except OutOfTime:
                 failure = f"took longer than trial_timeout: {self.context.trial_timeout:g} s"
-            except (torch.OutOfMemoryError, MemoryError):
+            except Exception as error:
                 failure = traceback.format_exc()
-                self._release_memory()
-            except Exception:
-                failure = traceback.format_exc()
+                if out_of_memory(error):
+                    self._release_memory()
         return Ended(), Outcome("failed", failure)
 
     def _release_memory(self) -> None:
@@ -360,6 +359,11 @@ def _equally_many(retain: Predictions, others: Predictions, seed: int) -> tuple[
         return part.subset(torch.randperm(len(part.labels), generator=generator)[:count].sort().values)
 
     return chosen(retain, "retain subset"), chosen(others, "test subset")
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether memory of the device or the host ran out; of the host's, torch says so in a RuntimeError's text."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 def require_finite(model: nn.Module) -> None:

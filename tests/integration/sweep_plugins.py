@@ -1,11 +1,16 @@
 """Methods that misbehave, as `sweep_plugins:Name`."""
 
+import contextlib
+import ctypes
 import os
+import resource
 import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
+
+import torch
 
 from methods import FineTune, Method, hyperparameter
 
@@ -84,3 +89,64 @@ class DiesAbove(FineTune):
         if self.lr > 0.1:
             os.kill(os.getpid(), signal.SIGKILL)
         return super().unlearn(task)
+
+
+@dataclass(frozen=True)
+class Hangs(Method):
+    """Never ends; code that Python runs, which no Exception ends."""
+
+    name: ClassVar[str] = "hangs"
+    source: ClassVar[str] = "-"
+
+    def unlearn(self, task):
+        while True:
+            with contextlib.suppress(Exception):
+                time.sleep(1)
+
+
+@dataclass(frozen=True)
+class Stuck(Method):
+    """Never ends; a call that keeps the interpreter's lock, where no exception and no signal arrives."""
+
+    name: ClassVar[str] = "stuck"
+    source: ClassVar[str] = "-"
+
+    def unlearn(self, task):
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+        ctypes.PyDLL(None).sleep(3600)
+
+
+@dataclass(frozen=True)
+class Greedy(Method):
+    """Takes memory until something ends it."""
+
+    name: ClassVar[str] = "greedy"
+    source: ClassVar[str] = "-"
+
+    def unlearn(self, task):
+        taken = []
+        while True:
+            taken.append(b"x" * 10_000_000)
+            time.sleep(0.01)
+
+
+@dataclass(frozen=True)
+class Limited(Method):
+    """Takes memory, of `library`'s, in a process that may have 500 MB more than it has."""
+
+    name: ClassVar[str] = "limited"
+    source: ClassVar[str] = "-"
+
+    library: str = hyperparameter("python", "whose memory")
+
+    def unlearn(self, task):
+        before = resource.getrlimit(resource.RLIMIT_AS)
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 500_000_000, before[1]))
+        take = {"python": lambda: b"x" * 10_000_000, "torch": lambda: torch.ones(10_000_000, dtype=torch.uint8)}
+        taken = []
+        try:
+            while True:
+                taken.append(take[self.library]())
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, before)

@@ -1,57 +1,18 @@
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import tempfile
-import time
-from pathlib import Path
-
 import pytest
-from tiny_sweeps import BUILT_INS, PLAIN_PRIORITY, end_session, rows, run, write_spec
+from clusters import AUTHENTICATION, Cluster, free_port
+from tiny_sweeps import BUILT_INS, rows, run, write_spec
 
 from sweep.identity import code_version
 from sweep.results import Results
 
 METHODS = [entry for entry in BUILT_INS if entry["name"] in ("original", "retrain", "uam")]
-AUTHENTICATION = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "7" * 32}
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 @pytest.fixture
 def cluster():
     """The address of a Ray cluster of one node, which asks for a token."""
-    port = free_port()
-    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # sockets in it must have short paths
-    command = [Path(sys.executable).with_name("ray"), "start", "--head", "--block", f"--port={port}", "--num-cpus=2"]
-    command += ["--include-dashboard=false", "--disable-usage-stats", f"--temp-dir={folder}"]
-    head = subprocess.Popen(
-        command,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=os.environ | AUTHENTICATION | PLAIN_PRIORITY,
-        start_new_session=True,
-    )
-    try:
-        deadline = time.monotonic() + 120
-        while not list(Path(folder).glob("session_2*/sockets/raylet*")):
-            assert head.poll() is None, "Ray did not start"
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        yield f"127.0.0.1:{port}"
-    finally:
-        head.terminate()
-        try:
-            head.wait(timeout=30)
-        finally:
-            end_session(head.pid)
-            head.wait()
-            shutil.rmtree(folder, ignore_errors=True)
+    with Cluster(cpus=2) as cluster:
+        yield cluster.address
 
 
 def test_a_cluster_writes_the_rows_that_inline_writes(cluster, inline_sweep, tmp_path):

@@ -69,14 +69,14 @@ def call(*arguments):
     return Ended(ended.value.code or 0, out.getvalue(), err.getvalue())
 
 
-def start(*arguments, interpreter=(), **environment):
-    """Start the console script in a session of its own, where plugins are found.
+def start(*arguments, interpreter=(), prefix=(), **environment):
+    """Start the console script in a session of its own, where plugins are found, through the command `prefix`.
 
     Ctrl-C reaches it even if it does not reach the tests, as when they run in the background.
     """
     path = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
     variables = os.environ | {"PYTHONPATH": path, "COLUMNS": "200"} | PLAIN_PRIORITY | environment
-    command = [*([sys.executable, *interpreter] if interpreter else []), SCRIPT, *arguments]
+    command = [*prefix, *([sys.executable, *interpreter] if interpreter else []), SCRIPT, *arguments]
     return subprocess.Popen(
         list(map(str, command)),
         stdout=subprocess.PIPE,

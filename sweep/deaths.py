@@ -1,0 +1,114 @@
+"""Processes that die: what Ray tells of it, whether the job they were at may be to blame, whether it runs again."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+from ray.air.execution._internal.actor_manager import RayActorManager
+from ray.exceptions import RayActorError, RayTaskError
+
+from sweep.timeout import GRACE
+
+INNOCENT = 10
+"""Times that a job is run again whose process ended for no fault of its own."""
+
+PREEMPTED = "its node was preempted"
+LOST = re.compile(rf"The actor \w+ is unavailable|its node has died|{PREEMPTED}")
+"""What Ray says of a process on a node that is lost, or does not answer."""
+
+SHORT_OF_MEMORY = "killed due to the node running low on memory"
+"""What Ray's memory monitor says of every process that it killed at once, the newest ones first."""
+
+KILLED = re.compile(r"Actor\((\w+)\).*?actual memory used=([\d.]+)GB")
+LARGEST = re.compile(r"^\d+\s+([\d.]+)\s+ray::", re.MULTILINE)
+"""What it says of the memory, in GB, of those processes and of the node's largest."""
+
+
+@dataclass(frozen=True)
+class Death:
+    """The end of a process.
+
+    Attributes:
+        reason: what is known of it; the last line says it in short.
+        innocent: whether it certainly was no fault of the job that the process was at.
+    """
+
+    reason: str
+    innocent: bool = False
+
+
+def death(told: str, actor: str | None, late: float | None = None) -> Death:
+    """What Ray's words mean.
+
+    Args:
+        told: Ray's words.
+        actor: id of the process's actor; None if the process had not begun its job.
+        late: the time limit, if the job had taken longer than that.
+    """
+    innocent = False
+    if SHORT_OF_MEMORY in told:
+        used = {found: float(size) for found, size in KILLED.findall(told)}
+        largest = max([*used.values(), *map(float, LARGEST.findall(told))], default=0)
+        innocent = actor is None or used.get(actor, largest) < largest
+        short = "the worker process was killed because its node ran low on memory"
+    elif LOST.search(told):
+        innocent = True
+        short = "the worker's node was lost, or did not answer"
+    elif late is not None:
+        short = f"took longer than trial_timeout: {late:g} s, and no exception reached it: its process was ended"
+    else:
+        short = "the worker process died (killed, out of memory, or as told above)"
+    return Death(f"{told}\n{short}".strip(), innocent)
+
+
+class Processes:
+    """What Ray Tune's processes are at, one for each of its trials, and how often their jobs are run again.
+
+    Args:
+        max_retries: times that a job is run again which may be to blame.
+        time_limit: seconds that a job may take.
+    """
+
+    def __init__(self, max_retries: int, time_limit: float | None) -> None:
+        self._retries = {False: max_retries, True: INNOCENT}
+        self._limit = time_limit
+        self._at: dict[str, tuple[str, float]] = {}
+        self._deaths: Counter[tuple[Hashable, bool]] = Counter()
+
+    def began(self, trial: Any) -> None:
+        """The process of a trial of Ray Tune's begins a job."""
+        self._at[trial.trial_id] = trial.temporary_state.ray_actor._actor_id.hex(), time.monotonic()
+
+    def ended(self, trial: Any) -> None:
+        """A trial of Ray Tune's has nothing more to do."""
+        self._at.pop(trial.trial_id, None)
+
+    def died(self, trial: Any, told: str, job: Hashable) -> tuple[Death, bool]:
+        """How the process of a trial of Ray Tune's died that was at `job`, and whether to run that again."""
+        actor, began = self._at.pop(trial.trial_id, (None, time.monotonic()))
+        late = self._limit is not None and time.monotonic() - began > self._limit + GRACE
+        found = death(told, actor, self._limit if late else None)
+        self._deaths[job, found.innocent] += 1
+        return found, self._deaths[job, found.innocent] <= self._retries[found.innocent]
+
+
+def let_tune_survive() -> None:
+    """Make every end of a process one that Ray Tune tells.
+
+    It gives up a whole run for an exception that is neither a task's nor an actor's, as Ray raises one for a process
+    that its memory monitor killed; and it runs again, as often as it happens, what was on a node that was preempted.
+    """
+    known = RayActorManager._actor_task_failed
+
+    def failed(self: RayActorManager, tracked_actor_task: Any, exception: Exception) -> None:
+        if not isinstance(exception, RayTaskError):
+            preempted = f"\n{PREEMPTED}" if getattr(exception, "preempted", False) else ""
+            exception = RayActorError(error_msg=f"{exception}{preempted}")
+        known(self, tracked_actor_task, exception)
+
+    RayActorManager._actor_task_failed = failed

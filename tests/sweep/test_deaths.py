@@ -1,0 +1,85 @@
+"""What is made of Ray's words when a process dies; the words are Ray's own, shortened."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from sweep.deaths import INNOCENT, Processes, death
+
+DIED = """The actor died unexpectedly before finishing this task.
+	pid: 16345
+The actor is dead because its worker process has died. Worker exit type: SYSTEM_ERROR Worker exit detail: Worker
+unexpectedly exits with a connection error code 2. End of file."""
+LOST = """The actor 1c88400ace6f93ca8c6ecdac01000000 is unavailable: The actor is temporarily unavailable: RpcError: RPC
+error: Socket closed rpc_code: 14. The task may or may not have been executed on the actor."""
+MEMORY = """2 worker(s) were killed due to the node running low on memory. Memory on the node was 3.64GB / 4.00GB
+Considered workers: [
+Selected to kill: (Actor(0926e8): job ID=01000000, task name=A.__init__, pid=16959, actual memory used=0.06GB, worker)
+Selected to kill: (Actor(0b59df): job ID=01000000, task name=A.__init__, pid=16958, actual memory used=3.15GB, worker)
+]"""
+ALONE = """1 worker(s) were killed due to the node running low on memory. Memory on the node was 3.64GB / 4.00GB
+Considered workers: [
+Selected to kill: (Actor(0926e8): job ID=01000000, task name=A.__init__, pid=16959, actual memory used=0.06GB, worker)
+]
+Top 10 memory users: PID\tMEM(GB)\tCOMMAND
+16958\t3.15\tray::A.eat
+16959\t0.06\tray::A.hang"""
+
+
+@pytest.mark.parametrize(
+    ("told", "actor", "innocent", "short"),
+    [
+        (DIED, "1", False, "the worker process died (killed, out of memory, or as told above)"),
+        (LOST, "1", True, "the worker's node was lost, or did not answer"),
+        (MEMORY, "0926e8", True, "the worker process was killed because its node ran low on memory"),
+        (MEMORY, "0b59df", False, "the worker process was killed because its node ran low on memory"),
+        (MEMORY, "another", False, "the worker process was killed because its node ran low on memory"),
+        (MEMORY, None, True, "the worker process was killed because its node ran low on memory"),
+        (ALONE, "0926e8", True, "the worker process was killed because its node ran low on memory"),
+        ("", "1", False, "the worker process died (killed, out of memory, or as told above)"),
+    ],
+    ids=[
+        "died",
+        "node lost",
+        "killed beside another",
+        "took the memory",
+        "not among them",
+        "not begun",
+        "killed alone",
+        "nothing told",
+    ],
+)
+def test_who_is_to_blame(told, actor, innocent, short):
+    found = death(told, actor)
+    assert found.innocent == innocent
+    assert found.reason == f"{told}\n{short}".strip()
+
+
+def trial(actor="0926e8"):
+    handle = SimpleNamespace(_actor_id=SimpleNamespace(hex=lambda: actor))
+    return SimpleNamespace(trial_id="t", temporary_state=SimpleNamespace(ray_actor=handle))
+
+
+def test_deaths_that_are_no_fault_of_a_job_do_not_count_as_its_retries_and_are_not_endless():
+    processes, again = Processes(max_retries=1, time_limit=None), []
+    for told in [LOST, DIED, MEMORY, DIED]:
+        processes.began(trial())
+        again.append(processes.died(trial(), told, "job")[1])
+    assert again == [True, True, True, False]
+    for _ in range(INNOCENT - 2):
+        assert processes.died(trial(), LOST, "job")[1]
+    assert not processes.died(trial(), LOST, "job")[1]
+    assert processes.died(trial(), LOST, "another job")[1]
+
+
+def test_a_process_that_dies_after_the_time_limit_was_ended_for_it(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    processes = Processes(max_retries=0, time_limit=60)
+    processes.began(trial())
+    now[0] = 71.0
+    found, again = processes.died(trial(), DIED, "job")
+    assert found.reason.endswith(
+        "took longer than trial_timeout: 60 s, and no exception reached it: its process was ended"
+    )
+    assert not again
