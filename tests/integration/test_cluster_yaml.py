@@ -34,4 +34,10 @@ def test_images_and_installation_have_the_versions_that_were_tested():
     pinned = re.search(r"^ray==(.*)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)[1]
     assert all(f"ray:{pinned}-py311" in CLUSTER["docker"][key] for key in ("head_image", "worker_image"))
     assert "--constraint constraints.txt" in CLUSTER["setup_commands"][0]
-    assert CLUSTER["file_mounts"] == {"~/unlearn-sweep": "."}
+    assert CLUSTER["file_mounts"]["~/unlearn-sweep"] == "."
+
+
+def test_every_node_asks_for_the_token():
+    assert CLUSTER["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
+    starts = [*CLUSTER["head_start_ray_commands"], *CLUSTER["worker_start_ray_commands"]]
+    assert all(line == "ray stop" or line.startswith("RAY_AUTH_MODE=token ray start ") for line in starts)
