@@ -53,10 +53,9 @@ def run_ray(run: Run, spec: Spec, address: str | None) -> None:
         stack.enter_context(session(address))
         stack.enter_context(sigterm_interrupts())  # again: Ray's start put its own handler in the place of ours
         gpus = gpus_per_trial(spec, local=address is None)
-        if address is not None:
-            stack.enter_context(asked_ahead())
-            if not check_nodes(run.context.out, spec.resources.cpus, gpus):
-                run.progress.say(f"no node has {spec.resources.cpus:g} CPUs and {gpus:g} GPUs: waiting for one to join")
+        if address is not None and not check_nodes(run.context.out, spec.resources.cpus, gpus):
+            run.progress.say(f"no node has {spec.resources.cpus:g} CPUs and {gpus:g} GPUs: waiting for one to join")
+        stack.enter_context(asked_ahead(slots(spec.resources.cpus, gpus) + 1, address))
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="unlearn-sweep-"))
         stack.enter_context(described_run(run, spec, "ray", gpus))
         callback = JobCallback(run, Processes(spec.max_retries, spec.trial_timeout), gpus)
@@ -85,12 +84,14 @@ def run_ray(run: Run, spec: Spec, address: str | None) -> None:
 
 
 @contextmanager
-def asked_ahead() -> Iterator[None]:
-    """Let Ray Tune ask for room for many chunks at once, so that an autoscaler sees more than one that waits."""
+def asked_ahead(chunks: int, address: str | None) -> Iterator[None]:
+    """Let Ray Tune ask for room for so many chunks at once: all processes are started together, not one after another,
+    and on a cluster, where it asks for `AHEAD` at least, an autoscaler starts several nodes together.
+    """
     if PENDING in os.environ:
         yield
         return
-    os.environ[PENDING] = str(AHEAD)
+    os.environ[PENDING] = str(chunks if address is None else max(chunks, AHEAD))
     try:
         yield
     finally:
@@ -153,7 +154,12 @@ class Chunk:
 
 
 class ChunkScheduler(Unsaved, FIFOScheduler):  # type: ignore[misc]
-    """Once the schedule was stopped, ends each chunk after the job that it is at, and lets no other begin."""
+    """Once the schedule was stopped, ends each chunk after the job that it is at, and lets no other begin.
+
+    Until then a process that is free gets a chunk for which none is being started. Ray Tune itself would give it the
+    first that waits, and stop the process that is being started for that one: where this takes longer than a chunk, a
+    node that joins would never have a process.
+    """
 
     def __init__(self, schedule: Schedule) -> None:
         super().__init__()
@@ -161,10 +167,11 @@ class ChunkScheduler(Unsaved, FIFOScheduler):  # type: ignore[misc]
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
         """Ray Tune's hook: which of those that wait is the next one."""
-        if not self._schedule.stopped:
-            return super().choose_trial_to_run(tune_controller)
         live = tune_controller.get_live_trials()
-        for trial in sorted((trial for trial in live if trial.status == trial.PENDING), key=trial_name):
+        waiting = sorted((trial for trial in live if trial.status == trial.PENDING), key=trial_name)
+        if not self._schedule.stopped:
+            return next((trial for trial in waiting if not has_process(tune_controller, trial)), None)
+        for trial in waiting:
             trial.init_local_path()  # Ray Tune takes it for granted when it sums up
             tune_controller.stop_trial(trial)
         return None
@@ -172,6 +179,13 @@ class ChunkScheduler(Unsaved, FIFOScheduler):  # type: ignore[misc]
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Ray Tune's hook."""
         return str(TrialScheduler.STOP if self._schedule.stopped else TrialScheduler.CONTINUE)
+
+
+def has_process(tune_controller: Any, trial: Any) -> bool:
+    """Whether a process is there, or being started, for a trial of Ray Tune's."""
+    controller = tune_controller._tune_controller
+    actor = controller._trial_to_actor.get(trial)
+    return actor is not None and bool(controller._actor_manager.is_actor_started(actor))
 
 
 class JobCallback(Unsaved, tune.Callback):  # type: ignore[misc]

@@ -1,5 +1,6 @@
 """A cluster of several nodes: ones that cannot be used, one lost and one joining, no token, the head lost."""
 
+import re
 import subprocess
 import time
 
@@ -7,6 +8,7 @@ import pytest
 from clusters import AUTHENTICATION, Cluster
 from tiny_sweeps import call, end_session, ended_on_error, rows, run, start, write_spec
 
+from sweep.identity import code_version
 from sweep.results import Results
 
 METHODS = [{"name": "sweep_plugins:Slow", "epochs": 1, "lr": [round(0.01 * step, 2) for step in range(1, 31)]}]
@@ -53,6 +55,21 @@ def hosts(out):
     return set(Results(str(out)).trials().table["host"].to_pylist())
 
 
+def test_a_node_that_joins_with_storage_of_its_own_is_named_when_its_first_row_is_missing(cluster, tmp_path):
+    place = tmp_path / "shared"
+    place.mkdir()
+    out, path = place / "out", write_spec(tmp_path, METHODS, seeds=list(range(10)))
+    process = start("run", path, "--out", out, "--address", cluster.address, **AUTHENTICATION)
+    wait_for_rows(process, out, 2)
+    late = cluster.add("late", hidden=place, access="rw")
+    with ended_on_error(process):
+        _, err = process.communicate(timeout=500)
+    cluster.kill(late)
+    assert (process.returncode, len(err.splitlines())) == (1, 1)
+    assert f"{out}: node late stored a row that does not appear here: it is not the same storage" in err
+    assert len(rows(out)) < 300
+
+
 def test_a_node_that_cannot_use_the_results_directory_is_named_before_anything_is_trained(cluster, tmp_path):
     place = tmp_path / "shared"
     place.mkdir()
@@ -78,6 +95,19 @@ def test_a_cluster_that_loses_a_node_and_gets_another_writes_the_rows_of_one_pro
     if missing := {"first", "second"} - hosts(out):
         pytest.skip(f"the sweep ended before a trial had started on {missing}: the machine is slow")
     assert len(hosts(out)) == 3
+
+
+def test_a_node_with_another_version_installed_is_refused(cluster, tmp_path):
+    """Packages are sent to every node; the version that the results name is that of the installed distribution."""
+    place = tmp_path / "older"
+    place.mkdir()
+    (place / "sitecustomize.py").write_text("from importlib import metadata\nmetadata.version = lambda name: '0.0.9'\n")
+    node = cluster.add("older", environment={"PYTHONPATH": str(place)})
+    ended = run("run", sixty(tmp_path), "--out", tmp_path / "out", "--address", cluster.address, **AUTHENTICATION)
+    cluster.kill(node)
+    assert (ended.code, len(ended.err.splitlines())) == (2, 1)
+    assert re.search(rf"node older \(.*\) runs code version 0\.0\.9\+\w+, not {re.escape(code_version())}$", ended.err)
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
 
 
 def test_a_cluster_that_asks_for_a_token_refuses_who_has_none(cluster, tmp_path):

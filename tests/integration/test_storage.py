@@ -50,6 +50,8 @@ def test_a_sweep_on_storage_that_refuses_one_request_in_ten_ends_like_one_on_a_d
         ids = {row["trial_id"] for row in expected}
         assert rows(uri, kind) == [row for row in rows(inline_sweep.out, kind) if row["trial_id"] in ids]
     assert len(names) == 3
+    predictions = rows(inline_sweep.out, "predictions")
+    assert rows(uri, "predictions") == {name: predictions[name] for name in rows(uri, "predictions")}
 
 
 def test_every_command_reads_an_object_store(on_flaky, tmp_path):

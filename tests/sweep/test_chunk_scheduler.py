@@ -1,4 +1,6 @@
-"""No chunk begins once a run is to end; Ray Tune's controller is made up."""
+"""Which chunk gets a process, and that none begins once a run is to end; Ray Tune's controller is made up."""
+
+from types import SimpleNamespace
 
 import pytest
 
@@ -24,10 +26,12 @@ class Controller:
 
     def __init__(self, **trials):
         self.ended = []
-        self._trials = {Trial(name, stands) for name, stands in trials.items()}
+        self._tune_controller = self
+        self._actor_manager = SimpleNamespace(is_actor_started=lambda actor: actor == "starting")
+        self._trial_to_actor = {Trial(name, stands): stands for name, stands in trials.items()}
 
     def get_live_trials(self):
-        return self._trials
+        return set(self._trial_to_actor)
 
     def stop_trial(self, trial):
         self.ended.append(trial.trial_id)
@@ -36,6 +40,12 @@ class Controller:
 @pytest.fixture
 def schedule():
     return Schedule([])
+
+
+def test_a_free_process_gets_the_first_chunk_for_which_none_is_being_started(schedule):
+    controller = Controller(a="running", b="starting", c="waiting", d="waiting")
+    assert ChunkScheduler(schedule).choose_trial_to_run(controller).trial_id == "c"
+    assert ChunkScheduler(schedule).choose_trial_to_run(Controller(a="running", b="starting")) is None
 
 
 def test_once_the_schedule_was_stopped_nothing_that_waits_begins(schedule):
