@@ -1,7 +1,8 @@
-"""Jobs through Ray Tune: a searcher that hands them out in chunks, a trainable that runs one job a step, a callback.
+"""Jobs through Ray Tune: each of its trials is a process that takes one job after another until none is left.
 
-A Ray Tune trial costs scheduling, a step of one hardly anything. So a chunk of short jobs is one trial of Ray Tune's,
-and each job one step of it: the driver hears of each job's end, and, when a process dies, knows which one it was at.
+Ray Tune's trials cost scheduling, and a process that starts costs seconds; a step of a trial costs hardly anything. So
+Ray Tune has as many trials as there is room for, and each job is one step of one of them: the driver hears of each
+job's end, answers with the next job, and, when a process dies, knows which one it was at.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 # First, because it sets Ray's environment.
-from sweep.ray_session import gpus_per_trial, session
+from sweep.ray_session import gpus_per_trial, room, session
 
 # isort: split
 import ray
@@ -38,7 +39,13 @@ PENDING = "TUNE_MAX_PENDING_TRIALS_PG"
 """Ray Tune's variable for the number of its trials that may wait for room; without it, one."""
 
 AHEAD = 32
-"""Chunks that may wait for room on a cluster, which may grow."""
+"""Processes that may wait for room at once, or be starting."""
+
+LONGEST_WAIT = 2.0
+"""Seconds after which a process that has nothing to do asks again."""
+
+STILLBORN = 10
+"""Processes that may die one after another before they began a job."""
 
 
 def run_ray(run: Run, spec: Spec, address: str | None) -> None:
@@ -55,15 +62,16 @@ def run_ray(run: Run, spec: Spec, address: str | None) -> None:
         gpus = gpus_per_trial(spec, local=address is None)
         if address is not None and not check_nodes(run.context.out, spec.resources.cpus, gpus):
             run.progress.say(f"no node has {spec.resources.cpus:g} CPUs and {gpus:g} GPUs: waiting for one to join")
-        stack.enter_context(asked_ahead(slots(spec.resources.cpus, gpus) + 1, address))
+        stack.enter_context(asked_ahead())
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="unlearn-sweep-"))
         stack.enter_context(described_run(run, spec, "ray", gpus))
-        callback = JobCallback(run, Processes(spec.max_retries, spec.trial_timeout), gpus)
+        resources = {"cpu": spec.resources.cpus, "gpu": gpus}
+        jobs = Jobs(run, Processes(spec.max_retries, spec.trial_timeout), gpus)
         tuner = tune.Tuner(
-            tune.with_resources(chunk_trainable(run.context), {"cpu": spec.resources.cpus, "gpu": gpus}),
+            tune.with_resources(job_trainable(run.context), resources),
             tune_config=tune.TuneConfig(
-                search_alg=ChunkSearcher(run.schedule, spec.resources.cpus, gpus),
-                scheduler=ChunkScheduler(run.schedule),
+                search_alg=ProcessSearcher(run.schedule, None if address else room(resources)),
+                scheduler=JobScheduler(run.schedule, jobs),
                 num_samples=-1,
                 reuse_actors=True,
                 trial_name_creator=trial_name,
@@ -73,38 +81,27 @@ def run_ray(run: Run, spec: Spec, address: str | None) -> None:
                 storage_path=scratch,
                 name="tune",
                 verbose=0,
-                callbacks=[callback],
+                callbacks=[jobs],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=0),
             ),
         )
         tuner.fit()
-        if callback.error is not None:
-            raise callback.error
+        if jobs.error is not None:
+            raise jobs.error
 
 
 @contextmanager
-def asked_ahead(chunks: int, address: str | None) -> Iterator[None]:
-    """Let Ray Tune ask for room for so many chunks at once: all processes are started together, not one after another,
-    and on a cluster, where it asks for `AHEAD` at least, an autoscaler starts several nodes together.
-    """
+def asked_ahead() -> Iterator[None]:
+    """Let Ray Tune start many processes at once, and an autoscaler see that many wait."""
     if PENDING in os.environ:
         yield
         return
-    os.environ[PENDING] = str(chunks if address is None else max(chunks, AHEAD))
+    os.environ[PENDING] = str(AHEAD)
     try:
         yield
     finally:
         del os.environ[PENDING]
-
-
-def slots(cpus: float, gpus: float) -> int:
-    """Trials that Ray runs at once, on what it has now; at least one."""
-    there = ray.cluster_resources()
-    found = there.get("CPU", 0) / cpus
-    if gpus:
-        found = min(found, there.get("GPU", 0) / gpus)
-    return max(1, int(found))
 
 
 class Unsaved:
@@ -114,24 +111,32 @@ class Unsaved:
         return {}
 
 
-class ChunkSearcher(Unsaved, Searcher):  # type: ignore[misc]
-    """Suggests the schedule's next chunk of jobs; nothing while the ones left wait for their original."""
+class ProcessSearcher(Unsaved, Searcher):  # type: ignore[misc]
+    """Asks for a process as long as there are more jobs than processes.
 
-    def __init__(self, schedule: Schedule, cpus: float, gpus: float) -> None:
+    Args:
+        room: processes that can run at once; None on a cluster, which may grow.
+    """
+
+    def __init__(self, schedule: Schedule, room: int | None) -> None:
         super().__init__(metric=None, mode=None)
         self._schedule = schedule
-        self._cpus = cpus
-        self._gpus = gpus
+        self._room = room
+        self._open: set[str] = set()
 
     def suggest(self, trial_id: str) -> Any:
         """Ray Tune's hook: the next configuration, None for not now, or FINISHED."""
         if self._schedule.ended:
             return Searcher.FINISHED
-        chunk = () if self._schedule.done else self._schedule.chunk(slots(self._cpus, self._gpus))
-        return {"chunk": Chunk(list(chunk))} if chunk else None
+        most = self._schedule.left if self._room is None else min(self._schedule.left, self._room)
+        if self._schedule.done or len(self._open) >= most:
+            return None
+        self._open.add(trial_id)
+        return {}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Nothing: `JobCallback` hears of it."""
+        """Ray Tune's hook: a process ended, or has no more to do."""
+        self._open.discard(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: results are the only state."""
@@ -140,102 +145,91 @@ class ChunkSearcher(Unsaved, Searcher):  # type: ignore[misc]
         """Nothing: results are the only state."""
 
 
-class Chunk:
-    """Jobs for one process. The driver takes away what has ended, so that Ray Tune, which keeps every configuration to
-    the end of a run, keeps none of it.
-    """
+class JobScheduler(Unsaved, FIFOScheduler):  # type: ignore[misc]
+    """Goes on with a process while there are jobs, and starts none when there are none."""
 
-    def __init__(self, jobs: list[Job]) -> None:
-        self.jobs = jobs
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Chunk:
-        """Itself: Ray Tune copies configurations."""
-        return self
-
-
-class ChunkScheduler(Unsaved, FIFOScheduler):  # type: ignore[misc]
-    """Once the schedule was stopped, ends each chunk after the job that it is at, and lets no other begin.
-
-    Until then a process that is free gets a chunk for which none is being started. Ray Tune itself would give it the
-    first that waits, and stop the process that is being started for that one: where this takes longer than a chunk, a
-    node that joins would never have a process.
-    """
-
-    def __init__(self, schedule: Schedule) -> None:
+    def __init__(self, schedule: Schedule, jobs: Jobs) -> None:
         super().__init__()
         self._schedule = schedule
+        self._jobs = jobs
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
         """Ray Tune's hook: which of those that wait is the next one."""
-        live = tune_controller.get_live_trials()
-        waiting = sorted((trial for trial in live if trial.status == trial.PENDING), key=trial_name)
-        if not self._schedule.stopped:
-            return next((trial for trial in waiting if not has_process(tune_controller, trial)), None)
-        for trial in waiting:
+        if not self._schedule.done:
+            return super().choose_trial_to_run(tune_controller)
+        for trial in [trial for trial in tune_controller.get_live_trials() if trial.status == trial.PENDING]:
             trial.init_local_path()  # Ray Tune takes it for granted when it sums up
             tune_controller.stop_trial(trial)
         return None
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Ray Tune's hook."""
-        return str(TrialScheduler.STOP if self._schedule.stopped else TrialScheduler.CONTINUE)
+        """Ray Tune's hook: a job ended."""
+        self._jobs.ended(trial, result)
+        return str(TrialScheduler.CONTINUE if self._jobs.give(trial) else TrialScheduler.STOP)
 
 
-def has_process(tune_controller: Any, trial: Any) -> bool:
-    """Whether a process is there, or being started, for a trial of Ray Tune's."""
-    controller = tune_controller._tune_controller
-    actor = controller._trial_to_actor.get(trial)
-    return actor is not None and bool(controller._actor_manager.is_actor_started(actor))
-
-
-class JobCallback(Unsaved, tune.Callback):  # type: ignore[misc]
-    """Tells a run of its jobs' starts and ends; `error` is what kept a result from being stored."""
+class Jobs(Unsaved, tune.Callback):  # type: ignore[misc]
+    """Gives jobs to processes and tells a run of their ends; `error` is what kept a result from being stored."""
 
     def __init__(self, run: Run, processes: Processes, gpus: float) -> None:
         self._run = run
         self._processes = processes
         self._gpus = gpus
+        self._at: dict[str, Job] = {}
+        self._idle_since: dict[str, float] = {}
+        self._stillborn = 0
         self._hosts: set[str] = set()
         self.error: OSError | None = None
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Ray Tune's hook: a process has a chunk."""
+        """Ray Tune's hook: a process is there."""
+        self._stillborn = 0
         if self._gpus:
             self._run.progress.gpus(self._gpus, ray.cluster_resources().get("GPU", 0))
-        self._begin(trial)
+        self.give(trial)
 
-    def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
-    ) -> None:
-        """Ray Tune's hook: a job ended, and its worker stored the result or could not."""
-        job = trial.config["chunk"].jobs.pop(0)
-        self._run.schedule.took(job, result["seconds"])
+    def give(self, trial: Any) -> bool:
+        """Give the process of a trial of Ray Tune's its next job, or let it wait for one; False: there will be none."""
+        job, name = self._run.schedule.next(), trial.trial_id
+        if job is not None:
+            self._idle_since.pop(name, None)
+            self._at[name] = job
+            self._processes.began(trial)
+            self._run.progress.started(job)
+            wait = 0.0
+        else:
+            since = self._idle_since.setdefault(name, time.monotonic())
+            wait = min(LONGEST_WAIT, 0.05 + (time.monotonic() - since) / 10)
+        trial.temporary_state.ray_actor.take.remote(job, wait)
+        return job is not None or not self._run.schedule.done
+
+    def ended(self, trial: Any, result: dict[str, Any]) -> None:
+        """A job ended, and its worker stored the result or could not; or a wait for a job."""
+        job = self._at.pop(trial.trial_id, None)
+        if job is None:
+            return
+        self._processes.ended(trial)
         self._run.progress.busy(result["busy"])
         if result["status"] == UNSTORED:
             self._abandon(OSError(result["error"]))
         else:
             self._finish(job, Outcome(result["status"], result["error"]), result["hostname"])
-        if result["done"]:
-            self._processes.ended(trial)
-        else:
-            self._begin(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Ray Tune's hook: a process died, and with it one job, which is run again as often as may be."""
-        left = trial.config["chunk"].jobs
-        job, rest = left[0], left[1:]
-        left.clear()
-        self._run.schedule.back(rest)
+        """Ray Tune's hook: a process died, and with it its job, which is run again as often as may be."""
+        job = self._at.pop(trial.trial_id, None)
+        self._idle_since.pop(trial.trial_id, None)
+        if job is None:
+            self._stillborn += 1
+            if self._stillborn > STILLBORN:
+                self._abandon(OSError(f"no process of Ray's gets to its first job: {told(trial).strip()}"))
+            return
         death, again = self._processes.died(trial, told(trial), job)
         if again:
             self._run.progress.interrupted(job)
-            self._run.schedule.back([job])
+            self._run.schedule.back(job)
         else:
             self._finish(job, Outcome("failed", death.reason))
-
-    def _begin(self, trial: Any) -> None:
-        self._processes.began(trial)
-        self._run.progress.started(trial.config["chunk"].jobs[0])
 
     def _finish(self, job: Job, outcome: Outcome, host: str | None = None) -> None:
         """A job ended. `host` has stored its row; without one, it is stored here."""
@@ -252,7 +246,7 @@ class JobCallback(Unsaved, tune.Callback):  # type: ignore[misc]
 
     def _abandon(self, error: OSError) -> None:
         """Results cannot be stored: start nothing more, so that the run ends with this error."""
-        self.error = error
+        self.error = self.error or error
         self._run.schedule.stop()
 
 
@@ -261,33 +255,34 @@ def told(trial: Any) -> str:
     return Path(trial.error_file).read_text() if trial.error_file else ""
 
 
-def chunk_trainable(context: Context) -> type[tune.Trainable]:
-    """What Ray Tune runs in processes that it uses again: a chunk of jobs, one a step."""
+def job_trainable(context: Context) -> type[tune.Trainable]:
+    """What Ray Tune runs in each process: a job a step."""
 
-    class ChunkTrainable(tune.Trainable):  # type: ignore[misc]
+    class JobTrainable(tune.Trainable):  # type: ignore[misc]
         def setup(self, config: dict[str, Any]) -> None:
             """Ray Tune's hook: a new process."""
             self._worker = kept_worker(context)
-            self.reset_config(config)
 
         def reset_config(self, new_config: dict[str, Any]) -> bool:
-            """Ray Tune's hook: the next chunk."""
-            self._jobs = new_config["chunk"].jobs
-            self.config: dict[str, Any] = {}  # Ray Tune sends it back with every result
+            """Ray Tune's hook: the process is used again."""
             return True
 
-        def step(self) -> dict[str, Any]:
-            """Ray Tune's hook: run the next job, and say how it ended."""
-            job = self._jobs.pop(0)
-            began = time.perf_counter()
-            try:
-                outcome = self._worker.run(job)
-                ended = {"status": outcome.status, "error": outcome.error, "done": not self._jobs}
-            except OSError as error:
-                ended = {"status": UNSTORED, "error": str(error), "done": True}
-            return ended | {"seconds": time.perf_counter() - began, "busy": busy()}
+        def take(self, job: Job | None, wait: float) -> None:
+            """What the next step does: a job, or wait for so many seconds."""
+            self._job, self._wait = job, wait
 
-    return ChunkTrainable
+        def step(self) -> dict[str, Any]:
+            """Ray Tune's hook: run a job, and say how it ended."""
+            if self._job is None:
+                time.sleep(self._wait)
+                return {"status": "idle"}
+            try:
+                outcome = self._worker.run(self._job)
+            except OSError as error:
+                return {"status": UNSTORED, "error": str(error), "busy": None}
+            return {"status": outcome.status, "error": outcome.error, "busy": busy()}
+
+    return JobTrainable
 
 
 UNSTORED = "unstored"

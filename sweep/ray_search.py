@@ -12,10 +12,9 @@ from sweep.engine import described_run, sigterm_interrupts
 
 # First, because it sets Ray's environment.
 from sweep.ray_executor import UNSTORED, Unsaved, kept_worker, told
-from sweep.ray_session import gpus_per_trial
+from sweep.ray_session import gpus_per_trial, room
 
 # isort: split
-import ray
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
@@ -53,7 +52,7 @@ def run_ray_search(run: SearchRun, spec: Spec, local: bool) -> None:
         stack.enter_context(sigterm_interrupts())
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="unlearn-sweep-"))
         stack.enter_context(described_run(run, spec, "ray", gpus))
-        hooks = Hooks(run, _room(resources) if local else None)
+        hooks = Hooks(run, room(resources) if local else None)
         tuner = tune.Tuner(
             tune.with_resources(suggestion_function(run.context), resources),
             tune_config=tune.TuneConfig(
@@ -240,9 +239,3 @@ def _columns(row: Row | None) -> dict[str, Any] | None:
 
 def _name(trial: Any) -> str:
     return f"{trial.config['study']}-{trial.config['number']}"
-
-
-def _room(resources: dict[str, float]) -> int:
-    """How many suggestions run at once on what Ray has."""
-    available = ray.cluster_resources()
-    return max(1, int(min(available.get(key.upper(), 0) / each for key, each in resources.items() if each)))

@@ -96,3 +96,9 @@ def gpus_per_trial(spec: Spec, local: bool) -> float:
     if spec.resources.gpus is None:
         return SHARED_GPU if available.get("GPU", 0) else 0
     return spec.resources.gpus
+
+
+def room(resources: dict[str, float]) -> int:
+    """How many processes that take `resources` (cpu, gpu) each run at once on what Ray has."""
+    available = ray.cluster_resources()
+    return max(1, int(min(available.get(key.upper(), 0) / each for key, each in resources.items() if each)))

@@ -84,7 +84,7 @@ def test_the_same_command_again_starts_no_ray_and_runs_nothing(ray_sweep, tmp_pa
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
 
-def test_a_process_that_dies_in_a_chunk_of_short_trials_costs_the_one_that_it_was_at(tmp_path):
+def test_a_process_that_dies_among_short_trials_costs_the_one_that_it_was_at(tmp_path):
     notes, out = tmp_path / "notes", tmp_path / "out"
     notes.mkdir()
     method = {"name": "sweep_plugins:Noted", "number": list(range(40)), "deadly": 25}

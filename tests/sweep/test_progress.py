@@ -80,10 +80,10 @@ def test_gpus_in_use_are_shown_where_trials_take_some(jobs, clock):
     assert shown.detail() == "3 running, GPU 0.75/2 in use (60 % busy)"
 
 
-def slot(name, chunk):
-    """A trial of Ray Tune's."""
-    actor = SimpleNamespace(_actor_id=name.encode())
-    return SimpleNamespace(trial_id=name, config={"chunk": chunk}, temporary_state=SimpleNamespace(ray_actor=actor))
+def process(name):
+    """A trial of Ray Tune's, whose process takes any job."""
+    actor = SimpleNamespace(_actor_id=name.encode(), take=SimpleNamespace(remote=lambda job, wait: None))
+    return SimpleNamespace(trial_id=name, temporary_state=SimpleNamespace(ray_actor=actor))
 
 
 def test_ray_tells_how_many_gpus_there_are_and_workers_how_busy_theirs_are(jobs, clock, make_worker, monkeypatch):
@@ -93,13 +93,12 @@ def test_ray_tells_how_many_gpus_there_are_and_workers_how_busy_theirs_are(jobs,
     shown, _ = watched(len(jobs), clock)
     run = Run(Schedule([job.trial for job in jobs], {jobs[0].trial.original_id}), make_worker().context, shown)
     monkeypatch.setattr(run, "check_row", lambda trial, host: None)
-    callback = ray_executor.JobCallback(run, Processes(max_retries=0, time_limit=None), gpus=0.5)
-    slots = [slot(name, ray_executor.Chunk(list(run.schedule.chunk(2)))) for name in "ab"]
-    for each in slots:
-        callback.on_trial_start(0, slots, each)
+    given = ray_executor.Jobs(run, Processes(max_retries=0, time_limit=None), gpus=0.5)
+    processes = [process(name) for name in "ab"]
+    for each in processes:
+        given.on_trial_start(0, processes, each)
     assert shown.detail() == "2 running, GPU 1/4 in use"
-    ended = {"status": "ok", "error": None, "seconds": 1.0, "busy": 70, "done": True, "hostname": "node"}
-    callback.on_trial_result(0, slots, slots[0], ended)
+    given.ended(processes[0], {"status": "ok", "error": None, "busy": 70, "hostname": "node"})
     assert shown.detail() == "1 running, 1 ok, GPU 0.5/4 in use (70 % busy)"
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.plan import Trial
-from sweep.schedule import CHUNK_SECONDS, Schedule
+from sweep.schedule import Schedule
 from sweep.trial import Job, Outcome
 
 OK = Outcome("ok")
@@ -27,38 +27,17 @@ def handed_out(schedule: Schedule) -> list[str]:
     return [f"[{job.trial.original_id}]" if job.original_only else job.trial.id for job in jobs]
 
 
-def test_a_job_of_which_nothing_is_known_is_a_chunk_of_its_own():
-    schedule = Schedule(trials("a", None, None), stored={"a"})
-    assert [len(schedule.chunk(slots=1)) for _ in range(4)] == [1, 1, 1, 0]
-
-
-def test_short_jobs_go_together_and_the_chunks_become_smaller_towards_the_end():
-    schedule = Schedule(trials(*[None] * 101))
-    (first,) = schedule.chunk(slots=2)
-    schedule.took(first, CHUNK_SECONDS / 10)
-    sizes = []
-    while chunk := schedule.chunk(slots=2):
-        sizes.append(len(chunk))
-    assert sizes[0] == 10
-    assert sizes == sorted(sizes, reverse=True)
-    assert sizes[-4:] == [1, 1, 1, 1]
-    assert sum(sizes) == 100
-
-
-def test_long_jobs_go_alone():
-    schedule = Schedule(trials(*[None] * 20))
-    (first,) = schedule.chunk(slots=2)
-    schedule.took(first, 2 * CHUNK_SECONDS)
-    assert [len(schedule.chunk(slots=2)) for _ in range(20)] == [1] * 19 + [0]
-
-
-def test_jobs_that_come_back_are_the_next_ones_and_the_schedule_has_not_ended_before():
+def test_a_job_that_comes_back_is_the_next_one_and_the_schedule_has_not_ended_before():
     schedule = Schedule(trials(None, None, None))
-    out = [schedule.next(), schedule.next(), schedule.next()]
+    out = [schedule.next(), schedule.next()]
+    schedule.back(out[1])
+    assert schedule.next() is out[1]
+    out.append(schedule.next())
     assert schedule.done
     assert not schedule.ended
-    schedule.back(out[1:])
-    assert handed_out(schedule) == ["t1", "t2"]
+    schedule.back(out[2])
+    assert not schedule.done
+    assert handed_out(schedule) == ["t2"]
     for job in out:
         schedule.finished(job, OK)
     assert schedule.ended
@@ -68,7 +47,7 @@ def test_a_stopped_schedule_has_ended_and_takes_nothing_back():
     schedule = Schedule(trials(None, None))
     job = schedule.next()
     schedule.stop()
-    schedule.back([job])
+    schedule.back(job)
     assert schedule.ended
     assert schedule.next() is None
 
@@ -101,6 +80,18 @@ def test_originals_may_be_trained_for_trials_that_are_not_run():
         assert schedule.finished(Job(trial(number, original), original_only=True), OK) == []
     assert handed_out(schedule) == ["t0"]
     assert schedule.done
+
+
+def test_what_is_left_are_jobs_that_have_not_ended_wherever_they_are():
+    schedule = Schedule(trials("a", None, "a"))
+    assert schedule.left == 4
+    original = schedule.next()
+    other = schedule.next()
+    assert schedule.left == 4
+    schedule.finished(other, OK)
+    assert schedule.left == 3
+    schedule.finished(original, OK)
+    assert schedule.left == 2
 
 
 def test_nothing_to_run_is_done_at_once():
