@@ -1,8 +1,8 @@
 """Very large sweeps: python benchmarks/scale.py [--small].
 
-Seconds to plan 100,000 trials, and to see that all of 100,000 stored ones are done (each a file of its own, as a sweep
-writes them), as `unlearn-sweep plan` does both; and the memory of a driver that has 100,000 trials to run and runs some
-of them through Ray Tune. Targets: 5 s, 10 s, under 1 GB and flat.
+Seconds to plan 100,000 trials, and to see that all of 100,000 stored ones are done, as `unlearn-sweep plan` does both:
+with each in a file of its own, as a sweep writes them, and merged by `unlearn-sweep compact`; and the memory of a
+driver that has 100,000 trials to run and runs some of them through Ray Tune. Targets: 5 s, 10 s, under 1 GB and flat.
 """
 
 import os
@@ -44,6 +44,8 @@ def main(
         print(f"plan, nothing stored: {command(path, out)} (target {TARGETS['plan']:.0f} s)", flush=True)
         store(planned, spec, out)
         print(f"plan, all stored: {command(path, out)} (target {TARGETS['resume']:.0f} s)", flush=True)
+        subprocess.run([SCRIPT, "compact", out], check=True, stdout=subprocess.DEVNULL, env=ENVIRONMENT)
+        print(f"plan, all stored and merged: {command(path, out)}", flush=True)
         if seconds:
             print(f"memory of a driver (target under {TARGETS['memory']:.0f} GB, flat):")
             driver_memory(path, Path(f"{out}-run"), seconds)

@@ -8,16 +8,14 @@ job's end, answers with the next job, and, when a process dies, knows which one 
 from __future__ import annotations
 
 import logging
-import os
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 # First, because it sets Ray's environment.
-from sweep.ray_session import gpus_per_trial, room, session
+from sweep.ray_session import asked_ahead, gpus_per_trial, room, session
 
 # isort: split
 import ray
@@ -34,12 +32,6 @@ from sweep.spec import Spec
 from sweep.trial import Context, Job, Outcome, Worker
 
 let_tune_survive()
-
-PENDING = "TUNE_MAX_PENDING_TRIALS_PG"
-"""Ray Tune's variable for the number of its trials that may wait for room; without it, one."""
-
-AHEAD = 32
-"""Processes that may wait for room at once, or be starting."""
 
 LONGEST_WAIT = 2.0
 """Seconds after which a process that has nothing to do asks again."""
@@ -89,19 +81,6 @@ def run_ray(run: Run, spec: Spec, address: str | None) -> None:
         tuner.fit()
         if jobs.error is not None:
             raise jobs.error
-
-
-@contextmanager
-def asked_ahead() -> Iterator[None]:
-    """Let Ray Tune start many processes at once, and an autoscaler see that many wait."""
-    if PENDING in os.environ:
-        yield
-        return
-    os.environ[PENDING] = str(AHEAD)
-    try:
-        yield
-    finally:
-        del os.environ[PENDING]
 
 
 class Unsaved:

@@ -12,7 +12,7 @@ from sweep.engine import described_run, sigterm_interrupts
 
 # First, because it sets Ray's environment.
 from sweep.ray_executor import UNSTORED, Unsaved, kept_worker, told
-from sweep.ray_session import gpus_per_trial, room
+from sweep.ray_session import asked_ahead, gpus_per_trial, room
 
 # isort: split
 from ray import tune
@@ -38,7 +38,8 @@ def run_ray_search(run: SearchRun, spec: Spec, local: bool) -> None:
     """Run a search's suggestions with Ray Tune, inside a session of Ray's.
 
     Args:
-        local: whether the session is this machine's: then no suggestion is drawn before there is room to run it.
+        local: whether the session is this machine's: then no suggestion is drawn before there is room to run it. On a
+            cluster one is, so that an autoscaler sees that it waits.
 
     Raises:
         InputError: the resources asked for are not there.
@@ -50,9 +51,10 @@ def run_ray_search(run: SearchRun, spec: Spec, local: bool) -> None:
     resources = {"cpu": spec.resources.cpus, "gpu": gpus}
     with ExitStack() as stack:
         stack.enter_context(sigterm_interrupts())
+        stack.enter_context(asked_ahead())
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="unlearn-sweep-"))
         stack.enter_context(described_run(run, spec, "ray", gpus))
-        hooks = Hooks(run, room(resources) if local else None)
+        hooks = Hooks(run, resources, waiting=0 if local else 1)
         tuner = tune.Tuner(
             tune.with_resources(suggestion_function(run.context), resources),
             tune_config=tune.TuneConfig(
@@ -79,9 +81,10 @@ def run_ray_search(run: SearchRun, spec: Spec, local: bool) -> None:
 class Hooks(Unsaved):
     """What Tune's searcher, scheduler and callback share; `error` is what kept something from being stored."""
 
-    def __init__(self, run: SearchRun, room: int | None) -> None:
+    def __init__(self, run: SearchRun, resources: dict[str, float], waiting: int) -> None:
         self.run = run
-        self.room = room
+        self._resources = resources
+        self._waiting = waiting
         self.error: OSError | None = None
         self._searches = {name: _optuna_search(study) for name, study in run.studies.items()}
         self._asked: dict[tuple[str, int], str] = {}
@@ -95,7 +98,7 @@ class Hooks(Unsaved):
             self._asked[study.name, number] = trial_id
             return study.suggestions[number]
 
-        if self.room is not None and self.run.running >= self.room:
+        if self.run.running >= room(self._resources) + self._waiting:
             return None
         suggestion: Suggestion | None = self._guarded(lambda: self.run.next(ask))
         if suggestion is not None:
@@ -174,6 +177,11 @@ class PruningScheduler(Unsaved, FIFOScheduler):  # type: ignore[misc]
     def __init__(self, hooks: Hooks) -> None:
         super().__init__()
         self._hooks = hooks
+
+    def choose_trial_to_run(self, tune_controller: Any) -> None:
+        """Ray Tune's hook: none. It would give a process that came free to a suggestion whose own is starting, and end
+        that one; so a process that starts for longer than a suggestion runs would never come to run any.
+        """
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Ray Tune's hook."""

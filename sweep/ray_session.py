@@ -35,6 +35,12 @@ from sweep.spec import Spec  # noqa: E402
 CONNECT_SECONDS = 10
 """How long a cluster's address may take to accept a connection."""
 
+PENDING = "TUNE_MAX_PENDING_TRIALS_PG"
+"""Ray Tune's variable for the number of its trials that may wait for room; without it, one."""
+
+AHEAD = 32
+"""Processes that may wait for room at once, or be starting."""
+
 SHARED_GPU = 0.25
 """Share of a GPU that a trial takes where the spec does not say and there is a GPU."""
 
@@ -102,3 +108,16 @@ def room(resources: dict[str, float]) -> int:
     """How many processes that take `resources` (cpu, gpu) each run at once on what Ray has."""
     available = ray.cluster_resources()
     return max(1, int(min(available.get(key.upper(), 0) / each for key, each in resources.items() if each)))
+
+
+@contextmanager
+def asked_ahead() -> Iterator[None]:
+    """Let Ray Tune start many processes at once, and an autoscaler see that many wait."""
+    if PENDING in os.environ:
+        yield
+        return
+    os.environ[PENDING] = str(AHEAD)
+    try:
+        yield
+    finally:
+        del os.environ[PENDING]

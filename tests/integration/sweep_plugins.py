@@ -63,7 +63,7 @@ class Slow(FineTune):
 
 @dataclass(frozen=True)
 class Noted(Method):
-    """Notes each of its runs in a file in the folder NOTES; number `deadly` takes its process with it."""
+    """Notes each run in a file in the folder NOTES and takes PAUSE seconds; number `deadly` ends its process."""
 
     name: ClassVar[str] = "noted"
     source: ClassVar[str] = "-"
@@ -76,6 +76,7 @@ class Noted(Method):
             notes.write(f"{os.getpid()}\n")
         if self.number == self.deadly:
             os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(float(os.environ.get("PAUSE", 0)))
         return task.model
 
 

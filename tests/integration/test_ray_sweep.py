@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from itertools import pairwise
 
@@ -97,3 +98,13 @@ def test_a_process_that_dies_among_short_trials_costs_the_one_that_it_was_at(tmp
     assert {number for number, row in found.items() if row["status"] != "ok"} == {25}
     assert found[25]["status"] == "failed"
     assert "the worker process died" in found[25]["error"].splitlines()[-1]
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two slots")
+def test_a_second_process_comes_to_run_trials_that_are_shorter_than_its_start(tmp_path):
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    method = {"name": "sweep_plugins:Noted", "number": list(range(40))}
+    ended = run("run", write_spec(tmp_path, [method]), "--out", tmp_path / "out", NOTES=str(notes), PAUSE="0.8")
+    assert (ended.code, ended.err) == (0, "")
+    assert len({process for path in notes.iterdir() for process in path.read_text().split()}) > 1
