@@ -156,7 +156,8 @@ class SuggestionSearcher(Unsaved, Searcher):  # type: ignore[misc]
         """Ray Tune's hook: the next configuration, None for not now, or FINISHED."""
         suggestion = self._hooks.next(trial_id)
         if suggestion is None:
-            return Searcher.FINISHED if self._hooks.run.done else None
+            ended = self._hooks.run.done and not self._hooks.run.running  # what runs may yet come back
+            return Searcher.FINISHED if ended else None
         return _config(self._hooks.run.studies[suggestion.study], suggestion)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
