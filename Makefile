@@ -1,6 +1,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# A sweep starts many processes, and each imports torch: compile what they import once, also where the machine says no.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test lint install clean
 
 # The comparison on scikit-learn's digits: seven methods and the original model, three seeds.

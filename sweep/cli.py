@@ -371,7 +371,7 @@ def _plan(spec: str, overrides: list[str] | None, out: str | None) -> tuple[Spec
         raise InputError(f"{spec}: methods: required, and missing; to run its search: unlearn-sweep search {spec}")
     trials = _located(spec, lambda: plan_trials(loaded))
     where = out or f"results/{loaded.name}"
-    found = Results(where).trials()
+    found = Results(where).trials(["status", "code_version"])
     _warn_of_damage(found)
     return loaded, trials, where, found
 

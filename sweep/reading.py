@@ -77,7 +77,7 @@ def read_parquet(content: bytes, schema: pa.Schema) -> pa.Table:
     Raises:
         ArrowException, OSError: damaged, or not of this schema.
     """
-    table = _decode(content)
+    table = _decode(content, schema)
     missing = [field for field in schema if field.name not in table.column_names]
     if unfillable := [field.name for field in missing if not field.nullable]:
         raise pa.ArrowInvalid(f"columns {unfillable} are missing")
@@ -88,10 +88,11 @@ def read_parquet(content: bytes, schema: pa.Schema) -> pa.Table:
     return table
 
 
-def _decode(content: bytes) -> pa.Table:
+def _decode(content: bytes, schema: pa.Schema) -> pa.Table:
+    """The schema's columns; all columns of a file without a checksum of its own, so that each is looked at."""
     whole = verify(content)
     file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=not whole, pre_buffer=False)
-    return file.read(use_threads=False)
+    return file.read(columns=schema.names if whole else None, use_threads=False)
 
 
 def _read(filesystem: pafs.FileSystem, paths: list[str], schema: pa.Schema) -> Rows:
@@ -101,7 +102,7 @@ def _read(filesystem: pafs.FileSystem, paths: list[str], schema: pa.Schema) -> R
 def _read_part(filesystem: pafs.FileSystem, paths: list[str], schema: pa.Schema) -> Rows:
     """Rows of some files: checked together where all have just this schema and are sound, else one by one."""
     try:
-        table = pa.concat_tables([_decode(fetch(filesystem, path)) for path in paths]).combine_chunks()
+        table = pa.concat_tables([_decode(fetch(filesystem, path), schema) for path in paths]).combine_chunks()
         table.validate(full=True)
         if table.schema.equals(schema):
             return Rows(table.replace_schema_metadata(None), [])

@@ -3,10 +3,12 @@
 import sys
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyarrow import fs as pafs
 
 from sweep import reading
+from sweep.compaction import compact
 from sweep.results import TRIALS, Results
 
 
@@ -57,3 +59,30 @@ def test_files_of_another_file_system_are_read_by_threads(folder):
 def test_no_files_are_an_empty_table(results):
     found = Results(results.location).traces()
     assert (found.table.num_rows, found.damaged) == (0, [])
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_few_columns_have_the_same_rows_and_the_same_damage(folder, merged):
+    if merged:
+        compact(folder)
+    every, few = folder.trials(), folder.trials(["status", "code_version"])
+    assert few.table.column_names == [
+        name for name in TRIALS.names if name in ("trial_id", "status", "code_version", "finished_at")
+    ]
+    assert few.table.equals(every.table.select(few.table.column_names))
+    assert few.damaged == every.damaged  # of t4b, whose damage is in a column that is not among them, too
+
+
+def test_a_file_of_another_program_is_looked_at_whole_though_few_columns_are_wanted(results, make_row):
+    sink = pa.BufferOutputStream()
+    rows = pa.Table.from_pylist([make_row("t0", error="é0")], schema=TRIALS)
+    pq.write_table(
+        rows, sink, write_page_checksum=True, compression="none", use_dictionary=False, write_statistics=False
+    )
+    content = sink.getvalue().to_pybytes()
+    results.write("trials/t0.parquet", content)
+    assert results.trials(["status"]).table["trial_id"].to_pylist() == ["t0"]
+    place = content.index("é0".encode())
+    results.write("trials/t0.parquet", content[:place] + "é1".encode() + content[place + 3 :])
+    found = results.trials(["status"])
+    assert (found.table.num_rows, len(found.damaged)) == (0, 1)
