@@ -11,7 +11,7 @@ from typing import Any
 from sweep.engine import described_run, sigterm_interrupts
 
 # First, because it sets Ray's environment.
-from sweep.ray_executor import UNSTORED, Unsaved, kept_worker, told
+from sweep.ray_executor import UNSTORED, Unsaved, kept_worker, told, trial_name
 from sweep.ray_session import asked_ahead, gpus_per_trial, room
 
 # isort: split
@@ -20,7 +20,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
-from sweep.deaths import death
+from sweep.deaths import Processes
 from sweep.objective import GAPS, Row
 from sweep.plan import trial_for
 from sweep.reach import check_nodes
@@ -62,15 +62,15 @@ def run_ray_search(run: SearchRun, spec: Spec, local: bool) -> None:
                 scheduler=PruningScheduler(hooks),
                 num_samples=-1,
                 reuse_actors=True,
-                trial_name_creator=_name,
-                trial_dirname_creator=_name,
+                trial_name_creator=trial_name,
+                trial_dirname_creator=trial_name,
             ),
             run_config=tune.RunConfig(
                 storage_path=scratch,
                 name="tune",
                 verbose=0,
-                callbacks=[DeathCallback(hooks)],
-                failure_config=tune.FailureConfig(max_failures=spec.max_retries),
+                callbacks=[ProcessCallback(hooks, Processes(spec.max_retries, spec.trial_timeout))],
+                failure_config=tune.FailureConfig(max_failures=0),
             ),
         )
         tuner.fit()
@@ -115,8 +115,12 @@ class Hooks(Unsaved):
         end = SeedEnd(result["step"], result["status"], result["ran"], means)
         return self._guarded(lambda: self.run.seed_ended(suggestion, end)) is not False
 
+    def interrupted(self, trial_id: str) -> None:
+        """The process died; what it was at is run again."""
+        self.run.interrupted(self.suggestions.pop(trial_id))
+
     def died(self, trial_id: str, reason: str) -> None:
-        """Tune gave a trial up: the process died as often as retries allow."""
+        """The process died as often as retries allow."""
         self._guarded(lambda: self.run.died(self.suggestions[trial_id], reason))
         self.ended(trial_id)
 
@@ -161,7 +165,7 @@ class SuggestionSearcher(Unsaved, Searcher):  # type: ignore[misc]
         return _config(self._hooks.run.studies[suggestion.study], suggestion)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Ray Tune's hook. Of a process that died, `DeathCallback` hears why."""
+        """Ray Tune's hook. Of a process that died, `ProcessCallback` hears why."""
         if not error:
             self._hooks.ended(trial_id)
 
@@ -190,15 +194,35 @@ class PruningScheduler(Unsaved, FIFOScheduler):  # type: ignore[misc]
         return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
 
 
-class DeathCallback(Unsaved, tune.Callback):  # type: ignore[misc]
-    """Hears why a trial of Tune's was given up."""
+class ProcessCallback(Unsaved, tune.Callback):  # type: ignore[misc]
+    """Follows the processes that run suggestions."""
 
-    def __init__(self, hooks: Hooks) -> None:
+    def __init__(self, hooks: Hooks, processes: Processes) -> None:
         self._hooks = hooks
+        self._processes = processes
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Ray Tune's hook."""
+        self._processes.began(trial)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Ray Tune's hook."""
+        self._processes.began(trial)
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Ray Tune's hook."""
+        self._processes.ended(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Ray Tune's hook."""
-        self._hooks.died(trial.trial_id, death(told(trial), actor=None).reason)
+        """Ray Tune's hook: a process died, and what it was at is run again as often as may be."""
+        suggestion = self._hooks.suggestions[trial.trial_id]
+        death, again = self._processes.died(trial, told(trial), (suggestion.study, suggestion.number))
+        if again:
+            self._hooks.interrupted(trial.trial_id)
+        else:
+            self._hooks.died(trial.trial_id, death.reason)
 
 
 def suggestion_function(context: Context) -> Callable[[dict[str, Any]], None]:
@@ -244,7 +268,3 @@ def _config(study: Study, suggestion: Suggestion) -> dict[str, Any]:
 
 def _columns(row: Row | None) -> dict[str, Any] | None:
     return None if row is None else {name: row[name] for name in READ}
-
-
-def _name(trial: Any) -> str:
-    return f"{trial.config['study']}-{trial.config['number']}"

@@ -49,6 +49,7 @@ class SearchRun:
         self._tell = tell
         self._held: deque[Suggestion] = deque()
         self._running: dict[tuple[str, int], int] = {}
+        self._interrupted: dict[tuple[str, int], int] = {}
         self._stopped = False
 
     @property
@@ -113,6 +114,12 @@ class SearchRun:
         self._give_up(suggestion, end.step, f"{pruner} pruner: {name} {end.means[0]:.2f} after {seeds}")
         return True
 
+    def interrupted(self, suggestion: Suggestion) -> None:
+        """The process died that ran a suggestion; it is handed out again, and goes on after the seeds that ended."""
+        key = (suggestion.study, suggestion.number)
+        self._interrupted[key] = self._running.pop(key)
+        self._held.append(suggestion)
+
     def died(self, suggestion: Suggestion, reason: str) -> None:
         """Record that the process died that ran a suggestion, as its running seed's failure.
 
@@ -146,8 +153,12 @@ class SearchRun:
         self._stopped = True
 
     def _begin(self, suggestion: Suggestion) -> Suggestion:
+        key = (suggestion.study, suggestion.number)
+        if key in self._interrupted:
+            self._running[key] = self._interrupted.pop(key)
+            return suggestion
         self._store(suggestion)
-        self._running[suggestion.study, suggestion.number] = 0
+        self._running[key] = 0
         self.progress.began(suggestion)
         if self._mirror is not None:
             self._mirror.begin(self.studies[suggestion.study], suggestion.number)
