@@ -19,6 +19,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from methods import trainable
+from sweep.evaluation import EVALUATION_BATCH
 from sweep.models import MODELS, initialised
 
 SHAPES = {"small-cnn": (1, 8, 8), "resnet8": (3, 32, 32), "resnet18": (3, 32, 32)}
@@ -28,7 +29,7 @@ def main(
     models: Annotated[str, typer.Option(help="Comma-separated.")] = "small-cnn,resnet8,resnet18",
     compiled: Annotated[str, typer.Option(help="Comma-separated: models to compile.")] = "small-cnn,resnet8",
     batch_size: Annotated[int, typer.Option(help="Samples of a training batch.")] = 64,
-    rounds: Annotated[int, typer.Option(help="Turns.")] = 7,
+    rounds: Annotated[int, typer.Option(help="Turns.")] = 5,
     threads: Annotated[int, typer.Option(help="Torch threads.")] = 1,
     small: Annotated[bool, typer.Option(help="Only see that it runs.")] = False,
 ) -> None:
@@ -41,13 +42,9 @@ def main(
         model = initialised(MODELS[name], 10, SHAPES[name][0], {}, 0, torch.device("cpu"))().train()
         for way in ("foreach", "fused"):
             line(f"{name}: SGD step, {way}", sgd(model, None), sgd(model, way), rounds)
-        for other in (64, 256, 2048):
-            line(
-                f"{name}: evaluation, batches of {other}",
-                evaluation(name, model, 512),
-                evaluation(name, model, other),
-                rounds,
-            )
+        usual = evaluation(name, model, EVALUATION_BATCH["cpu"])
+        for other in (25, 200, 1000):
+            line(f"{name}: evaluation, batches of {other}", usual, evaluation(name, model, other), rounds)
     for name in filter(None, compiled.split(",")):
         model = initialised(MODELS[name], 10, SHAPES[name][0], {}, 0, torch.device("cpu"))().train()
         began = time.perf_counter()
@@ -81,11 +78,11 @@ def sgd(model: nn.Module, way: str | None) -> Callable[[], object]:
 
 
 def evaluation(name: str, model: nn.Module, batch_size: int) -> Callable[[], object]:
-    """2,048 samples, no gradients."""
+    """1,000 samples (of resnet18 200), no gradients."""
     model = copy.deepcopy(model).eval()
-    inputs = torch.randn(2048, *SHAPES[name]).contiguous(memory_format=torch.channels_last)
+    inputs = torch.randn(1000, *SHAPES[name]).contiguous(memory_format=torch.channels_last)
     if name == "resnet18":
-        inputs = inputs[:256]
+        inputs = inputs[:200]
 
     def run() -> None:
         with torch.inference_mode():

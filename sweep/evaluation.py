@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from methods.task import Samples
 
-EVALUATION_BATCH = 1000
-"""Samples per forward pass of an evaluation."""
+EVALUATION_BATCH = {"cpu": 100, "cuda": 1000}
+"""Samples per forward pass of an evaluation: on a CPU as many as its caches hold (benchmarks/tries.py)."""
 
 Floats = NDArray[np.float64]
 
@@ -49,7 +49,7 @@ def predict(model: nn.Module, samples: Samples, autocast: Callable[[], AbstractC
     model.eval()
     logits = []
     with torch.inference_mode(), autocast():
-        for inputs, _ in samples.in_order(EVALUATION_BATCH):
+        for inputs, _ in samples.in_order(EVALUATION_BATCH[samples.index.device.type]):
             logits.append(model(inputs).float())
     return Predictions(samples.index.cpu(), samples.targets[samples.index].cpu(), torch.cat(logits).cpu())
 

@@ -40,7 +40,7 @@ class Doubled(nn.Module):
 
 
 def test_predicting_goes_through_all_samples_in_order_in_evaluation_mode(make_samples):
-    count = EVALUATION_BATCH + 3
+    count = EVALUATION_BATCH["cpu"] + 3
     inputs = torch.randn(count, 2)
     samples = make_samples(inputs, torch.arange(count) % 2)
     found = predict(Doubled().train(), samples, nullcontext)
