@@ -37,8 +37,8 @@ with tempfile.TemporaryDirectory() as folder:
 
 
 def main(
-    few: Annotated[int, typer.Option(help="Trials of the short runs.")] = 10,
-    many: Annotated[int, typer.Option(help="Trials of the long runs.")] = 110,
+    few: Annotated[int, typer.Option(help="Trials of the short runs.")] = 50,
+    many: Annotated[int, typer.Option(help="Trials of the long runs.")] = 450,
     rounds: Annotated[int, typer.Option(help="Turns.")] = 1,
     small: Annotated[bool, typer.Option(help="Only see that it runs.")] = False,
 ) -> None:

@@ -25,7 +25,7 @@ def main(
 ) -> None:
     options = list(overrides or [])
     if small:
-        spec, shares = "digits", "1,2"
+        spec, shares = "digits", "2"
         options += [
             "seeds=[0]",
             "training.epochs=1",
