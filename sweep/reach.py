@@ -41,7 +41,7 @@ def answer(out: str, mark: str, name: str) -> Answer:
 def check_nodes(out: str, cpus: float, gpus: float) -> int:
     """Let every node that can run a trial read what this process writes in `out`, and write what it reads.
 
-    Returns how many there are.
+    Returns how many there are. One that has left, though Ray had it among the living, is none of them.
 
     Raises:
         InputError: a node cannot, or runs other code; it is named.
@@ -55,6 +55,7 @@ def check_nodes(out: str, cpus: float, gpus: float) -> int:
         name: ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(name, soft=False)).remote(out, mark, name)
         for name in nodes
     }
+    there = 0
     try:
         if asked:  # all of them, so that none is still writing when the marks are removed
             ray.wait(list(asked.values()), num_returns=len(asked), timeout=ANSWER_SECONDS)
@@ -62,6 +63,8 @@ def check_nodes(out: str, cpus: float, gpus: float) -> int:
             node = f"node {nodes[name]['NodeManagerHostname']} ({nodes[name]['NodeManagerAddress']})"
             try:
                 found = ray.get(reference, timeout=0)
+            except (ray.exceptions.TaskUnschedulableError, ray.exceptions.NodeDiedError):
+                continue
             except ray.exceptions.RayError as error:
                 why = str(error).strip().splitlines()[-1]
                 raise InputError(f"--address: {node} does not answer: {redacted(why)}") from error
@@ -71,10 +74,11 @@ def check_nodes(out: str, cpus: float, gpus: float) -> int:
                 found = Answer(found.version, "what it writes does not appear here: it is not the same storage")
             if found.problem is not None:
                 raise InputError(f"--out {out}: {node} cannot use it: {found.problem}")
+            there += 1
     finally:
         for path in (mark, *(f"{mark}-{name}" for name in asked)):
             results.remove(path)
-    return len(asked)
+    return there
 
 
 def _fits(resources: dict[str, float], cpus: float, gpus: float) -> bool:

@@ -70,6 +70,13 @@ def test_a_node_that_joins_with_storage_of_its_own_is_named_when_its_first_row_i
     assert len(rows(out)) < 300
 
 
+def test_a_node_that_ray_has_not_missed_yet_is_no_obstacle(cluster, tmp_path):
+    cluster.kill(cluster.add("gone"))
+    spec = write_spec(tmp_path, [{"name": "finetune", "epochs": 1}])
+    ended = run("run", spec, "--out", tmp_path / "out", "--address", cluster.address, **AUTHENTICATION)
+    assert (ended.code, ended.err) == (0, "")
+
+
 def test_a_node_that_cannot_use_the_results_directory_is_named_before_anything_is_trained(cluster, tmp_path):
     place = tmp_path / "shared"
     place.mkdir()
