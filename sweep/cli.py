@@ -483,7 +483,7 @@ def main() -> NoReturn:
     except InputError as error:
         code = _fail(str(error), 2)
     except typer.TyperException as error:
-        code = _fail(str(error), 2)
+        code = _fail(error.format_message().replace("Value error, ", ""), 2)  # names the option
     except (KeyboardInterrupt, typer.Abort):
         code = _fail("interrupted; finished trials are kept, and the same command runs the rest", INTERRUPTED)
     except BrokenPipeError:

@@ -59,11 +59,6 @@ class Schedule:
         """Jobs that have not ended."""
         return len(self._ready) + self._out + sum(map(len, self._waiting.values()))
 
-    @property
-    def stopped(self) -> bool:
-        """Whether `stop` was called."""
-        return self._stopped
-
     def next(self) -> Job | None:
         """The next job; None if there is none at the moment."""
         if self._stopped or not self._ready:

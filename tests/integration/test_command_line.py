@@ -63,6 +63,7 @@ def test_a_file_that_is_not_yaml_is_one_line_with_the_place(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["run", "--executor", "foo"], "Invalid value for '--executor': 'foo' is not one of 'ray', 'inline'"),
         (["run", "--no-such-option"], "No such option: --no-such-option"),
         (["rum"], "No such command 'rum'"),
         (["run", "digit"], "digit: no such file or preset; did you mean 'digits'?"),
