@@ -16,6 +16,7 @@ import yaml
 from torch import nn
 
 from methods import Method, Task, hyperparameter
+from sweep.trial import Ended, Outcome, Worker
 
 SCRIPT = Path(sys.executable).with_name("unlearn-sweep")
 
@@ -49,6 +50,17 @@ class Busy(Empty):
         factor, ends = torch.full((128, 128), 1 / 128), time.perf_counter() + self.seconds
         while time.perf_counter() < ends:
             factor = factor @ factor
+        return task.model
+
+
+@dataclass(frozen=True)
+class Nothing(Empty):
+    """From a process's second trial on nothing is measured either: what is left of a trial is the engine's own."""
+
+    name: ClassVar[str] = "nothing"
+
+    def unlearn(self, task: Task) -> nn.Module:
+        Worker.measure = lambda worker, job: (Ended(), Outcome("ok"))
         return task.model
 
 

@@ -1,9 +1,10 @@
 """What a trial costs besides its computing: python benchmarks/overhead.py [--small].
 
-An empty trial through this engine (a method that returns the original: model restored, evaluated on three sets,
-attacked, a row and a file of predictions stored) and an empty trial through plain Ray Tune (a function that returns one
-number, `reuse_actors=True`, all else as it comes). Each is run with few and with many trials, in turns; what one more
-trial costs is the difference divided by the difference in trials, so that starting Ray is not in it. Target: a third.
+An empty trial through plain Ray Tune (a function that returns one number, `reuse_actors=True`, all else as it comes),
+through this engine (a job handed out, its row brought to the disk), and through this engine with all that is measured
+of a trial (model restored, evaluated on three sets, attacked; a row and a file of predictions). Each is run with few
+and with many trials, in turns; what one more trial costs is the difference divided by the difference in trials, so
+that starting Ray is not in it. Target: a third of plain Ray Tune.
 """
 
 import subprocess
@@ -45,19 +46,25 @@ def main(
     if small:
         few, many = 2, 12
     print(machine())
+    kinds = {
+        "plain Ray Tune": plain_tune,
+        "this engine": lambda count: engine("Nothing", count),
+        "with measuring": lambda count: engine("Empty", count),
+    }
     for _ in range(rounds):
-        plain = [plain_tune(count) for count in (few, many)]
-        ours = [engine(count) for count in (few, many)]
-        print(f"plain Ray Tune: {few} trials {plain[0]:6.1f} s, {many} trials {plain[1]:6.1f} s")
-        print(f"this engine:    {few} trials {ours[0]:6.1f} s, {many} trials {ours[1]:6.1f} s")
-        each = [1000 * (long - short) / (many - few) for short, long in (plain, ours)]
-        print(f"one more trial: plain {each[0]:.0f} ms, here {each[1]:.0f} ms with evaluating and storing")
-        print(f"ratio {each[0] / each[1]:.1f} (target {TARGET})")
+        each = {}
+        for name, run in kinds.items():
+            short, long = run(few), run(many)
+            each[name] = 1000 * (long - short) / (many - few)
+            figures = f"{few} trials {short:6.1f} s, {many} trials {long:6.1f} s, one more {each[name]:5.1f} ms"
+            print(f"{name:14}: {figures}", flush=True)
+        ratios = [each["plain Ray Tune"] / each[name] for name in ("this engine", "with measuring")]
+        print(f"plain Ray Tune / this engine {ratios[0]:.1f} (target {TARGET}); with measuring {ratios[1]:.1f}")
 
 
-def engine(trials: int) -> float:
-    """Seconds of a sweep of empty trials."""
-    with made_sweep("Empty", trials) as (spec, out):
+def engine(method: str, trials: int) -> float:
+    """Seconds of a sweep of trials that do nothing."""
+    with made_sweep(method, trials) as (spec, out):
         return run_sweep(spec, out)
 
 

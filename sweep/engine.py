@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -126,7 +128,11 @@ def run_trials(
     schedule = Schedule(pending, stored, originals)
     if schedule.done:
         return
-    check_forget_sets(spec)
+    with ThreadPoolExecutor(1) as pool:
+        checked = pool.submit(check_forget_sets, spec)
+        if executor == "ray":
+            importlib.import_module("sweep.ray_executor")  # takes as long as the check, so both at once
+        checked.result()
     progress = RunProgress(console, len(pending), schedule.originals)
     run = Run(schedule, run_context(spec, out), progress, tell)
     with sigterm_interrupts(), _deadline(schedule, time_budget):

@@ -29,7 +29,7 @@ from sweep.engine import Run, described_run, sigterm_interrupts
 from sweep.reach import check_nodes
 from sweep.schedule import Schedule
 from sweep.spec import Spec
-from sweep.trial import Context, Job, Outcome, Worker
+from sweep.trial import Context, Job, Outcome, Worker, warm_up
 
 let_tune_survive()
 
@@ -241,6 +241,7 @@ def job_trainable(context: Context) -> type[tune.Trainable]:
         def setup(self, config: dict[str, Any]) -> None:
             """Ray Tune's hook: a new process."""
             self._worker = kept_worker(context)
+            warm_up()
 
         def reset_config(self, new_config: dict[str, Any]) -> bool:
             """Ray Tune's hook: the process is used again."""

@@ -342,6 +342,12 @@ class Ended:
     predictions: pa.Table | None = None
 
 
+def warm_up() -> None:
+    """Import what the first job would import, 2 to 3 s: for a process that may have to wait for its first job."""
+    torch.manual_seed(0)  # torch loads its compiler when it is first seeded
+    import sklearn.svm  # noqa: F401
+
+
 class StorageError(Exception):
     """Results cannot be read or stored: no failure of the trial, so not to be recorded as one."""
 
