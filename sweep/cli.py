@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from sweep.errors import InputError
+from sweep.exit_status import INTERRUPTED, tell_ends
 from sweep.redaction import redacted
 
 if TYPE_CHECKING:
@@ -20,12 +21,6 @@ if TYPE_CHECKING:
     from sweep.spec import Spec
 
 T = TypeVar("T")
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C or SIGTERM."""
-
-OUT_OF_TIME = 3
-"""Exit status when `--time-budget` ended a run before every trial had run."""
 
 MOST_LINES = 500
 """Configurations that `report` prints."""
@@ -454,15 +449,8 @@ def _summary(console: Console, trials: list[Trial], where: str, budgeted: bool =
     rows = rows.sort_values("trial_id", key=lambda ids: ids.map(planned))
     render_rich(methods_table(rows), console)
     failed = int((rows["status"] == "failed").sum())
-    console.print(f"results: {where}", soft_wrap=True)
-    if failed:
-        console.print(f"{failed} trials failed: unlearn-sweep status {where}", soft_wrap=True)
-    missing = len(planned) - len(rows)
-    if missing:
-        console.print(f"{missing} trials have no row; the same command runs them", soft_wrap=True)
-    if missing and budgeted:
-        return OUT_OF_TIME
-    return 1 if failed or missing else 0
+    missing = len(planned) - int((rows["status"] != "pruned").sum())
+    return tell_ends(console, where, failed, missing, budgeted)
 
 
 def _warn_of_damage(found: Rows) -> None:

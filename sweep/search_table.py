@@ -7,6 +7,8 @@ from rich.console import Console
 from analysis.frames import read_trials
 from analysis.methods_table import methods_table, render_rich
 from analysis.tuning import TUNED
+from sweep.exit_status import tell_ends
+from sweep.objective import ended
 from sweep.search import Found, Plan, saved
 
 
@@ -45,16 +47,12 @@ def print_outcome(console: Console, where: str, plan: Plan, found: Found) -> int
 
 
 def _status(console: Console, where: str, plan: Plan, found: Found) -> int:
-    tuned = [trial.id for trials in found.tuned.values() for trial in trials]
-    searched = [
-        trial.id for study in found.studies for suggestion in study.suggestions.values() for trial in suggestion.trials
-    ]
-    ids = {*(trial.id for trial in (*plan.references, *plan.baselines)), *tuned, *searched}
-    failed = sum(found.rows[trial_id]["status"] == "failed" for trial_id in ids if trial_id in found.rows)
-    missing = sum(trial_id not in found.rows for trial_id in ids)
-    console.print(f"results: {where}", soft_wrap=True)
-    if failed:
-        console.print(f"{failed} trials failed: unlearn-sweep status {where}", soft_wrap=True)
-    if missing:
-        console.print(f"{missing} trials have no row; the same command runs them", soft_wrap=True)
-    return 1 if failed or missing else 0
+    known = [*plan.references, *plan.baselines, *(trial for trials in found.tuned.values() for trial in trials)]
+    missing = {trial.id for trial in known if not ended(found.rows.get(trial.id))}
+    for study in found.studies:
+        for suggestion in study.wanted():
+            known.extend(suggestion.trials)
+            if study.standing(suggestion.number).state == "unfinished":
+                missing |= {trial.id for trial in suggestion.trials if not ended(found.rows.get(trial.id))}
+    failed = {trial.id for trial in known if trial.id in found.rows and found.rows[trial.id]["status"] == "failed"}
+    return tell_ends(console, where, len(failed), len(missing), False)

@@ -160,6 +160,10 @@ class Study:
         begun = sum(number < self.definition.budget for number in self._handles)
         return max(0, self.definition.budget - begun)
 
+    def wanted(self) -> list[Suggestion]:
+        """The suggestions within the budget."""
+        return [found for number, found in self.suggestions.items() if number < self.definition.budget]
+
     def rows(self, suggestion: Suggestion) -> list[Row | None]:
         """For each search seed the row of the suggestion's trial, where there is one."""
         return [self._rows.get(trial.id) for trial in suggestion.trials]
@@ -208,8 +212,7 @@ class Study:
 
     def best(self) -> list[Suggestion]:
         """The complete suggestion with the lowest value, or the Pareto front; none if none is complete."""
-        counted = [number for number in self.suggestions if number < self.definition.budget]
-        values = {number: self.standing(number).values for number in counted}
+        values = {found.number: self.standing(found.number).values for found in self.wanted()}
         complete = {number: value for number, value in values.items() if value is not None}
         if self.definition.search.confirms_front:
             return [self.suggestions[number] for number in pareto_front(complete)]

@@ -2,6 +2,7 @@ import json
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pyarrow.parquet as pq
 import pytest
@@ -9,6 +10,7 @@ import yaml
 from tiny_sweeps import BUILT_INS, MISBEHAVING, call, row_of, rows, run, spec, write_spec
 
 from methods import METHODS
+from sweep import engine
 from sweep.identity import code_version
 from sweep.results import Results
 
@@ -246,8 +248,24 @@ def test_a_time_budget_ends_a_run_in_order_and_the_same_command_goes_on(tmp_path
     ended = call(*command, "--time-budget", "0h0m0.5s")
     assert (ended.code, ended.err) == (3, "")
     stored = len(rows(tmp_path / "out"))
-    assert f"{4 - stored} trials have no row; the same command runs them" in ended.out
+    assert f"{4 - stored} trials were not run; the same command runs them" in ended.out
     assert stored < 4
     monkeypatch.setenv("PAUSE", "0")
     assert f"{stored} done before, {4 - stored} to run" in (again := call(*command, "--time-budget", "2h")).out
     assert again.code == 0
+
+
+def test_a_row_of_what_a_search_gave_up_is_no_trial_that_ran(finished, tmp_path, monkeypatch):
+    @contextmanager
+    def spent(schedule, seconds):
+        schedule.stop()
+        yield
+
+    Results(str(finished)).write_trial(row_of(finished, "neggrad") | {"status": "pruned", "error": "median pruner"})
+    command = ("run", write_spec(tmp_path, BUILT_INS), "--out", finished, "--executor", "inline")
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "_deadline", spent)
+        ended = call(*command, "--time-budget", "2h")
+    assert ended.code == 3
+    assert "1 trials were not run; the same command runs them" in ended.out
+    assert call(*command).code == 0

@@ -116,7 +116,7 @@ def test_a_time_budget_ends_a_run_through_ray_and_the_same_command_goes_on(tmp_p
     assert first.code == 3
     table = Results(str(out)).trials().table
     assert 3 <= len(table) <= 5  # two were under way
-    assert f"{12 - len(table)} trials have no row; the same command runs them" in first.out
+    assert f"{12 - len(table)} trials were not run; the same command runs them" in first.out
     assert max(table["started_at"].to_pylist()) < ends[0]
 
     monkeypatch.setenv("PAUSE", "0")

@@ -99,6 +99,19 @@ def test_a_killed_search_goes_on_with_all_that_it_knew(tmp_path):
     assert len({row["params"] for row in last.values()}) == 8
 
 
+def test_what_is_unfinished_beyond_a_smaller_budget_is_not_missing(tmp_path):
+    path, out = write_search(tmp_path, [QUICK], pruner="none"), tmp_path / "out"
+    command = ("search", path, "--out", out, "--executor", "inline")
+    assert call(*command).code == 0
+    [last] = (row for row in suggestions(out) if row["number"] == 3)
+    (out / "trials" / f"{last['trial_ids'][1]}.parquet").unlink()
+    fewer = call(*command, "--set", "search.trials=2")
+    assert (fewer.code, "were not run" in fewer.out) == (0, False)
+    assert last["trial_ids"][1] not in trials(out)
+    assert call(*command).code == 0
+    assert last["trial_ids"][1] in trials(out)
+
+
 def test_two_searches_at_once_in_one_directory_do_not_disturb_each_other(tmp_path):
     out = tmp_path / "out"
     paths = [write_search(tmp_path, [method], name) for name, method in (("one", QUICK), ("two", UAM))]
