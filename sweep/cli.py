@@ -180,11 +180,9 @@ def status(directory: Annotated[str, typer.Argument(metavar="DIR")]) -> None:
     from rich.table import Table
 
     from sweep.identity import code_version
-    from sweep.results import Results
+    from sweep.results import existing_results
 
-    results = Results(directory)
-    if not results.exists():
-        raise InputError(f"{directory}: no such results directory")
+    results = existing_results(directory)
     found = results.trials()
     _warn_of_damage(found)
     rows = found.table.select(["trial_id", "method", "seed", "status", "error", "code_version"]).to_pylist()
@@ -222,10 +220,9 @@ def report(
     from analysis.frames import read_frames
     from analysis.methods_table import methods_table, render_rich
     from analysis.report import write_report
-    from sweep.results import Results
+    from sweep.results import existing_results
 
-    if not Results(directory).exists():
-        raise InputError(f"{directory}: no such results directory")
+    existing_results(directory)
     if out is None and "://" in directory:
         raise InputError("--out: needed where the results are at a URI")
     folder = Path(out) if out else Path(directory) / "report"
@@ -247,11 +244,9 @@ def report(
 def compact(directory: Annotated[str, typer.Argument(metavar="DIR")]) -> None:
     """Merge the many small files of a results directory into few. A sweep may go on meanwhile."""
     from sweep.compaction import compact as merge
-    from sweep.results import Results
+    from sweep.results import existing_results
 
-    results = Results(directory)
-    if not results.exists():
-        raise InputError(f"{directory}: no such results directory")
+    results = existing_results(directory)
     for done in merge(results):
         for problem in done.left:
             _warn(f"{problem}; it is left as it is")
@@ -264,13 +259,11 @@ def track(
     to: Annotated[list[TrackerName], typer.Option("--to", help="Where; may be given several times.")],
 ) -> None:
     """Send every trial of a results directory that was not sent yet to an experiment tracker, as a run of its own."""
-    from sweep.results import Results
+    from sweep.results import existing_results
     from sweep.trackers import open_tracker
     from sweep.tracking import Sender, first_line
 
-    results = Results(directory)
-    if not results.exists():
-        raise InputError(f"{directory}: no such results directory")
+    results = existing_results(directory)
     for name in dict.fromkeys(to):
         sender = Sender(results, name, open_tracker(name, results, "--to"))
         try:

@@ -20,7 +20,8 @@ def open_location(location: str) -> tuple[pafs.FileSystem, str]:
     """The file system and the absolute path in it.
 
     Raises:
-        InputError: a URI that pyarrow.fs cannot open, or one with a password, which specs and results would keep.
+        InputError: a URI that pyarrow.fs cannot open or that names no folder, or one with a password, which specs and
+            results would keep.
     """
     if "://" not in location:
         return pafs.LocalFileSystem(), absolute_location(location)
@@ -33,4 +34,6 @@ def open_location(location: str) -> tuple[pafs.FileSystem, str]:
         filesystem, path = pafs.FileSystem.from_uri(location)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"'{location}' cannot be opened: {redacted(str(error)).splitlines()[0]}") from error
+    if not path.strip("/"):
+        raise InputError(f"'{redacted(location)}' names no bucket or folder")
     return filesystem, path.rstrip("/")

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import os
 import sys
+from abc import ABC
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -21,13 +22,16 @@ def find_method(name: str) -> type[Method]:
     """The method class called `name`.
 
     Raises:
-        InputError: no such method, or a plugin that is not a subclass of `methods.Method`.
+        InputError: no such method, or a plugin that is not a frozen dataclass that completes `methods.Method`.
     """
     if ":" not in name:
         return _builtin("method", name, METHODS)
     found = _plugin(name)
     if not (inspect.isclass(found) and issubclass(found, Method)):
         raise InputError(f"plugin '{name}' is not a subclass of methods.Method")
+    _require_complete(name, found)
+    if "__dataclass_params__" not in vars(found):  # else its fields are no hyperparameters
+        raise InputError(f"plugin '{name}' is not a dataclass; write @dataclass(frozen=True) above the class")
     return found
 
 
@@ -35,13 +39,14 @@ def find_dataset(name: str) -> type[Dataset]:
     """The dataset class called `name`.
 
     Raises:
-        InputError: no such dataset, or a plugin that is not a subclass of `sweep.datasets.Dataset`.
+        InputError: no such dataset, or a plugin that does not complete `sweep.datasets.Dataset`.
     """
     if ":" not in name:
         return _builtin("dataset", name, DATASETS)
     found = _plugin(name)
     if not (inspect.isclass(found) and issubclass(found, Dataset)):
         raise InputError(f"plugin '{name}' is not a subclass of sweep.datasets.Dataset")
+    _require_complete(name, found)
     return found
 
 
@@ -68,6 +73,11 @@ def _builtin(kind: str, name: str, known: dict[str, T]) -> T:
     if name not in known:
         raise InputError(f"unknown {kind} '{name}'; {nearest(name, known)}")
     return known[name]
+
+
+def _require_complete(name: str, found: type[ABC]) -> None:
+    if missing := sorted(found.__abstractmethods__):
+        raise InputError(f"plugin '{name}' does not define {', '.join(missing)}")
 
 
 def _plugin(name: str) -> Callable[..., Any] | type[Any]:

@@ -12,7 +12,7 @@ import torch
 from sweep.errors import InputError
 from sweep.location import absolute_location
 from sweep.plan import location_options, trial_for
-from sweep.results import METRICS, Results
+from sweep.results import METRICS, Results, existing_results
 from sweep.spec import parse_spec
 from sweep.specfile import read_yaml
 from sweep.trial import Context, Job, Worker
@@ -44,9 +44,7 @@ def rerun(directory: str, trial_id: str, plugins: frozenset[str] = frozenset()) 
         InputError: no such directory or trial, the trial needs another plugin, the dataset is not where `spec.yaml`
             says, or there is no GPU.
     """
-    results = Results(directory)
-    if not results.exists():
-        raise InputError(f"{directory}: no such results directory")
+    results = existing_results(directory)
     rows = {row["trial_id"]: row for row in results.trials().table.to_pylist()}
     if trial_id not in rows:
         close = difflib.get_close_matches(trial_id, rows, n=1)

@@ -144,9 +144,10 @@ class Results:
         self.location = location
         self._fs, self._root = open_location(location)
 
-    def exists(self) -> bool:
-        """Whether the directory is there."""
-        return bool(steady(lambda: self._fs.get_file_info(self._root)).type == pafs.FileType.Directory)
+    def exists(self, folder: str = "") -> bool:
+        """Whether the directory is there, or a folder in it."""
+        place = self._inside(folder).rstrip("/")
+        return bool(steady(lambda: self._fs.get_file_info(place)).type == pafs.FileType.Directory)
 
     def write(self, path: str, content: bytes) -> None:
         """Write a file whole or not at all; `path` is relative to the directory.
@@ -318,6 +319,20 @@ class Results:
 
     def _read_folder(self, folder: str, schema: pa.Schema) -> Rows:
         return read_folder(self._fs, f"{self._root}/{folder}", schema)
+
+
+def existing_results(location: str) -> Results:
+    """The results directory at `location`.
+
+    Raises:
+        InputError: there is no directory, or nothing in it says that it holds results.
+    """
+    results = Results(location)
+    if not results.exists():
+        raise InputError(f"{location}: no such results directory")
+    if not (results.exists("trials") or results.size("spec.yaml") is not None):
+        raise InputError(f"{location}: not a results directory: it has neither spec.yaml nor trials/")
+    return results
 
 
 OBJECT_STORES = ("s3", "gcs")

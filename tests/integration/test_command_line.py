@@ -88,6 +88,15 @@ def test_a_bad_command_is_one_line(tmp_path, monkeypatch, arguments, message):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("command", [["status"], ["report"], ["compact"], ["track", "--to", "tensorboard"]])
+def test_a_directory_without_results_is_bad_input_and_stays_as_it_is(tmp_path, command):
+    (tmp_path / "notes.txt").touch()
+    ended = call(command[0], tmp_path, *command[1:])
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == f"unlearn-sweep: {tmp_path}: not a results directory: it has neither spec.yaml nor trials/\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
 def test_the_console_script_exits_2_with_one_line(tmp_path):
     ended = run("plan", write_spec(tmp_path, [{"name": "fintune"}]))
     assert (ended.code, ended.out) == (2, "")

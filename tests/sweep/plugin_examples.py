@@ -179,6 +179,19 @@ def exploding(classes: int, channels: int) -> nn.Module:
 NOT_A_METHOD = 3
 
 
+class Undecorated(Jittered):
+    """No dataclass of its own: what looks like a hyperparameter is none."""
+
+    strength: float = hyperparameter(1.0, "of the noise")
+
+
+@dataclass(frozen=True)
+class Unfinished(Method):
+    """Does not say how it unlearns."""
+
+    strength: float = hyperparameter(1.0, "of nothing")
+
+
 @dataclass(frozen=True)
 class Hangs(Method):
     """Never ends, and catches every exception."""

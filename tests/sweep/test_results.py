@@ -242,6 +242,12 @@ def test_a_uri_that_cannot_be_opened():
         Results("nosuch://results")
 
 
+@pytest.mark.parametrize("location", ["s3://", "gs://", "file:///"])
+def test_a_uri_without_a_bucket_or_folder_is_bad_input(location):
+    with pytest.raises(InputError, match=f"'{location}' names no bucket or folder"):
+        Results(location)
+
+
 def test_reading_a_file_and_its_size(results):
     results.write("models/m", b"12345")
     assert (results.read("models/m"), results.size("models/m")) == (b"12345", 5)
