@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
 
 from methods.method import Method, Range, hyperparameter
 from methods.task import Batch, Task
+
+PROBE_BATCHES = 8
+"""Retain batches that BatchNorm's running statistics are estimated on before a probe on the way."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,11 @@ class Descent(Method):
     A subclass gives `gradients`. An epoch is one pass over the retain set, with forget batches drawn beside it from a
     cycled loader; where `uses` says that retain data is not used, it is one pass over the forget set.
     Retain and forget batches come from the generators `retain` and `forget`: of one seed, every method sees the same.
+
+    BatchNorm normalises by the batch on the way, and what its running statistics gather there is of forget batches, of
+    perturbed weights (`UAM`), and of weights some steps old, differently for each method. So for every method that
+    draws retain batches they are estimated anew at the end, on the retain set and the final weights; a probe on the
+    way estimates them likewise, on a few batches. Public code evaluates with whatever the steps left.
     """
 
     epochs: int = hyperparameter(10, "passes over the retain set", search=Range(1, 20, log=True), ge=1)
@@ -63,9 +72,21 @@ class Descent(Method):
                 sums = {key: sums.get(key, 0.0) + value.detach() for key, value in values.items()}
                 step += 1
             task.recorder.record(
-                epoch=epoch, step=step, model=model, **{key: value / steps_per_epoch for key, value in sums.items()}
+                epoch=epoch,
+                step=step,
+                model=model if epoch < self.epochs else None,
+                settle=lambda: self._settle(task, PROBE_BATCHES),
+                **{key: value / steps_per_epoch for key, value in sums.items()},
             )
+        self._settle(task, None)
         return model.eval()
+
+    def _settle(self, task: Task, most: int | None) -> None:
+        """Estimate running statistics on the retain set, or on at most so many batches of it."""
+        if self.uses[0]:
+            batches = task.retain.epoch(self.batch_size, task.generator("batchnorm"))
+            with task.autocast():
+                estimate_running_statistics(task.model, (inputs for inputs, _ in islice(batches, most)))
 
     def _epochs(self, task: Task) -> Iterator[Iterator[tuple[Batch, Batch]]]:
         """For each epoch, its (retain, forget) batches."""
@@ -84,6 +105,29 @@ class Descent(Method):
 def trainable(model: nn.Module) -> list[nn.Parameter]:
     """The parameters that require a gradient."""
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+
+@torch.no_grad()
+def estimate_running_statistics(model: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Set BatchNorm's running statistics to their mean over `batches` of inputs.
+
+    As `torch.optim.swa_utils.update_bn` does, to the bit, but without reading a count from the device in every layer.
+    A model that has such layers is left in training mode; another does not see the batches.
+    """
+    every = (layer for layer in model.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm))
+    layers = [layer for layer in every if layer.track_running_stats]
+    if not layers:
+        return
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+    model.train()
+    for count, inputs in enumerate(batches, start=1):
+        for layer in layers:
+            layer.momentum = 1 / count
+        model(inputs)
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
 
 
 def weighted_gradients(

@@ -16,6 +16,7 @@ class FineTune(Descent):
     """Continue training from the original model on the retain set."""
 
     name: ClassVar[str] = "finetune"
+    version: ClassVar[int] = 2
     source: ClassVar[str] = "Warnecke et al., NDSS 2023; Golatkar et al., CVPR 2020"
 
     @property

@@ -17,12 +17,15 @@ from methods.task import Batch, Task
 class RandomLabel(Descent):
     """Relabel each forget sample once, uniformly among the other classes, and train on it together with retain data.
 
-    Minimises a L_r + (1 - a) L_f', with L_f' the loss on the relabelled forget set and a = `retain_weight`. Public code
-    draws labels anew in each batch and may draw the true one; here they are drawn once and never are. With
-    `retain_weight` 0 only the forget set is trained on, and an epoch is a pass over it.
+    Minimises a L_r + (1 - a) L_f', with L_f' the loss on the relabelled forget set and a = `retain_weight`. Both
+    batches pass through the network as one: by themselves, the batches of a forgotten class would be learned under
+    BatchNorm statistics of that class alone, which evaluation never has. Public code draws labels anew in each batch
+    and may draw the true one; here they are drawn once and never are. With `retain_weight` 0 only the forget set is
+    trained on, and an epoch is a pass over it.
     """
 
     name: ClassVar[str] = "randomlabel"
+    version: ClassVar[int] = 2
     source: ClassVar[str] = "Golatkar et al., CVPR 2020; Graves et al., AAAI 2021"
 
     retain_weight: float = hyperparameter(0.5, "weight a of the retain loss", search=Range(0.0, 0.999), ge=0, lt=1)
@@ -37,7 +40,12 @@ class RandomLabel(Descent):
         return replace(task, forget=task.forget.with_targets(wrong))
 
     def gradients(self, task: Task, retain: Batch, forget: Batch, progress: float) -> dict[str, Tensor]:
-        return weighted_gradients(task, retain, forget, self.retain_weight, sign=1.0)
+        if not self.uses[0]:
+            return weighted_gradients(task, retain, forget, 0.0, sign=1.0)
+        retain_loss, forget_loss = task.losses(task.model, retain, forget)
+        (self.retain_weight * retain_loss + (1 - self.retain_weight) * forget_loss).backward()
+        task.recorder.count(len(retain[1]) + len(forget[1]))
+        return {"retain_loss": retain_loss, "forget_loss": forget_loss}
 
 
 def other_labels(labels: Tensor, classes: int, generator: torch.Generator) -> Tensor:

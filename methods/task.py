@@ -111,17 +111,25 @@ class Recorder:
         self.probe_seconds = 0.0
         self._probe = probe
         self._every = every
-        self._probed: dict[str, float] | None = None
         self._started = time.perf_counter()
 
     def count(self, samples: int) -> None:
         """Add `samples` forward+backward passes of one sample each."""
         self.samples_processed += samples
 
-    def record(self, *, epoch: int, step: int, model: nn.Module | None = None, **values: Tensor | float) -> None:
+    def record(
+        self,
+        *,
+        epoch: int,
+        step: int,
+        model: nn.Module | None = None,
+        settle: Callable[[], object] = lambda: None,
+        **values: Tensor | float,
+    ) -> None:
         """Keep one point of the path. Synchronises with the device: call it per epoch, not per step.
 
-        `model` is what the path has led to; it is probed, and left as it was.
+        `model` is what the path has led to; it is probed, and left as it was. `settle` is called before, if it is, to
+        bring the model into the state in which it would be evaluated. The end of the path is probed anyway.
 
         Raises:
             Diverged: a value whose name ends in `loss` is not finite. The row is kept.
@@ -133,30 +141,29 @@ class Recorder:
             numbers |= dict(zip(tensors, moved, strict=True))
         self._append(epoch, step, numbers)
         if model is not None and self._probe is not None and epoch % self._every == 0:
-            self._probe_into_last_row(model)
+            self._probe_into_last_row(model, settle)
         for key, number in numbers.items():
             if key.endswith("loss") and not math.isfinite(number):
                 raise Diverged(f"{key} is {number} in epoch {epoch}")
 
     def finish(self, model: nn.Module) -> None:
-        """Probe the end of the path, unless the last row has been; a method without epochs counts as one."""
+        """Probe the model that was returned, into the last row; a method without epochs counts as one."""
         if self._probe is None:
             return
         if not self.rows or self.rows[-1]["epoch"] == 0:
             self._append(1, int(self.rows[-1]["step"]) if self.rows else 0, {})
-        if self._probed is not self.rows[-1]:
-            self._probe_into_last_row(model)
+        self._probe_into_last_row(model)
 
     def _append(self, epoch: int, step: int, numbers: dict[str, float]) -> None:
         seconds = time.perf_counter() - self._started - self.probe_seconds
         so_far = {"epoch": epoch, "step": step, "seconds": seconds, "samples": self.samples_processed}
         self.rows.append(so_far | numbers)
 
-    def _probe_into_last_row(self, model: nn.Module) -> None:
+    def _probe_into_last_row(self, model: nn.Module, settle: Callable[[], object] = lambda: None) -> None:
         assert self._probe is not None
         began = time.perf_counter()
+        settle()
         self.rows[-1] |= self._probe(model)
-        self._probed = self.rows[-1]
         self.probe_seconds += time.perf_counter() - began
 
 
@@ -196,10 +203,16 @@ class Task:
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Mean loss of a batch, a scalar in at least float32."""
-        inputs, targets = batch
+        return self.losses(model, batch)[0]
+
+    def losses(self, model: nn.Module, *batches: Batch) -> list[Tensor]:
+        """Mean loss of each batch, in at least float32; all pass through the model as one."""
+        inputs = torch.cat([inputs for inputs, _ in batches]) if len(batches) > 1 else batches[0][0]
         with self.autocast():
             outputs = model(inputs)
-        return self.criterion(outputs.float() if outputs.dtype == torch.bfloat16 else outputs, targets)
+        outputs = outputs.float() if outputs.dtype == torch.bfloat16 else outputs
+        parts = outputs.split([len(targets) for _, targets in batches])
+        return [self.criterion(part, targets) for part, (_, targets) in zip(parts, batches, strict=True)]
 
     def generator(self, name: str) -> torch.Generator:
         """A new CPU generator for one purpose; the same (seed, name) always gives the same stream."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from methods.descent import Descent, trainable
 from methods.method import Range, hyperparameter
@@ -35,12 +34,12 @@ class UAM(Descent):
     scaled by rho / |grad L_f|; the trace column `hessian_ratio` of an `exact` run says how large that is. Publicly
     released code accepts a gamma and leaves it unused.
 
-    BatchNorm: the ascent pass (forget data) uses batch statistics and never changes running ones; the descent pass
-    updates them as fine-tuning does. That pass runs at w + d, so with a `constant` rho they are estimated anew on the
-    retain set at the end; with `cosine`, rho has reached 0 by then.
+    BatchNorm: both passes normalise by their batch, the descent pass at w + d; running statistics are those of the
+    retain set at the final w (see `Descent`).
     """
 
     name: ClassVar[str] = "uam"
+    version: ClassVar[int] = 2
     source: ClassVar[str] = "Kim et al., Unlearning-Aware Minimization, NeurIPS 2025"
 
     rho: float = hyperparameter(2.0, "radius of the ascent step", search=Range(0.1, 8.0, log=True), ge=0)
@@ -60,8 +59,7 @@ class UAM(Descent):
 
         def forget_loss() -> Tensor:
             task.recorder.count(len(forget[1]))
-            with fixed_running_statistics(task.model):
-                return task.loss(task.model, forget)
+            return task.loss(task.model, forget)
 
         def retain_loss() -> Tensor:
             task.recorder.count(len(retain[1]))
@@ -75,14 +73,6 @@ class UAM(Descent):
         for parameter, gradient in zip(parameters, direction, strict=True):
             parameter.grad = gradient
         return values
-
-    def unlearn(self, task: Task) -> nn.Module:
-        model = super().unlearn(task)
-        if self.rho_schedule == "constant" and self.rho > 0:
-            batches = task.retain.epoch(self.batch_size, task.generator("batchnorm"))
-            with task.autocast():
-                estimate_running_statistics(model, (inputs for inputs, _ in batches))
-        return model.eval()
 
 
 def uam_direction(
@@ -154,44 +144,3 @@ def _norm(tensors: list[Tensor]) -> Tensor:
 
 def _dot(left: list[Tensor], right: list[Tensor]) -> Tensor:
     return torch.stack([(a * b).sum() for a, b in zip(left, right, strict=True)]).sum()
-
-
-@torch.no_grad()
-def estimate_running_statistics(model: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Set BatchNorm's running statistics to their mean over `batches` of inputs.
-
-    As `torch.optim.swa_utils.update_bn` does, to the bit, but without reading a count from the device in every layer.
-    A model that has such layers is left in training mode.
-    """
-    layers = _batchnorm(model)
-    if not layers:
-        return
-    momenta = [layer.momentum for layer in layers]
-    for layer in layers:
-        layer.reset_running_stats()
-    model.train()
-    for count, inputs in enumerate(batches, start=1):
-        for layer in layers:
-            layer.momentum = 1 / count
-        model(inputs)
-    for layer, momentum in zip(layers, momenta, strict=True):
-        layer.momentum = momentum
-
-
-@contextmanager
-def fixed_running_statistics(model: nn.Module) -> Iterator[None]:
-    """In training mode, let BatchNorm normalise by the batch but leave its running statistics as they are."""
-    layers = _batchnorm(model)
-    for layer in layers:
-        layer.track_running_stats = False
-    try:
-        yield
-    finally:
-        for layer in layers:
-            layer.track_running_stats = True
-
-
-def _batchnorm(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
-    """The layers that keep running statistics."""
-    layers = (layer for layer in model.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm))
-    return [layer for layer in layers if layer.track_running_stats]

@@ -19,6 +19,7 @@ from sweep.ray_session import asked_ahead, gpus_per_trial, room, session
 
 # isort: split
 import ray
+import torch
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
@@ -241,7 +242,7 @@ def job_trainable(context: Context) -> type[tune.Trainable]:
         def setup(self, config: dict[str, Any]) -> None:
             """Ray Tune's hook: a new process."""
             self._worker = kept_worker(context)
-            warm_up()
+            warm_up(torch.device("cpu"))  # it may have to wait for its first job
 
         def reset_config(self, new_config: dict[str, Any]) -> bool:
             """Ray Tune's hook: the process is used again."""

@@ -66,7 +66,8 @@ def train(
             total += loss.detach()
             recorder.count(len(targets))
             step += 1
-        recorder.record(epoch=epoch, step=step, model=model, retain_loss=total / steps_per_epoch)
+        probed = model if epoch < recipe.epochs else None
+        recorder.record(epoch=epoch, step=step, model=probed, retain_loss=total / steps_per_epoch)
     return model.eval()
 
 

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -125,6 +125,7 @@ class Worker:
         for _ in range(1 + self.context.max_retries):
             try:
                 with time_limit(self.context.trial_timeout, self.context.expendable):
+                    warm_up(self._device)
                     return attempt()
             except StorageError as error:
                 raise error.cause from error
@@ -342,10 +343,15 @@ class Ended:
     predictions: pa.Table | None = None
 
 
-def warm_up() -> None:
-    """Import what the first job would import, 2 to 3 s: for a process that may have to wait for its first job."""
-    torch.manual_seed(0)  # torch loads its compiler when it is first seeded
+@cache
+def warm_up(device: torch.device) -> None:
+    """Load what the first training step and the first attack load, seconds that are no trial's."""
     import sklearn.svm  # noqa: F401
+
+    layer = nn.Conv2d(1, 1, 1).to(device)
+    layer(torch.ones(1, 1, 1, 1, device=device)).sum().backward()
+    torch.optim.SGD(layer.parameters(), lr=0.1, momentum=0.9).step()
+    synchronise(device)
 
 
 class StorageError(Exception):

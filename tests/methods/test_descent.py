@@ -12,8 +12,8 @@ from scipy import stats
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from methods import Diverged, Samples, Task
-from methods.descent import trainable, weighted_gradients
+from methods import Diverged, Recorder, Samples, Task
+from methods.descent import estimate_running_statistics, trainable, weighted_gradients
 from methods.finetune import FineTune
 from methods.neggrad import NegGrad
 from methods.original import Original
@@ -145,8 +145,64 @@ def test_fine_tuning_is_a_plain_sgd_loop(network: Callable, make_task: Callable,
             for p, v, g in zip(model.parameters(), velocity, gradients, strict=True):
                 v.mul_(momentum).add_(g + 0.01 * p.detach())
                 p.data -= 0.1 * v
+    torch.optim.swa_utils.update_bn([x for x, _ in task.retain.epoch(8, task.generator("batchnorm"))], model)
     tuned = FineTune(epochs=3, lr=0.1, momentum=momentum, weight_decay=0.01, batch_size=8).unlearn(task)
     torch.testing.assert_close(tuned.state_dict(), model.state_dict(), rtol=0, atol=1e-12)
+
+
+class TestRunningStatistics:
+    @pytest.mark.parametrize("method", [FineTune(), *USES_BOTH, UAM(rho_schedule="constant"), UAM(gamma=0.0)])
+    def test_they_are_those_of_the_retain_set_at_the_final_weights(
+        self, network: Callable, make_task: Callable, method: object
+    ) -> None:
+        task = make_task(network(batchnorm=True), retain=19)
+        model = replace(method, epochs=2, batch_size=8).unlearn(task)
+        batches = [model[0](x).detach() for x, _ in task.retain.epoch(8, task.generator("batchnorm"))]
+        assert [len(batch) for batch in batches] == [8, 8, 3]
+        torch.testing.assert_close(model[1].running_mean, torch.stack([batch.mean(0) for batch in batches]).mean(0))
+        torch.testing.assert_close(model[1].running_var, torch.stack([batch.var(0) for batch in batches]).mean(0))
+        assert not model.training
+
+    @pytest.mark.parametrize("method", [NegGrad(), RandomLabel(retain_weight=0.0)])
+    def test_a_method_without_retain_data_reads_none_for_them(
+        self, network: Callable, make_task: Callable, method: object
+    ) -> None:
+        task = make_task(network(batchnorm=True))
+        model = replace(method, epochs=3).unlearn(replace(task, retain=unreadable(task.retain)))
+        assert model[1].num_batches_tracked == 3
+
+    def test_they_are_estimated_as_torch_does_bit_for_bit(self, network: Callable) -> None:
+        ours, torchs = network(batchnorm=True), network(batchnorm=True)
+        batches = list(torch.randn(5, 7, 4))
+        estimate_running_statistics(ours, batches)
+        torch.optim.swa_utils.update_bn(batches, torchs)
+        assert ours[1].momentum == torchs[1].momentum
+        for name, value in torchs.state_dict().items():
+            assert torch.equal(ours.state_dict()[name], value), name
+
+    @pytest.mark.parametrize("method", [FineTune(), *USES_BOTH])
+    def test_a_probe_on_the_way_sees_them_too_and_changes_nothing(
+        self, network: Callable, make_task: Callable, method: object
+    ) -> None:
+        shape, seen = {"epochs": 3, "batch_size": 4}, []
+
+        def probe(model: nn.Module) -> dict[str, float]:
+            seen.append(copy.deepcopy(model))
+            return {}
+
+        def task(**fields: object) -> Task:
+            return make_task(network(batchnorm=True), retain=19, **fields)
+
+        probed = replace(method, **shape).unlearn(task(recorder=Recorder(probe)))
+        assert len(seen) == 2
+        for epoch, model in enumerate(seen, start=1):
+            stopped = replace(method, **shape | {"epochs": epoch}).unlearn(task())
+            if isinstance(method, UAM):  # its radius depends on where the run ends
+                assert not torch.equal(model[1].running_mean, task().model[1].running_mean)
+            else:
+                torch.testing.assert_close(model.state_dict(), stopped.state_dict(), rtol=0, atol=1e-12)
+        plain = replace(method, **shape).unlearn(task()).state_dict()
+        assert all(torch.equal(value, plain[name]) for name, value in probed.state_dict().items())
 
 
 class TestGradients:
@@ -174,6 +230,18 @@ class TestGradients:
         for p, r, f in zip(task.model.parameters(), g_r, g_f, strict=True):
             torch.testing.assert_close(p.grad, weight * r + sign * (1 - weight) * f, rtol=1e-12, atol=1e-14)
         assert set(values) == {"retain_loss", "forget_loss"}
+
+    def test_random_labels_normalise_retain_and_forget_batches_as_one(
+        self, network: Callable, make_task: Callable, whole: Callable
+    ) -> None:
+        task = make_task(network(batchnorm=True))
+        retain, forget = whole(task.retain), whole(task.forget)
+        outputs = task.model(torch.cat([retain[0], forget[0]]))
+        losses = cross_entropy(outputs[:20], retain[1]), cross_entropy(outputs[20:], forget[1])
+        expected = gradient_of(0.9 * losses[0] + 0.1 * losses[1], task.model)
+        RandomLabel(retain_weight=0.9).gradients(task, retain, forget, 0.0)
+        for p, g in zip(task.model.parameters(), expected, strict=True):
+            torch.testing.assert_close(p.grad, g, rtol=1e-12, atol=1e-14)
 
     def test_a_term_of_weight_zero_is_not_computed(
         self, network: Callable, make_task: Callable, whole: Callable

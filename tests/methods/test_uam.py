@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from methods import METHODS, Task
-from methods.uam import UAM, estimate_running_statistics, fixed_running_statistics, uam_direction
+from methods.uam import UAM, uam_direction
 
 FineTune = METHODS["finetune"]
 SEEDS = range(3)
@@ -173,60 +173,6 @@ def test_a_saturated_forget_loss_leaves_plain_descent(hessian: str, factor: floa
 
     direction = gradients_left(UAM(gamma=1.7, hessian=hessian), task, retain, forget)
     torch.testing.assert_close(direction, factor * descent)
-
-
-@pytest.mark.parametrize("hessian", ["none", "scalar", "exact"])
-def test_running_statistics_learn_from_retain_batches_only(hessian: str, make_task: Callable) -> None:
-    model = nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 3))
-    task = make_task(model)
-    retain = (torch.randn(12, 4), torch.arange(12) % 3)
-    forget = (50 + torch.randn(8, 4), torch.arange(8) % 3)
-    UAM(hessian=hessian).gradients(task, retain, forget, 0.0)
-    assert model[0].num_batches_tracked == 1
-    torch.testing.assert_close(model[0].running_mean, 0.1 * retain[0].mean(0))
-    torch.testing.assert_close(model[0].running_var, 0.9 + 0.1 * retain[0].var(0))
-
-
-def test_the_ascent_pass_normalises_by_its_own_batch_and_changes_no_buffer() -> None:
-    model = nn.Sequential(nn.BatchNorm1d(4))
-    inputs = 50 + torch.randn(8, 4)
-    before = copy.deepcopy(model)
-    with fixed_running_statistics(model):
-        outputs = model(inputs)
-    torch.testing.assert_close(outputs.mean(0), torch.zeros(4))
-    assert same_state(model, before)
-
-    with pytest.raises(ZeroDivisionError), fixed_running_statistics(model):
-        raise ZeroDivisionError
-    model(inputs)
-    assert model[0].num_batches_tracked == 1
-
-
-def test_a_constant_radius_estimates_running_statistics_anew_on_retain_data(
-    network: Callable, make_task: Callable
-) -> None:
-    task = make_task(network(batchnorm=True), retain=19)
-    model = UAM(epochs=2, batch_size=8, rho_schedule="constant").unlearn(task)
-    batches = [model[0](x).detach() for x, _ in task.retain.epoch(8, task.generator("batchnorm"))]
-    assert [len(batch) for batch in batches] == [8, 8, 3]
-    torch.testing.assert_close(model[1].running_mean, torch.stack([batch.mean(0) for batch in batches]).mean(0))
-    torch.testing.assert_close(model[1].running_var, torch.stack([batch.var(0) for batch in batches]).mean(0))
-    assert not model.training
-
-
-def test_running_statistics_are_estimated_as_torch_does_bit_for_bit(network: Callable) -> None:
-    ours, torchs = network(batchnorm=True), network(batchnorm=True)
-    batches = list(torch.randn(5, 7, 4))
-    estimate_running_statistics(ours, batches)
-    torch.optim.swa_utils.update_bn(batches, torchs)
-    assert ours[1].momentum == torchs[1].momentum
-    for name, value in torchs.state_dict().items():
-        assert torch.equal(ours.state_dict()[name], value), name
-
-
-def test_an_annealed_radius_keeps_the_running_statistics_of_its_descent(network: Callable, make_task: Callable) -> None:
-    model = UAM(epochs=2, batch_size=8, rho_schedule="cosine").unlearn(make_task(network(batchnorm=True), retain=19))
-    assert model[1].num_batches_tracked == 6
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "constant"])

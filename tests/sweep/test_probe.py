@@ -97,6 +97,17 @@ def test_a_recorder_probes_the_epochs_asked_for_and_the_end(network):
     assert [row["epoch"] for row in recorder.rows if "probe_cosine" in row] == [0, 2, 4, 5]
 
 
+def test_the_last_row_is_of_the_model_that_was_returned(network, parts):
+    recorder = Recorder(probe_of(parts))
+    recorder.record(epoch=1, step=1, model=network)
+    before = recorder.rows[-1]["probe_retain_loss"]
+    with torch.no_grad():
+        network[4].bias[2] += 1.0
+    recorder.finish(network)
+
+    assert recorder.rows[-1]["probe_retain_loss"] == probe_of(parts)(network)["probe_retain_loss"] != before
+
+
 def test_a_method_without_epochs_ends_at_epoch_1(network):
     recorder = Recorder(lambda model: {"probe_cosine": 1.0}, every=5)
 

@@ -178,6 +178,26 @@ def test_probing_changes_no_result(make_trial, make_worker, tmp_path):
     assert None not in [value for row in probed for value in row.values()]
 
 
+METHODS_ON_A_PATH = [
+    ("uam", {"rho_schedule": "constant"}),
+    ("uam", {}),
+    ("finetune", {}),
+    ("randomlabel", {}),
+    ("neggrad", {"retain_weight": 0.9}),
+    ("retrain", {}),
+    ("fisher", {}),
+]
+
+
+@pytest.mark.parametrize(("method", "params"), METHODS_ON_A_PATH)
+def test_the_path_ends_at_the_model_of_the_row(method, params, make_trial, make_worker, results):
+    epochs = {} if method in ("retrain", "fisher") else {"epochs": 2}
+    make_worker(probe_every=1, probe_samples=10**6).run(Job(make_trial(method, params | epochs)))
+    (row,), end = results.trials().table.to_pylist(), results.traces().table.to_pylist()[-1]
+    for part in ("retain", "forget"):
+        assert end[f"probe_{part}_accuracy"] == pytest.approx(row[f"{part}_accuracy"], abs=1e-4)
+
+
 def test_traces_keep_values_that_they_have_no_column_for(make_trial, run, results):
     run(make_trial("plugin_examples:Traced"))
     _, known, unknown = results.traces().table.to_pylist()
