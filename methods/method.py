@@ -36,8 +36,8 @@ def hyperparameter(
 
     `ge`, `gt`, `le` and `lt` bound the values that have a meaning; `search` is the (narrower) range worth searching.
     Categories need neither: annotate the field with `typing.Literal`. `when` names other hyperparameters and the values
-    of theirs with which this one has an effect, as in when={"hessian": ("scalar",)}: a search leaves it at its default
-    with any other.
+    of theirs with which this one has an effect, as in when={"hessian": ("scalar",)}: with any other it counts as its
+    default, so that no search draws it and no grid runs the same computation twice.
     """
     bounds = {"ge": ge, "gt": gt, "le": le, "lt": lt}
     bounds = {key: value for key, value in bounds.items() if value is not None}

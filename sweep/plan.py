@@ -12,6 +12,7 @@ from sweep.errors import InputError
 from sweep.identity import canonical_json, content_id
 from sweep.location import absolute_location
 from sweep.registry import find_dataset, find_method
+from sweep.space import effective
 from sweep.spec import DatasetSpec, Spec
 from sweep.splits import limited, noisy, split
 
@@ -43,6 +44,8 @@ class Trial:
 
 def plan_trials(spec: Spec) -> list[Trial]:
     """The distinct trials of a spec, in the order of its methods, forget sets and seeds.
+
+    Hyperparameters without effect beside the others are at their defaults, so that nothing is computed twice.
 
     Raises:
         InputError: the dataset is missing.
@@ -141,7 +144,7 @@ def _methods(spec: Spec) -> Iterator[tuple[str, str, str | None]]:
     for entry in spec.methods:
         method = find_method(entry.name)
         for values in product(*entry.grid.values()):
-            params = dict(zip(entry.grid, values, strict=True))
+            params = effective(method, dict(zip(entry.grid, values, strict=True)))
             identity = {"name": entry.name, "version": method.version, "params": params}
             yield entry.name, canonical_json(identity), _shaping(entry.name, params)
 

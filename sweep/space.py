@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -20,6 +21,9 @@ REFERENCES = ("original", "retrain")
 """Methods that are never searched: every other one is compared with them."""
 
 RANGE_KEYS = ("low", "high", "log")
+
+When = dict[str, dict[str, tuple[Any, ...]]]
+"""For hyperparameters that depend on others: as in `methods.hyperparameter`."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +68,14 @@ class Space:
     searched: dict[str, Dimension]
     fixed: dict[str, Any]
     defaults: dict[str, Any]
-    when: dict[str, dict[str, tuple[Any, ...]]]
+    when: When
 
     def suggest(self, trial: BaseTrial) -> dict[str, Any]:
         """A value for every hyperparameter; one that has no effect beside the others has its default."""
         values: dict[str, Any] = {}
         active: set[str] = set()
         for name in self.order:
-            if not self._acts(name, values, active):
+            if not _acts(name, self.when, values, active):
                 values[name] = self.defaults[name]
                 continue
             active.add(name)
@@ -80,10 +84,7 @@ class Space:
 
     def drawn(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Of a suggestion's hyperparameters those that were drawn, in the types in which they are drawn."""
-        active: set[str] = set()
-        for name in self.order:
-            if self._acts(name, params, active):
-                active.add(name)
+        active = _active(self.order, self.when, params)
         numbers = {"float": float, "int": int}
         return {
             name: numbers[dimension.kind](params[name]) if dimension.kind != "choice" else params[name]
@@ -98,10 +99,40 @@ class Space:
             for name, dimension in self.searched.items()
         }
 
-    def _acts(self, name: str, values: Mapping[str, Any], active: set[str]) -> bool:
-        return all(
-            parent in active and values[parent] in allowed for parent, allowed in self.when.get(name, {}).items()
-        )
+
+def effective(method: type[Method], params: dict[str, Any]) -> dict[str, Any]:
+    """All hyperparameters of a method, those that have no effect beside the others at their defaults.
+
+    Raises:
+        InputError: a hyperparameter's `when` names none of the method's, or itself.
+    """
+    order, when, defaults = _conditions(method)
+    if not when:
+        return params
+    active = _active(order, when, params)
+    return {name: value if name in active else defaults[name] for name, value in params.items()}
+
+
+@cache
+def _conditions(method: type[Method]) -> tuple[tuple[str, ...], When, dict[str, Any]]:
+    """The order, the conditions and the defaults of a method's hyperparameters, as in `Space`."""
+    items = {item.name: item for item in dataclasses.fields(method)}
+    when = {name: dict(item.metadata["when"]) for name, item in items.items() if item.metadata.get("when")}
+    return _ordered(items, when), when, {name: item.default for name, item in items.items()}
+
+
+def _active(order: Iterable[str], when: When, values: Mapping[str, Any]) -> set[str]:
+    """The hyperparameters that have an effect."""
+    active: set[str] = set()
+    for name in order:
+        if _acts(name, when, values, active):
+            active.add(name)
+    return active
+
+
+def _acts(name: str, when: When, values: Mapping[str, Any], active: set[str]) -> bool:
+    """Whether a hyperparameter has an effect, where `active` are those before it that have one."""
+    return all(parent in active and values[parent] in allowed for parent, allowed in when.get(name, {}).items())
 
 
 def make_space(name: str, method: type[Method], entry: Mapping[str, Any]) -> Space:
@@ -121,7 +152,7 @@ def make_space(name: str, method: type[Method], entry: Mapping[str, Any]) -> Spa
     if unknown := next((key for key in entry if key not in items), None):
         raise InputError(f"{unknown}: unknown key; {nearest(unknown, [*items, 'name'])}")
     hints = get_type_hints(method, include_extras=True)
-    defaults = {key: item.default for key, item in items.items()}
+    order, when, defaults = _conditions(method)
     searched: dict[str, Dimension] = {}
     fixed: dict[str, Any] = {}
     for key, item in items.items():
@@ -130,7 +161,6 @@ def make_space(name: str, method: type[Method], entry: Mapping[str, Any]) -> Spa
             searched[key] = found
         else:
             fixed[key] = found
-    when = {key: dict(item.metadata["when"]) for key, item in items.items() if item.metadata.get("when")}
     for key, parents in when.items():
         settled = next((p for p, allowed in parents.items() if p in fixed and fixed[p] not in allowed), None)
         if key in searched and settled is not None:
@@ -140,7 +170,7 @@ def make_space(name: str, method: type[Method], entry: Mapping[str, Any]) -> Spa
             fixed[key] = defaults[key]
     if not searched:
         raise InputError(f"name: every hyperparameter of {name} has one value here, so there is nothing to search")
-    return Space(_ordered(items, when), searched, fixed, defaults, when)
+    return Space(order, searched, fixed, defaults, when)
 
 
 def entry_schema(method: type[Method]) -> dict[str, Any]:

@@ -155,6 +155,14 @@ def test_what_the_grid_has_twice_is_run_once(make_spec):
     assert len(plan_trials(spec)) == 1
 
 
+def test_what_has_no_effect_is_no_axis_of_the_grid(make_spec):
+    grid = {"name": "uam", "gamma": [0, 0.5, 1, 1.7]}
+    [trial] = plan_trials(make_spec(methods=[grid | {"hessian": "none"}]))
+    assert describe(trial)["method"]["params"]["gamma"] == UAM().gamma
+    assert trial.id in ids(make_spec(methods=[{"name": "uam", "hessian": ["none", "scalar"]}]))
+    assert len(plan_trials(make_spec(methods=[grid | {"hessian": ["none", "scalar", "exact"]}]))) == 1 + 4 + 1
+
+
 def test_trials_come_in_the_order_of_methods_forget_sets_and_seeds(make_spec):
     spec = make_spec(
         seeds=[1, 0], forget={"ratio": [0.2, 0.1]}, methods=[{"name": "uam", "rho": [2, 1]}, {"name": "original"}]
