@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
@@ -14,7 +17,11 @@ from analysis.words import left_out_words, number_words, ranking_words, seeds_wo
 
 NAME = "hessian"
 QUESTION = "What is the Hessian term worth, per epoch and per second?"
-TREATMENTS = ("none", "scalar", "exact")
+LONGER = "none, longer steps"
+"""Without the term, at the learning rate of `scalar` times 1 + gamma: where retain and forget gradients are nearly
+orthogonal, `scalar` is that many times as long as `none`, and what it gains over this is not the length of its step."""
+
+TREATMENTS = ("none", LONGER, "scalar", "exact")
 """In the order of their cost."""
 
 
@@ -69,12 +76,13 @@ def draw(frames: Frames) -> Drawn | Skipped:
 
 def _choose(uam: pd.DataFrame) -> pd.DataFrame | None:
     """Trials that ended ok in the task and setting with most treatments and epochs; of several gammas one a treatment.
+    With them those that control for the length of a step.
 
     The gamma of a treatment is the one with most trials, then the lowest average gap: for `none` and `exact` it has no
     effect.
     """
-    ok = ended_ok(uam).dropna(subset=["average_gap", "epochs", "hessian"])
-    ok = ok[ok["hessian"].isin(TREATMENTS)]
+    everything = ended_ok(uam).dropna(subset=["average_gap", "epochs", "hessian"])
+    ok = everything[everything["hessian"].isin(TREATMENTS)]
     groups = ok.groupby(["task_id", "setting"])
     ok = ok[(groups["hessian"].transform("nunique") > 1) & (groups["epochs"].transform("nunique") > 1)]
     if ok.empty:
@@ -89,12 +97,28 @@ def _choose(uam: pd.DataFrame) -> pd.DataFrame | None:
     ok = ok[ok["setting"] == str(order.sort_values([*order], ascending=[False, False, False, True]).index[0])]
     variants = ok.groupby(["hessian", "variant"]).agg(trials=("seed", "size"), gap=("average_gap", "mean"))
     variants = variants.reset_index().sort_values(["hessian", "trials", "gap"], ascending=[True, False, True])
-    return ok[ok["variant"].isin(variants.drop_duplicates("hessian")["variant"])]
+    chosen = ok[ok["variant"].isin(variants.drop_duplicates("hessian")["variant"])]
+    return pd.concat([chosen, _longer_steps(everything, chosen)])
+
+
+def _longer_steps(ok: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
+    """The trials, if there are any, that control for the length of the steps of `scalar`."""
+    scalar = chosen[chosen["hessian"] == "scalar"]
+    if scalar.empty:
+        return scalar
+    first = scalar.iloc[0]
+    rate = numeric_parameter(scalar, "lr").iloc[0] * (1 + numeric_parameter(scalar, "gamma").iloc[0])
+    others = ok[(ok["hessian"] == "none") & (ok["task_id"] == first["task_id"])]
+    free = {"epochs", "hessian", "gamma", "lr"}
+    alike = setting_without(others, free) == setting_without(scalar, free).iloc[0]
+    found: pd.DataFrame = others[alike & np.isclose(numeric_parameter(others, "lr"), rate, rtol=1e-6)]
+    return found.drop_duplicates(["epochs", "seed"]).assign(hessian=LONGER)
 
 
 def _styles() -> dict[str, Style]:
-    light, _, dark = shades(STYLES["uam"], 3)
-    return {"none": light, "scalar": STYLES["uam"], "exact": dark}
+    light, middle, _, dark = shades(STYLES["uam"], 4)
+    control = replace(middle, marker="x", line="-.")
+    return {"none": light, LONGER: control, "scalar": STYLES["uam"], "exact": replace(dark, marker="^", line="--")}
 
 
 def _name(key: Key) -> str:

@@ -137,7 +137,11 @@ def _changes(found: list[Pair]) -> str:
 
 
 def _conclusions(found: list[Pair]) -> str:
-    """Which method is best, and which comparisons of two methods come out otherwise once all are tuned."""
+    """Which method is best, and which comparisons of two methods come out otherwise once all are tuned.
+
+    That one is significant and the other is not says little by itself: what tuning did to the difference of the two,
+    paired by seed, must be distinguishable from nothing too.
+    """
     if len(found) < 2:
         return "With one method tuned, no comparison of tuned methods can change"
     first = [min(found, key=lambda pair: float(values(pair).mean())) for values in (_before, _after)]
@@ -150,7 +154,8 @@ def _conclusions(found: list[Pair]) -> str:
     changed = []
     for left, right in combinations(found, 2):
         verdicts = [_verdict(paired_difference(values(left), values(right))) for values in (_before, _after)]
-        if verdicts[0] != verdicts[1]:
+        shift = paired_difference(left.after - left.before, right.after - right.before)
+        if verdicts[0] != verdicts[1] and distinguishable(shift):
             pair = (method_words(left.method), method_words(right.method))
             changed.append(f"{_sentence(*pair, verdicts[1])} (before: {_sentence(*pair, verdicts[0])})")
     count = len(found) * (len(found) - 1) // 2

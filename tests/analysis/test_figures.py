@@ -251,6 +251,21 @@ def test_hessian_compares_treatments_by_epochs_and_seconds():
     assert isinstance(hessian.draw(frames([one for one in rows if '"exact"' not in one["params"]][:3])), Skipped)
 
 
+def test_hessian_shows_beside_scalar_what_longer_steps_alone_do():
+    rows = retrains()
+    for seed in range(3):
+        for epochs in (5, 10):
+            rows.append(uam(seed, 40 / epochs, hessian="none", epochs=epochs))
+            rows.append(uam(seed, 20 / epochs, hessian="scalar", epochs=epochs))
+            rows.append(uam(seed, 30 / epochs, hessian="none", epochs=epochs, lr=0.027))
+            rows.append(uam(seed, 1 / epochs, hessian="none", epochs=epochs, lr=0.05))
+    result = drawn(hessian.draw(frames(rows)))
+    assert "lowest with hessian: scalar at 10 epochs: 2.0 [2.0, 2.0], n = 3" in result.finding
+    assert "none at best 4.0 at 10 epochs and none, longer steps at best 3.0 at 10 epochs" in result.finding
+    alone = [one for one in rows if '"lr": 0.027' not in one["params"]]
+    assert "longer" not in drawn(hessian.draw(frames(alone))).finding
+
+
 def test_gradient_angle_follows_each_method_to_its_end():
     rows = methods()
     ends = {"uam": (88.0, 89.0, 90.0), "finetune": (70.0, 71.0, 72.0), "neggrad": (120.0, 121.0, 122.0)}

@@ -307,6 +307,14 @@ def test_tuned_says_when_no_conclusion_changes():
     )
 
 
+def test_a_comparison_that_noise_alone_makes_significant_is_no_conclusion_that_changes():
+    found = before_and_after(uam=([5.0, 5.1, 5.2], [5.0, 5.4, 4.8]), neggrad=([6.0, 6.1, 6.3], [6.5, 5.2, 7.2]))
+    result = drawn(tuned.draw(found))
+    assert "UAM has the lowest gap before and after tuning; no comparison of two methods changes (1 made)." in (
+        result.finding
+    )
+
+
 def test_tuned_compares_shared_seeds_only_and_names_what_was_not_run_untuned():
     rows, suggestions = search("uam", 10)
     more, suggested = search("neggrad", 10)
