@@ -155,7 +155,10 @@ def plan(spec: SpecArgument = "digits", out: OutOption = None, overrides: SetOpt
     """Count a sweep's trials and originals, and what exists already. Runs nothing."""
     from rich.table import Table
 
+    from sweep.plan import check_task
+
     loaded, trials, where, found = _plan(spec, overrides, out)
+    _located(spec, lambda: check_task(loaded))
     pending = {trial.id for trial in _pending(trials, found, refresh=False, retry_failed=False)}
     table = Table()
     for header in ("method", "trials", "done", "to run"):

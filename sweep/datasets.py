@@ -42,6 +42,21 @@ class Images:
 
 
 @dataclass(frozen=True)
+class Outline:
+    """What is looked at before anything is trained.
+
+    Attributes:
+        labels: of the training set, int64 [N], as `Images` has them.
+        classes: number of classes.
+        shape: C, H, W of an image.
+    """
+
+    labels: NDArray[np.int64]
+    classes: int
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Dataset(ABC):
     """A source of images. Subclasses are frozen dataclasses whose fields are the options a spec may set.
 
@@ -61,12 +76,10 @@ class Dataset(ABC):
             InputError: the data is missing or not as described.
         """
 
-    def train_labels(self) -> tuple[NDArray[np.int64], int]:
-        """The training set's labels [N] and the number of classes, as `load` gives them; by themselves where that is
-        cheaper. Raises what `load` raises.
-        """
+    def outline(self) -> Outline:
+        """What `load` would give, without the images where that is cheaper. Raises what `load` raises."""
         images = self.load()
-        return images.train_labels, images.classes
+        return Outline(images.train_labels, images.classes, images.train_images.shape[1:])
 
     def fingerprint(self) -> str | None:
         """A hash of the content, for datasets whose options do not determine it. Called once per plan.
@@ -167,10 +180,13 @@ class ParquetImages(Dataset):
         return digest.hexdigest()[:16]
 
     def load(self) -> Images:
-        labels, classes = self.train_labels()
+        labels, classes = self._checked_labels()
         return Images(self._images("train"), labels, self._images("test"), self._labels("test"), classes)
 
-    def train_labels(self) -> tuple[NDArray[np.int64], int]:
+    def outline(self) -> Outline:
+        return Outline(*self._checked_labels(), next(self._decoded("train")).shape)
+
+    def _checked_labels(self) -> tuple[NDArray[np.int64], int]:
         labels, test_labels = self._labels("train"), self._labels("test")
         if min(labels.min(), test_labels.min()) < 0:
             raise InputError(f"'{self.path}': labels must count from 0 (negative ones mean unlabelled)")
@@ -198,13 +214,15 @@ class ParquetImages(Dataset):
                 yield pa.OSFile(str(local_copy(filesystem, self.path, info)))
 
     def _images(self, split: str) -> NDArray[np.uint8]:
-        images: list[NDArray[np.uint8]] = []
-        for file in self._files(split):
-            for batch in file.iter_batches(batch_size=1024, columns=[f"{self._image_column(file)}.bytes"]):
-                images.extend(self._decode(item.as_py()) for item in batch.column(0).field("bytes"))
+        images = list(self._decoded(split))
         if len({image.shape for image in images}) != 1:
             raise InputError(f"'{self.path}': images of '{split}' differ in size; set dataset.image_size")
         return np.stack(images)
+
+    def _decoded(self, split: str) -> Iterator[NDArray[np.uint8]]:
+        for file in self._files(split):
+            for batch in file.iter_batches(batch_size=1024, columns=[f"{self._image_column(file)}.bytes"]):
+                yield from (self._decode(item.as_py()) for item in batch.column(0).field("bytes"))
 
     def _labels(self, split: str) -> NDArray[np.int64]:
         columns = [file.read([self._label_column(file)]).column(0) for file in self._files(split)]
@@ -245,8 +263,11 @@ class ParquetImages(Dataset):
     def _decode(self, encoded: bytes) -> NDArray[np.uint8]:
         from PIL import Image
 
-        with Image.open(io.BytesIO(encoded)) as image:
-            decoded = image.convert("L" if self.grayscale else "RGB")
+        try:
+            with Image.open(io.BytesIO(encoded)) as image:
+                decoded = image.convert("L" if self.grayscale else "RGB")
+        except OSError as error:
+            raise InputError(f"'{self.path}': an image cannot be decoded: {error}") from error
         if self.image_size is not None and decoded.size != (self.image_size, self.image_size):
             decoded = decoded.resize((self.image_size, self.image_size), Image.Resampling.BILINEAR)
         array = np.asarray(decoded, dtype=np.uint8)

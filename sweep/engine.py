@@ -20,7 +20,7 @@ from sweep.environment import environment_json
 from sweep.errors import InputError
 from sweep.location import absolute_location
 from sweep.originals import load_original
-from sweep.plan import Trial, check_forget_sets, location_options
+from sweep.plan import Trial, check_task, location_options
 from sweep.progress import RunProgress
 from sweep.results import Results
 from sweep.rows import trial_row
@@ -116,7 +116,7 @@ def run_trials(
     nothing more is started; what runs then is ended and stored. `tell` is as in `Run`.
 
     Raises:
-        InputError: a forget set would be empty, the resources asked for are not there, or no cluster answers.
+        InputError: what `check_task` finds, the resources asked for are not there, or no cluster answers.
         OSError: results cannot be stored.
         KeyboardInterrupt: interrupted (Ctrl-C or SIGTERM); rows of finished trials are stored.
     """
@@ -129,7 +129,7 @@ def run_trials(
     if schedule.done:
         return
     with ThreadPoolExecutor(1) as pool:
-        checked = pool.submit(check_forget_sets, spec)
+        checked = pool.submit(check_task, spec)
         if executor == "ray":
             importlib.import_module("sweep.ray_executor")  # takes as long as the check, so both at once
         checked.result()

@@ -123,3 +123,16 @@ def initialised(
         return network.to(device).to(memory_format=torch.channels_last)
 
     return build
+
+
+def try_out(
+    builder: ModelBuilder, classes: int, shape: tuple[int, ...], options: dict[str, Any], forward: bool
+) -> None:
+    """Build the network, and with `forward` give it two images of C, H, W `shape`. Raises what either raises.
+
+    On the CPU: a network on torch's `meta` device loads torch's compiler, which takes longer.
+    """
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        network = builder(classes, shape[0], **options)
+        if forward:
+            network(torch.zeros(2, *shape))

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 from sweep.errors import InputError
 from sweep.identity import canonical_json, content_id
 from sweep.location import absolute_location
-from sweep.registry import find_dataset, find_method
+from sweep.models import try_out
+from sweep.registry import find_dataset, find_method, find_model
 from sweep.space import effective
 from sweep.spec import DatasetSpec, Spec
 from sweep.splits import limited, noisy, split
@@ -82,15 +83,16 @@ def dataset_identity(dataset: DatasetSpec) -> dict[str, Any]:
     return identity | {key: getattr(dataset, key) for key in DatasetSpec.model_fields if key != "name"}
 
 
-def check_forget_sets(spec: Spec) -> None:
-    """Look whether the dataset has what the spec wants to forget.
+def check_task(spec: Spec) -> None:
+    """Look whether the dataset has what the spec wants to forget, and whether the network can be built for its images.
 
     Raises:
-        InputError: a forget set, or what it leaves to retain, would be empty; or the dataset cannot be read.
+        InputError: a forget set, or what it leaves to retain, would be empty; the network cannot be built, or not used;
+            or the dataset cannot be read.
     """
     dataset = spec.dataset
-    labels, classes = _read(lambda: find_dataset(dataset.name)(**(dataset.model_extra or {})).train_labels())
-    labels = noisy(labels[limited(labels, dataset.limit)], dataset.label_noise, classes)
+    outline = _read(lambda: find_dataset(dataset.name)(**(dataset.model_extra or {})).outline())
+    labels = noisy(outline.labels[limited(outline.labels, dataset.limit)], dataset.label_noise, outline.classes)
     for grid, seed in product(spec.forget, spec.seeds):
         for chosen in grid.sets():
             split(
@@ -100,6 +102,12 @@ def check_forget_sets(spec: Spec) -> None:
                 ratio=chosen.get("ratio"),
                 forget_class=chosen.get("class"),
             )
+    name = spec.model.name
+    try:
+        try_out(find_model(name), outline.classes, outline.shape, spec.model.model_extra or {}, forward=":" not in name)
+    except Exception as error:
+        size, why = " x ".join(map(str, outline.shape)), f"{type(error).__name__}: {error}".splitlines()[0]
+        raise InputError(f"model: {name} cannot be used on images of {size}: {why}") from error
 
 
 def _read(action: Callable[[], T]) -> T:

@@ -19,7 +19,7 @@ from sweep.engine import (
 )
 from sweep.errors import InputError
 from sweep.objective import Row, ended
-from sweep.plan import Trial, check_forget_sets, plan_trials
+from sweep.plan import Trial, check_task, plan_trials
 from sweep.registry import find_method
 from sweep.results import Results
 from sweep.search_progress import SearchProgress
@@ -101,13 +101,13 @@ def run_search(
     """Run or resume a search; whatever has a row is left as it is. `tell` is told the id of every trial that ended.
 
     Raises:
-        InputError: a forget set would be empty, the resources are not there, no cluster or storage answers, or Retrain
+        InputError: what `check_task` finds, the resources are not there, no cluster or storage answers, or Retrain
             did not end ok on a search seed.
         OSError: results cannot be stored.
         KeyboardInterrupt: interrupted (Ctrl-C or SIGTERM); rows of finished trials are stored.
     """
     search = _section(spec)
-    check_forget_sets(spec.model_copy(update={"seeds": [*search.seeds, *search.confirm_seeds]}))
+    check_task(spec.model_copy(update={"seeds": [*search.seeds, *search.confirm_seeds]}))
     results = Results(out)
     with ExitStack() as stack:
         mirror = None

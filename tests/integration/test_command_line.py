@@ -35,6 +35,8 @@ BAD_SPECS = {
     "nothing to forget": ({"forget": {"ratio": 0}}, "forget.ratio: "),
     "nothing to retain": ({"forget": {"ratio": 1}}, "forget.ratio: "),
     "class without samples": ({"forget": {"scenario": "class", "class": 10}}, "class 10 leaves no sample to forget"),
+    "too little to forget": ({"forget": {"ratio": 0.0001}}, "ratio 0.0001 leaves no sample to forget"),
+    "model of other images": ({"model": {"name": "resnet50"}}, "model: resnet50 cannot be used on images of 1 x 8 x 8"),
     "resources out of reach": ({"resources": {"gpus": 8}}, "resources.gpus: 8 wanted"),
     "missing plugin": ({"methods": [{"name": "no_such_module:Method"}]}, "plugin 'no_such_module:Method'"),
 }
@@ -50,6 +52,9 @@ def test_a_bad_spec_is_one_line_with_the_key_and_creates_nothing(tmp_path, chang
     assert message in ended.err
     assert str(path) in ended.err
     assert not (tmp_path / "out").exists()
+    if "resources" not in changes:  # a plan may be made elsewhere
+        planned = call("plan", path, "--out", tmp_path / "out")
+        assert (planned.code, planned.out, planned.err) == (2, "", ended.err)
 
 
 def test_a_file_that_is_not_yaml_is_one_line_with_the_place(tmp_path):

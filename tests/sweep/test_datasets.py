@@ -45,10 +45,10 @@ def test_digits_are_scikit_learns():
     )
 
 
-def test_a_datasets_labels_alone_are_those_that_it_loads():
-    labels, classes = Stripes(12).train_labels()
-    np.testing.assert_array_equal(labels, Stripes(12).load().train_labels)
-    assert classes == 4
+def test_a_datasets_outline_says_what_it_loads():
+    outline = Stripes(12).outline()
+    np.testing.assert_array_equal(outline.labels, Stripes(12).load().train_labels)
+    assert (outline.classes, outline.shape) == (4, (1, 4, 4))
 
 
 @pytest.fixture
@@ -80,9 +80,17 @@ def test_the_order_of_parquet_files_is_not_the_order_in_which_they_were_written(
     assert ParquetImages(str(tmp_path)).load().train_labels.tolist() == [0, 1, 2, 3, 4]
 
 
-def test_parquet_labels_alone_are_those_that_it_loads(parquet):
-    labels, classes = ParquetImages(str(parquet[0])).train_labels()
-    assert (labels.tolist(), classes) == ([0, 1, 2, 2, 1], 4)
+def test_the_outline_of_parquet_files_says_what_they_load(parquet):
+    outline = ParquetImages(str(parquet[0])).outline()
+    assert (outline.labels.tolist(), outline.classes, outline.shape) == ([0, 1, 2, 2, 1], 4, (3, 6, 4))
+
+
+def test_a_damaged_image_is_bad_input(parquet):
+    folder, _ = parquet
+    images = pa.array([{"bytes": b"no image", "path": None}])
+    pq.write_table(pa.table({"image": images, "label": [0]}), folder / "data/train-00000-of-00002-eeee.parquet")
+    with pytest.raises(InputError, match="an image cannot be decoded"):
+        ParquetImages(str(folder)).outline()
 
 
 def test_parquet_from_a_uri(parquet):

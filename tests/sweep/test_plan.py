@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from plugin_examples import Sharded
 from methods import UAM, FineTune
 from sweep.errors import InputError
 from sweep.identity import canonical_json, code_version, content_id
-from sweep.plan import check_forget_sets, describe, location_options, plan_trials, trial_for
+from sweep.plan import check_task, describe, location_options, plan_trials, trial_for
 
 numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 plain = st.recursive(
@@ -140,7 +141,7 @@ def test_where_a_dataset_lies_is_no_part_of_its_identity(make_spec, tmp_path, mo
 def test_a_parquet_sets_content_is_part_of_its_identity_and_its_path_is_not(make_spec, write_images, tmp_path):
     def trial_ids(folder: str, shade: int) -> list[str]:
         for split in ("train", "test"):
-            image = __import__("numpy").full((2, 2, 3), shade, dtype="uint8")
+            image = np.full((2, 2, 3), shade, dtype=np.uint8)
             write_images(tmp_path / folder / f"{split}.parquet", [image, image], [0, 1])
         return ids(make_spec(dataset={"name": "parquet", "path": str(tmp_path / folder)}))
 
@@ -224,6 +225,30 @@ def test_a_method_that_shapes_training_has_an_original_of_its_own(make_spec, mak
     [({"scenario": "class", "class": [1, 10]}, "class 10"), ({"ratio": [0.1, 0.001]}, "ratio 0.001")],
 )
 def test_forget_sets_that_the_dataset_does_not_have_are_found_before_running(make_spec, forget, message):
-    check_forget_sets(make_spec())
+    check_task(make_spec())
     with pytest.raises(InputError, match=message):
-        check_forget_sets(make_spec(forget=forget))
+        check_task(make_spec(forget=forget))
+
+
+def test_a_network_that_cannot_be_built_is_found_before_running(make_spec):
+    with pytest.raises(InputError, match=r"^model: resnet50 cannot be used on images of 1 x 8 x 8: ValueError: .*"):
+        check_task(make_spec(model={"name": "resnet50"}))
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ({"name": "resnet50", "nonsense": 3}, "unexpected keyword argument 'nonsense'"),
+        ({"name": "squeezenet1_1"}, "RuntimeError: .* too small"),
+    ],
+    ids=str,
+)
+def test_a_network_that_refuses_its_options_or_the_images_is_found_before_running(
+    make_spec, write_images, tmp_path, model, message
+):
+    for part in ("train", "test"):
+        write_images(tmp_path / f"{part}.parquet", list(np.zeros((40, 4, 4, 3), np.uint8)), [0, 1] * 20)
+    data = {"name": "parquet", "path": str(tmp_path)}
+    check_task(make_spec(dataset=data))
+    with pytest.raises(InputError, match=f"^model: {model['name']} cannot be used on images of 3 x 4 x 4: .*{message}"):
+        check_task(make_spec(dataset=data, model=model))
