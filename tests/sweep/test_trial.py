@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import numpy as np
@@ -176,6 +178,32 @@ def test_probing_changes_no_result(make_trial, make_worker, tmp_path):
     probed = results.traces().table.select(["epoch", "probe_retain_loss", "probe_forget_loss"]).to_pylist()
     assert [row["epoch"] for row in probed] == [0, 1, 2]
     assert None not in [value for row in probed for value in row.values()]
+
+
+LOADS_NOTHING = """
+import sys, torch
+from sweep.trial import warm_up
+
+def big(): return {name for name in sys.modules if name.split(".")[0] in ("torch", "sklearn", "scipy")}
+
+warm_up(torch.device("cpu"))
+loaded = big()
+layer = torch.nn.Linear(3, 3)
+optimizer = torch.optim.SGD(layer.parameters(), lr=0.1, momentum=0.9)
+layer(torch.ones(2, 3)).sum().backward()
+optimizer.step()
+from sklearn.svm import SVC
+print(sorted(big() - loaded))
+"""
+
+
+def test_what_is_loaded_once_is_loaded_before_a_trial_is_timed(make_trial, run, monkeypatch):
+    ended = subprocess.run([sys.executable, "-c", LOADS_NOTHING], capture_output=True, text=True)
+    assert ended.stdout == "[]\n"
+    devices = []
+    monkeypatch.setattr("sweep.trial.warm_up", devices.append)
+    run(make_trial("finetune", {"epochs": 1}))
+    assert devices == [torch.device("cpu")]
 
 
 METHODS_ON_A_PATH = [
