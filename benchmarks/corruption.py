@@ -22,7 +22,7 @@ import pyarrow as pa
 import torch
 
 from sweep.compaction import compact
-from sweep.originals import load_original, original_path, store_original
+from sweep.originals import Original, load_original, original_path, store_original
 from sweep.results import FOLDERS, PREDICTIONS, Results
 from sweep.sealing import MARK
 
@@ -109,14 +109,15 @@ def prepare(root: Path) -> dict[str, tuple[Path, Callable[[], object]]]:
     path.write_bytes(path.read_bytes().replace(MARK, bytes(len(MARK))))
     results = Results(str(root / "original"))
     torch.manual_seed(0)
-    store_original(results, "o", {"weight": torch.randn(20, 30), "bias": torch.randn(20), "steps": torch.tensor(7)})
-    prepared["original"] = root / "original" / original_path("o"), lambda: state(results)
+    state = {"weight": torch.randn(20, 30), "bias": torch.randn(20), "steps": torch.tensor(7)}
+    store_original(results, "o", Original(state, "0.1.0+12345678"))
+    prepared["original"] = root / "original" / original_path("o"), lambda: state_of(results)
     return prepared
 
 
-def state(results: Results) -> object:
+def state_of(results: Results) -> object:
     found = load_original(results, "o")
-    return None if found is None else {name: tensor.tolist() for name, tensor in found.items()}
+    return None if found is None else {name: tensor.tolist() for name, tensor in found.state.items()}
 
 
 def read_damaged(first: int, last: int) -> None:

@@ -103,6 +103,7 @@ def run(
                     refresh=refresh,
                     time_budget=budget,
                     tell=tracking.ended,
+                    warn=_warn,
                 )
 
         _located(spec, action)
@@ -182,13 +183,14 @@ def status(directory: Annotated[str, typer.Argument(metavar="DIR")]) -> None:
 
     from rich.table import Table
 
-    from sweep.identity import code_version
+    from sweep.identity import code_version, package_version
     from sweep.results import existing_results
 
     results = existing_results(directory)
     found = results.trials()
     _warn_of_damage(found)
-    rows = found.table.select(["trial_id", "method", "seed", "status", "error", "code_version"]).to_pylist()
+    names = ["trial_id", "method", "seed", "status", "error", "code_version", "original_version"]
+    rows = found.table.select(names).to_pylist()
     counts = Counter((row["method"], row["status"]) for row in rows)
     statuses = sorted({row["status"] for row in rows}, key=["ok", "diverged", "failed", "pruned"].index)
     console = Console()
@@ -200,11 +202,15 @@ def status(directory: Annotated[str, typer.Argument(metavar="DIR")]) -> None:
         table.add_row(method, *(str(counts[method, name]) for name in statuses))
     console.print(table)
     _studies(console, found, results.suggestions())
-    other = Counter(row["code_version"] for row in rows if row["code_version"] != code_version())
-    for version, count in other.items():
-        console.print(
-            f"{count} trials are of code version {version}, not {code_version()} (run --refresh repeats them)"
-        )
+    other: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        own, original = (package_version(row[name] or code_version()) for name in ("code_version", "original_version"))
+        other[("are", own) if own != code_version() else ("start from originals", original)] += 1
+    for (what, version), count in other.items():
+        if version != code_version():
+            console.print(
+                f"{count} trials {what} of code version {version}, not {code_version()} (run --refresh repeats them)"
+            )
     for row in rows:
         if row["error"]:
             last = row["error"].strip().splitlines()[-1]
@@ -289,7 +295,6 @@ def rerun(
     """Run one stored trial again and compare what it gives with its row. Exit status 1 if they differ."""
     from rich.table import Table
 
-    from sweep.identity import code_version
     from sweep.rerun import COMPARED
     from sweep.rerun import rerun as run_again
 
@@ -305,8 +310,8 @@ def rerun(
     console.print(table)
     if found.new["error"]:
         console.print(found.new["error"], markup=False, highlight=False)
-    if found.old["code_version"] != code_version():
-        console.print(f"stored by code version {found.old['code_version']}, this is {code_version()}", highlight=False)
+    if found.old["code_version"] != found.version:
+        console.print(f"stored by code version {found.old['code_version']}, this is {found.version}", highlight=False)
     console.print("equal" if found.equal else "different")
     raise typer.Exit(0 if found.equal else 1)
 
@@ -362,7 +367,7 @@ def _plan(spec: str, overrides: list[str] | None, out: str | None) -> tuple[Spec
         raise InputError(f"{spec}: methods: required, and missing; to run its search: unlearn-sweep search {spec}")
     trials = _located(spec, lambda: plan_trials(loaded))
     where = out or f"results/{loaded.name}"
-    found = Results(where).trials(["status", "code_version"])
+    found = Results(where).trials(["status", "code_version", "original_version"])
     _warn_of_damage(found)
     return loaded, trials, where, found
 
@@ -376,17 +381,20 @@ def _located(spec: str, action: Callable[[], T]) -> T:
 
 
 def _pending(trials: list[Trial], found: Rows, refresh: bool, retry_failed: bool) -> list[Trial]:
-    from sweep.identity import code_version
+    from sweep.versions import is_current
 
-    rows = zip(*(found.table[name].to_pylist() for name in ("trial_id", "status", "code_version")), strict=True)
-    done = {
-        trial_id
-        for trial_id, status, version in rows
-        if status != "pruned"  # nobody ran it
-        and not (refresh and version != code_version())
-        and not (retry_failed and status == "failed")
-    }
-    return [trial for trial in trials if trial.id not in done]
+    names = ("trial_id", "status", "code_version", "original_version")
+    rows = dict(zip(found.table["trial_id"].to_pylist(), found.table.select(names).to_pylist(), strict=True))
+
+    def done(trial: Trial) -> bool:
+        row = rows.get(trial.id)
+        if row is None or row["status"] == "pruned":  # nobody ran it
+            return False
+        if refresh and not is_current(trial, row["code_version"], row["original_version"]):
+            return False
+        return not (retry_failed and row["status"] == "failed")
+
+    return [trial for trial in trials if not done(trial)]
 
 
 def _studies(console: Console, found: Rows, suggestions: Rows) -> None:

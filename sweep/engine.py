@@ -20,13 +20,14 @@ from sweep.environment import environment_json
 from sweep.errors import InputError
 from sweep.location import absolute_location
 from sweep.originals import load_original
-from sweep.plan import Trial, check_task, location_options
+from sweep.plan import Trial, check_task, describe, location_options
 from sweep.progress import RunProgress
 from sweep.results import Results
 from sweep.rows import trial_row
 from sweep.schedule import Schedule
 from sweep.spec import Spec
 from sweep.trial import Context, Job, Outcome, Worker
+from sweep.versions import original_version
 
 Executor = Literal["ray", "inline"]
 
@@ -42,8 +43,8 @@ class Described(Protocol):
         """What shows the run while it goes on."""
 
 
-def nobody(trial_id: str) -> None:
-    """Nobody is told of the trials that end."""
+def nobody(what: str) -> None:
+    """Nobody is told."""
 
 
 class Run:
@@ -108,12 +109,14 @@ def run_trials(
     originals: Sequence[Trial] = (),
     time_budget: float | None = None,
     tell: Callable[[str], None] = nobody,
+    warn: Callable[[str], None] = nobody,
 ) -> None:
     """Run `pending` and store their rows in the results directory `out`. Starts nothing if there is nothing to do.
 
     With `refresh`, originals that another code version trained are trained again. The originals of the trials in
     `originals` are trained too, where they are missing, though those trials are not run. After `time_budget` seconds
-    nothing more is started; what runs then is ended and stored. `tell` is as in `Run`.
+    nothing more is started; what runs then is ended and stored. `tell` is as in `Run`; `warn` is told, without
+    `refresh`, of originals of another code version.
 
     Raises:
         InputError: what `check_task` finds, the resources asked for are not there, or no cluster answers.
@@ -123,8 +126,12 @@ def run_trials(
     if not pending and not originals:
         return
     results = Results(out)
-    needed = {trial.original_id for trial in (*pending, *originals) if trial.original_id is not None}
-    stored = {name for name in needed if load_original(results, name, any_version=not refresh) is not None}
+    stored, stale = _stored_originals(results, [*pending, *originals])
+    if refresh:
+        stored -= stale.keys()
+    elif stale:
+        versions = ", ".join(sorted(set(stale.values())))
+        warn(f"{len(stale)} originals are of another code version, {versions}: run --refresh trains them again")
     schedule = Schedule(pending, stored, originals)
     if schedule.done:
         return
@@ -144,6 +151,14 @@ def run_trials(
             from sweep.ray_executor import run_ray
 
             run_ray(run, spec, address)
+
+
+def _stored_originals(results: Results, trials: list[Trial]) -> tuple[set[str], dict[str, str]]:
+    """The ids of the originals that trials need and that are stored; of those of another code version, the versions."""
+    needed = {trial.original_id: trial for trial in trials if trial.original_id is not None}
+    found = {name: original.version for name in needed if (original := load_original(results, name)) is not None}
+    stale = {name: found[name] for name in found if found[name] != original_version(describe(needed[name]))}
+    return set(found), stale
 
 
 def run_context(spec: Spec, out: str) -> Context:

@@ -48,3 +48,8 @@ def code_version() -> str:
             name = f"{package}/{path.relative_to(folder).as_posix()}"
             digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
     return f"{metadata.version('unlearn-sweep')}+{digest.hexdigest()[:8]}"
+
+
+def package_version(version: str) -> str:
+    """The part of a row's version that is `code_version`'s; after it comes what tells versions of plugins apart."""
+    return "+".join(version.split("+")[:2])

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from sweep.identity import code_version
 from sweep.results import Results
 
 State = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Original:
+    """A trained model.
+
+    Attributes:
+        state: its state dict, on the CPU.
+        version: of the code that trained it (`versions.original_version`).
+    """
+
+    state: State
+    version: str
 
 
 def original_path(original_id: str) -> str:
@@ -21,26 +34,24 @@ def original_path(original_id: str) -> str:
     return f"models/{original_id}.safetensors"
 
 
-def store_original(results: Results, original_id: str, state: State) -> None:
-    """Write an original's state dict.
+def store_original(results: Results, original_id: str, original: Original) -> None:
+    """Write an original.
 
     Raises:
         OSError: it cannot be stored.
     """
     # Copies, because safetensors refuses tensors that share memory (tied weights).
     tensors = {
-        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in state.items()
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in original.state.items()
     }
-    metadata = {"sha256": _checksum(tensors), "code_version": code_version()}
+    metadata = {"sha256": _checksum(tensors), "code_version": original.version}
     content = safetensors.torch.save(tensors, metadata=metadata)
     results.write(original_path(original_id), content)
 
 
-def load_original(results: Results, original_id: str, any_version: bool = True) -> State | None:
-    """An original's state dict on the CPU; None if it is not there or damaged.
-
-    With `any_version` false, one that another code version trained counts as not there.
-    """
+def load_original(results: Results, original_id: str) -> Original | None:
+    """A stored original; None if it is not there or damaged."""
     content = results.read(original_path(original_id))
     if content is None:
         return None
@@ -49,10 +60,10 @@ def load_original(results: Results, original_id: str, any_version: bool = True) 
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         metadata = header["__metadata__"]
         intact = metadata["sha256"] == _checksum(tensors)
-        current = any_version or metadata["code_version"] == code_version()
+        version = str(metadata["code_version"])
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError):
         return None
-    return tensors if intact and current else None
+    return Original(tensors, version) if intact else None
 
 
 def _checksum(tensors: State) -> str:

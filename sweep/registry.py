@@ -8,6 +8,8 @@ import os
 import sys
 from abc import ABC
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 from methods import METHODS, Method
@@ -67,6 +69,24 @@ def find_model(name: str) -> ModelBuilder:
     if name in torchvision_names():
         return torchvision_builder(name)
     raise InputError(f"unknown model '{name}'; {nearest(name, [*MODELS, *torchvision_names()])}")
+
+
+@cache
+def plugin_source(name: str) -> bytes:
+    """The source of the module that a plugin is named by and of the one that defines it; of one without, its name.
+
+    Raises:
+        InputError: no such plugin.
+    """
+    modules = {name.partition(":")[0], str(getattr(_plugin(name), "__module__", ""))}
+    return b"".join(module.encode() + b"\0" + _source(module) + b"\0" for module in sorted(modules))
+
+
+def _source(module: str) -> bytes:
+    try:
+        return Path(str(getattr(sys.modules.get(module), "__file__", ""))).read_bytes()
+    except OSError:
+        return b""
 
 
 def _builtin(kind: str, name: str, known: dict[str, T]) -> T:

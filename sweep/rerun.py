@@ -16,6 +16,7 @@ from sweep.results import METRICS, Results, existing_results
 from sweep.spec import parse_spec
 from sweep.specfile import read_yaml
 from sweep.trial import Context, Job, Worker
+from sweep.versions import trial_version
 
 COMPARED = (*METRICS, "samples_processed", "n_retain", "n_forget", "status")
 """The columns that a trial's configuration determines."""
@@ -23,10 +24,11 @@ COMPARED = (*METRICS, "samples_processed", "n_retain", "n_forget", "status")
 
 @dataclass(frozen=True)
 class Rerun:
-    """A trial's stored row and what running it again gave; nothing is stored."""
+    """A trial's stored row, what running it again gave, and by which code version; nothing is stored."""
 
     old: dict[str, Any]
     new: dict[str, Any]
+    version: str
 
     @property
     def equal(self) -> bool:
@@ -69,7 +71,8 @@ def rerun(directory: str, trial_id: str, plugins: frozenset[str] = frozenset()) 
         predictions=False,
     )
     ended, outcome = Worker(context).measure(Job(trial_for(config)))
-    return Rerun(old, dict.fromkeys(COMPARED) | ended.columns | {"status": outcome.status, "error": outcome.error})
+    new = dict.fromkeys(COMPARED) | ended.columns | {"status": outcome.status, "error": outcome.error}
+    return Rerun(old, new, trial_version(config))
 
 
 def _location(results: Results, name: str) -> dict[str, Any]:

@@ -65,13 +65,15 @@ TRIALS = pa.schema(
         pa.field("threads", pa.int32()),
         pa.field("host", pa.string()),
         pa.field("code_version", pa.string(), nullable=False),
+        pa.field("original_version", pa.string()),
         pa.field("started_at", pa.timestamp("us", tz="UTC")),
         pa.field("finished_at", pa.timestamp("us", tz="UTC")),
     ]
 )
 """Columns of `trials`. `config` is the canonical JSON whose hash is `trial_id`; `task_id` is shared by the trials that
 differ only in seed and method. `mia` is fitted on retain and test samples, `validation_mia` on retain and validation
-samples: a search may read the latter."""
+samples: a search may read the latter. `code_version` is of the code that computed the row, `original_version` of the
+code that trained the original it started from: null if it started from none."""
 
 TRACES = pa.schema(
     [

@@ -11,11 +11,11 @@ import pyarrow as pa
 import torch
 
 from sweep.evaluation import Predictions
-from sweep.identity import code_version
 from sweep.plan import Trial
 from sweep.probe import degrees
 from sweep.redaction import redacted
 from sweep.results import PREDICTIONS, TRACES
+from sweep.versions import trial_version
 
 if TYPE_CHECKING:
     from sweep.trial import Context, Outcome
@@ -45,7 +45,7 @@ def trial_row(trial: Trial, context: Context, outcome: Outcome, started: datetim
         "device": torch.cuda.get_device_name() if context.gpu else "cpu",
         "threads": context.threads,
         "host": platform.node(),
-        "code_version": code_version(),
+        "code_version": trial_version(config),
         "started_at": started,
         "finished_at": datetime.now(UTC),
     }

@@ -122,7 +122,7 @@ def run_search(
             pending = [trial for trial in trials if not ended(rows.get(trial.id))]
             if pending:
                 _start(stack, executor, address)
-            run_trials(spec, pending, out, executor, address, console, originals=originals, tell=tell)
+            run_trials(spec, pending, out, executor, address, console, originals=originals, tell=tell, warn=warn)
             return trial_rows(results) if pending else rows
 
         rows = run(plan.references, plan.originals)

@@ -23,7 +23,7 @@ from sweep.device import peak_memory, reset_peak_memory, synchronise
 from sweep.device_data import DeviceData, to_device
 from sweep.evaluation import Predictions, membership_inference, predict
 from sweep.models import initialised
-from sweep.originals import State, load_original, store_original
+from sweep.originals import Original, State, load_original, store_original
 from sweep.plan import Trial
 from sweep.probe import make_probe, remembered
 from sweep.registry import find_dataset, find_method, find_model
@@ -32,6 +32,7 @@ from sweep.rows import prediction_rows, trace_row, trial_row
 from sweep.spec import DatasetSpec, TrainingSpec
 from sweep.timeout import OutOfTime, time_limit
 from sweep.training import autocast_context, train
+from sweep.versions import original_version
 
 Status = Literal["ok", "diverged", "failed", "pruned"]
 
@@ -88,7 +89,7 @@ class Worker:
 
     context: Context
     _data: tuple[str, DeviceData] | None = field(default=None, init=False)
-    _original: tuple[str, State] | None = field(default=None, init=False)
+    _original: tuple[str, Original] | None = field(default=None, init=False)
     _probed: tuple[tuple[str, str], dict[str, float]] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -190,6 +191,7 @@ class Worker:
             unlearned, outcome = None, Outcome("diverged", str(error))
         seconds = time.perf_counter() - started - (recorder.probe_seconds - probing)
         columns: dict[str, Any] = {
+            "original_version": self._original[1].version if self._original and trial.original_id else None,
             "n_retain": len(retain),
             "n_forget": len(forget),
             "unlearn_seconds": seconds,
@@ -269,15 +271,15 @@ class Worker:
         assert trial.original_id is not None
         if self._original is None or self._original[0] != trial.original_id:
             try:
-                state = load_original(self._results, trial.original_id)
+                original = load_original(self._results, trial.original_id)
             except OSError as error:
                 raise StorageError(error) from error
-            if state is None:
-                state = self._new_original(trial)
-            self._original = (trial.original_id, state)
-        return self._original[1]
+            if original is None:
+                original = self._new_original(trial)
+            self._original = (trial.original_id, original)
+        return self._original[1].state
 
-    def _new_original(self, trial: Trial) -> State:
+    def _new_original(self, trial: Trial) -> Original:
         config = json.loads(trial.config)
         torch.manual_seed(derived_seed(config["seed"], "original"))
         method = find_method(config["method"]["name"])(**config["method"]["params"])
@@ -285,11 +287,12 @@ class Worker:
         model = fit(model, train) if method.shapes_training is None else method.train_original(model, train, fit)
         require_finite(model)
         state = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
+        original = Original(state, original_version(config))
         try:
-            store_original(self._results, str(trial.original_id), state)
+            store_original(self._results, str(trial.original_id), original)
         except OSError as error:
             raise StorageError(error) from error
-        return state
+        return original
 
     def _load_data(self, config: dict[str, Any]) -> DeviceData:
         """The dataset on the device, kept from the last trial if it is the same."""

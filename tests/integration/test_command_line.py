@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from methods import METHODS
 from sweep import engine
 from sweep.identity import code_version
 from sweep.results import Results
+from sweep.training import train
 
 RETRAIN = [{"name": "retrain"}]
 
@@ -213,6 +215,67 @@ def test_rows_of_another_code_version_are_kept_counted_and_refreshed_when_asked(
     refreshed = row_of(finished, "neggrad")
     assert refreshed["code_version"] == code_version()
     assert refreshed["test_accuracy"] == row["test_accuracy"] != 0.0
+
+
+@pytest.fixture
+def older_code(monkeypatch):
+    """Code of another version, which trains originals with half the learning rate, as a context manager."""
+
+    def train_slowly(model, samples, recipe, **others):
+        return train(model, samples, recipe.model_copy(update={"lr": recipe.lr / 2}), **others)
+
+    @contextmanager
+    def older():
+        with monkeypatch.context() as patch:
+            patch.setattr("sweep.versions.code_version", lambda: "0.0.1+old")
+            patch.setattr("sweep.trial.train", train_slowly)
+            yield
+
+    return older
+
+
+def test_what_started_from_an_original_of_another_code_version_is_refreshed_too(tmp_path, older_code):
+    first, both = [{"name": "finetune", "epochs": 1}], [{"name": name, "epochs": 1} for name in ("finetune", "neggrad")]
+    options = ("--executor", "inline", "--out")
+    with older_code():
+        call("run", write_spec(tmp_path, first), *options, tmp_path / "out")
+    command = ("run", write_spec(tmp_path, both), *options, tmp_path / "out")
+
+    added = call(*command)
+    assert "2 trials, 1 done before, 1 to run" in added.out
+    assert added.err == "warning: 1 originals are of another code version, 0.0.1+old: run --refresh trains them again\n"
+    stale = row_of(tmp_path / "out", "neggrad")
+    assert (stale["code_version"], stale["original_version"]) == (code_version(), "0.0.1+old")
+    status = call("status", tmp_path / "out").out
+    assert "1 trials are of code version 0.0.1+old" in status
+    assert "1 trials start from originals of code version 0.0.1+old" in status
+
+    refreshed = call(*command, "--refresh")
+    assert "2 trials, 0 done before, 2 to run" in refreshed.out
+    assert refreshed.err == ""
+    assert "0 to run" in call(*command, "--refresh").out
+    call("run", tmp_path / "tiny.yaml", *options, tmp_path / "fresh")
+    assert rows(tmp_path / "out") == rows(tmp_path / "fresh")
+    assert row_of(tmp_path / "fresh", "neggrad")["test_accuracy"] != stale["test_accuracy"]
+
+
+NETWORK = """from torch import nn
+
+def net(classes, channels):
+    return nn.Sequential(nn.Flatten(), nn.{})
+"""
+
+
+def test_an_edited_plugin_is_another_code_version(tmp_path):
+    (tmp_path / "own_network.py").write_text(NETWORK.format("Linear(64, classes)"))
+    path = write_spec(tmp_path, [{"name": "finetune", "epochs": 1}], model={"name": "own_network:net"})
+    command = ("run", path, "--out", tmp_path / "out", "--executor", "inline")
+    where = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    assert run(*command, **where).code == 0
+    (tmp_path / "own_network.py").write_text(NETWORK.format("LazyLinear(classes)"))
+    assert "0 to run" in run(*command, **where).out
+    assert "1 trials, 0 done before, 1 to run" in run(*command, "--refresh", **where).out
+    assert "0 to run" in run(*command, "--refresh", **where).out
 
 
 def test_a_corrupt_row_is_warned_about_and_its_trial_runs_again(inline_sweep, finished, tmp_path):

@@ -38,6 +38,7 @@ NOT_DETERMINED = {
         "peak_memory_bytes",
         "host",
         "code_version",
+        "original_version",
         "started_at",
         "finished_at",
     ],

@@ -101,7 +101,8 @@ def make_row() -> Callable[..., dict[str, Any]]:
         now = datetime(2030, 1, 1, tzinfo=UTC)
         row = {
             **dict.fromkeys(("task_id", "original_id", "sweep", "study", "error", "dataset", "model"), "text"),
-            **dict.fromkeys(("scenario", "method", "params", "config", "device", "host", "code_version"), "text"),
+            **dict.fromkeys(("scenario", "method", "params", "config", "device", "host"), "text"),
+            **dict.fromkeys(("code_version", "original_version"), "text"),
             **dict.fromkeys(("seed", "forget_class", "n_retain", "n_forget", "threads"), 1),
             **dict.fromkeys(("retain_accuracy", "forget_accuracy", "test_accuracy", "validation_accuracy"), 50.0),
             **dict.fromkeys(("mia", "validation_mia", "forget_ratio", "unlearn_seconds", "eval_seconds"), 0.5),

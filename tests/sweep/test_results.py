@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.errors import InputError
-from sweep.originals import load_original, original_path, store_original
+from sweep.originals import Original, load_original, original_path, store_original
 from sweep.results import PREDICTIONS, SUGGESTIONS, TRACES, TRIALS, Results
 
 TRACE = {"trial_id": "t", "epoch": 1, "step": 9, "seconds": 0.5, "samples": 90, "retain_loss": 0.1}
@@ -355,12 +355,12 @@ STATE = {
 def stored(tmp_path_factory) -> Results:
     """A results directory with the original `whole`, whose state is STATE."""
     results = Results(str(tmp_path_factory.mktemp("stored")))
-    store_original(results, "whole", STATE)
+    store_original(results, "whole", Original(STATE, "1"))
     return results
 
 
 def test_an_original_is_read_back_with_types_and_shapes(stored):
-    found = load_original(stored, "whole")
+    found = load_original(stored, "whole").state
     assert found.keys() == STATE.keys()
     for name, tensor in STATE.items():
         assert (found[name].dtype, found[name].shape) == (tensor.dtype, tensor.shape)
@@ -371,8 +371,8 @@ def test_an_original_is_stored_whatever_its_memory_layout(results):
     last = torch.randn(2, 3, 4, 5).contiguous(memory_format=torch.channels_last)
     tied = torch.randn(4, 4)
     state = {"last": last, "transposed": tied.T, "one": tied, "other": tied, "row": tied[1]}
-    store_original(results, "o", state)
-    assert all(torch.equal(tensor, state[name]) for name, tensor in load_original(results, "o").items())
+    store_original(results, "o", Original(state, "1"))
+    assert all(torch.equal(tensor, state[name]) for name, tensor in load_original(results, "o").state.items())
 
 
 def test_an_original_that_is_not_there(stored):
@@ -405,8 +405,6 @@ def test_an_original_without_a_checksum_counts_as_absent(results):
     assert load_original(results, "foreign") is None
 
 
-def test_an_original_of_another_code_version_may_be_told_apart(results, monkeypatch):
-    store_original(results, "o", STATE)
-    monkeypatch.setattr("sweep.originals.code_version", lambda: "later")
-    assert load_original(results, "o") is not None
-    assert load_original(results, "o", any_version=False) is None
+def test_an_original_tells_the_version_of_the_code_that_trained_it(results):
+    store_original(results, "o", Original(STATE, "0.1.0+12345678"))
+    assert load_original(results, "o").version == "0.1.0+12345678"

@@ -319,10 +319,10 @@ def test_training_an_original_alone_stores_it_and_no_row(make_trial, make_worker
 def test_a_stored_original_is_used_and_not_trained_again(make_trial, make_worker, run, results, monkeypatch):
     trial = make_trial("original")
     make_worker().run(Job(trial, original_only=True))
-    state = load_original(results, trial.original_id)
-    [bias_of_logits] = [tensor for tensor in state.values() if tensor.shape == (10,)]
+    original = load_original(results, trial.original_id)
+    [bias_of_logits] = [tensor for tensor in original.state.values() if tensor.shape == (10,)]
     bias_of_logits[7] += 1e6
-    store_original(results, trial.original_id, state)
+    store_original(results, trial.original_id, original)
     monkeypatch.setattr("sweep.trial.train", lambda *_, **__: pytest.fail("trained again"))
     assert run(trial)["test_accuracy"] == pytest.approx(100 * np.mean(Digits().load().test_labels == 7))
 
@@ -330,10 +330,10 @@ def test_a_stored_original_is_used_and_not_trained_again(make_trial, make_worker
 def test_a_damaged_original_is_trained_again(make_trial, make_worker, run, results):
     trial = make_trial("original")
     make_worker().run(Job(trial, original_only=True))
-    path, whole = original_path(trial.original_id), load_original(results, trial.original_id)
+    path, whole = original_path(trial.original_id), load_original(results, trial.original_id).state
     results.write(path, results.read(path)[:-8])
     assert run(trial)["status"] == "ok"
-    again = load_original(results, trial.original_id)
+    again = load_original(results, trial.original_id).state
     assert all(torch.equal(again[name], tensor) for name, tensor in whole.items())
 
 
@@ -365,11 +365,11 @@ def test_an_interrupt_is_not_caught(make_trial, make_worker, results, monkeypatc
 def test_a_method_that_shapes_training_starts_from_an_original_of_its_own(make_trial, make_worker, run, results):
     trial, ordinary = make_trial("plugin_examples:Sharded"), make_trial("original")
     make_worker().run(Job(trial, original_only=True))
-    state = load_original(results, trial.original_id)
+    state = load_original(results, trial.original_id).state
     assert state["fits"].tolist() == [1, 1, 1]
     assert {name.split(".")[1] for name in state if name.startswith("members")} == {"0", "1", "2"}
     assert run(ordinary)["status"] == "ok"
-    assert "fits" not in load_original(results, ordinary.original_id)
+    assert "fits" not in load_original(results, ordinary.original_id).state
 
 
 def test_sharded_training_retrains_only_the_shards_that_forget(make_trial, make_worker, run, results):
@@ -390,7 +390,7 @@ def test_sharded_training_retrains_only_the_shards_that_forget(make_trial, make_
 def test_a_network_with_tied_weights_is_stored_and_loaded(make_trial, run, results):
     trial = make_trial("original", model={"name": "plugin_examples:tied"})
     assert run(trial)["status"] == "ok"
-    state = load_original(results, trial.original_id)
+    state = load_original(results, trial.original_id).state
     assert torch.equal(state["second.weight"], state["third.weight"])
 
 
