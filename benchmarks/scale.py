@@ -1,8 +1,9 @@
 """Very large sweeps: python benchmarks/scale.py [--small].
 
 Seconds to plan 100,000 trials, and to see that all of 100,000 stored ones are done, as `unlearn-sweep plan` does both:
-with each in a file of its own, as a sweep writes them, and merged by `unlearn-sweep compact`; and the memory of a
-driver that has 100,000 trials to run and runs some of them through Ray Tune. Targets: 5 s, 10 s, under 1 GB and flat.
+as a sweep leaves them, which merges them while it goes on; each in a file of its own; and merged by the command
+`unlearn-sweep compact`. And the memory of a driver that has 100,000 trials to run and runs some of them through Ray
+Tune. Targets: 5 s, 10 s, under 1 GB and flat.
 """
 
 import os
@@ -20,6 +21,7 @@ import typer
 from machine import machine
 from made_trials import ENVIRONMENT, SCRIPT, made_sweep
 
+from sweep import merging
 from sweep.plan import Trial, plan_trials
 from sweep.results import Results
 from sweep.spec import Spec, load_spec
@@ -34,6 +36,7 @@ def main(
 ) -> None:
     if small:
         trials, seconds = 200, 15.0
+    portion = min(merging.LOOSE, trials // 4)
     print(machine())
     with made_sweep("Empty", trials // 10, seeds=list(range(10))) as (path, out):
         spec = load_spec(str(path), [])
@@ -42,10 +45,13 @@ def main(
         seconds_taken = f"{time.perf_counter() - began:.1f} s, {time.process_time() - computing:.1f} s of computing"
         print(f"{len(planned)} trials planned in {seconds_taken}", flush=True)
         print(f"plan, nothing stored: {command(path, out)} (target {TARGETS['plan']:.0f} s)", flush=True)
+        left = Path(f"{out}-left")
+        print(f"merging {portion} at a time: {store_and_merge(planned, portion, spec, left)}", flush=True)
+        print(f"plan, all stored, as a run leaves them: {command(path, left)} (target {TARGETS['resume']:.0f} s)")
         store(planned, spec, out)
-        print(f"plan, all stored: {command(path, out)} (target {TARGETS['resume']:.0f} s)", flush=True)
+        print(f"plan, all stored, in a file each: {command(path, out)}", flush=True)
         subprocess.run([SCRIPT, "compact", out], check=True, stdout=subprocess.DEVNULL, env=ENVIRONMENT)
-        print(f"plan, all stored and merged: {command(path, out)}", flush=True)
+        print(f"plan, all stored, merged by compact: {command(path, out)}", flush=True)
         if seconds:
             print(f"memory of a driver (target under {TARGETS['memory']:.0f} GB, flat):")
             driver_memory(path, Path(f"{out}-run"), seconds)
@@ -76,7 +82,7 @@ def driver_memory(spec: Path, out: Path, seconds: float) -> None:
             time.sleep(0.1)
         steps = 4
         for step in range(steps + 1):
-            done = sum(1 for _ in out.glob("trials/*.parquet"))
+            done = len(Results(str(out)).trials(["trial_id"]).table)
             gib = resident(process.pid)
             print(f"driver after {step * seconds / steps:3.0f} s of trials: {done:6} done, {gib:.3f} GiB", flush=True)
             if process.poll() is not None or step == steps:
@@ -94,6 +100,20 @@ def resident(process: int) -> float:
     except OSError:
         return 0.0
     return next((int(line.split()[1]) / 2**20 for line in lines if line.startswith("VmRSS:")), 0.0)
+
+
+def store_and_merge(trials: list[Trial], portion: int, spec: Spec, out: Path) -> str:
+    """Leave rows as a run does that ends when it has stored another portion; what merging took, in words."""
+    seconds = computing = 0.0
+    for start in range(0, len(trials), portion):
+        if start:
+            began, before = time.perf_counter(), os.times()
+            subprocess.run(merging.command(str(out)), check=True, env=ENVIRONMENT)
+            after = os.times()
+            seconds += time.perf_counter() - began
+            computing += after.children_user + after.children_system - before.children_user - before.children_system
+        store(trials[start : start + portion], spec, out)
+    return f"{seconds:.1f} s, {computing:.1f} s of computing"
 
 
 def store(trials: list[Trial], spec: Spec, out: Path) -> None:

@@ -2,10 +2,16 @@
 
 Nothing is removed before the rows it holds are in a merged file; so being killed at any point leaves rows in two files
 at worst, of which readers count one, and the next compaction removes the other.
+
+A run has its rows merged by a process of its own: python -m sweep.compaction DIR.
 """
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -20,6 +26,9 @@ from sweep.results import FOLDERS, LARGE, Results, parquet_bytes
 TOGETHER = 64 * 2**20
 """Bytes of files that become one."""
 
+ROWS = ("trials", "traces")
+"""The folders that a run has merged: those with a small file for each trial."""
+
 
 @dataclass(frozen=True)
 class Compacted:
@@ -31,13 +40,13 @@ class Compacted:
     left: list[str]
 
 
-def compact(results: Results) -> list[Compacted]:
-    """Merge the files of every folder.
+def compact(results: Results, folders: Iterable[str] = FOLDERS) -> list[Compacted]:
+    """Merge the files of each folder.
 
     Raises:
         OSError: a merged file cannot be stored, or a file not removed; no row is lost.
     """
-    return [_compact_folder(results, folder) for folder in FOLDERS]
+    return [_compact_folder(results, folder) for folder in folders]
 
 
 def _compact_folder(results: Results, folder: str) -> Compacted:
@@ -124,3 +133,14 @@ def _merge(
     results.write(f"{folder}/{name}", parquet_bytes(table, LARGE))
     for info in sources:
         results.remove_unchanged(info)
+
+
+def main() -> None:
+    """Merge the rows of the directory that is named, at the priority of Ray's workers: at a lower one it never ends."""
+    os.nice(15)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as an exception, which removes a file half written
+    compact(Results(sys.argv[1]), ROWS)
+
+
+if __name__ == "__main__":
+    main()

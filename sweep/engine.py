@@ -19,6 +19,7 @@ from rich.console import Console
 from sweep.environment import environment_json
 from sweep.errors import InputError
 from sweep.location import absolute_location
+from sweep.merging import Merging
 from sweep.originals import load_original
 from sweep.plan import Trial, check_task, describe, location_options
 from sweep.progress import RunProgress
@@ -37,6 +38,7 @@ class Described(Protocol):
 
     context: Context
     results: Results
+    merging: Merging
 
     @property
     def progress(self) -> AbstractContextManager[object]:
@@ -61,6 +63,7 @@ class Run:
         self.context = context
         self.progress = progress
         self.results = Results(context.out)
+        self.merging = Merging(self.results, progress.say)
         self._tell = tell
 
     def finished(self, job: Job, outcome: Outcome) -> None:
@@ -71,11 +74,11 @@ class Run:
         """
         self.progress.finished(job, outcome)
         if not job.original_only:
-            self._tell(job.trial.id)
+            self._stored(job.trial)
         for trial in self.schedule.finished(job, outcome):
             self.record(trial, outcome)
             self.progress.ended(Job(trial), outcome)
-            self._tell(trial.id)
+            self._stored(trial)
 
     def check_row(self, trial: Trial, host: str) -> None:
         """Make sure that a row which `host` stored is here.
@@ -96,6 +99,10 @@ class Run:
         """
         row = trial_row(trial, self.context, outcome, datetime.now(UTC))
         self.results.write_trial(row)
+
+    def _stored(self, trial: Trial) -> None:
+        self.merging.stored()
+        self._tell(trial.id)
 
 
 def run_trials(
@@ -180,7 +187,7 @@ def run_context(spec: Spec, out: str) -> Context:
 @contextmanager
 def described_run(run: Described, spec: Spec, executor: Executor, gpus: float) -> Iterator[None]:
     """What an executor runs its jobs in, once it knows that it can: the results directory says what is run, with live
-    progress.
+    progress, and rows are merged where there are many.
 
     Raises:
         OSError: results cannot be stored.
@@ -188,7 +195,7 @@ def described_run(run: Described, spec: Spec, executor: Executor, gpus: float) -
     run.context = replace(run.context, gpu=gpus > 0, expendable=executor == "ray")
     run.results.write("spec.yaml", spec.to_yaml().encode())
     run.results.write("environment.json", environment_json(executor).encode())
-    with run.progress:
+    with run.progress, run.merging:
         yield
 
 

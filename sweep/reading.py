@@ -78,7 +78,8 @@ def read_parquet(content: bytes, schema: pa.Schema) -> pa.Table:
         ArrowException, OSError: damaged, or not of this schema.
     """
     table = _decode(content, schema)
-    missing = [field for field in schema if field.name not in table.column_names]
+    present = set(table.column_names)
+    missing = [field for field in schema if field.name not in present]
     if unfillable := [field.name for field in missing if not field.nullable]:
         raise pa.ArrowInvalid(f"columns {unfillable} are missing")
     for field in missing:

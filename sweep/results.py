@@ -9,7 +9,8 @@
     DIR/tracked/<tracker>/<trial>-<time>   an empty file per run that was sent to an experiment tracker
 
 A trial exists if and only if its row does, and the row is written last. Every file appears whole or not at all, and is
-checked when it is read. `compact` merges files; sweep/folders.py says how they are named and read then.
+checked when it is read. `compact` merges files, and so does a run that has thousands of them (sweep/merging.py);
+sweep/folders.py says how they are named and read then.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs as pafs
 
 from sweep.errors import InputError
-from sweep.folders import PLAIN, layer, list_folder, may_hold, read_folder, taken_name
+from sweep.folders import PLAIN, layer, list_folder, may_hold, merged_file, read_folder, taken_name
 from sweep.location import open_location
 from sweep.reading import Rows, fetch, read_parquet
 from sweep.sealing import sealed
@@ -145,6 +146,11 @@ class Results:
         """Raises InputError if the URI cannot be opened. Creates nothing."""
         self.location = location
         self._fs, self._root = open_location(location)
+
+    @property
+    def local(self) -> bool:
+        """Whether it lies on a file system of the machine's, mounts included: there files can be renamed."""
+        return isinstance(self._fs, pafs.LocalFileSystem)
 
     def exists(self, folder: str = "") -> bool:
         """Whether the directory is there, or a folder in it."""
@@ -271,7 +277,7 @@ class Results:
             OSError: it cannot be removed.
         """
         path = info.path
-        if isinstance(self._fs, pafs.LocalFileSystem) and layer(info.base_name) == PLAIN:
+        if self.local and layer(info.base_name) == PLAIN:
             path = f"{path.rpartition('/')[0]}/{taken_name(info.base_name)}"
             with suppress(FileNotFoundError):
                 os.rename(info.path, path)
@@ -290,7 +296,7 @@ class Results:
             steady(lambda: self._fs.delete_file(self._inside(path)))
 
     def _write(self, target: str, content: bytes) -> None:
-        if isinstance(self._fs, pafs.LocalFileSystem):
+        if self.local:
             _replace(Path(target), content)
             return
         if self._fs.type_name not in OBJECT_STORES:
@@ -304,20 +310,30 @@ class Results:
 
     def _elsewhere(self, folder: str, trial_id: str) -> pa.Table | None:
         """A trial's rows in the latest file that holds them among those that hold many."""
-        others = [info.base_name for info in self.files(folder) if may_hold(info.base_name, trial_id)]
-        for name in sorted(others, key=layer, reverse=True):
-            table = self._rows_of(folder, name, trial_id)
-            if table is not None and len(table):
-                return table
-        return None
+        known: set[str] = set()
+        while True:  # as `read_folder` does: what vanishes is in a merged file that the next listing shows
+            others = {info.base_name for info in self.files(folder) if may_hold(info.base_name, trial_id)} - known
+            if not others:
+                return None
+            for name in sorted(others, key=layer, reverse=True):
+                table = self._rows_of(folder, name, trial_id)
+                if table is not None and len(table):
+                    return table
+            known |= others
 
     def _rows_of(self, folder: str, name: str, trial_id: str) -> pa.Table | None:
-        content = self.read(f"{folder}/{name}")
+        content, schema = self.read(f"{folder}/{name}"), FOLDERS[folder]
+        if content is None:
+            return None
         try:
-            table = None if content is None else read_parquet(content, FOLDERS[folder])
+            if merged_file(name):  # of many trials: the other columns only if this one is among them
+                ids = read_parquet(content, pa.schema([schema.field("trial_id")]))
+                if not pc.any(pc.equal(ids["trial_id"], trial_id)).as_py():
+                    return schema.empty_table()
+            table = read_parquet(content, schema)
         except (pa.ArrowException, OSError):
             return None
-        return table if table is None else table.filter(pc.equal(table["trial_id"], trial_id))
+        return table.filter(pc.equal(table["trial_id"], trial_id))
 
     def _read_folder(self, folder: str, schema: pa.Schema) -> Rows:
         return read_folder(self._fs, f"{self._root}/{folder}", schema)

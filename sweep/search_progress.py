@@ -50,6 +50,10 @@ class SearchProgress:
     def __exit__(self, *exception: object) -> None:
         self._bar.stop()
 
+    def say(self, line: str) -> None:
+        """Print a line, above the bars if there are any."""
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
     def began(self, suggestion: Suggestion) -> None:
         """A suggestion's first trial starts."""
         self._running[suggestion.study] += 1

@@ -14,6 +14,8 @@ from PIL import Image
 from pyarrow import fs as pafs
 from tiny_sweeps import BUILT_INS, call, rows, run, write_spec
 
+from sweep.results import Results
+
 METHODS = [entry for entry in BUILT_INS if entry["name"] in ("original", "finetune", "uam")]
 
 
@@ -73,6 +75,18 @@ def test_files_of_an_object_store_are_merged(on_flaky):
     assert [rows(uri, kind) for kind in ("trials", "traces", "predictions")] == before
     filesystem, path = pafs.FileSystem.from_uri(uri)
     assert pq.read_table(f"{path}/trials", filesystem=filesystem).num_rows == 4
+
+
+def test_a_run_leaves_rows_of_an_object_store_in_a_file_each(flaky, tmp_path, monkeypatch):
+    from sweep import merging
+
+    started, command = [], merging.command
+    monkeypatch.setattr(merging, "LOOSE", 2)
+    monkeypatch.setattr(merging, "command", lambda location: started.append(location) or command(location))
+    for out in (flaky.uri("unmerged"), tmp_path / "here"):
+        assert call("run", write_spec(tmp_path, METHODS), "--out", out, "--executor", "inline").code == 0
+    assert started[:1] == [str(tmp_path / "here")]
+    assert len(Results(flaky.uri("unmerged")).names("trials")) == 4
 
 
 def test_a_bucket_that_is_not_there_is_one_line(flaky, tmp_path):

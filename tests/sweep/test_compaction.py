@@ -168,6 +168,23 @@ def test_files_merged_between_being_listed_and_read_are_read_merged(twenty, monk
     assert found.table.sort_by("trial_id").to_pylist() == before[0]
 
 
+def test_one_trial_is_found_though_its_file_is_merged_again_meanwhile(twenty, make_row, monkeypatch):
+    compact(twenty)
+    write(twenty, make_row("t20"))
+    listed = Results.files
+
+    def merged_next(self, folder):
+        monkeypatch.setattr(Results, "files", listed)
+        found = listed(self, folder)
+        compact(twenty)
+        return found
+
+    monkeypatch.setattr(Results, "files", merged_next)
+    assert twenty.trial("t07")["seed"] == 7
+    assert len(names(twenty)) == 1
+    assert twenty.trial("t0") is None
+
+
 COMPACTS = """
 import sys
 from sweep.compaction import compact
