@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 import typer
 from rich.console import Console
 
-from sweep.errors import InputError
+from sweep.errors import InputError, Unsuccessful
 from sweep.exit_status import INTERRUPTED, tell_ends
 from sweep.redaction import redacted
 
@@ -58,6 +58,11 @@ OutOption = Annotated[
 
 AddressOption = Annotated[str | None, typer.Option(metavar="ADDR", help="Address of a Ray cluster, or 'auto'.")]
 ExecutorOption = Annotated[Executor, typer.Option(help="Ray Tune, or this process without Ray.")]
+RefreshOption = Annotated[bool, typer.Option(help="Run again what another code version wrote.")]
+RetryFailedOption = Annotated[bool, typer.Option(help="Run again the trials that failed.")]
+TimeBudgetOption = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Start no trial after so long, e.g. 2h or 1h30m; exit status 3.")
+]
 TrackOption = Annotated[
     list[TrackerName] | None, typer.Option("--track", help="Send each trial that ends there, as a run of its own.")
 ]
@@ -70,11 +75,9 @@ def run(
     address: AddressOption = None,
     executor: ExecutorOption = Executor.ray,
     overrides: SetOption = None,
-    refresh: Annotated[bool, typer.Option(help="Run again what another code version wrote.")] = False,
-    retry_failed: Annotated[bool, typer.Option(help="Run again the trials that failed.")] = False,
-    time_budget: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Start no trial after so long, e.g. 2h or 1h30m; exit status 3.")
-    ] = None,
+    refresh: RefreshOption = False,
+    retry_failed: RetryFailedOption = False,
+    time_budget: TimeBudgetOption = None,
     track: TrackOption = None,
 ) -> None:
     """Run or resume a sweep, then print the comparison of its methods."""
@@ -117,6 +120,9 @@ def search(
     address: AddressOption = None,
     executor: ExecutorOption = Executor.ray,
     overrides: SetOption = None,
+    refresh: RefreshOption = False,
+    retry_failed: RetryFailedOption = False,
+    time_budget: TimeBudgetOption = None,
     storage: Annotated[
         str | None,
         typer.Option(metavar="URL", help="Copy the studies into an Optuna storage too, for dashboards."),
@@ -126,6 +132,8 @@ def search(
     """Find the hyperparameters of each method with Optuna, or go on, then compare the best on seeds of their own."""
     if address is not None and executor is Executor.inline:
         raise InputError("--address: the inline executor uses no cluster; drop one of the two")
+    budget = _seconds("--time-budget", time_budget) if time_budget else None
+    from sweep.pending import Again
     from sweep.results import Results
     from sweep.search import plan_search, run_search
     from sweep.search_table import print_outcome
@@ -145,10 +153,20 @@ def search(
         ended = _located(
             spec,
             lambda: run_search(
-                loaded, planned, where, executor.value, address, console, storage, _warn, tracking.ended
+                loaded,
+                planned,
+                where,
+                executor.value,
+                address,
+                console,
+                storage,
+                _warn,
+                tracking.ended,
+                Again(refresh, retry_failed),
+                budget,
             ),
         )
-    raise typer.Exit(print_outcome(console, where, planned, ended))
+    raise typer.Exit(print_outcome(console, where, planned, ended, budget is not None))
 
 
 @app.command()
@@ -381,20 +399,10 @@ def _located(spec: str, action: Callable[[], T]) -> T:
 
 
 def _pending(trials: list[Trial], found: Rows, refresh: bool, retry_failed: bool) -> list[Trial]:
-    from sweep.versions import is_current
+    from sweep.pending import Again, pending
 
-    names = ("trial_id", "status", "code_version", "original_version")
-    rows = dict(zip(found.table["trial_id"].to_pylist(), found.table.select(names).to_pylist(), strict=True))
-
-    def done(trial: Trial) -> bool:
-        row = rows.get(trial.id)
-        if row is None or row["status"] == "pruned":  # nobody ran it
-            return False
-        if refresh and not is_current(trial, row["code_version"], row["original_version"]):
-            return False
-        return not (retry_failed and row["status"] == "failed")
-
-    return [trial for trial in trials if not done(trial)]
+    rows = {row["trial_id"]: row for row in found.table.to_pylist()}
+    return pending(trials, rows, Again(refresh, retry_failed))
 
 
 def _studies(console: Console, found: Rows, suggestions: Rows) -> None:
@@ -474,6 +482,8 @@ def main() -> NoReturn:
             raise KeyboardInterrupt
     except InputError as error:
         code = _fail(str(error), 2)
+    except Unsuccessful as error:
+        code = _fail(str(error), 1)
     except typer.TyperException as error:
         code = _fail(error.format_message().replace("Value error, ", ""), 2)  # names the option
     except (KeyboardInterrupt, typer.Abort):

@@ -45,6 +45,13 @@ class Described(Protocol):
         """What shows the run while it goes on."""
 
 
+class Stoppable(Protocol):
+    """What hands out jobs until it is stopped. Any thread may do that."""
+
+    def stop(self) -> None:
+        """Hand out nothing more."""
+
+
 def nobody(what: str) -> None:
     """Nobody is told."""
 
@@ -149,7 +156,7 @@ def run_trials(
         checked.result()
     progress = RunProgress(console, len(pending), schedule.originals)
     run = Run(schedule, run_context(spec, out), progress, tell)
-    with sigterm_interrupts(), _deadline(schedule, time_budget):
+    with sigterm_interrupts(), deadline(schedule, time_budget):
         if executor == "inline":
             gpus = gpus_of_this_process(spec)
             with described_run(run, spec, "inline", gpus):
@@ -219,8 +226,9 @@ def _run_inline(run: Run) -> None:
 
 
 @contextmanager
-def _deadline(schedule: Schedule, seconds: float | None) -> Iterator[None]:
-    timer = threading.Timer(threading.TIMEOUT_MAX if seconds is None else seconds, schedule.stop)
+def deadline(run: Stoppable, seconds: float | None) -> Iterator[None]:
+    """Let a run hand out nothing more after so many seconds."""
+    timer = threading.Timer(threading.TIMEOUT_MAX if seconds is None else seconds, run.stop)
     timer.daemon = True
     timer.start()
     try:

@@ -1,4 +1,4 @@
-"""Errors that are the reader's to mend: one line each."""
+"""Errors that are the reader's to know of: one line each."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from collections.abc import Iterable
 
 class InputError(Exception):
     """Bad input: the command line prints it as one line and exits with status 2."""
+
+
+class Unsuccessful(Exception):
+    """What was run did not come to what the rest needs: one line too, and status 1."""
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

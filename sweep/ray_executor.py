@@ -137,15 +137,20 @@ class JobScheduler(Unsaved, FIFOScheduler):  # type: ignore[misc]
         """Ray Tune's hook: which of those that wait is the next one."""
         if not self._schedule.done:
             return super().choose_trial_to_run(tune_controller)
-        for trial in [trial for trial in tune_controller.get_live_trials() if trial.status == trial.PENDING]:
-            trial.init_local_path()  # Ray Tune takes it for granted when it sums up
-            tune_controller.stop_trial(trial)
+        stop_waiting(tune_controller)
         return None
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Ray Tune's hook: a job ended."""
         self._jobs.ended(trial, result)
         return str(TrialScheduler.CONTINUE if self._jobs.give(trial) else TrialScheduler.STOP)
+
+
+def stop_waiting(tune_controller: Any) -> None:
+    """End what Ray Tune has not started yet."""
+    for trial in [trial for trial in tune_controller.get_live_trials() if trial.status == trial.PENDING]:
+        trial.init_local_path()  # Ray Tune takes it for granted when it sums up
+        tune_controller.stop_trial(trial)
 
 
 class Jobs(Unsaved, tune.Callback):  # type: ignore[misc]

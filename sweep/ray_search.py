@@ -11,7 +11,7 @@ from typing import Any
 from sweep.engine import described_run, sigterm_interrupts
 
 # First, because it sets Ray's environment.
-from sweep.ray_executor import UNSTORED, Unsaved, kept_worker, told, trial_name
+from sweep.ray_executor import UNSTORED, Unsaved, kept_worker, stop_waiting, told, trial_name
 from sweep.ray_session import asked_ahead, gpus_per_trial, room
 
 # isort: split
@@ -187,6 +187,8 @@ class PruningScheduler(Unsaved, FIFOScheduler):  # type: ignore[misc]
         """Ray Tune's hook: none. It would give a process that came free to a suggestion whose own is starting, and end
         that one; so a process that starts for longer than a suggestion runs would never come to run any.
         """
+        if self._hooks.run.stopped:
+            stop_waiting(tune_controller)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Ray Tune's hook."""

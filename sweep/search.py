@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -11,15 +14,17 @@ from rich.console import Console
 from methods import Method
 from sweep.engine import (
     Executor,
+    deadline,
     described_run,
     gpus_of_this_process,
     run_context,
     run_trials,
     sigterm_interrupts,
 )
-from sweep.errors import InputError
+from sweep.errors import InputError, Unsuccessful
 from sweep.objective import Row, ended
-from sweep.plan import Trial, check_task, plan_trials
+from sweep.pending import NOTHING, Again
+from sweep.plan import Trial, check_task, plan_trials, trial_for
 from sweep.registry import find_method
 from sweep.results import Results
 from sweep.search_progress import SearchProgress
@@ -97,18 +102,32 @@ def run_search(
     storage: str | None,
     warn: Callable[[str], None],
     tell: Callable[[str], None],
+    again: Again = NOTHING,
+    time_budget: float | None = None,
 ) -> Found:
-    """Run or resume a search; whatever has a row is left as it is. `tell` is told the id of every trial that ended.
+    """Run or resume a search; whatever has a row is left as it is, but for what is run `again`: a suggestion keeps its
+    number and hyperparameters then. `tell` is told the id of every trial that ended.
+
+    After `time_budget` seconds no trial is started; nothing is confirmed before every suggestion has ended.
 
     Raises:
         InputError: what `check_task` finds, the resources are not there, no cluster or storage answers, or Retrain
-            did not end ok on a search seed.
+            diverged on a search seed.
+        Unsuccessful: Retrain failed on a search seed.
         OSError: results cannot be stored.
         KeyboardInterrupt: interrupted (Ctrl-C or SIGTERM); rows of finished trials are stored.
     """
     search = _section(spec)
     check_task(spec.model_copy(update={"seeds": [*search.seeds, *search.confirm_seeds]}))
     results = Results(out)
+    ends = math.inf if time_budget is None else time.monotonic() + time_budget
+
+    def seconds_left() -> float | None:
+        return None if time_budget is None else max(0.0, ends - time.monotonic())
+
+    def out_of_time() -> bool:
+        return time.monotonic() >= ends
+
     with ExitStack() as stack:
         mirror = None
         if storage is not None:
@@ -119,27 +138,68 @@ def run_search(
 
         def run(trials: list[Trial], originals: list[Trial]) -> dict[str, Row]:
             rows = trial_rows(results)
-            pending = [trial for trial in trials if not ended(rows.get(trial.id))]
-            if pending:
+            left = [trial for trial in trials if _to_run(trial, rows.get(trial.id), again)]
+            if out_of_time():
+                return rows
+            if left:
                 _start(stack, executor, address)
-            run_trials(spec, pending, out, executor, address, console, originals=originals, tell=tell, warn=warn)
-            return trial_rows(results) if pending else rows
+            run_trials(
+                spec,
+                left,
+                out,
+                executor,
+                address,
+                console,
+                refresh=again.refresh,
+                originals=originals,
+                time_budget=seconds_left(),
+                tell=tell,
+                warn=warn,
+            )
+            return trial_rows(results) if left else rows
 
         rows = run(plan.references, plan.originals)
+        if out_of_time() and not all(ended(rows.get(trial.id)) for trial in plan.references):
+            return Found([], {}, rows)
         _require_ok(plan.references, rows)
         suggestions = results.suggestions().table.to_pylist()
+        repeated = _repeated(plan.studies, suggestions, rows, again)
+        rows = {name: row for name, row in rows.items() if name not in repeated}
         studies = [Study(definition, suggestions, rows, spec.name) for definition in plan.studies]
         if mirror is not None:
             for study in studies:
                 mirror.reconcile(study)
         progress = SearchProgress(console, studies)
-        under_way = SearchRun(studies, rows, run_context(spec, out), progress, mirror, tell)
-        if not under_way.done:
+        under_way = SearchRun(studies, rows, run_context(spec, out), progress, mirror, tell, repeated)
+        if not under_way.done and not out_of_time():
             _start(stack, executor, address)
-            _suggest(under_way, spec, executor, address)
+            with deadline(under_way, seconds_left()):
+                _suggest(under_way, spec, executor, address)
+        if not all(study.ended for study in studies):
+            return Found(studies, {}, rows)
         tuned = {study.name: _confirm(study, plan.baselines, results) for study in studies}
         rows = run([*plan.baselines, *(trial for trials in tuned.values() for trial in trials)], [])
     return Found(studies, tuned, rows)
+
+
+def _to_run(trial: Trial, row: Row | None, again: Again) -> bool:
+    return row is None or not ended(row) or again.wants(trial, row)
+
+
+def _repeated(
+    studies: Sequence[Definition], suggestions: Sequence[Row], rows: Mapping[str, Row], again: Again
+) -> set[str]:
+    """Ids of the suggested trials that are run again: those that `again` wants, and what was given up beside them."""
+    budgets = {definition.name: definition.budget for definition in studies}
+    found: set[str] = set()
+    for suggestion in suggestions:
+        if suggestion["number"] >= budgets.get(suggestion["study"], 0):
+            continue
+        known = {name: rows[name] for name in suggestion["trial_ids"] if name in rows}
+        wanted = {name for name, row in known.items() if again.wants(trial_for(json.loads(row["config"])), row)}
+        if wanted:
+            found |= wanted | {name for name, row in known.items() if row["status"] == "pruned"}
+    return found
 
 
 def trial_rows(results: Results) -> dict[str, Row]:
@@ -204,10 +264,14 @@ def _suggest(run: SearchRun, spec: Spec, executor: Executor, address: str | None
 def _require_ok(references: list[Trial], rows: dict[str, Row]) -> None:
     for trial in references:
         row = rows.get(trial.id)
-        if row is None or row["status"] != "ok":
-            status = "missing" if row is None else row["status"]
-            why = f": {row['error'].strip().splitlines()[-1]}" if row is not None and row["error"] else ""
-            raise InputError(f"retrain on seed {trial.seed}: {status}, so there is nothing to compare with{why}")
+        status = "missing" if row is None else row["status"]
+        if status == "ok":
+            continue
+        why = f": {row['error'].strip().splitlines()[-1]}" if row is not None and row["error"] else ""
+        message = f"retrain on seed {trial.seed}: {status}, so there is nothing to compare with{why}"
+        if status == "diverged":
+            raise InputError(message)
+        raise Unsuccessful(f"{message}; --retry-failed runs it again")
 
 
 def _confirm(study: Study, baselines: list[Trial], results: Results) -> list[Trial]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ class SearchRun:
         progress: what is shown.
         mirror: a copy of the studies for dashboards.
         tell: is told the id of every trial that ended, once its row is stored.
+        again: ids of trials that are run again: they have a row, and none in `rows`.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class SearchRun:
         progress: SearchProgress,
         mirror: Mirror | None,
         tell: Callable[[str], None],
+        again: Iterable[str] = (),
     ) -> None:
         self.studies = {study.name: study for study in studies}
         self.context = context
@@ -49,15 +52,16 @@ class SearchRun:
         self._rows = rows
         self._mirror = mirror
         self._tell = tell
+        self._again = set(again)
         self._held: deque[Suggestion] = deque()
         self._running: dict[tuple[str, int], int] = {}
         self._interrupted: dict[tuple[str, int], int] = {}
-        self._stopped = False
+        self.stopped = False
 
     @property
     def done(self) -> bool:
         """Whether nothing is left to hand out, now or later."""
-        return self._stopped or (not self._held and all(study.unasked == 0 for study in self.studies.values()))
+        return self.stopped or (not self._held and all(study.unasked == 0 for study in self.studies.values()))
 
     @property
     def running(self) -> int:
@@ -72,7 +76,7 @@ class SearchRun:
         Raises:
             OSError: its row cannot be stored.
         """
-        if self._stopped:
+        if self.stopped:
             return None
         for held in list(self._held):
             if not self._busy(held):
@@ -105,13 +109,14 @@ class SearchRun:
         if end.means is None:
             self._give_up(suggestion, end.step, f"seed {trial.seed} failed")
             return True
+        last = end.step == len(suggestion.trials)
         if len(study.definition.objectives) > 1:
-            return False
+            return self.stopped and not last
         study.report(number, end.step, end.means[0])
         if self._mirror is not None:
             self._mirror.report(study, number, end.step, end.means[0])
-        if end.step == len(suggestion.trials) or not study.hopeless(number):
-            return False
+        if last or not study.hopeless(number):
+            return self.stopped and not last
         name = study.definition.objectives[0]
         pruner = study.definition.search.pruner_name
         seeds = f"{end.step} of {len(suggestion.trials)} seeds"
@@ -155,7 +160,7 @@ class SearchRun:
 
     def stop(self) -> None:
         """Hand out nothing more."""
-        self._stopped = True
+        self.stopped = True
 
     def _begin(self, suggestion: Suggestion) -> Suggestion:
         key = (suggestion.study, suggestion.number)
@@ -165,6 +170,7 @@ class SearchRun:
             self._running[key] = self._interrupted.pop(key)
             return suggestion
         self._store(suggestion)
+        self._clear(suggestion)
         self._running[key] = 0
         self.progress.began(suggestion)
         if self._mirror is not None:
@@ -177,6 +183,18 @@ class SearchRun:
         if suggestion.number not in study.stored:
             self.results.write_suggestion(study.row(suggestion))
             study.stored.add(suggestion.number)
+
+    def _clear(self, suggestion: Suggestion) -> None:
+        """Let the rows of what is run again say that nobody ran it.
+
+        The last seed first: a search that is killed in between finds the suggestion as it was, or unfinished.
+        """
+        for trial in reversed(suggestion.trials):
+            if trial.id in self._again:
+                own = replace(trial, study=None)  # no study gave it up
+                row = trial_row(own, self.context, Outcome("pruned", "to be run again"), datetime.now(UTC))
+                self.results.write_trial(row)
+                self._again.discard(trial.id)
 
     def _busy(self, suggestion: Suggestion) -> bool:
         """Whether a suggestion under way runs the same trials."""

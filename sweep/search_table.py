@@ -12,7 +12,7 @@ from sweep.objective import ended
 from sweep.search import Found, Plan, saved
 
 
-def print_outcome(console: Console, where: str, plan: Plan, found: Found) -> int:
+def print_outcome(console: Console, where: str, plan: Plan, found: Found, budgeted: bool = False) -> int:
     """Print the comparison on the confirmation seeds; the exit status."""
     console.print()
     for study in found.studies:
@@ -43,16 +43,18 @@ def print_outcome(console: Console, where: str, plan: Plan, found: Found) -> int
     import pandas as pd
 
     render_rich(methods_table(pd.concat(parts, ignore_index=True)), console)
-    return _status(console, where, plan, found)
+    return _status(console, where, plan, found, budgeted)
 
 
-def _status(console: Console, where: str, plan: Plan, found: Found) -> int:
+def _status(console: Console, where: str, plan: Plan, found: Found, budgeted: bool) -> int:
     known = [*plan.references, *plan.baselines, *(trial for trials in found.tuned.values() for trial in trials)]
     missing = {trial.id for trial in known if not ended(found.rows.get(trial.id))}
+    undrawn = sum(definition.budget * len(definition.retrain) for definition in plan.studies)
     for study in found.studies:
         for suggestion in study.wanted():
             known.extend(suggestion.trials)
+            undrawn -= len(suggestion.trials)
             if study.standing(suggestion.number).state == "unfinished":
                 missing |= {trial.id for trial in suggestion.trials if not ended(found.rows.get(trial.id))}
     failed = {trial.id for trial in known if trial.id in found.rows and found.rows[trial.id]["status"] == "failed"}
-    return tell_ends(console, where, len(failed), len(missing), False)
+    return tell_ends(console, where, len(failed), len(missing) + undrawn, budgeted)

@@ -164,6 +164,12 @@ class Study:
         """The suggestions within the budget."""
         return [found for number, found in self.suggestions.items() if number < self.definition.budget]
 
+    @property
+    def ended(self) -> bool:
+        """Whether every suggestion of the budget has been made and has ended."""
+        ends = [self.standing(found.number).state for found in self.wanted()]
+        return len(ends) == self.definition.budget and "unfinished" not in ends
+
     def rows(self, suggestion: Suggestion) -> list[Row | None]:
         """For each search seed the row of the suggestion's trial, where there is one."""
         return [self._rows.get(trial.id) for trial in suggestion.trials]

@@ -341,7 +341,7 @@ def test_a_row_of_what_a_search_gave_up_is_no_trial_that_ran(finished, tmp_path,
     Results(str(finished)).write_trial(row_of(finished, "neggrad") | {"status": "pruned", "error": "median pruner"})
     command = ("run", write_spec(tmp_path, BUILT_INS), "--out", finished, "--executor", "inline")
     with monkeypatch.context() as patch:
-        patch.setattr(engine, "_deadline", spent)
+        patch.setattr(engine, "deadline", spent)
         ended = call(*command, "--time-budget", "2h")
     assert ended.code == 3
     assert "1 trials were not run; the same command runs them" in ended.out

@@ -111,7 +111,7 @@ def test_a_time_budget_ends_a_run_through_ray_and_the_same_command_goes_on(tmp_p
         yield
 
     with monkeypatch.context() as patch:
-        patch.setattr(engine, "_deadline", spent_when_three_rows_are_there)
+        patch.setattr(engine, "deadline", spent_when_three_rows_are_there)
         first = call("run", path, "--out", out, "--time-budget", "1h")
     assert first.code == 3
     table = Results(str(out)).trials().table

@@ -1,5 +1,6 @@
 """Searches through Ray, killed, side by side, and watched."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -8,15 +9,18 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
 
 import optuna
 import pytest
 import yaml
-from tiny_sweeps import call, end_session, ended_on_error, living, run, spec, start, tracked
+from tiny_sweeps import PLAIN_PRIORITY, call, end_session, ended_on_error, living, run, spec, start, tracked
 
+from methods import METHODS
 from sweep.results import Results
 
 DATA = {"name": "digits", "limit": 200, "label_noise": 0.2, "validation": 0.1}
@@ -110,6 +114,64 @@ def test_what_is_unfinished_beyond_a_smaller_budget_is_not_missing(tmp_path):
     assert last["trial_ids"][1] not in trials(out)
     assert call(*command).code == 0
     assert last["trial_ids"][1] in trials(out)
+
+
+def test_a_search_without_time_exits_3_and_the_same_command_goes_on(tmp_path):
+    path, out = write_search(tmp_path, [QUICK], trials=2), tmp_path / "out"
+    command = ("search", path, "--out", out, "--executor", "inline")
+    ended = call(*command, "--time-budget", "0s")
+    assert (ended.code, ended.err) == (3, "")
+    assert "were not run; the same command runs them" in ended.out
+    assert trials(out) == {}
+    assert call(*command, "--time-budget", "2h").code == 0
+
+
+def test_a_time_budget_ends_a_search_through_ray(tmp_path, monkeypatch):
+    path, out = write_search(tmp_path, [SLOW], trials=6, pruner="none"), tmp_path / "out"
+    for name, value in ({"PYTHONPATH": os.pathsep.join(sys.path), "PAUSE": "2"} | PLAIN_PRIORITY).items():
+        monkeypatch.setenv(name, value)
+    seen = []
+
+    @contextlib.contextmanager
+    def spent_when_three_seeds_are_there(run, seconds):
+        def stop():
+            while len(list(out.glob("trials/*.parquet"))) < 5:  # two of Retrain
+                time.sleep(0.05)
+            run.stop()
+            seen.append(datetime.now(UTC))
+
+        threading.Thread(target=stop, daemon=True).start()
+        yield
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sweep.search.deadline", spent_when_three_seeds_are_there)
+        ended = call("search", path, "--out", out, "--time-budget", "1h")
+    assert ended.code == 3
+    rows = trials(out)
+    assert 5 <= len(rows) <= 7  # two were under way
+    assert max(row["started_at"] for row in rows.values()) < seen[0]
+    assert not any(row["confirm_trial_ids"] for row in suggestions(out))
+
+    monkeypatch.setenv("PAUSE", "0")
+    assert call("search", path, "--out", out, "--executor", "inline").code == 0
+    assert {name: trials(out)[name] for name in rows} == rows
+
+
+def test_a_retrain_that_failed_exits_1_and_names_the_option_that_runs_it_again(tmp_path, monkeypatch):
+    def exhausted(self, task):
+        raise RuntimeError("CUDA out of memory")
+
+    path = write_search(tmp_path, [QUICK], trials=1)
+    command = ("search", path, "--out", tmp_path / "out", "--executor", "inline")
+    with monkeypatch.context() as patch:
+        patch.setattr(METHODS["retrain"], "unlearn", exhausted)
+        failed = call(*command)
+    assert failed.code == call(*command).code == 1
+    assert failed.err == (
+        "unlearn-sweep: retrain on seed 0: failed, so there is nothing to compare with: "
+        "RuntimeError: CUDA out of memory; --retry-failed runs it again\n"
+    )
+    assert call(*command, "--retry-failed").code == 0
 
 
 def test_two_searches_at_once_in_one_directory_do_not_disturb_each_other(tmp_path):

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 
 import numpy as np
 import optuna
 import pytest
 import yaml
+from plugin_examples import Raises
 from rich.console import Console
 
+from methods import Retrain
 from sweep.datasets import Digits
-from sweep.errors import InputError
+from sweep.errors import InputError, Unsuccessful
 from sweep.objective import standing
+from sweep.pending import NOTHING, Again
 from sweep.plan import plan_trials
 from sweep.search import Found, plan_search, run_search, saved
+from sweep.trial import Worker
 
 TWO_METHODS = [
     {"name": "uam", "epochs": 1, "rho": {"high": 2}},
@@ -26,7 +31,7 @@ TWO_METHODS = [
 def search_of(make_spec, results):
     """Run a search inline in the test's results directory."""
 
-    def run(storage=None, warnings=None, told=None, **changes) -> Found:
+    def run(storage=None, warnings=None, told=None, again=NOTHING, time_budget=None, **changes) -> Found:
         section = {"methods": TWO_METHODS, "trials": 4, "seeds": [0, 1], "confirm_seeds": [7]} | changes.pop(
             "search", {}
         )
@@ -35,7 +40,8 @@ def search_of(make_spec, results):
         )
         warn = (warnings if warnings is not None else []).append
         console, tell = Console(quiet=True), (told if told is not None else []).append
-        return run_search(spec, plan_search(spec), results.location, "inline", None, console, storage, warn, tell)
+        planned, out = plan_search(spec), results.location
+        return run_search(spec, planned, out, "inline", None, console, storage, warn, tell, again, time_budget)
 
     return run
 
@@ -191,6 +197,108 @@ def test_retrain_that_does_not_end_ok_leaves_nothing_to_compare_with(search_of, 
     with pytest.raises(InputError, match="retrain on seed 0: diverged, so there is nothing to compare with"):
         search_of(model={"name": "plugin_examples:exploding"})
     assert suggestions(results) == []
+
+
+def test_a_retrain_that_failed_is_run_again_when_asked(search_of, results, monkeypatch):
+    def exhausted(self, task):
+        raise RuntimeError("CUDA out of memory")
+
+    section = {"methods": TWO_METHODS[:1], "trials": 1}
+    with monkeypatch.context() as patch:
+        patch.setattr(Retrain, "unlearn", exhausted)
+        for again in (NOTHING, NOTHING, Again(failed=True)):
+            with pytest.raises(Unsuccessful, match=r"seed 0: failed, .*: CUDA out of memory; --retry-failed runs it"):
+                search_of(search=section, again=again)
+    with pytest.raises(Unsuccessful):
+        search_of(search=section)
+    assert suggestions(results) == []
+    assert search_of(search=section, again=Again(failed=True)).studies[0].ended
+
+
+FAILING = {"methods": [{"name": "plugin_examples:Raises", "times": {"low": 1000, "high": 10**6}}], "trials": 3}
+
+
+def test_a_failed_suggestion_is_run_again_when_asked_under_its_number(search_of, results, monkeypatch):
+    search_of(search=FAILING)
+    before = suggestions(results)
+    monkeypatch.setattr(Raises, "unlearn", lambda self, task: task.model)
+    assert search_of(search=FAILING).studies[0].best() == []
+    [study] = search_of(search=FAILING, again=Again(failed=True)).studies
+    assert [study.standing(number).state for number in range(3)] == ["complete"] * 3
+    names = ("number", "params", "trial_ids")
+    assert [[row[name] for name in names] for row in suggestions(results)] == [
+        [row[name] for name in names] for row in before
+    ]
+    assert {row["status"] for row in trials(results).values()} == {"ok"}
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_search_killed_while_it_runs_failed_suggestions_again_goes_on(search_of, results, monkeypatch, more):
+    """It is killed before the first seed of such a suggestion, or after it."""
+    search_of(search=FAILING)
+    monkeypatch.setattr(Raises, "unlearn", lambda self, task: task.model)
+    ran, run = [], Worker.run
+
+    def killed(self, job):
+        if len(ran) == more:
+            raise KeyboardInterrupt
+        ran.append(job)
+        return run(self, job)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Worker, "run", killed)
+        with pytest.raises(KeyboardInterrupt):
+            search_of(search=FAILING, again=Again(failed=True))
+    for again, states in ((NOTHING, ["complete", "failed", "failed"]), (Again(failed=True), ["complete"] * 3)):
+        [study] = search_of(search=FAILING, again=again).studies
+        assert [study.standing(number).state for number in range(3)] == states
+
+
+def test_what_another_code_version_wrote_is_run_again_when_asked(search_of, results):
+    section = {"methods": TWO_METHODS[:1], "pruner": "none"}
+    search_of(search=section)
+    old = [suggestions(results)[1]["trial_ids"][0], next(iter(trials(results)))]
+    for name in old:
+        results.write_trial(trials(results)[name] | {"code_version": "0.0.1+old"})
+    told = []
+    search_of(search=section, told=told)
+    assert told == []
+    search_of(search=section, told=told, again=Again(refresh=True))
+    assert set(told) >= set(old)
+    assert "0.0.1+old" not in {row["code_version"] for row in trials(results).values()}
+
+
+@pytest.mark.parametrize("count", [0, 1, 4])
+def test_a_search_out_of_time_starts_nothing_more_and_goes_on_as_if_it_had_not_stopped(
+    search_of, results, monkeypatch, tmp_path, count
+):
+    class Told(list):
+        def append(self, name):
+            super().append(name)
+            if under_way and len(self) == count + 2:  # after two of Retrain
+                under_way[0].stop()
+
+    @contextmanager
+    def spent(run, seconds):
+        under_way.append(run)
+        if count == 0:
+            run.stop()
+        yield
+
+    section = {"methods": TWO_METHODS[:1], "pruner": "none"}
+    search_of(search=section)
+    whole = [(row["number"], row["params"], row["trial_ids"], row["confirm_trial_ids"]) for row in suggestions(results)]
+    results._root = results.location = str(tmp_path / "stopped")
+    under_way, told = [], Told()
+    with monkeypatch.context() as patch:
+        patch.setattr("sweep.search.deadline", spent)
+        found = search_of(search=section, told=told, time_budget=3600)
+    assert (len(told), len(trials(results)), found.tuned) == (count + 2, count + 2, {})
+    assert all(row["confirm_trial_ids"] == [] for row in suggestions(results))
+    search_of(search=section)
+    assert whole == [
+        (row["number"], row["params"], row["trial_ids"], row["confirm_trial_ids"]) for row in suggestions(results)
+    ]
 
 
 def mirrored(url):
