@@ -14,7 +14,7 @@ from unittest import mock
 import pytest
 from rich.console import Console
 
-from sweep import compaction, merging
+from sweep import merging
 from sweep.compaction import compact
 from sweep.engine import Run, run_trials
 from sweep.folders import merged_file
@@ -58,6 +58,16 @@ def until(condition):
         time.sleep(0.001)
 
 
+COMMAND = merging.command
+PROMPT = "import os, sys; os.nice = lambda step: None; from sweep import compaction; compaction.main()"
+
+
+@pytest.fixture(autouse=True)
+def _prompt(monkeypatch):
+    """At its low priority a merge takes minutes where others compute."""
+    monkeypatch.setattr(merging, "command", lambda location: [sys.executable, "-P", "-c", PROMPT, location])
+
+
 @pytest.fixture
 def store(results, make_row):
     """Store rows of trials that were never run."""
@@ -79,7 +89,7 @@ def awaited(monkeypatch):
     class Awaited(subprocess.Popen):
         def __init__(self, arguments, **options):
             super().__init__(arguments, **options)
-            if compaction.__name__ in arguments:
+            if PROMPT in arguments:
                 commands.append(arguments)
                 assert self.wait() == 0
 
@@ -117,7 +127,7 @@ def test_a_run_merges_its_rows_as_they_come_together_and_all_are_read_as_they_we
     assert [merged_file(name).generation for name in merged(results)] == [2]
     assert loose(results, "traces") == []
     assert len(loose(results, "predictions")) == 6
-    monkeypatch.undo()
+    monkeypatch.setattr(merging, "LOOSE", 5000)
     apart = Results(str(tmp_path / "apart"))
     run_six(apart.location)
     assert len(names(apart)) == 6
@@ -149,6 +159,9 @@ def test_the_process_that_merges_gives_way_and_imports_little(results, store):
     code += "print(os.nice(0), {'torch', 'ray'} & set(sys.modules))"
     ended = subprocess.run([sys.executable, "-c", code, results.location], capture_output=True, text=True)
     assert ended.stdout == "15 set()\n", ended.stderr
+    assert [len(names(results, folder)) for folder in ("trials", "traces")] == [1, 1]
+    store(3, 6)
+    subprocess.run(COMMAND(results.location), check=True)
     assert [len(names(results, folder)) for folder in ("trials", "traces")] == [1, 1]
 
 
@@ -224,8 +237,8 @@ def test_a_merge_that_hangs_ends_with_the_run(results, monkeypatch, tmp_path, as
 def test_an_interrupted_run_ends_its_merge_and_leaves_no_half_of_a_file(results, store, monkeypatch):
     monkeypatch.setattr(merging, "LOOSE", 1)
     stored = Path(results.location) / "trials"
-    half = "import os, time; os.fsync = lambda file: (open(sys.argv[1] + '/half', 'w'), time.sleep(1000)); "
-    command = [sys.executable, "-c", f"import sys; {half} from sweep import compaction; compaction.main()"]
+    half = "os.fsync = lambda file: (open(sys.argv[1] + '/half', 'w'), time.sleep(1000))"
+    command = [sys.executable, "-c", f"import time; {PROMPT.replace('os.nice', half + '; os.nice')}"]
     monkeypatch.setattr(merging, "command", lambda location: [*command, location])
     store(0, 9)
     before = content(results)
