@@ -12,7 +12,7 @@ import pandas as pd
 from analysis.frames import LABELS, Frames
 from analysis.selection import fullest_task
 from analysis.words import joined, method_words
-from sweep.objective import GAPS, Row, ended, standing
+from sweep.objective import GAPS, Row, standings
 
 COST = "cost"
 OBJECTIVE_WORDS = {
@@ -33,26 +33,24 @@ def outcomes(frames: Frames) -> pd.DataFrame:
         complete ones whose trials all ended ok; NaN) and `seconds` (that its trials took, from
         start to end, evaluation included).
     """
-    rows = {row["trial_id"]: row for row in _records(frames.searched)}
-    compared = frames.trials[(frames.trials["method"] == "retrain") & (frames.trials["status"] == "ok")]
-    retrain = {(row["task_id"], row["seed"]): row for row in _records(compared) if ended(row)}
+    searched = _records(frames.searched)
+    rows = {row["trial_id"]: row for row in searched}
+    trials = [*searched, *_records(frames.trials[frames.trials["method"] == "retrain"])]
+    suggestions = [{str(key): value for key, value in row.items()} for row in frames.suggestions.to_dict("records")]
+    stands, costs = standings(suggestions, trials), standings(suggestions, trials, [COST])
     found = []
-    for suggestion in frames.suggestions.to_dict("records"):
-        trials = [rows.get(trial_id) for trial_id in suggestion["trial_ids"]]
-        references: list[Row] = [retrain.get((row["task_id"], row["seed"]), {}) if row else {} for row in trials]
-        known: list[Row | None] = [
-            row if row and (reference or row["status"] != "ok") else None
-            for row, reference in zip(trials, references, strict=True)
-        ]
-        stands = standing(suggestion["study"], known, references, list(suggestion["objectives"]))
+    for suggestion in suggestions:
+        key = (suggestion["study"], suggestion["number"])
+        values, ran = stands[key].values, [rows.get(trial_id) for trial_id in suggestion["trial_ids"]]
+        cost = costs[key].values if all(row and row["status"] == "ok" for row in ran) else None
         found.append(
             {key: suggestion[key] for key in ("study", "method", "task_id", "number", "sampler")}
             | {key: json.loads(suggestion[key]) for key in ("params", "space")}
-            | {"objectives": tuple(suggestion["objectives"]), "seeds": len(trials)}
-            | {"state": stands.state, "values": stands.values}
-            | {"value": np.nan if stands.values is None else stands.values[0]}
-            | {"cost": _cost(suggestion["study"], known, references)}
-            | {"seconds": sum(_seconds(row) for row in trials if row)}
+            | {"objectives": tuple(suggestion["objectives"]), "seeds": len(ran)}
+            | {"state": stands[key].state, "values": values}
+            | {"value": np.nan if values is None else values[0]}
+            | {"cost": np.nan if cost is None else cost[0]}
+            | {"seconds": sum(_seconds(row) for row in ran if row)}
         )
     return pd.DataFrame(found)
 
@@ -130,14 +128,6 @@ def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows with None for what is missing."""
     plain = rows.astype(object).where(rows.notna(), None)
     return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
-
-
-def _cost(study: str, rows: list[Row | None], references: list[Row]) -> float:
-    """The objective `cost` of a suggestion, whatever it was searched for."""
-    if not all(row and row["status"] == "ok" and reference for row, reference in zip(rows, references, strict=True)):
-        return np.nan
-    values = standing(study, rows, references, [COST]).values
-    return np.nan if values is None else values[0]
 
 
 def _seconds(row: Row) -> float:

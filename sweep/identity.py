@@ -38,6 +38,11 @@ def content_id(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def method_version(config: str) -> int:
+    """The version of the method that a trial's `config` names; 0 if it tells none."""
+    return int(json.loads(config).get("method", {}).get("version", 0))
+
+
 @cache
 def code_version() -> str:
     """The distribution's version and a hash of the source that computes results (`methods`, `sweep`)."""

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sweep.identity import method_version
+
 Row = Mapping[str, Any]
 
 GAPS = {
@@ -75,18 +77,20 @@ def running_means(values: Sequence[tuple[float, ...]]) -> tuple[tuple[float, ...
     )
 
 
-def standing(study: str, rows: Sequence[Row | None], retrain: Sequence[Row], objectives: Sequence[str]) -> Standing:
+def standing(
+    study: str, rows: Sequence[Row | None], retrain: Sequence[Row | None], objectives: Sequence[str]
+) -> Standing:
     """How a suggestion of `study` stands.
 
     Args:
         rows: for each search seed, in order, the row of its trial, if there is one.
-        retrain: for each search seed the row of Retrain, which ended ok.
+        retrain: for each search seed the row of Retrain, if there is one that ended ok: only values need it.
     """
     values = []
     for row, reference in zip(rows, retrain, strict=True):
-        if row is None or not ended(row) or row["status"] == "failed":
+        if row is None or not ended(row) or row["status"] == "failed" or (row["status"] == "ok" and reference is None):
             break
-        values.append(seed_values(row, reference, objectives))
+        values.append(seed_values(row, reference or {}, objectives))
     means = running_means(values)
     if any(row is not None and row["status"] == "failed" for row in rows):
         return Standing("failed", means)
@@ -96,23 +100,23 @@ def standing(study: str, rows: Sequence[Row | None], retrain: Sequence[Row], obj
     return Standing("pruned" if pruned else "unfinished", means)
 
 
-def standings(suggestions: Sequence[Row], trials: Sequence[Row]) -> dict[tuple[str, int], Standing]:
+def standings(
+    suggestions: Sequence[Row], trials: Sequence[Row], objectives: Sequence[str] | None = None
+) -> dict[tuple[str, int], Standing]:
     """How every suggestion stands, by study and number, from the rows of a results directory.
 
-    One whose Retrain has no row that ended ok is unfinished.
+    Of several versions of Retrain the newest counts. `objectives`: instead of each suggestion's own.
     """
     rows = {row["trial_id"]: row for row in trials}
-    retrain = {
-        (row["task_id"], row["seed"]): row for row in trials if row["method"] == "retrain" and row["status"] == "ok"
-    }
+    references = [row for row in trials if row["method"] == "retrain" and row["status"] == "ok" and ended(row)]
+    references.sort(key=lambda row: method_version(row["config"]))
+    retrain = {(row["task_id"], row["seed"]): row for row in references}
     found = {}
     for suggestion in suggestions:
-        ran = [rows.get(name) for name in suggestion["trial_ids"]]
-        references = [None if row is None else retrain.get((row["task_id"], row["seed"])) for row in ran]
-        known = [row if reference is not None else None for row, reference in zip(ran, references, strict=True)]
-        found[suggestion["study"], suggestion["number"]] = standing(
-            suggestion["study"], known, [reference or {} for reference in references], suggestion["objectives"]
-        )
+        study, number = suggestion["study"], suggestion["number"]
+        ran = [rows.get(trial_id) for trial_id in suggestion["trial_ids"]]
+        beside = [row and retrain.get((row["task_id"], row["seed"])) for row in ran]
+        found[study, number] = standing(study, ran, beside, objectives or suggestion["objectives"])
     return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from sweep.objective import WORST, pareto_front, running_means, seed_values, standing, standings
@@ -68,24 +70,44 @@ def test_a_complete_suggestions_value_is_the_mean_over_seeds():
     assert found.values == (1.5,)
 
 
-def test_every_suggestion_of_a_directory_stands_by_its_own_tasks_retrain():
-    def stored(trial_id, method, seed, **changes):
-        return row(**changes) | {"trial_id": trial_id, "task_id": "t", "seed": seed, "method": method}
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [("ok", "unfinished"), ("diverged", "complete"), ("failed", "failed"), ("pruned", "pruned")],
+)
+def test_only_what_ended_ok_needs_a_retrain_to_be_judged(status, state):
+    assert standing("s", [row(status)], [None], ["average_gap"]).state == state
 
+
+def stored(trial_id, method, seed, version=1, **changes):
+    config = json.dumps({"method": {"name": method, "version": version}})
+    return row(**changes) | {"trial_id": trial_id, "task_id": "t", "seed": seed, "method": method, "config": config}
+
+
+def suggested(number, *trial_ids):
+    return {"study": "s", "number": number, "trial_ids": trial_ids, "objectives": ["average_gap"]}
+
+
+def test_every_suggestion_of_a_directory_stands_by_its_own_tasks_retrain():
     trials = [
         stored("r0", "retrain", 0, forget=80.0),
         stored("r1", "retrain", 1, forget=70.0, status="failed"),
+        stored("r2", "retrain", 2, validation_mia=None),
         stored("a0", "uam", 0),
         stored("b0", "uam", 1),
+        stored("d0", "uam", 2),
+        stored("e0", "uam", 1, status="failed"),
     ]
-    suggestions = [
-        {"study": "s", "number": 0, "trial_ids": ["a0"], "objectives": ["average_gap"]},
-        {"study": "s", "number": 1, "trial_ids": ["b0"], "objectives": ["average_gap"]},
-        {"study": "s", "number": 2, "trial_ids": ["c0"], "objectives": ["average_gap"]},
-    ]
-    found = standings(suggestions, trials)
+    found = standings([suggested(number, f"{name}0") for number, name in enumerate("abcde")], trials)
     assert found["s", 0].values == (1.0,)
-    assert [found["s", number].state for number in (1, 2)] == ["unfinished", "unfinished"]
+    assert [found["s", number].state for number in (1, 2, 3, 4)] == ["unfinished", "unfinished", "unfinished", "failed"]
+    assert standings([suggested(0, "a0")], trials, ["cost"])["s", 0].values == (1.0,)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_several_versions_of_retrain_the_newest_is_the_reference(order):
+    retrain = [stored("old", "retrain", 0, 1, forget=40.0), stored("new", "retrain", 0, 2, forget=80.0)]
+    found = standings([suggested(0, "a0")], [*retrain[::order], stored("a0", "uam", 0)])
+    assert found["s", 0].values == (1.0,)
 
 
 def test_the_pareto_front_leaves_out_what_another_beats():
