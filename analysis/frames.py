@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import pandas as pd
 
 from analysis.tuning import set_apart
+from sweep.identity import method_version
 from sweep.results import METRICS, SUGGESTIONS, TRIALS, Results
 
 GAP_METRICS = ("retain_accuracy", "forget_accuracy", "test_accuracy", "mia")
@@ -29,11 +32,12 @@ class Frames:
     """The rows of a results directory.
 
     Attributes:
-        trials: the trials that may be compared (`tuning.set_apart`), as `read_trials` gives them.
+        trials: the trials that may be compared (`tuning.set_apart`), with `flatten_params` and `with_gaps`.
         traces: `traces`, one row per epoch or probe.
         damaged: files that could not be read, and why.
         suggestions: `suggestions`, ordered by study and number.
-        searched: the trials that suggestions were judged by, as `read_trials` gives them.
+        searched: the trials that suggestions were judged by, in the same columns.
+        superseded: how many trials were left out, and with them their suggestions: `superseded` by newer versions.
     """
 
     trials: pd.DataFrame
@@ -41,22 +45,36 @@ class Frames:
     damaged: list[str]
     suggestions: pd.DataFrame = field(default_factory=lambda: SUGGESTIONS.empty_table().to_pandas())
     searched: pd.DataFrame = field(default_factory=lambda: TRIALS.empty_table().to_pandas())
+    superseded: int = 0
 
 
 def read_frames(location: str) -> Frames:
     """Read a results directory (a path or URI)."""
     results = Results(location)
-    (trials, damaged), traces, found = read_trials(location), results.traces(), results.suggestions()
-    suggestions = found.table.to_pandas()
-    compared, searched = set_apart(trials, suggestions)
-    problems = [*damaged, *traces.damaged, *found.damaged]
-    return Frames(compared, traces.table.to_pandas(), problems, suggestions, searched)
+    trials, traces, found = results.trials(), results.traces(), results.suggestions()
+    rows, suggestions = trials.table.to_pandas(), found.table.to_pandas()
+    old = superseded(rows)
+    trial_ids = suggestions["trial_ids"].explode()
+    suggestions = suggestions.drop(trial_ids.index[trial_ids.isin(rows.loc[old, "trial_id"])].unique())
+    compared, searched = set_apart(with_gaps(flatten_params(rows[~old])), suggestions)
+    problems = [*trials.damaged, *traces.damaged, *found.damaged]
+    return Frames(compared, traces.table.to_pandas(), problems, suggestions, searched, int(old.sum()))
 
 
-def read_trials(location: str) -> tuple[pd.DataFrame, list[str]]:
-    """Every row of `trials` with a `param.<name>` column per hyperparameter and the gaps of `with_gaps`; and damage."""
-    found = Results(location).trials()
-    return with_gaps(flatten_params(found.table.to_pandas())), found.damaged
+def read_trials(location: str, wanted: Collection[str]) -> pd.DataFrame:
+    """The rows of `trials` with these ids, with a `param.<name>` column per hyperparameter and the gaps of `with_gaps`.
+
+    Theirs are the versions of methods that count, though there be newer ones.
+    """
+    rows = Results(location).trials().table.to_pandas()
+    trials = with_gaps(flatten_params(rows[~superseded(rows, wanted)]))
+    return trials[trials["trial_id"].isin(wanted)]
+
+
+def superseded(trials: pd.DataFrame, wanted: Collection[str] = ()) -> pd.Series:
+    """Whether each trial's task has trials of a newer version of its method, or ones that are `wanted`, by id."""
+    versions = trials["config"].map(method_version).astype(float).mask(trials["trial_id"].isin(wanted), math.inf)
+    return versions < versions.groupby([trials["task_id"], trials["method"]]).transform("max")
 
 
 def flatten_params(trials: pd.DataFrame) -> pd.DataFrame:
@@ -75,7 +93,6 @@ def with_gaps(trials: pd.DataFrame) -> pd.DataFrame:
     key = ["task_id", "seed"]
     costs = ["unlearn_seconds", "samples_processed"]
     reference = trials.loc[(trials["method"] == "retrain") & (trials["status"] == "ok"), [*key, *METRICS, *costs]]
-    reference = reference.drop_duplicates(key, keep="last")
     matched = trials[key].merge(reference, on=key, how="left", validate="many_to_one").set_index(trials.index)
     result = trials.copy()
     for metric in METRICS:

@@ -113,7 +113,7 @@ def _render(directory: str, frames: Frames, pictures: list[Picture], skipped: li
     return environment.get_template("report.html.jinja").render(
         name=joined(sorted(trials["sweep"].unique())) if len(trials) else Path(directory).name,
         question=_question(trials, tables),
-        facts=_facts(trials, searched, frames.suggestions),
+        facts=_facts(trials, searched, frames),
         tables=tables,
         tasks=tasks,
         pictures=pictures,
@@ -143,7 +143,7 @@ def _question(trials: pd.DataFrame, tables: list[Comparison]) -> str:
     return "Which method comes closest to Retrain?"
 
 
-def _facts(trials: pd.DataFrame, searched: pd.DataFrame, suggestions: pd.DataFrame) -> list[tuple[str, str]]:
+def _facts(trials: pd.DataFrame, searched: pd.DataFrame, frames: Frames) -> list[tuple[str, str]]:
     """The results at a glance: what there is, how much of it, and where and when it ran."""
     if trials.empty:
         return []
@@ -151,7 +151,9 @@ def _facts(trials: pd.DataFrame, searched: pd.DataFrame, suggestions: pd.DataFra
     named = sorted(counts.index, key=lambda name: (name != "ok", name))
     ended = "all ok" if named == ["ok"] else joined([f"{counts[name]} {name}" for name in named])
     facts = [("Trials", f"{len(trials)}, {ended}"), ("Seeds", str(trials["seed"].nunique()))]
-    if len(suggestions):
+    if frames.superseded:
+        facts.append(("Left out", f"{frames.superseded} of older versions of their methods"))
+    if len(suggestions := frames.suggestions):
         studies = suggestions["study"].nunique()
         tried = f"{len(suggestions)} suggestions in {studies} stud{'ies' if studies > 1 else 'y'}"
         facts.append(("Searched", f"{tried}; their {len(searched)} other trials are in no comparison"))

@@ -456,8 +456,7 @@ def _summary(console: Console, trials: list[Trial], where: str, budgeted: bool =
     from analysis.methods_table import methods_table, render_rich
 
     planned = {trial.id: position for position, trial in enumerate(trials)}
-    rows, _ = read_trials(where)
-    rows = rows[rows["trial_id"].isin(planned)]
+    rows = read_trials(where, planned)
     rows = rows.sort_values("trial_id", key=lambda ids: ids.map(planned))
     render_rich(methods_table(rows), console)
     failed = int((rows["status"] == "failed").sum())

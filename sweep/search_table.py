@@ -34,11 +34,12 @@ def print_outcome(console: Console, where: str, plan: Plan, found: Found, budget
     if pruned:
         console.print(f"pruned: {pruned} of {total} search trials were not run, about {share:.0%} of their time")
 
-    trials, _ = read_trials(where)
-    baselines = trials[trials["trial_id"].isin({trial.id for trial in plan.baselines})]
-    parts = [baselines]
-    for confirmed in found.tuned.values():
-        rows = trials[trials["trial_id"].isin({trial.id for trial in confirmed})]
+    baselines = {trial.id for trial in plan.baselines}
+    tuned = [{trial.id for trial in confirmed} for confirmed in found.tuned.values()]
+    trials = read_trials(where, baselines.union(*tuned))
+    parts = [trials[trials["trial_id"].isin(baselines)]]
+    for confirmed in tuned:
+        rows = trials[trials["trial_id"].isin(confirmed)]
         parts.append(rows.assign(method=rows["method"] + TUNED))
     import pandas as pd
 

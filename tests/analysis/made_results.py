@@ -30,6 +30,12 @@ def row(method, seed=0, *, params=None, metrics=(), seconds=None, samples=None, 
     }
 
 
+def versioned(row, version):
+    """The same trial by another version of its method."""
+    config = {"method": {"name": row["method"], "version": version}}
+    return row | {"config": json.dumps(config), "trial_id": f"{row['trial_id']}-{version}"}
+
+
 TWO_SEEDS = [
     row("retrain", 0, metrics=(100.0, 90.0, 92.0, 50.0), seconds=10.0, samples=1000),
     row("retrain", 1, metrics=(98.0, 86.0, 90.0, 40.0), seconds=20.0, samples=1000),

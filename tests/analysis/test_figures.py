@@ -344,15 +344,6 @@ def test_tasks_are_never_averaged():
     assert any("one of 2 tasks here" in text.replace("\n", " ") for text in texts(result))
 
 
-def test_a_trial_rerun_by_a_later_version_counts_once():
-    early, late = pd.Timestamp("2026-01-01", tz="UTC"), pd.Timestamp("2026-01-02", tz="UTC")
-    rows = retrains() + [uam(seed, 2.0, rho=r) | {"finished_at": late} for seed in range(3) for r in (1, 2)]
-    rows += [
-        one | {"trial_id": one["trial_id"] + "old", "finished_at": early, "forget_accuracy": 0.0} for one in rows[3:]
-    ]
-    assert "2.0 [2.0, 2.0], n = 3" in drawn(rho.draw(frames(rows))).finding
-
-
 def test_styles_differ_in_marker_and_in_lightness_or_line():
     assert len({style.marker for style in STYLES.values()}) == len(STYLES)
     looks = {

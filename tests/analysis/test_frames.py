@@ -1,8 +1,10 @@
 import pandas as pd
 import pytest
-from made_results import TWO_SEEDS, row
+from made_results import TWO_SEEDS, row, versioned
 
-from analysis.frames import configuration_labels, flatten_params, read_frames, with_gaps
+from analysis.comparison import comparisons
+from analysis.frames import configuration_labels, flatten_params, read_frames, read_trials, with_gaps
+from analysis.methods_table import methods_table
 
 
 def one(trials, method, seed=0):
@@ -45,6 +47,43 @@ def test_without_a_retrain_that_ended_ok_there_is_no_gap(directory, status):
     finetune = one(read_frames(directory(rows)).trials, "finetune")
     assert finetune[["gap.mia", "average_gap", "relative_seconds", "relative_samples"]].isna().all()
     assert finetune["test_accuracy"] == 91
+
+
+OF_TWO_VERSIONS = [
+    *(versioned(one, 1) for one in TWO_SEEDS),
+    *(versioned(one | {"forget_accuracy": 50.0}, 2) for one in TWO_SEEDS),
+]
+
+
+@pytest.mark.parametrize("rows", [OF_TWO_VERSIONS, OF_TWO_VERSIONS[::-1]], ids=["old first", "new first"])
+def test_of_several_versions_of_a_method_only_the_newest_is_compared(directory, rows):
+    frames = read_frames(directory(rows))
+    assert frames.superseded == 4
+    assert methods_table(frames.trials)[["method", "seeds", "FA.mean", "FA.gap"]].to_numpy().tolist() == [
+        ["retrain", 2, 50.0, 0.0],
+        ["finetune", 2, 50.0, 0.0],
+    ]
+    [comparison] = comparisons(frames.trials)[0]
+    assert [(one.n, one.values["forget_accuracy"].mean) for one in comparison.rows] == [(2, 50.0), (2, 50.0)]
+
+
+def test_a_version_is_superseded_on_its_own_task_and_by_its_own_method_only(directory):
+    rows = [versioned(row("uam", task="easy"), 1), versioned(row("uam", task="hard"), 2), versioned(row("neggrad"), 3)]
+    assert len(read_frames(directory(rows)).trials) == 3
+
+
+def test_a_newer_version_supersedes_seeds_and_configurations_that_it_did_not_run(directory):
+    rows = [versioned(one, 1) for one in TWO_SEEDS] + [versioned(row("finetune", 0, params={"lr": 0.2}), 2)]
+    trials = read_frames(directory(rows)).trials
+    assert trials[trials["method"] == "finetune"]["params"].tolist() == ['{"lr": 0.2}']
+
+
+def test_trials_asked_for_count_though_there_are_newer_ones(directory):
+    location = directory(OF_TWO_VERSIONS)
+    wanted = [one["trial_id"] for one in OF_TWO_VERSIONS[:4]]
+    trials = read_trials(location, wanted)
+    assert sorted(trials["trial_id"]) == sorted(wanted)
+    assert one(trials, "finetune")["gap.forget_accuracy"] == 6
 
 
 def test_a_missing_metric_leaves_no_average_gap():

@@ -277,7 +277,7 @@ def test_every_trial_has_its_command_and_a_spec_of_it_alone(directory, page_of, 
         "methods": [{"name": "retrain"}, {"name": "fisher"}, {"name": "uam", "rho": [1.0, 2.5]}],
     }
     trials = plan_trials(parse_spec(spec))
-    rows = [row(trial.method, trial.seed, trial_id=trial.id, config=trial.config) for trial in trials]
+    rows = [row(one.method, one.seed, trial_id=one.id, task=one.task_id, config=one.config) for one in trials]
     document = Document(page_of(directory(rows)))
     assert [f"unlearn-sweep rerun {tmp_path}/results {trial.id}" in document.texts["pre"] for trial in trials] == [
         True

@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
+from made_results import versioned
 from made_searches import (
     CONFIRM_SEEDS,
     DEFAULTS,
@@ -30,7 +31,7 @@ from analysis.methods_table import methods_table
 from analysis.report import write_report
 from analysis.searches import acts, outcomes
 from analysis.tuning import set_apart
-from sweep.objective import WORST, seed_values
+from sweep.objective import WORST, seed_values, standings
 from sweep.results import METRICS, SUGGESTIONS, TRACES, TRIALS, Results
 
 DRAWS = {name: FIGURES[name] for name in ("tuned", "best_so_far", "importance", "slices", "pareto")}
@@ -161,6 +162,40 @@ def test_a_suggestions_value_is_the_mean_over_its_seeds_of_what_the_search_minim
         assert one["value"] == pytest.approx(np.mean(values))
     diverged = set(rows[rows["status"] == "diverged"].index)
     assert any(set(ids) & diverged for ids in listed)
+
+
+def test_the_report_and_the_status_agree_on_how_suggestions_stand():
+    study, params = "uam-12345678", DEFAULTS["uam"]
+    alone = [
+        trial("uam", 90 + place, params, study=study, status=status)
+        for place, status in enumerate(("ok", "diverged", "failed", "pruned"))
+    ]
+    old = trial("retrain", 90, {}) | {"validation_mia": None}
+    first = trial("uam", SEARCH_SEEDS[0], params, study=study)
+    suggestions = [suggestion("uam", number, params, [first, one]) for number, one in enumerate(alone)]
+    rows = [*references(), old, first, *alone]
+    shown = outcomes(frames(rows, suggestions))
+    counted = standings(suggestions, rows)
+    assert shown["state"].tolist() == [counted[study, number].state for number in range(4)]
+    assert shown["state"].tolist() == ["unfinished", "complete", "failed", "pruned"]
+
+
+def test_suggestions_of_an_older_version_of_the_method_are_left_out(tmp_path):
+    rows, suggestions = search("uam", count=2)
+    newer, newly_suggested = search("uam", count=3)
+    newer = [versioned(one, 2) for one in newer if one["method"] == "uam"]
+    newly_suggested = [
+        one | {"study": "uam-later", "trial_ids": [f"{name}-2" for name in one["trial_ids"]]} for one in newly_suggested
+    ]
+    results = Results(str(tmp_path))
+    for one in (*references(), *(versioned(one, 1) for one in rows), *newer):
+        results.write_trial(one)
+    older = [one | {"trial_ids": [f"{name}-1" for name in one["trial_ids"]]} for one in suggestions]
+    for one in (*older, *newly_suggested):
+        results.write_suggestion(one)
+    found = read_frames(str(tmp_path))
+    assert found.suggestions["study"].tolist() == ["uam-later"] * 3
+    assert outcomes(found)["state"].isin(["complete", "pruned"]).all()
 
 
 def test_how_suggestions_ended():
