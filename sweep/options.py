@@ -12,6 +12,18 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 from methods import Method
 
 
+class Section(BaseModel):
+    """A part of a spec."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True, allow_inf_nan=False)
+
+
+class OpenSection(Section):
+    """A part of a spec whose further keys depend on what it names."""
+
+    model_config = ConfigDict(extra="allow")
+
+
 def method_grid(method: type[Method]) -> type[BaseModel]:
     """A model of a spec's entry for `method`: for each hyperparameter a grid axis."""
     hints = get_type_hints(method, include_extras=True)

@@ -18,6 +18,21 @@ SUMMARY_SECONDS = 60.0
 """How often counts and time left are printed where there is no bar."""
 
 
+def progress_bar(console: Console) -> Progress:
+    """A bar for each task, which needs a field `detail`; nothing where there is no terminal."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[detail]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        speed_estimate_period=PACE_SECONDS,
+    )
+
+
 class RunProgress:
     """Counts jobs as they start and end. A context manager: the bar lives inside it."""
 
@@ -26,17 +41,7 @@ class RunProgress:
         self._total = trials
         self._running: set[Job] = set()
         self.counts: Counter[str] = Counter()
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[detail]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-            speed_estimate_period=PACE_SECONDS,
-        )
+        self._bar = progress_bar(console)
         self._gpus = (0.0, 0.0)
         self._busy: float | None = None
         self._summarised = self._bar.get_time()

@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from sweep.objective import Standing
-from sweep.progress import PACE_SECONDS
+from sweep.progress import progress_bar
 from sweep.study import Study, Suggestion
 
 
@@ -18,17 +17,7 @@ class SearchProgress:
 
     def __init__(self, console: Console, studies: Sequence[Study]) -> None:
         self._console = console
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[detail]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-            speed_estimate_period=PACE_SECONDS,
-        )
+        self._bar = progress_bar(console)
         self._best: dict[str, float] = {}
         self._done: Counter[str] = Counter()
         self._running: Counter[str] = Counter()
@@ -64,14 +53,8 @@ class SearchProgress:
         self._running[study.name] -= 1
         self._done[study.name] += 1
         self._note(study.name, found)
-        names = study.definition.objectives
-        values = zip(names, found.means[-1], strict=True) if found.means else ()
-        words = ", ".join(f"{name} {value:.2f}" for name, value in values)
-        drawn = ", ".join(
-            f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
-            for name, value in study.definition.space.drawn(suggestion.params).items()
-        )
-        line = f"{study.name} {suggestion.number} {found.state}{': ' + words if words else ''} ({drawn})"
+        values = f": {study.named(found.means[-1])}" if found.means else ""
+        line = f"{study.name} {suggestion.number} {found.state}{values} ({study.drawn(suggestion)})"
         if not self._console.is_terminal:
             done, budget = self._done[study.name], self._budgets[study.name]
             self._console.print(f"[{done}/{budget}] {line}", markup=False, highlight=False, soft_wrap=True)

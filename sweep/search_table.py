@@ -21,15 +21,9 @@ def print_outcome(console: Console, where: str, plan: Plan, found: Found, budget
         words = ", ".join(f"{counted.count(state)} {state}" for state in dict.fromkeys(sorted(counted)))
         console.print(f"{study.name}: {len(counted)} suggestions: {words}", highlight=False, soft_wrap=True)
         for suggestion in best:
-            values = study.standing(suggestion.number).values or ()
-            named = ", ".join(
-                f"{name} {value:.2f}" for name, value in zip(study.definition.objectives, values, strict=True)
-            )
-            drawn = study.definition.space.drawn(suggestion.params).items()
-            params = ", ".join(
-                f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}" for name, value in drawn
-            )
-            console.print(f"  best: {suggestion.number}: {named} ({params})", highlight=False, soft_wrap=True)
+            values = study.named(study.standing(suggestion.number).values or ())
+            line = f"  best: {suggestion.number}: {values} ({study.drawn(suggestion)})"
+            console.print(line, highlight=False, soft_wrap=True)
     pruned, total, share = saved(found)
     if pruned:
         console.print(f"pruned: {pruned} of {total} search trials were not run, about {share:.0%} of their time")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from sweep.options import axis
+from sweep.options import OpenSection, Section, axis
 
 SamplerName = Literal["tpe", "gp", "nsga2", "random"]
 PrunerName = Literal["median", "asha", "none"]
@@ -14,14 +14,12 @@ ObjectiveName = Literal["average_gap", "forget_gap", "retain_gap", "cost"]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
-class SearchedMethodSpec(BaseModel):
+class SearchedMethodSpec(OpenSection):
     """A method and, for its hyperparameters, a value (fixed), a list (categories) or a range.
 
     A range is a mapping with some of `low`, `high` and `log`. A hyperparameter that is not named has the method's own
     range.
     """
-
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
     name: str
 
@@ -31,10 +29,8 @@ class SearchedMethodSpec(BaseModel):
         return dict(self.model_extra or {})
 
 
-class SearchSpec(BaseModel):
+class SearchSpec(Section):
     """Hyperparameters that Optuna finds, with the same budget for each method, judged on seeds it did not see."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True, allow_inf_nan=False)
 
     methods: list[SearchedMethodSpec] = Field(min_length=1)
     trials: int = Field(40, ge=1, description="suggestions for each method")

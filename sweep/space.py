@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin,
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from methods import Method, Range
-from sweep.errors import InputError, nearest
+from sweep.errors import InputError, nearest, wording
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
@@ -250,8 +250,7 @@ def _valid(name: str, item: dataclasses.Field[Any], hint: Any, value: Any) -> An
         first = error.errors()[0]
         if first["type"] == "literal_error":
             raise InputError(f"{name}: {value!r} is unknown; {nearest(str(value), map(str, get_args(hint)))}") from None
-        message = first["msg"].removeprefix("Input ").partition(", unable")[0].replace("valid array", "valid list")
-        raise InputError(f"{name}: {message}, not {value!r}") from None
+        raise InputError(f"{name}: {wording(first['msg'])}, not {value!r}") from None
 
 
 def _adapter(item: dataclasses.Field[Any], hint: Any) -> TypeAdapter[Any]:

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from sweep.errors import InputError, nearest
-from sweep.options import axis, method_grid, option_model
+from sweep.errors import InputError, nearest, wording
+from sweep.options import OpenSection, Section, axis, method_grid, option_model
 from sweep.registry import find_dataset, find_method, find_model
 from sweep.searchspec import SearchSpec
 from sweep.space import REFERENCES, entry_schema, make_space
@@ -21,14 +21,8 @@ from sweep.specfile import read_document, write_yaml
 PROVIDED_TO_MODELS = ("classes", "channels")
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True, allow_inf_nan=False)
-
-
-class DatasetSpec(_Section):
+class DatasetSpec(OpenSection):
     """Which images, and how they are corrupted, limited and augmented; further keys are the dataset's own options."""
-
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
     name: str = "digits"
     label_noise: float = Field(0.0, ge=0, le=1, description="share of training labels drawn anew over all classes")
@@ -38,15 +32,13 @@ class DatasetSpec(_Section):
     flip: bool | None = Field(None, description="random horizontal flips; null: as usual for the dataset")
 
 
-class ModelSpec(_Section):
+class ModelSpec(OpenSection):
     """Which network; further keys are its own options."""
-
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
     name: str = "small-cnn"
 
 
-class TrainingSpec(_Section):
+class TrainingSpec(Section):
     """The recipe of originals and of Retrain."""
 
     epochs: int = Field(40, ge=1, description="passes over the training data")
@@ -67,7 +59,7 @@ class TrainingSpec(_Section):
         return self
 
 
-class ForgetSpec(_Section):
+class ForgetSpec(Section):
     """Which samples are to be forgotten; `ratio` and `class` are grid axes."""
 
     scenario: Literal["random", "class"] = Field("random", description="samples at random, or whole classes")
@@ -102,24 +94,22 @@ class ForgetSpec(_Section):
         return [{"scenario": "class", "class": label} for label in self.classes or ()]
 
 
-class ResourcesSpec(_Section):
+class ResourcesSpec(Section):
     """What one trial occupies."""
 
     cpus: float = Field(1, gt=0, description="CPU cores, and torch threads")
     gpus: float | None = Field(None, ge=0, description="GPUs; null: a quarter where there are any, else none")
 
 
-class ProbeSpec(_Section):
+class ProbeSpec(Section):
     """What a trial records about its path; it changes no result."""
 
     every: int = Field(5, ge=0, description="probe at the start, every so many epochs, and at the end; 0: never")
     samples: int = Field(64, ge=1, description="retain samples, and as many forget samples, that are looked at")
 
 
-class MethodSpec(BaseModel):
+class MethodSpec(OpenSection):
     """A method and the values of its hyperparameters; a list is a grid axis."""
-
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
     name: str
 
@@ -129,7 +119,7 @@ class MethodSpec(BaseModel):
         return dict(self.model_extra or {})
 
 
-class Spec(_Section):
+class Spec(Section):
     """A sweep: every method, with every combination of its hyperparameters, on every seed and forget set."""
 
     name: str = Field(description="names the results directory; no part of a trial's identity")
@@ -338,8 +328,7 @@ def _explain(
         return f"{prefix}{context['error']}"
     if kind == "model_type":
         return f"{prefix}should be a mapping of keys to values, not {first['input']!r}"
-    message = first["msg"].removeprefix("Input ").partition(", unable")[0].replace("valid array", "valid list")
-    return f"{prefix}{message}, not {first['input']!r}"
+    return f"{prefix}{wording(first['msg'])}, not {first['input']!r}"
 
 
 def _written_location(data: Any, location: tuple[int | str, ...]) -> list[str]:

@@ -224,6 +224,17 @@ class Study:
             return [self.suggestions[number] for number in pareto_front(complete)]
         return [self.suggestions[min(complete, key=lambda number: (complete[number], number))]] if complete else []
 
+    def named(self, values: Sequence[float]) -> str:
+        """Values of the objectives, for people."""
+        return ", ".join(f"{name} {value:.2f}" for name, value in zip(self.definition.objectives, values, strict=True))
+
+    def drawn(self, suggestion: Suggestion) -> str:
+        """What was drawn of a suggestion's hyperparameters, for people."""
+        return ", ".join(
+            f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
+            for name, value in self.definition.space.drawn(suggestion.params).items()
+        )
+
     def row(self, suggestion: Suggestion) -> dict[str, Any]:
         """The suggestion's row."""
         definition = self.definition
