@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 import typer
 from rich.console import Console
 
+from sweep.duration import seconds
 from sweep.errors import InputError, Unsuccessful
-from sweep.exit_status import INTERRUPTED, tell_ends
+from sweep.exit_status import INTERRUPTED
 from sweep.redaction import redacted
 
 if TYPE_CHECKING:
@@ -83,14 +84,11 @@ def run(
     """Run or resume a sweep, then print the comparison of its methods."""
     if address is not None and executor is Executor.inline:
         raise InputError("--address: the inline executor uses no cluster; drop one of the two")
-    budget = _seconds("--time-budget", time_budget) if time_budget else None
+    budget = seconds("--time-budget", time_budget) if time_budget else None
     console = Console()
-    loaded, trials, where, found = _plan(spec, overrides, out)
-    pending = _pending(trials, found, refresh, retry_failed)
-    console.print(
-        f"{loaded.name}: {len(trials)} trials, {len(trials) - len(pending)} done before, {len(pending)} to run"
-    )
-    if pending or track:
+    loaded, trials, left, where = _plan(spec, overrides, out, refresh, retry_failed)
+    console.print(f"{loaded.name}: {len(trials)} trials, {len(trials) - len(left)} done before, {len(left)} to run")
+    if left or track:
         from sweep.engine import run_trials
         from sweep.tracking import Tracking
 
@@ -98,7 +96,7 @@ def run(
             with Tracking(track or [], where, _warn) as tracking:
                 run_trials(
                     loaded,
-                    pending,
+                    left,
                     where,
                     executor.value,
                     address,
@@ -110,7 +108,9 @@ def run(
                 )
 
         _located(spec, action)
-    raise typer.Exit(_summary(console, trials, where, budget is not None))
+    from sweep.run_table import print_outcome
+
+    raise typer.Exit(print_outcome(console, trials, where, budget is not None))
 
 
 @app.command()
@@ -132,7 +132,8 @@ def search(
     """Find the hyperparameters of each method with Optuna, or go on, then compare the best on seeds of their own."""
     if address is not None and executor is Executor.inline:
         raise InputError("--address: the inline executor uses no cluster; drop one of the two")
-    budget = _seconds("--time-budget", time_budget) if time_budget else None
+    budget = seconds("--time-budget", time_budget) if time_budget else None
+
     from sweep.pending import Again
     from sweep.results import Results
     from sweep.search import plan_search, run_search
@@ -172,68 +173,25 @@ def search(
 @app.command()
 def plan(spec: SpecArgument = "digits", out: OutOption = None, overrides: SetOption = None) -> None:
     """Count a sweep's trials and originals, and what exists already. Runs nothing."""
-    from rich.table import Table
-
     from sweep.plan import check_task
+    from sweep.run_table import print_plan
 
-    loaded, trials, where, found = _plan(spec, overrides, out)
+    loaded, trials, left, where = _plan(spec, overrides, out)
     _located(spec, lambda: check_task(loaded))
-    pending = {trial.id for trial in _pending(trials, found, refresh=False, retry_failed=False)}
-    table = Table()
-    for header in ("method", "trials", "done", "to run"):
-        table.add_column(header, justify="left" if header == "method" else "right")
-    for method in dict.fromkeys(trial.method for trial in trials):
-        ids = [trial.id for trial in trials if trial.method == method]
-        left = sum(trial_id in pending for trial_id in ids)
-        table.add_row(method, str(len(ids)), str(len(ids) - left), str(left))
-    table.add_section()
-    table.add_row("all", str(len(trials)), str(len(trials) - len(pending)), str(len(pending)))
-    console = Console()
-    console.print(f"{loaded.name} in {where}", soft_wrap=True)
-    console.print(table)
-    console.print(_originals(trials, where))
+    print_plan(Console(), loaded.name, trials, left, where)
 
 
 @app.command()
 def status(directory: Annotated[str, typer.Argument(metavar="DIR")]) -> None:
     """Count the trials in a results directory by method and how they ended, and show what failed."""
-    from collections import Counter
-
-    from rich.table import Table
-
-    from sweep.identity import code_version, package_version
     from sweep.results import existing_results
+    from sweep.status_table import print_status
 
     results = existing_results(directory)
-    found = results.trials()
-    _warn_of_damage(found)
-    names = ["trial_id", "method", "seed", "status", "error", "code_version", "original_version"]
-    rows = found.table.select(names).to_pylist()
-    counts = Counter((row["method"], row["status"]) for row in rows)
-    statuses = sorted({row["status"] for row in rows}, key=["ok", "diverged", "failed", "pruned"].index)
-    console = Console()
-    console.print(f"{len(rows)} trials in {directory}", soft_wrap=True)
-    table = Table()
-    for header in ("method", *statuses):
-        table.add_column(header, justify="left" if header == "method" else "right")
-    for method in dict.fromkeys(row["method"] for row in rows):
-        table.add_row(method, *(str(counts[method, name]) for name in statuses))
-    console.print(table)
-    _studies(console, found, results.suggestions())
-    other: Counter[tuple[str, str]] = Counter()
-    for row in rows:
-        own, original = (package_version(row[name] or code_version()) for name in ("code_version", "original_version"))
-        other[("are", own) if own != code_version() else ("start from originals", original)] += 1
-    for (what, version), count in other.items():
-        if version != code_version():
-            console.print(
-                f"{count} trials {what} of code version {version}, not {code_version()} (run --refresh repeats them)"
-            )
-    for row in rows:
-        if row["error"]:
-            last = row["error"].strip().splitlines()[-1]
-            line = f"{row['status']}: {row['method']} seed {row['seed']} ({row['trial_id']}): {last}"
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+    trials, suggestions = results.trials(), results.suggestions()
+    for found in (trials, suggestions):
+        _warn_of_damage(found)
+    print_status(Console(), directory, trials, suggestions)
 
 
 @app.command()
@@ -374,8 +332,11 @@ def schema() -> None:
     typer.echo(json.dumps(spec_schema(), indent=2))
 
 
-def _plan(spec: str, overrides: list[str] | None, out: str | None) -> tuple[Spec, list[Trial], str, Rows]:
-    """The spec, its trials, the results directory, and the rows that are there."""
+def _plan(
+    spec: str, overrides: list[str] | None, out: str | None, refresh: bool = False, retry_failed: bool = False
+) -> tuple[Spec, list[Trial], list[Trial], str]:
+    """The spec, its trials, those that are to be run, and the results directory."""
+    from sweep.pending import Again, pending
     from sweep.plan import plan_trials
     from sweep.results import Results
     from sweep.spec import load_spec
@@ -387,7 +348,8 @@ def _plan(spec: str, overrides: list[str] | None, out: str | None) -> tuple[Spec
     where = out or f"results/{loaded.name}"
     found = Results(where).trials(["status", "code_version", "original_version"])
     _warn_of_damage(found)
-    return loaded, trials, where, found
+    rows = {row["trial_id"]: row for row in found.table.to_pylist()}
+    return loaded, trials, pending(trials, rows, Again(refresh, retry_failed)), where
 
 
 def _located(spec: str, action: Callable[[], T]) -> T:
@@ -396,72 +358,6 @@ def _located(spec: str, action: Callable[[], T]) -> T:
         return action()
     except InputError as error:
         raise InputError(str(error) if str(error).startswith("--") else f"{spec}: {error}") from error
-
-
-def _pending(trials: list[Trial], found: Rows, refresh: bool, retry_failed: bool) -> list[Trial]:
-    from sweep.pending import Again, pending
-
-    rows = {row["trial_id"]: row for row in found.table.to_pylist()}
-    return pending(trials, rows, Again(refresh, retry_failed))
-
-
-def _studies(console: Console, found: Rows, suggestions: Rows) -> None:
-    """Print how the suggestions of each study stand, if there are any."""
-    from collections import Counter
-    from typing import get_args
-
-    from rich.table import Table
-
-    from sweep.objective import State, standings
-
-    _warn_of_damage(suggestions)
-    stands = standings(suggestions.table.to_pylist(), found.table.to_pylist())
-    if not stands:
-        return
-    counts = Counter((study, standing.state) for (study, _), standing in stands.items())
-    table = Table()
-    for header in ("study", "suggestions", *get_args(State)):
-        table.add_column(header, justify="left" if header == "study" else "right")
-    for study in dict.fromkeys(study for study, _ in stands):
-        numbers = [counts[study, state] for state in get_args(State)]
-        table.add_row(study, str(sum(numbers)), *map(str, numbers))
-    console.print(table)
-
-
-def _originals(trials: list[Trial], where: str) -> str:
-    from sweep.originals import original_path
-    from sweep.results import Results
-
-    results = Results(where)
-    ids = {trial.original_id for trial in trials if trial.original_id is not None}
-    stored = sum(results.size(original_path(name)) is not None for name in ids)
-    return f"{len(ids)} originals, {stored} of them trained"
-
-
-def _seconds(option: str, text: str) -> float:
-    """A duration as 2h, 1h30m, 90s."""
-    import re
-
-    number = r"(\d+(?:\.\d+)?)"
-    found = re.fullmatch(f"(?:{number}h)?(?:{number}m)?(?:{number}s)?", text)
-    if found is None or not text:
-        raise InputError(f"{option} {text}: write hours, minutes, seconds, as in 2h or 1h30m")
-    hours, minutes, seconds = (float(part or 0) for part in found.groups())
-    return 3600 * hours + 60 * minutes + seconds
-
-
-def _summary(console: Console, trials: list[Trial], where: str, budgeted: bool = False) -> int:
-    """Print the comparison of a sweep's trials; the exit status."""
-    from analysis.frames import read_trials
-    from analysis.methods_table import methods_table, render_rich
-
-    planned = {trial.id: position for position, trial in enumerate(trials)}
-    rows = read_trials(where, planned)
-    rows = rows.sort_values("trial_id", key=lambda ids: ids.map(planned))
-    render_rich(methods_table(rows), console)
-    failed = int((rows["status"] == "failed").sum())
-    missing = len(planned) - int((rows["status"] != "pruned").sum())
-    return tell_ends(console, where, failed, missing, budgeted)
 
 
 def _warn_of_damage(found: Rows) -> None:

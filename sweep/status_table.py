@@ -1,0 +1,58 @@
+"""What `status` prints: how the trials of a results directory and the suggestions of its studies stand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import get_args
+
+from rich.console import Console
+from rich.table import Table
+
+from sweep.identity import code_version, package_version
+from sweep.objective import State, standings
+from sweep.reading import Rows
+
+
+def print_status(console: Console, directory: str, trials: Rows, suggestions: Rows) -> None:
+    """Print counts by method and status, studies, what other code versions wrote, and what failed."""
+    names = ["trial_id", "method", "seed", "status", "error", "code_version", "original_version"]
+    rows = trials.table.select(names).to_pylist()
+    counts = Counter((row["method"], row["status"]) for row in rows)
+    statuses = sorted({row["status"] for row in rows}, key=["ok", "diverged", "failed", "pruned"].index)
+    console.print(f"{len(rows)} trials in {directory}", soft_wrap=True)
+    table = Table()
+    for header in ("method", *statuses):
+        table.add_column(header, justify="left" if header == "method" else "right")
+    for method in dict.fromkeys(row["method"] for row in rows):
+        table.add_row(method, *(str(counts[method, name]) for name in statuses))
+    console.print(table)
+    _print_studies(console, trials, suggestions)
+    other: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        own, original = (package_version(row[name] or code_version()) for name in ("code_version", "original_version"))
+        other[("are", own) if own != code_version() else ("start from originals", original)] += 1
+    for (what, version), count in other.items():
+        if version != code_version():
+            console.print(
+                f"{count} trials {what} of code version {version}, not {code_version()} (run --refresh repeats them)"
+            )
+    for row in rows:
+        if row["error"]:
+            last = row["error"].strip().splitlines()[-1]
+            line = f"{row['status']}: {row['method']} seed {row['seed']} ({row['trial_id']}): {last}"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_studies(console: Console, trials: Rows, suggestions: Rows) -> None:
+    """Print how the suggestions of each study stand, if there are any."""
+    stands = standings(suggestions.table.to_pylist(), trials.table.to_pylist())
+    if not stands:
+        return
+    counts = Counter((study, standing.state) for (study, _), standing in stands.items())
+    table = Table()
+    for header in ("study", "suggestions", *get_args(State)):
+        table.add_column(header, justify="left" if header == "study" else "right")
+    for study in dict.fromkeys(study for study, _ in stands):
+        numbers = [counts[study, state] for state in get_args(State)]
+        table.add_row(study, str(sum(numbers)), *map(str, numbers))
+    console.print(table)
