@@ -51,7 +51,8 @@ class Frames:
 def read_frames(location: str) -> Frames:
     """Read a results directory (a path or URI)."""
     results = Results(location)
-    trials, traces, found = results.trials(), results.traces(), results.suggestions()
+    trials = results.trials()
+    traces, found = results.traces(trials.table), results.suggestions()
     rows, suggestions = trials.table.to_pandas(), found.table.to_pandas()
     old = superseded(rows)
     trial_ids = suggestions["trial_ids"].explode()

@@ -62,6 +62,8 @@ TRIALS = pa.schema(
         pa.field("eval_seconds", pa.float64()),
         pa.field("samples_processed", pa.int64()),
         pa.field("peak_memory_bytes", pa.int64()),
+        pa.field("n_traces", pa.int32()),
+        pa.field("n_predictions", pa.int64()),
         pa.field("device", pa.string()),
         pa.field("threads", pa.int32()),
         pa.field("host", pa.string()),
@@ -74,7 +76,8 @@ TRIALS = pa.schema(
 """Columns of `trials`. `config` is the canonical JSON whose hash is `trial_id`; `task_id` is shared by the trials that
 differ only in seed and method. `mia` is fitted on retain and test samples, `validation_mia` on retain and validation
 samples: a search may read the latter. `code_version` is of the code that computed the row, `original_version` of the
-code that trained the original it started from: null if it started from none."""
+code that trained the original it started from: null if it started from none. `n_traces` and `n_predictions` count the
+trial's rows in those tables: where they are 0, what lies there under its id is of an earlier run."""
 
 TRACES = pa.schema(
     [
@@ -189,12 +192,13 @@ class Results:
         traces: Sequence[dict[str, Any]] = (),
         predictions: pa.Table | None = None,
     ) -> None:
-        """Store a trial: its traces and predictions first, its row last.
+        """Store a trial: its traces and predictions first, its row last, which says how many they are.
 
         Raises:
             OSError: it cannot be stored.
         """
         trial_id = row["trial_id"]
+        row = row | {"n_traces": len(traces), "n_predictions": 0 if predictions is None else len(predictions)}
         if traces:
             self.write(f"traces/{trial_id}.parquet", parquet_bytes(pa.Table.from_pylist(list(traces), schema=TRACES)))
         if predictions is not None:
@@ -234,9 +238,15 @@ class Results:
         last = [row for row, trial_id in enumerate(ids) if row + 1 == len(ids) or ids[row + 1] != trial_id]
         return Rows(ordered.take(last), trials.damaged)
 
-    def traces(self) -> Rows:
-        """Every readable row of `traces`."""
-        return self._read_folder("traces", TRACES)
+    def traces(self, trials: pa.Table | None = None) -> Rows:
+        """Every readable row of `traces`, but for those of a run before the one that `trials` has.
+
+        `trials`: that table with its column `n_traces`, where it was read before.
+        """
+        found = self._read_folder("traces", TRACES)
+        trials = self.trials(["n_traces"]).table if trials is None else trials
+        without = trials.filter(pc.equal(trials["n_traces"], 0))["trial_id"]
+        return Rows(found.table.filter(pc.invert(pc.is_in(found.table["trial_id"], without))), found.damaged)
 
     def suggestions(self) -> Rows:
         """Every readable row of `suggestions`, ordered by study and number."""
@@ -245,11 +255,11 @@ class Results:
 
     def predictions(self, trial_id: str) -> pa.Table | None:
         """The predictions of one trial; None if there are none that can be read."""
-        return self._of_trial("predictions", trial_id)
+        return self._of_last_run("predictions", trial_id)
 
     def trace(self, trial_id: str) -> list[dict[str, Any]]:
         """The rows of `traces` of one trial that can be read."""
-        table = self._of_trial("traces", trial_id)
+        table = self._of_last_run("traces", trial_id)
         return [] if table is None else table.to_pylist()
 
     def names(self, folder: str) -> list[str]:
@@ -303,6 +313,10 @@ class Results:
             self._fs.create_dir(target.rpartition("/")[0], recursive=True)
         with self._fs.open_output_stream(target) as stream:  # object stores publish on close
             stream.write(content)
+
+    def _of_last_run(self, folder: str, trial_id: str) -> pa.Table | None:
+        row = self.trial(trial_id)
+        return None if row is not None and row[f"n_{folder}"] == 0 else self._of_trial(folder, trial_id)
 
     def _of_trial(self, folder: str, trial_id: str) -> pa.Table | None:
         table = self._rows_of(folder, f"{trial_id}.parquet", trial_id)

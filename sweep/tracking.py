@@ -10,6 +10,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from sweep.objective import ENDED, Row
@@ -33,8 +34,9 @@ class Sender:
 
     def send_all(self) -> None:
         """Send every trial that the directory holds, but for those that were sent before."""
-        left = [row for row in self._results.trials().table.to_pylist() if self._wanted(row)]
-        for row, traces in _with_traces(left, self._results):
+        trials = self._results.trials().table
+        left = [row for row in trials.to_pylist() if self._wanted(row)]
+        for row, traces in _with_traces(left, trials, self._results):
             self._send(row, traces)
 
     def send(self, trial_id: str) -> None:
@@ -54,11 +56,11 @@ class Sender:
         self.count += 1
 
 
-def _with_traces(rows: Sequence[Row], results: Results) -> Iterator[tuple[Row, list[Row]]]:
+def _with_traces(rows: Sequence[Row], trials: pa.Table, results: Results) -> Iterator[tuple[Row, list[Row]]]:
     """Each row with those of its trial's traces, which are all read at once."""
     if not rows:
         return
-    table = results.traces().table.sort_by([("trial_id", "ascending"), ("epoch", "ascending")])
+    table = results.traces(trials).table.sort_by([("trial_id", "ascending"), ("epoch", "ascending")])
     places, start = {}, 0
     for found in pc.value_counts(table["trial_id"]).to_pylist():
         places[found["values"]] = (start, found["counts"])

@@ -39,7 +39,8 @@ def content(directory):
     """What every reader sees, in an order of its own."""
     trials = directory.trials().table.sort_by("trial_id").to_pylist()
     traces = directory.traces().table.sort_by([("trial_id", "ascending"), ("epoch", "ascending")]).to_pylist()
-    return trials, traces, [directory.predictions(row["trial_id"]).to_pylist() for row in trials]
+    predictions = [directory.predictions(row["trial_id"]) for row in trials]
+    return trials, traces, [table and table.to_pylist() for table in predictions]
 
 
 def names(directory, folder="trials"):

@@ -19,9 +19,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sweep.compaction import compact
 from sweep.errors import InputError
 from sweep.originals import Original, load_original, original_path, store_original
-from sweep.results import PREDICTIONS, SUGGESTIONS, TRACES, TRIALS, Results
+from sweep.results import PREDICTIONS, SUGGESTIONS, TRACES, TRIALS, Results, parquet_bytes
 
 TRACE = {"trial_id": "t", "epoch": 1, "step": 9, "seconds": 0.5, "samples": 90, "retain_loss": 0.1}
 
@@ -57,7 +58,8 @@ def test_what_a_row_does_not_say_is_null(results, make_row):
     names = [field.name for field in TRIALS if not field.nullable]
     results.write_trial({name: make_row()[name] for name in names})
     [row] = rows(results)
-    assert all((row[field.name] is None) == field.nullable for field in TRIALS)
+    known = [*names, "n_traces", "n_predictions"]
+    assert all((value is None) == (name not in known) for name, value in row.items())
 
 
 def test_traces_and_predictions_are_read_back(results, make_row):
@@ -69,6 +71,41 @@ def test_traces_and_predictions_are_read_back(results, make_row):
     ]
     assert results.predictions("t").equals(logits())
     assert results.predictions("other") is None
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_a_run_without_traces_and_predictions_has_none_of_an_earlier_run(results, make_row, merged):
+    results.write_trial(make_row("t"), [TRACE], logits())
+    results.write_trial(make_row("u"), [TRACE | {"trial_id": "u"}], logits("u"))
+    if merged:
+        compact(results)
+    results.write_trial(make_row("t", status="failed"))
+    assert results.traces().table["trial_id"].to_pylist() == ["u"]
+    assert (results.trace("t"), results.predictions("t")) == ([], None)
+    assert (len(results.trace("u")), len(results.predictions("u"))) == (1, 2)
+    compact(results)
+    assert (results.trace("t"), results.predictions("t")) == ([], None)
+    results.write_trial(make_row("t"), [TRACE], logits())
+    assert (len(results.trace("t")), len(results.predictions("t"))) == (1, 2)
+
+
+def test_traces_and_predictions_of_a_row_that_does_not_count_them_are_its_own(results, make_row):
+    results.write_trial(make_row("t"), [TRACE], logits())
+    older = pa.Table.from_pylist([make_row("t")], schema=TRIALS).drop_columns(["n_traces", "n_predictions"])
+    results.write("trials/t.parquet", parquet_bytes(older))
+    assert rows(results)[0]["n_traces"] is None
+    assert (results.traces().table.num_rows, len(results.trace("t")), len(results.predictions("t"))) == (1, 1, 2)
+
+
+def test_a_run_that_could_not_store_its_row_takes_nothing_from_the_one_before(results, make_row, monkeypatch):
+    def full_disk(self: Results, path: str, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    results.write_trial(make_row("t"), [TRACE], logits())
+    monkeypatch.setattr(Results, "write", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        results.write_trial(make_row("t", status="failed"))
+    assert (len(results.trace("t")), len(results.predictions("t"))) == (1, 2)
 
 
 def test_every_file_is_named_by_its_trial(results, make_row):
@@ -220,7 +257,7 @@ def test_other_files_beside_trials_are_ignored(results, make_row, name):
 def test_a_directory_by_uri_is_the_directory(results, make_row, tmp_path):
     by_uri = Results((tmp_path / "results").as_uri() + "/")
     by_uri.write_trial(make_row("t"), [TRACE], logits())
-    assert rows(results) == rows(by_uri) == [make_row("t")]
+    assert rows(results) == rows(by_uri) == [make_row("t", n_traces=1, n_predictions=2)]
     assert files(results) == ["predictions/t.parquet", "traces/t.parquet", "trials/t.parquet"]
     assert by_uri.exists()
 
@@ -233,7 +270,7 @@ def test_a_file_system_that_is_not_local(make_row, monkeypatch):
     results = Results("mock://bucket/results")
     assert rows(results) == []
     results.write_trial(make_row("t"), [TRACE], logits())
-    assert rows(results) == [make_row("t")]
+    assert rows(results) == [make_row("t", n_traces=1, n_predictions=2)]
     assert results.predictions("t").num_rows == 2
 
 
