@@ -21,7 +21,7 @@ from analysis.frames import Frames, configuration_labels
 from analysis.intervals import Interval
 from analysis.methods_table import REFERENCES, task_labels, write_tables
 from analysis.words import METHODS, joined
-from sweep.results import Results
+from sweep.results import MIXED, Results, mixed_devices
 
 MOST_TRIALS = 500
 MOST_FAILURES = 100
@@ -151,6 +151,9 @@ def _facts(trials: pd.DataFrame, searched: pd.DataFrame, frames: Frames) -> list
     named = sorted(counts.index, key=lambda name: (name != "ok", name))
     ended = "all ok" if named == ["ok"] else joined([f"{counts[name]} {name}" for name in named])
     facts = [("Trials", f"{len(trials)}, {ended}"), ("Seeds", str(trials["seed"].nunique()))]
+    ok = trials[trials["status"] == "ok"]
+    if devices := mixed_devices(ok["task_id"], ok["device"].fillna("")):
+        facts.append(("Mixed", f"{joined(devices)} in one task: {MIXED}"))
     if frames.superseded:
         facts.append(("Left out", f"{frames.superseded} of older versions of their methods"))
     if len(suggestions := frames.suggestions):

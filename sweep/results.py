@@ -18,7 +18,7 @@ from __future__ import annotations
 import io
 import os
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -351,6 +351,18 @@ class Results:
 
     def _read_folder(self, folder: str, schema: pa.Schema) -> Rows:
         return read_folder(self._fs, f"{self._root}/{folder}", schema)
+
+
+MIXED = "devices compute with different precision, so part of the differences is theirs"
+"""What to say of `mixed_devices`."""
+
+
+def mixed_devices(tasks: Iterable[str], devices: Iterable[str | None]) -> list[str]:
+    """The devices of the trials of tasks that ran on several, sorted; none where each task ran on one."""
+    found: dict[str, set[str]] = {}
+    for task, device in zip(tasks, devices, strict=True):
+        found.setdefault(task, set()).update([device] if device else [])
+    return sorted(set().union(*(several for several in found.values() if len(several) > 1)))
 
 
 def existing_results(location: str) -> Results:

@@ -11,11 +11,12 @@ from rich.table import Table
 from sweep.identity import code_version, package_version
 from sweep.objective import State, standings
 from sweep.reading import Rows
+from sweep.results import MIXED, mixed_devices
 
 
 def print_status(console: Console, directory: str, trials: Rows, suggestions: Rows) -> None:
-    """Print counts by method and status, studies, what other code versions wrote, and what failed."""
-    names = ["trial_id", "method", "seed", "status", "error", "code_version", "original_version"]
+    """Print counts by method and status, studies, what other code versions wrote, mixed devices, and what failed."""
+    names = ["trial_id", "task_id", "method", "seed", "status", "error", "device", "code_version", "original_version"]
     rows = trials.table.select(names).to_pylist()
     counts = Counter((row["method"], row["status"]) for row in rows)
     statuses = sorted({row["status"] for row in rows}, key=["ok", "diverged", "failed", "pruned"].index)
@@ -36,6 +37,9 @@ def print_status(console: Console, directory: str, trials: Rows, suggestions: Ro
             console.print(
                 f"{count} trials {what} of code version {version}, not {code_version()} (run --refresh repeats them)"
             )
+    ok = [row for row in rows if row["status"] == "ok"]
+    if devices := mixed_devices((row["task_id"] for row in ok), (row["device"] for row in ok)):
+        console.print(f"trials of one task ran on {' and '.join(devices)}: {MIXED}", soft_wrap=True)
     for row in rows:
         if row["error"]:
             last = row["error"].strip().splitlines()[-1]

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 import yaml
-from made_results import TWO_SEEDS, row
+from made_results import TWO_SEEDS, row, versioned
 
 from analysis.figure import Drawn, Skipped, new_figure
 from analysis.frames import read_frames
@@ -95,6 +95,16 @@ def test_the_page_opens_with_the_question_and_its_answer(directory, page_of):
     assert Document(page).texts["h1"] == ["Which method comes closest to Retrain?"]
     # gaps of uam: 1, 0, 0, 0 and 1, 4, 2, 10
     assert "UAM, with an average gap of 2.2 percentage points (95 % interval 0.0 to 27.7) over 2 seeds" in text_of(page)
+
+
+def test_the_page_says_where_devices_are_mixed_and_older_versions_left_out(directory, page_of):
+    on = dict(zip(("cpu", "NVIDIA H100"), TWO_SEEDS, strict=False))
+    apart = [one | {"device": device, "task_id": device} for device, one in on.items()]
+    assert "in one task" not in page_of(directory(apart))
+    together = [one | {"device": device} for device, one in on.items()]
+    assert "NVIDIA H100 and cpu in one task: devices compute" in page_of(directory(together))
+    assert "of older versions" not in page_of(directory([]))
+    assert "2 of older versions of their methods" in page_of(directory([versioned(one, 2) for one in together]))
 
 
 def test_one_method_is_asked_about_by_name(directory, page_of):

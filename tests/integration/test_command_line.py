@@ -259,6 +259,18 @@ def test_what_started_from_an_original_of_another_code_version_is_refreshed_too(
     assert row_of(tmp_path / "fresh", "neggrad")["test_accuracy"] != stale["test_accuracy"]
 
 
+def test_devices_that_are_mixed_within_a_task_are_told(finished):
+    assert "trials of one task ran on" not in call("status", finished).out
+    row = row_of(finished, "neggrad")
+    results = Results(str(finished))
+    results.write_trial(row | {"task_id": "another", "device": "NVIDIA H100"})
+    assert "trials of one task ran on" not in call("status", finished).out
+    results.write_trial(row | {"device": "NVIDIA H100", "status": "failed"})
+    assert "trials of one task ran on" not in call("status", finished).out
+    results.write_trial(row | {"device": "NVIDIA H100"})
+    assert "trials of one task ran on NVIDIA H100 and cpu: " in call("status", finished).out
+
+
 NETWORK = """from torch import nn
 
 def net(classes, channels):
