@@ -177,7 +177,8 @@ def plan(spec: SpecArgument = "digits", out: OutOption = None, overrides: SetOpt
     from sweep.run_table import print_plan
 
     loaded, trials, left, where = _plan(spec, overrides, out)
-    _located(spec, lambda: check_task(loaded))
+    if left:
+        _located(spec, lambda: check_task(loaded))
     print_plan(Console(), loaded.name, trials, left, where)
 
 
