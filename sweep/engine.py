@@ -145,7 +145,7 @@ def run_trials(
         stored -= stale.keys()
     elif stale:
         versions = ", ".join(sorted(set(stale.values())))
-        warn(f"{len(stale)} originals are of another code version, {versions}: run --refresh trains them again")
+        warn(f"{len(stale)} originals are of another code version, {versions}: --refresh trains them again")
     schedule = Schedule(pending, stored, originals)
     if schedule.done:
         return

@@ -243,7 +243,7 @@ def test_what_started_from_an_original_of_another_code_version_is_refreshed_too(
 
     added = call(*command)
     assert "2 trials, 1 done before, 1 to run" in added.out
-    assert added.err == "warning: 1 originals are of another code version, 0.0.1+old: run --refresh trains them again\n"
+    assert added.err == "warning: 1 originals are of another code version, 0.0.1+old: --refresh trains them again\n"
     stale = row_of(tmp_path / "out", "neggrad")
     assert (stale["code_version"], stale["original_version"]) == (code_version(), "0.0.1+old")
     status = call("status", tmp_path / "out").out
