@@ -25,7 +25,7 @@ from sweep.results import Results
 
 DATA = {"name": "digits", "limit": 200, "label_noise": 0.2, "validation": 0.1}
 LR = {"low": 0.001, "high": 0.1}
-QUICK = {"name": "finetune", "epochs": [1, 2], "lr": LR}
+QUICK = {"name": "finetune", "epochs": [1, 2], "lr": {"low": 0.001, "high": 1.0, "log": True}}  # some are hopeless
 UAM = {"name": "uam", "epochs": 1}
 SLOW = {"name": "sweep_plugins:Slow", "epochs": 1, "lr": LR}
 DYING = {"name": "sweep_plugins:DiesAbove", "epochs": 1, "lr": {"low": 0.02, "high": 0.5}}
