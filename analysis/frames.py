@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from analysis.tuning import set_apart
+from sweep.columns import METRICS, SUGGESTIONS, TRIALS
 from sweep.identity import method_version
-from sweep.results import METRICS, SUGGESTIONS, TRIALS, Results
+from sweep.results import Results
 
 GAP_METRICS = ("retain_accuracy", "forget_accuracy", "test_accuracy", "mia")
 """Metrics whose gaps to Retrain make up the average gap (Fan et al., ICLR 2024)."""

@@ -21,7 +21,8 @@ from analysis.frames import Frames, configuration_labels
 from analysis.intervals import Interval
 from analysis.methods_table import REFERENCES, task_labels, write_tables
 from analysis.words import METHODS, joined
-from sweep.results import MIXED, Results, mixed_devices
+from sweep.results import Results
+from sweep.status_table import MIXED, mixed_devices
 
 MOST_TRIALS = 500
 MOST_FAILURES = 100

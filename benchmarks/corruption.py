@@ -21,9 +21,10 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from sweep.columns import FOLDERS, PREDICTIONS
 from sweep.compaction import compact
 from sweep.originals import Original, load_original, original_path, store_original
-from sweep.results import FOLDERS, PREDICTIONS, Results
+from sweep.results import Results
 from sweep.sealing import MARK
 
 KINDS = ("trials", "traces", "predictions", "suggestions", "merged", "original", "unsealed")

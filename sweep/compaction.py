@@ -19,9 +19,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs as pafs
 
+from sweep.columns import FOLDERS
 from sweep.folders import PLAIN, TAKEN, latest, layer, merged_file, merged_name, row_names
 from sweep.reading import read_parquet
-from sweep.results import FOLDERS, LARGE, Results, parquet_bytes
+from sweep.results import LARGE, Results, parquet_bytes
 
 TOGETHER = 64 * 2**20
 """Bytes of files that become one."""

@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 
+from sweep.columns import METRICS
 from sweep.errors import InputError
 from sweep.location import absolute_location
 from sweep.plan import location_options, trial_for
-from sweep.results import METRICS, Results, existing_results
+from sweep.results import Results, existing_results
 from sweep.spec import parse_spec
 from sweep.specfile import read_yaml
 from sweep.trial import Context, Job, Worker

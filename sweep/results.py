@@ -18,7 +18,7 @@ from __future__ import annotations
 import io
 import os
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -28,118 +28,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs as pafs
 
+from sweep.columns import FOLDERS, PREDICTIONS, SUGGESTIONS, TRACES, TRIALS
 from sweep.errors import InputError
 from sweep.folders import PLAIN, layer, list_folder, may_hold, merged_file, read_folder, taken_name
 from sweep.location import open_location
 from sweep.reading import Rows, fetch, read_parquet
 from sweep.sealing import sealed
 from sweep.storage import steady
-
-METRICS = ("retain_accuracy", "forget_accuracy", "test_accuracy", "validation_accuracy", "mia", "validation_mia")
-
-TRIALS = pa.schema(
-    [
-        pa.field("trial_id", pa.string(), nullable=False),
-        pa.field("task_id", pa.string(), nullable=False),
-        pa.field("original_id", pa.string()),
-        pa.field("sweep", pa.string(), nullable=False),
-        pa.field("study", pa.string()),
-        pa.field("status", pa.string(), nullable=False),
-        pa.field("error", pa.string()),
-        pa.field("dataset", pa.string(), nullable=False),
-        pa.field("model", pa.string(), nullable=False),
-        pa.field("seed", pa.int32(), nullable=False),
-        pa.field("scenario", pa.string(), nullable=False),
-        pa.field("forget_ratio", pa.float64()),
-        pa.field("forget_class", pa.int32()),
-        pa.field("n_retain", pa.int32()),
-        pa.field("n_forget", pa.int32()),
-        pa.field("method", pa.string(), nullable=False),
-        pa.field("params", pa.string(), nullable=False),
-        pa.field("config", pa.string(), nullable=False),
-        *(pa.field(metric, pa.float64()) for metric in METRICS),
-        pa.field("unlearn_seconds", pa.float64()),
-        pa.field("eval_seconds", pa.float64()),
-        pa.field("samples_processed", pa.int64()),
-        pa.field("peak_memory_bytes", pa.int64()),
-        pa.field("n_traces", pa.int32()),
-        pa.field("n_predictions", pa.int64()),
-        pa.field("device", pa.string()),
-        pa.field("threads", pa.int32()),
-        pa.field("host", pa.string()),
-        pa.field("code_version", pa.string(), nullable=False),
-        pa.field("original_version", pa.string()),
-        pa.field("started_at", pa.timestamp("us", tz="UTC")),
-        pa.field("finished_at", pa.timestamp("us", tz="UTC")),
-    ]
-)
-"""Columns of `trials`. `config` is the canonical JSON whose hash is `trial_id`; `task_id` is shared by the trials that
-differ only in seed and method. `mia` is fitted on retain and test samples, `validation_mia` on retain and validation
-samples: a search may read the latter. `code_version` is of the code that computed the row, `original_version` of the
-code that trained the original it started from: null if it started from none. `n_traces` and `n_predictions` count the
-trial's rows in those tables: where they are 0, what lies there under its id is of an earlier run."""
-
-TRACES = pa.schema(
-    [
-        pa.field("trial_id", pa.string(), nullable=False),
-        pa.field("epoch", pa.int32(), nullable=False),
-        pa.field("step", pa.int64(), nullable=False),
-        pa.field("seconds", pa.float64(), nullable=False),
-        pa.field("samples", pa.int64(), nullable=False),
-        pa.field("retain_loss", pa.float64()),
-        pa.field("forget_loss", pa.float64()),
-        pa.field("gradient_cosine", pa.float64()),
-        pa.field("gradient_degrees", pa.float64()),
-        pa.field("hessian_ratio", pa.float64()),
-        pa.field("residual", pa.float64()),
-        pa.field("probe_retain_loss", pa.float64()),
-        pa.field("probe_forget_loss", pa.float64()),
-        pa.field("probe_retain_accuracy", pa.float64()),
-        pa.field("probe_forget_accuracy", pa.float64()),
-        pa.field("probe_cosine", pa.float64()),
-        pa.field("probe_degrees", pa.float64()),
-        pa.field("other", pa.string()),
-    ]
-)
-"""Columns of `traces`. `probe_*` are measured on the same retain and forget samples at every point of every method;
-`probe_degrees` is the angle between the two mean gradients. The columns before them are what the method itself saw,
-averaged over the epoch; values that it records under another name are in `other`, as JSON."""
-
-PREDICTIONS = pa.schema(
-    [
-        pa.field("trial_id", pa.string(), nullable=False),
-        pa.field("sample_id", pa.int64(), nullable=False),
-        pa.field("split", pa.string(), nullable=False),
-        pa.field("label", pa.int64(), nullable=False),
-        pa.field("logits", pa.list_(pa.float16()), nullable=False),
-    ]
-)
-"""Columns of `predictions`. `sample_id` is the row in the dataset's own training (retain, forget) or test data."""
-
-
-SUGGESTIONS = pa.schema(
-    [
-        pa.field("study", pa.string(), nullable=False),
-        pa.field("sweep", pa.string(), nullable=False),
-        pa.field("method", pa.string(), nullable=False),
-        pa.field("task_id", pa.string(), nullable=False),
-        pa.field("number", pa.int32(), nullable=False),
-        pa.field("params", pa.string(), nullable=False),
-        pa.field("space", pa.string(), nullable=False),
-        pa.field("sampler", pa.string(), nullable=False),
-        pa.field("objectives", pa.list_(pa.string()), nullable=False),
-        pa.field("trial_ids", pa.list_(pa.string()), nullable=False),
-        pa.field("confirm_trial_ids", pa.list_(pa.string()), nullable=False),
-        pa.field("suggested_at", pa.timestamp("us", tz="UTC"), nullable=False),
-    ]
-)
-"""Columns of `suggestions`. `number` counts a study's suggestions from 0; `params` are all hyperparameters, as in
-`trials`; `space` is JSON: for each searched hyperparameter its distribution; `trial_ids` has one trial per search seed,
-in the order in which they run; `confirm_trial_ids` one per confirmation seed, empty unless it was confirmed. How a
-suggestion ended follows from the rows of its trials: all ended, or one of them `pruned`."""
-
-FOLDERS = {"trials": TRIALS, "traces": TRACES, "predictions": PREDICTIONS, "suggestions": SUGGESTIONS}
-"""The folders that read as one table each."""
 
 
 class Results:
@@ -351,18 +246,6 @@ class Results:
 
     def _read_folder(self, folder: str, schema: pa.Schema) -> Rows:
         return read_folder(self._fs, f"{self._root}/{folder}", schema)
-
-
-MIXED = "devices compute with different precision, so part of the differences is theirs"
-"""What to say of `mixed_devices`."""
-
-
-def mixed_devices(tasks: Iterable[str], devices: Iterable[str | None]) -> list[str]:
-    """The devices of the trials of tasks that ran on several, sorted; none where each task ran on one."""
-    found: dict[str, set[str]] = {}
-    for task, device in zip(tasks, devices, strict=True):
-        found.setdefault(task, set()).update([device] if device else [])
-    return sorted(set().union(*(several for several in found.values() if len(several) > 1)))
 
 
 def existing_results(location: str) -> Results:

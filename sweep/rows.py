@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import torch
 
+from sweep.columns import PREDICTIONS, TRACES
 from sweep.evaluation import Predictions
 from sweep.plan import Trial
 from sweep.probe import degrees
 from sweep.redaction import redacted
-from sweep.results import PREDICTIONS, TRACES
 from sweep.versions import trial_version
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import get_args
 
 from rich.console import Console
@@ -11,7 +12,9 @@ from rich.table import Table
 from sweep.identity import code_version, package_version
 from sweep.objective import State, standings
 from sweep.reading import Rows
-from sweep.results import MIXED, mixed_devices
+
+MIXED = "devices compute with different precision, so part of the differences is theirs"
+"""What to say of `mixed_devices`."""
 
 
 def print_status(console: Console, directory: str, trials: Rows, suggestions: Rows) -> None:
@@ -60,3 +63,11 @@ def _print_studies(console: Console, trials: Rows, suggestions: Rows) -> None:
         numbers = [counts[study, state] for state in get_args(State)]
         table.add_row(study, str(sum(numbers)), *map(str, numbers))
     console.print(table)
+
+
+def mixed_devices(tasks: Iterable[str], devices: Iterable[str | None]) -> list[str]:
+    """The devices of the trials of tasks that ran on several, sorted; none where each task ran on one."""
+    found: dict[str, set[str]] = {}
+    for task, device in zip(tasks, devices, strict=True):
+        found.setdefault(task, set()).update([device] if device else [])
+    return sorted(set().union(*(several for several in found.values() if len(several) > 1)))

@@ -14,9 +14,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from sweep.columns import METRICS
 from sweep.errors import InputError
 from sweep.objective import Row
-from sweep.results import METRICS, Results
+from sweep.results import Results
 
 SETTING = ("dataset", "model", "method", "seed", "scenario", "forget_ratio", "forget_class")
 """Columns of a row that say, beside hyperparameters, what was run."""

@@ -16,7 +16,8 @@ from analysis.frames import Frames, flatten_params, with_gaps
 from analysis.marks import shades
 from analysis.selection import undominated
 from analysis.words import seeds_words
-from sweep.results import METRICS, TRACES, TRIALS, Results
+from sweep.columns import METRICS, TRACES, TRIALS
+from sweep.results import Results
 
 PRESETS = {
     "tradeoff": "methods",

@@ -31,8 +31,9 @@ from analysis.methods_table import methods_table
 from analysis.report import write_report
 from analysis.searches import acts, outcomes
 from analysis.tuning import set_apart
+from sweep.columns import METRICS, SUGGESTIONS, TRACES, TRIALS
 from sweep.objective import WORST, seed_values, standings
-from sweep.results import METRICS, SUGGESTIONS, TRACES, TRIALS, Results
+from sweep.results import Results
 
 DRAWS = {name: FIGURES[name] for name in ("tuned", "best_so_far", "importance", "slices", "pareto")}
 

@@ -5,14 +5,12 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 import uuid
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tiny_sweeps import PLAIN_PRIORITY, call, row_of, rows, run, write_spec
+from tiny_sweeps import PLAIN_PRIORITY, call, row_of, rows, run, spent_when_there_are, write_spec
 
 from sweep import engine
 from sweep.results import Results
@@ -99,19 +97,8 @@ def test_a_time_budget_ends_a_run_through_ray_and_the_same_command_goes_on(tmp_p
     methods = [SLOW | {"lr": [round(0.01 * step, 2) for step in range(1, 13)]}]
     path, out, ends = write_spec(tmp_path, methods), tmp_path / "out", []
 
-    @contextlib.contextmanager
-    def spent_when_three_rows_are_there(schedule, seconds):
-        def stop():
-            while len(list(out.glob("trials/*.parquet"))) < 3:
-                time.sleep(0.05)
-            schedule.stop()
-            ends.append(datetime.now(UTC))
-
-        threading.Thread(target=stop, daemon=True).start()
-        yield
-
     with monkeypatch.context() as patch:
-        patch.setattr(engine, "deadline", spent_when_three_rows_are_there)
+        patch.setattr(engine, "deadline", spent_when_there_are(3, out, ends))
         first = call("run", path, "--out", out, "--time-budget", "1h")
     assert first.code == 3
     table = Results(str(out)).trials().table

@@ -10,8 +10,9 @@ from unittest import mock
 import pytest
 from tiny_sweeps import ended_on_error, living, start, write_spec
 
+from sweep.columns import TRIALS
 from sweep.folders import merged_file
-from sweep.results import TRIALS, Results
+from sweep.results import Results
 
 ROWS = 600
 PROMPT = "import os, sys; os.nice = lambda step: None; from sweep import compaction; compaction.main()"

@@ -1,6 +1,5 @@
 """Searches through Ray, killed, side by side, and watched."""
 
-import contextlib
 import json
 import os
 import shutil
@@ -9,16 +8,25 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.request
-from datetime import UTC, datetime
 from pathlib import Path
 
 import optuna
 import pytest
 import yaml
-from tiny_sweeps import PLAIN_PRIORITY, call, end_session, ended_on_error, living, run, spec, start, tracked
+from tiny_sweeps import (
+    PLAIN_PRIORITY,
+    call,
+    end_session,
+    ended_on_error,
+    living,
+    run,
+    spec,
+    spent_when_there_are,
+    start,
+    tracked,
+)
 
 from methods import METHODS
 from sweep.results import Results
@@ -132,19 +140,8 @@ def test_a_time_budget_ends_a_search_through_ray(tmp_path, monkeypatch):
         monkeypatch.setenv(name, value)
     seen = []
 
-    @contextlib.contextmanager
-    def spent_when_three_seeds_are_there(run, seconds):
-        def stop():
-            while len(list(out.glob("trials/*.parquet"))) < 5:  # two of Retrain
-                time.sleep(0.05)
-            run.stop()
-            seen.append(datetime.now(UTC))
-
-        threading.Thread(target=stop, daemon=True).start()
-        yield
-
     with monkeypatch.context() as patch:
-        patch.setattr("sweep.search.deadline", spent_when_three_seeds_are_there)
+        patch.setattr("sweep.search.deadline", spent_when_there_are(5, out, seen))  # two of Retrain
         ended = call("search", path, "--out", out, "--time-budget", "1h")
     assert ended.code == 3
     rows = trials(out)

@@ -6,7 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from unittest import mock
 
@@ -179,3 +182,20 @@ class Sweep:
     spec: Path
     out: Path
     ended: Ended
+
+
+def spent_when_there_are(count, out, ends):
+    """For a `deadline`: the time is spent as soon as `out` has so many rows; the moment is appended to `ends`."""
+
+    @contextlib.contextmanager
+    def deadline(work, seconds):
+        def stop():
+            while len(list(out.glob("trials/*.parquet"))) < count:
+                time.sleep(0.05)
+            work.stop()
+            ends.append(datetime.now(UTC))
+
+        threading.Thread(target=stop, daemon=True).start()
+        yield
+
+    return deadline

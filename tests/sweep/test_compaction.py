@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from sweep import compaction
+from sweep.columns import FOLDERS, PREDICTIONS
 from sweep.compaction import compact
-from sweep.results import FOLDERS, PREDICTIONS, Results
+from sweep.results import Results
 
 TRACE = {"step": 9, "seconds": 0.5, "samples": 90}
 
@@ -220,7 +221,8 @@ WRITES = """
 import sys
 sys.path.insert(0, sys.argv[2])
 from test_compaction import TRACE, predictions
-from sweep.results import TRIALS, Results
+from sweep.columns import TRIALS
+from sweep.results import Results
 results = Results(sys.argv[1])
 row = {field.name: "text" for field in TRIALS if not field.nullable}
 for number in range(400):

@@ -8,8 +8,9 @@ import pytest
 from pyarrow import fs as pafs
 
 from sweep import reading
+from sweep.columns import TRIALS
 from sweep.compaction import compact
-from sweep.results import TRIALS, Results
+from sweep.results import Results
 
 
 @pytest.fixture

@@ -19,10 +19,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sweep.columns import PREDICTIONS, SUGGESTIONS, TRACES, TRIALS
 from sweep.compaction import compact
 from sweep.errors import InputError
 from sweep.originals import Original, load_original, original_path, store_original
-from sweep.results import PREDICTIONS, SUGGESTIONS, TRACES, TRIALS, Results, parquet_bytes
+from sweep.results import Results, parquet_bytes
 
 TRACE = {"trial_id": "t", "epoch": 1, "step": 9, "seconds": 0.5, "samples": 90, "retain_loss": 0.1}
 
@@ -352,7 +353,8 @@ def test_damaged_predictions_are_none(results, make_row):
 WRITES_ROWS_FOREVER = """
 import sys
 from datetime import UTC, datetime
-from sweep.results import TRIALS, Results
+from sweep.columns import TRIALS
+from sweep.results import Results
 
 results = Results(sys.argv[1])
 row = {field.name: "text" for field in TRIALS if not field.nullable} | {"config": "x" * 100_000, "seed": 1}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.results import TRIALS
+from sweep.columns import TRIALS
 from sweep.sealing import MARK, sealed, verify
 
 

@@ -13,10 +13,11 @@ import torch
 from plugin_examples import Exhausts, Raises
 
 from methods import METHODS
+from sweep.columns import METRICS, TRACES, TRIALS
 from sweep.datasets import Digits
 from sweep.identity import code_version
 from sweep.originals import load_original, original_path, store_original
-from sweep.results import METRICS, TRACES, TRIALS, Results
+from sweep.results import Results
 from sweep.splits import limited, split
 from sweep.trial import Job, Outcome, trial_row
 
