@@ -138,15 +138,13 @@ def test_a_time_budget_ends_a_search_through_ray(tmp_path, monkeypatch):
     path, out = write_search(tmp_path, [SLOW], trials=6, pruner="none"), tmp_path / "out"
     for name, value in ({"PYTHONPATH": os.pathsep.join(sys.path), "PAUSE": "2"} | PLAIN_PRIORITY).items():
         monkeypatch.setenv(name, value)
-    seen = []
 
     with monkeypatch.context() as patch:
-        patch.setattr("sweep.search.deadline", spent_when_there_are(5, out, seen))  # two of Retrain
+        patch.setattr("sweep.search.deadline", spent_when_there_are(5, out))  # two of Retrain
         ended = call("search", path, "--out", out, "--time-budget", "1h")
     assert ended.code == 3
     rows = trials(out)
     assert 5 <= len(rows) <= 7  # two were under way
-    assert max(row["started_at"] for row in rows.values()) < seen[0]
     assert not any(row["confirm_trial_ids"] for row in suggestions(out))
 
     monkeypatch.setenv("PAUSE", "0")

@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from unittest import mock
 
@@ -184,8 +183,8 @@ class Sweep:
     ended: Ended
 
 
-def spent_when_there_are(count, out, ends):
-    """For a `deadline`: the time is spent as soon as `out` has so many rows; the moment is appended to `ends`."""
+def spent_when_there_are(count, out):
+    """For a `deadline`: the time is spent as soon as `out` has so many rows."""
 
     @contextlib.contextmanager
     def deadline(work, seconds):
@@ -193,7 +192,6 @@ def spent_when_there_are(count, out, ends):
             while len(list(out.glob("trials/*.parquet"))) < count:
                 time.sleep(0.05)
             work.stop()
-            ends.append(datetime.now(UTC))
 
         threading.Thread(target=stop, daemon=True).start()
         yield
