@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import fs as pafs
 
-from sweep.reading import Rows, read_all
+from sweep.reading import Rows, no_rows, read_all
 from sweep.storage import steady
 
 MERGED = re.compile(r"merged-(\d{6})-(\w+)-(\w+)-[0-9a-f]{8}\.parquet")
@@ -113,7 +113,7 @@ def read_folder(filesystem: pafs.FileSystem, folder: str, schema: pa.Schema) -> 
 
 def latest(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
     """The rows of all tables, but for those whose name an earlier table of the list has."""
-    kept = [schema.empty_table(), *tables[:1]]
+    kept = [no_rows(schema), *tables[:1]]
     for table in tables[1:]:
         seen = pa.chunked_array([chunk for part in kept for chunk in row_names(part).chunks], pa.string())
         kept.append(table.filter(pc.invert(pc.is_in(row_names(table), seen))))

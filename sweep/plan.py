@@ -59,11 +59,14 @@ def plan_trials(spec: Spec) -> list[Trial]:
     forgets = [canonical_json(chosen) for grid in spec.forget for chosen in grid.sets()]
     tasks = [(forget, content_id(_join(setting | {"forget": forget}))) for forget in forgets]
     trials: dict[str, Trial] = {}
-    for name, method, original in _methods(spec):
-        originals = {seed: _original_id(setting, seed, original) for seed in spec.seeds}
+    originals: dict[tuple[int, str | None], str | None] = {}
+    for name, method, shaping in _methods(spec):
+        for seed in spec.seeds:
+            if (seed, shaping) not in originals:
+                originals[seed, shaping] = _original_id(setting, seed, shaping)
         for (forget, task_id), seed in product(tasks, spec.seeds):
             config = _join(setting | {"forget": forget, "method": method, "seed": str(seed)})
-            trial = Trial(content_id(config), config, task_id, originals[seed], name, seed)
+            trial = Trial(content_id(config), config, task_id, originals[seed, shaping], name, seed)
             trials.setdefault(trial.id, trial)
     return list(trials.values())
 

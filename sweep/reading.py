@@ -43,6 +43,11 @@ class Rows:
     damaged: list[str]
 
 
+def no_rows(schema: pa.Schema) -> pa.Table:
+    """An empty table; `schema.empty_table()` would import pandas, which takes half a second."""
+    return pa.Table.from_batches([], schema)
+
+
 def read_all(filesystem: pafs.FileSystem, paths: list[str], schema: pa.Schema) -> Rows:
     """The rows of all files, in the order of `paths`, in the schema's columns."""
     if not isinstance(filesystem, pafs.LocalFileSystem):
@@ -109,7 +114,7 @@ def _read_part(filesystem: pafs.FileSystem, paths: list[str], schema: pa.Schema)
             return Rows(table.replace_schema_metadata(None), [])
     except (pa.ArrowException, OSError, ValueError):
         pass
-    tables, damaged = [schema.empty_table()], []
+    tables, damaged = [no_rows(schema)], []
     for path in paths:
         try:
             tables.append(read_parquet(fetch(filesystem, path), schema))
@@ -140,7 +145,7 @@ def _parts(paths: list[str], size: int) -> list[list[str]]:
 
 def _joined(parts: Iterable[Rows], schema: pa.Schema) -> Rows:
     found = list(parts)
-    table = pa.concat_tables([schema.empty_table(), *(rows.table for rows in found)])
+    table = pa.concat_tables([no_rows(schema), *(rows.table for rows in found)])
     return Rows(table, [problem for rows in found for problem in rows.damaged])
 
 

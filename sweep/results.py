@@ -32,7 +32,7 @@ from sweep.columns import FOLDERS, PREDICTIONS, SUGGESTIONS, TRACES, TRIALS
 from sweep.errors import InputError
 from sweep.folders import PLAIN, layer, list_folder, may_hold, merged_file, read_folder, taken_name
 from sweep.location import open_location
-from sweep.reading import Rows, fetch, read_parquet
+from sweep.reading import Rows, fetch, no_rows, read_parquet
 from sweep.sealing import sealed
 from sweep.storage import steady
 
@@ -238,7 +238,7 @@ class Results:
             if merged_file(name):  # of many trials: the other columns only if this one is among them
                 ids = read_parquet(content, pa.schema([schema.field("trial_id")]))
                 if not pc.any(pc.equal(ids["trial_id"], trial_id)).as_py():
-                    return schema.empty_table()
+                    return no_rows(schema)
             table = read_parquet(content, schema)
         except (pa.ArrowException, OSError):
             return None

@@ -158,7 +158,7 @@ def test_the_process_that_merges_gives_way_and_imports_little(results, store):
     code = "import os, sys; from sweep import compaction; sys.argv[1:] = [sys.argv[1]]; compaction.main(); "
     code += "print(os.nice(0), {'torch', 'ray'} & set(sys.modules))"
     ended = subprocess.run([sys.executable, "-c", code, results.location], capture_output=True, text=True)
-    assert ended.stdout == "15 set()\n", ended.stderr
+    assert ended.stdout == f"{min(19, os.nice(0) + 15)} set()\n", ended.stderr
     assert [len(names(results, folder)) for folder in ("trials", "traces")] == [1, 1]
     store(3, 6)
     subprocess.run(COMMAND(results.location), check=True)
