@@ -9,9 +9,6 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
-from ray.air.execution._internal.actor_manager import RayActorManager
-from ray.exceptions import RayActorError, RayTaskError
-
 from sweep.timeout import GRACE
 
 INNOCENT = 10
@@ -95,20 +92,3 @@ class Processes:
         found = death(told, actor, self._limit if late else None)
         self._deaths[job, found.innocent] += 1
         return found, self._deaths[job, found.innocent] <= self._retries[found.innocent]
-
-
-def let_tune_survive() -> None:
-    """Make every end of a process one that Ray Tune tells.
-
-    It gives up a whole run for an exception that is neither a task's nor an actor's, as Ray raises one for a process
-    that its memory monitor killed; and it runs again, as often as it happens, what was on a node that was preempted.
-    """
-    known = RayActorManager._actor_task_failed
-
-    def failed(self: RayActorManager, tracked_actor_task: Any, exception: Exception) -> None:
-        if not isinstance(exception, RayTaskError):
-            preempted = f"\n{PREEMPTED}" if getattr(exception, "preempted", False) else ""
-            exception = RayActorError(error_msg=f"{exception}{preempted}")
-        known(self, tracked_actor_task, exception)
-
-    RayActorManager._actor_task_failed = failed

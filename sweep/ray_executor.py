@@ -24,15 +24,16 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from sweep.deaths import Processes, let_tune_survive
+from sweep.deaths import Processes
 from sweep.device import busy
 from sweep.engine import Run, described_run, sigterm_interrupts
 from sweep.reach import check_nodes
 from sweep.schedule import Schedule
 from sweep.spec import Spec
 from sweep.trial import Context, Job, Outcome, Worker, warm_up
+from sweep.tune_repairs import repair_tune
 
-let_tune_survive()
+repair_tune()
 
 LONGEST_WAIT = 2.0
 """Seconds after which a process that has nothing to do asks again."""

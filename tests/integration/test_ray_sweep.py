@@ -1,10 +1,13 @@
 import json
 import os
 import shutil
+import sys
 from itertools import pairwise
 
 import pytest
 from tiny_sweeps import BUILT_INS, call, row_of, rows, run, tracked, write_spec
+
+from sweep import ray_executor
 
 DEAD = "sweep_plugins:Dies"
 
@@ -108,3 +111,19 @@ def test_a_second_process_comes_to_run_trials_that_are_shorter_than_its_start(tm
     ended = run("run", write_spec(tmp_path, [method]), "--out", tmp_path / "out", NOTES=str(notes), PAUSE="0.8")
     assert (ended.code, ended.err) == (0, "")
     assert len({process for path in notes.iterdir() for process in path.read_text().split()}) > 1
+
+
+def test_ray_tune_forgets_the_steps_of_a_process_that_it_was_told_of(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    kept, known = [], ray_executor.JobScheduler.on_trial_result
+
+    def on_trial_result(self, tune_controller, trial, result):
+        kept.extend(map(len, tune_controller._actor_manager._tracked_actors_to_task_futures.values()))
+        return known(self, tune_controller, trial, result)
+
+    monkeypatch.setattr(ray_executor.JobScheduler, "on_trial_result", on_trial_result)
+    monkeypatch.setenv("NOTES", str(tmp_path))
+    method = {"name": "sweep_plugins:Noted", "number": list(range(12))}
+    assert call("run", write_spec(tmp_path, [method]), "--out", tmp_path / "out").code == 0
+    assert len(kept) > 12
+    assert max(kept) <= 2
