@@ -111,21 +111,24 @@ def trainable(model: nn.Module) -> list[nn.Parameter]:
 def estimate_running_statistics(model: nn.Module, batches: Iterable[Tensor]) -> None:
     """Set BatchNorm's running statistics to their mean over `batches` of inputs.
 
-    As `torch.optim.swa_utils.update_bn` does, to the bit, but without reading a count from the device in every layer.
-    A model that has such layers is left in training mode; another does not see the batches.
+    As `torch.optim.swa_utils.update_bn` does, to the bit, but without reading a count from the device in every layer;
+    and every other layer is in evaluation mode, so that dropout neither changes what BatchNorm sees nor draws random
+    numbers. A model that has such layers is left in training mode; another does not see the batches.
     """
     every = (layer for layer in model.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm))
     layers = [layer for layer in every if layer.track_running_stats]
     if not layers:
         return
     momenta = [layer.momentum for layer in layers]
+    model.eval()
     for layer in layers:
         layer.reset_running_stats()
-    model.train()
+        layer.train()
     for count, inputs in enumerate(batches, start=1):
         for layer in layers:
             layer.momentum = 1 / count
         model(inputs)
+    model.train()
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
 

@@ -180,6 +180,15 @@ class TestRunningStatistics:
         for name, value in torchs.state_dict().items():
             assert torch.equal(ours.state_dict()[name], value), name
 
+    def test_dropout_is_off_while_they_are_estimated_and_draws_no_random_numbers(self, network: Callable) -> None:
+        plain, batches, random = network(batchnorm=True), list(torch.randn(5, 7, 4)), torch.get_rng_state()
+        dropping = copy.deepcopy(nn.Sequential(nn.Dropout(0.5), *plain))
+        for model in (plain, dropping):
+            estimate_running_statistics(model, batches)
+        assert torch.equal(dropping[2].running_mean, plain[1].running_mean)
+        assert torch.equal(torch.get_rng_state(), random)
+        assert dropping[0].training
+
     @pytest.mark.parametrize("method", [FineTune(), *USES_BOTH])
     def test_a_probe_on_the_way_sees_them_too_and_changes_nothing(
         self, network: Callable, make_task: Callable, method: object

@@ -169,6 +169,12 @@ def tied(classes: int, channels: int) -> nn.Module:
     return network
 
 
+def forgetful(classes: int, channels: int) -> nn.Module:
+    """A network with dropout beside BatchNorm."""
+    hidden = nn.Sequential(nn.Flatten(), nn.Linear(channels * 64, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.3))
+    return nn.Sequential(hidden, nn.Linear(16, classes))
+
+
 def exploding(classes: int, channels: int) -> nn.Module:
     """A network whose first loss is not a number."""
     network = nn.Sequential(nn.Flatten(), nn.Linear(channels * 64, classes))

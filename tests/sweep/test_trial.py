@@ -169,8 +169,9 @@ def test_epochs_are_traced(make_trial, run, results):
         assert np.cos(np.radians(row["gradient_degrees"])) == pytest.approx(row["gradient_cosine"])
 
 
-def test_probing_changes_no_result(make_trial, make_worker, tmp_path):
-    trial, rows = make_trial("uam", {"epochs": 2}), []
+@pytest.mark.parametrize("model", ["small-cnn", "plugin_examples:forgetful"])
+def test_probing_changes_no_result(make_trial, make_worker, tmp_path, model):
+    trial, rows = make_trial("uam", {"epochs": 2}, model={"name": model}), []
     for every in (0, 1):
         results = Results(str(tmp_path / str(every)))
         make_worker(out=results.location, probe_every=every, probe_samples=8).run(Job(trial))
