@@ -1,7 +1,9 @@
 """Many small files of a results directory into few, beside whatever else reads and writes it.
 
-Nothing is removed before the rows it holds are in a merged file; so being killed at any point leaves rows in two files
-at worst, of which readers count one, and the next compaction removes the other.
+Nothing is removed before the rows it holds are in a merged file, and what is later is removed later. So being killed at
+any point leaves rows in two files at worst, of which readers count the later one, and the next compaction removes the
+other. Of two that merge at once, one could write a row that it read before it was stored again, and the other the row
+that replaced it, in files of one generation; so one waits for the other.
 
 A run has its rows merged by a process of its own: python -m sweep.compaction DIR.
 """
@@ -11,12 +13,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from filelock import FileLock
 from pyarrow import fs as pafs
 
 from sweep.columns import FOLDERS
@@ -42,12 +47,23 @@ class Compacted:
 
 
 def compact(results: Results, folders: Iterable[str] = FOLDERS) -> list[Compacted]:
-    """Merge the files of each folder.
+    """Merge the files of each folder. On storage that is no file system, nothing else may do so meanwhile.
 
     Raises:
         OSError: a merged file cannot be stored, or a file not removed; no row is lost.
     """
-    return [_compact_folder(results, folder) for folder in folders]
+    with _alone(results):
+        return [_compact_folder(results, folder) for folder in folders]
+
+
+@contextmanager
+def _alone(results: Results) -> Iterator[None]:
+    """Wait until nothing else merges files of the directory, and keep others waiting; being killed lets them go on."""
+    if not results.local or not results.exists():
+        yield
+        return
+    with FileLock(Path(results.path) / ".merging"):
+        yield
 
 
 def _compact_folder(results: Results, folder: str) -> Compacted:
@@ -58,18 +74,14 @@ def _compact_folder(results: Results, folder: str) -> Compacted:
     earlier = sorted([*_recent(merged), *taken], key=lambda info: layer(info.base_name), reverse=True)
     generation = max((layer(info.base_name)[0] for info in merged), default=0) + 1
     left: list[str] = []
-    names: list[str] = []
     batches = _batches(plain) if len(plain) + len(earlier) > 1 else []
     for number, batch in enumerate(batches):
         tables = _read(results, folder, batch, left)
-        names += [info.base_name.removesuffix(".parquet") for info in tables]
-        if number + 1 == len(batches):
-            older = _read(results, folder, earlier, left)
-            rest = latest(list(older.values()), FOLDERS[folder])
-            rest = rest.filter(pc.invert(pc.is_in(row_names(rest), pa.array(names, pa.string()))))
-            _merge(results, folder, generation, [*tables.values(), rest], [*tables, *older])
-        else:
-            _merge(results, folder, generation, list(tables.values()), list(tables))
+        older = {} if number else _read(results, folder, earlier, left)
+        again = pa.array([info.base_name.removesuffix(".parquet") for info in tables], pa.string())
+        rest = latest(list(older.values()), FOLDERS[folder])
+        rest = rest.filter(pc.invert(pc.is_in(row_names(rest), again)))
+        _merge(results, folder, generation + number, [*tables.values(), rest], [*older, *tables])
     return Compacted(folder, len(listed), len(results.files(folder)) if batches else len(listed), left)
 
 
@@ -132,7 +144,7 @@ def _merge(
     found = pc.min_max(names).as_py()
     name = merged_name(generation, found["min"], found["max"])
     results.write(f"{folder}/{name}", parquet_bytes(table, LARGE))
-    for info in sources:
+    for info in sorted(sources, key=lambda info: layer(info.base_name)):
         results.remove_unchanged(info)
 
 

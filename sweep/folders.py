@@ -5,8 +5,7 @@
     taken-<hex>-<trial_id>.parquet                  rows of one trial, on their way into a merged file
 
 Where rows of the same name are in several files, those of the latest count: a file per trial is later than one taken,
-that is later than merged ones, and of those the higher generation is later. Clocks decide nothing. Two files of one
-generation with rows of the same name, as two that merge at once write them, hold the same rows.
+that is later than merged ones, and of those the higher generation is later. Clocks decide nothing.
 """
 
 from __future__ import annotations
@@ -89,14 +88,14 @@ def list_folder(filesystem: pafs.FileSystem, folder: str, ending: str = ".parque
 def read_folder(filesystem: pafs.FileSystem, folder: str, schema: pa.Schema) -> Rows:
     """The rows that count, in the schema's columns.
 
-    Files may be merged meanwhile. A merged file is written before those that it took in are removed; so whatever a
-    listing missed, or vanished before it was read, is in a merged file that the next listing shows.
+    Files may be merged meanwhile. A merged file is written before those that it took in are renamed and removed; so
+    whatever a listing missed, or vanished before it was read, the next listing shows in a merged file or renamed.
     """
     layers: dict[tuple[int, str], list[Rows]] = {}
     known: set[str] = set()
     while True:
         fresh = [info for info in steady(lambda: list_folder(filesystem, folder)) if info.path not in known]
-        if known and not any(merged_file(info.base_name) for info in fresh):
+        if known and all(layer(info.base_name) == PLAIN for info in fresh):
             break
         by_layer: dict[tuple[int, str], list[str]] = {}
         for info in fresh:

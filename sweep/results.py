@@ -50,6 +50,11 @@ class Results:
         """Whether it lies on a file system of the machine's, mounts included: there files can be renamed."""
         return isinstance(self._fs, pafs.LocalFileSystem)
 
+    @property
+    def path(self) -> str:
+        """Where it lies in its file system."""
+        return self._root
+
     def exists(self, folder: str = "") -> bool:
         """Whether the directory is there, or a folder in it."""
         place = self._inside(folder).rstrip("/")

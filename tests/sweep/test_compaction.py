@@ -114,7 +114,7 @@ def test_large_merged_files_are_not_written_again(twenty, make_row, monkeypatch)
     write(twenty, make_row("t03", mia=99.0))
     before = content(twenty)
     compact(twenty)
-    assert set(first) < set(names(twenty))
+    assert set(first[:-1]) < set(names(twenty))  # the last one had room
     assert content(twenty) == before
 
 
@@ -185,6 +185,83 @@ def test_one_trial_is_found_though_its_file_is_merged_again_meanwhile(twenty, ma
     assert twenty.trial("t07")["seed"] == 7
     assert len(names(twenty)) == 1
     assert twenty.trial("t0") is None
+
+
+class Stopped(BaseException):
+    """Ends a merge where it is."""
+
+
+@pytest.mark.parametrize("together", [compaction.TOGETHER, 20_000])
+def test_a_row_stored_again_counts_wherever_the_next_merges_stop(twenty, make_row, tmp_path, monkeypatch, together):
+    """A merge was killed between renaming a file and removing it; the row is stored again; other merges are stopped."""
+    monkeypatch.setattr(compaction, "TOGETHER", together)
+    compact(twenty)
+    for number in range(20, 30):
+        write(twenty, make_row(f"t{number}"))
+    for name in ("t05", "t29"):
+        write(twenty, make_row(name, mia=1.0))
+        plain = Path(twenty.location, "trials", f"{name}.parquet")
+        plain.rename(plain.with_name(f"taken-0123abcd-{name}.parquet"))
+        write(twenty, make_row(name, mia=2.0))
+    before, remove = content(twenty), Results.remove_unchanged
+    assert [row["mia"] for row in before[0] if row["trial_id"] in ("t05", "t29")] == [2.0, 2.0]
+    stopped = 0
+    for removals in range(16):
+        directory, left = Results(str(shutil.copytree(twenty.location, tmp_path / str(removals)))), [removals]
+
+        def removed(self, info, left=left):
+            if not left[0]:
+                raise Stopped
+            left[0] -= 1
+            remove(self, info)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Results, "remove_unchanged", removed)
+            try:
+                compact(directory, ["trials"])
+            except Stopped:
+                stopped += 1
+        assert content(directory) == before
+        compact(directory)
+        assert content(directory) == before
+    assert stopped > 10
+
+
+def test_of_two_merges_one_waits_so_that_a_row_stored_again_meanwhile_counts(twenty, make_row, monkeypatch):
+    read, others = compaction._read, []
+
+    def stored_again_and_merged_meanwhile(*arguments):
+        monkeypatch.setattr(compaction, "_read", read)
+        tables = read(*arguments)
+        write(twenty, make_row("t05", mia=99.0))
+        others.append(subprocess.Popen([sys.executable, "-m", "sweep.compaction", twenty.location]))
+        with pytest.raises(subprocess.TimeoutExpired):
+            others[0].wait(5)
+        return tables
+
+    monkeypatch.setattr(compaction, "_read", stored_again_and_merged_meanwhile)
+    compact(twenty)
+    assert others[0].wait() == 0
+    for _ in range(2):
+        assert [row["mia"] for row in content(twenty)[0] if row["trial_id"] == "t05"] == [99.0]
+        assert len(names(twenty)) == 1
+        compact(twenty)
+
+
+def test_a_row_stored_again_is_read_though_its_file_is_renamed_meanwhile(twenty, make_row, monkeypatch):
+    from sweep import folders
+
+    compact(twenty)
+    write(twenty, make_row("t05", mia=99.0))
+    before, read, plain = content(twenty), folders.read_all, Path(twenty.location, "trials", "t05.parquet")
+
+    def renamed_first(*arguments):
+        monkeypatch.setattr(folders, "read_all", read)
+        plain.rename(plain.with_name("taken-0123abcd-t05.parquet"))
+        return read(*arguments)
+
+    monkeypatch.setattr(folders, "read_all", renamed_first)
+    assert twenty.trials().table.sort_by("trial_id").to_pylist() == before[0]
 
 
 COMPACTS = """
