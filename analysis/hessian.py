@@ -107,7 +107,10 @@ def _longer_steps(ok: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
     if scalar.empty:
         return scalar
     first = scalar.iloc[0]
-    rate = numeric_parameter(scalar, "lr").iloc[0] * (1 + numeric_parameter(scalar, "gamma").iloc[0])
+    gamma = numeric_parameter(scalar, "gamma").iloc[0]
+    if gamma == 0:  # then its steps are those of `none`
+        return scalar.head(0)
+    rate = numeric_parameter(scalar, "lr").iloc[0] * (1 + gamma)
     others = ok[(ok["hessian"] == "none") & (ok["task_id"] == first["task_id"])]
     free = {"epochs", "hessian", "gamma", "lr"}
     alike = setting_without(others, free) == setting_without(scalar, free).iloc[0]

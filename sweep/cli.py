@@ -17,6 +17,8 @@ from sweep.exit_status import INTERRUPTED
 from sweep.redaction import redacted
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sweep.plan import Trial
     from sweep.reading import Rows
     from sweep.spec import Spec
@@ -86,7 +88,7 @@ def run(
         raise InputError("--address: the inline executor uses no cluster; drop one of the two")
     budget = seconds("--time-budget", time_budget) if time_budget else None
     console = Console()
-    loaded, trials, left, where = _plan(spec, overrides, out, refresh, retry_failed)
+    loaded, trials, left, where, before = _plan(spec, overrides, out, refresh, retry_failed)
     console.print(f"{loaded.name}: {len(trials)} trials, {len(trials) - len(left)} done before, {len(left)} to run")
     if left or track:
         from sweep.engine import run_trials
@@ -110,7 +112,7 @@ def run(
         _located(spec, action)
     from sweep.run_table import print_outcome
 
-    raise typer.Exit(print_outcome(console, trials, where, budget is not None))
+    raise typer.Exit(print_outcome(console, trials, where, before, budget is not None))
 
 
 @app.command()
@@ -176,7 +178,7 @@ def plan(spec: SpecArgument = "digits", out: OutOption = None, overrides: SetOpt
     from sweep.plan import check_task
     from sweep.run_table import print_plan
 
-    loaded, trials, left, where = _plan(spec, overrides, out)
+    loaded, trials, left, where, _ = _plan(spec, overrides, out)
     if left:
         _located(spec, lambda: check_task(loaded))
     print_plan(Console(), loaded.name, trials, left, where)
@@ -335,8 +337,10 @@ def schema() -> None:
 
 def _plan(
     spec: str, overrides: list[str] | None, out: str | None, refresh: bool = False, retry_failed: bool = False
-) -> tuple[Spec, list[Trial], list[Trial], str]:
-    """The spec, its trials, those that are to be run, and the results directory."""
+) -> tuple[Spec, list[Trial], list[Trial], str, dict[str, datetime]]:
+    """The spec, its trials, those that are to be run, the results directory, and when those of them ended before that
+    are to be run again.
+    """
     from sweep.pending import Again, pending
     from sweep.plan import plan_trials
     from sweep.results import Results
@@ -347,10 +351,12 @@ def _plan(
         raise InputError(f"{spec}: methods: required, and missing; to run its search: unlearn-sweep search {spec}")
     trials = _located(spec, lambda: plan_trials(loaded))
     where = out or f"results/{loaded.name}"
-    found = Results(where).trials(["status", "code_version", "original_version"])
+    found = Results(where).trials(["status", "code_version", "original_version", "finished_at"])
     _warn_of_damage(found)
     rows = {row["trial_id"]: row for row in found.table.to_pylist()}
-    return loaded, trials, pending(trials, rows, Again(refresh, retry_failed)), where
+    left = pending(trials, rows, Again(refresh, retry_failed))
+    before = {trial.id: rows[trial.id]["finished_at"] for trial in left if trial.id in rows}
+    return loaded, trials, left, where, before
 
 
 def _located(spec: str, action: Callable[[], T]) -> T:

@@ -188,6 +188,8 @@ class ParquetImages(Dataset):
 
     def _checked_labels(self) -> tuple[NDArray[np.int64], int]:
         labels, test_labels = self._labels("train"), self._labels("test")
+        if not (len(labels) and len(test_labels)):
+            raise InputError(f"'{self.path}' has no rows for '{'test' if len(labels) else 'train'}'")
         if min(labels.min(), test_labels.min()) < 0:
             raise InputError(f"'{self.path}': labels must count from 0 (negative ones mean unlabelled)")
         return labels, int(max(labels.max(), test_labels.max())) + 1

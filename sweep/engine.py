@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -155,7 +156,7 @@ def run_trials(
             importlib.import_module("sweep.ray_executor")  # takes as long as the check, so both at once
         checked.result()
     progress = RunProgress(console, len(pending), schedule.originals)
-    run = Run(schedule, run_context(spec, out), progress, tell)
+    run = Run(schedule, run_context(spec, out, refresh), progress, tell)
     with sigterm_interrupts(), deadline(schedule, time_budget):
         if executor == "inline":
             gpus = gpus_of_this_process(spec)
@@ -175,7 +176,7 @@ def _stored_originals(results: Results, trials: list[Trial]) -> tuple[set[str], 
     return set(found), stale
 
 
-def run_context(spec: Spec, out: str) -> Context:
+def run_context(spec: Spec, out: str, refresh: bool) -> Context:
     """What all jobs share; whether they have a GPU is found out later."""
     return Context(
         sweep=spec.name,
@@ -188,6 +189,7 @@ def run_context(spec: Spec, out: str) -> Context:
         probe_every=spec.probe.every,
         probe_samples=spec.probe.samples,
         trial_timeout=spec.trial_timeout,
+        refresh=refresh,
     )
 
 
@@ -228,7 +230,7 @@ def _run_inline(run: Run) -> None:
 @contextmanager
 def deadline(run: Stoppable, seconds: float | None) -> Iterator[None]:
     """Let a run hand out nothing more after so many seconds."""
-    timer = threading.Timer(threading.TIMEOUT_MAX if seconds is None else seconds, run.stop)
+    timer = threading.Timer(min(threading.TIMEOUT_MAX, math.inf if seconds is None else seconds), run.stop)
     timer.daemon = True
     timer.start()
     try:

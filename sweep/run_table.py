@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from rich.console import Console
 from rich.table import Table
@@ -30,8 +31,10 @@ def print_plan(console: Console, name: str, trials: Sequence[Trial], left: Seque
     console.print(_originals(trials, where))
 
 
-def print_outcome(console: Console, trials: Sequence[Trial], where: str, budgeted: bool) -> int:
-    """Print the comparison of a sweep's trials; the exit status."""
+def print_outcome(
+    console: Console, trials: Sequence[Trial], where: str, before: Mapping[str, datetime], budgeted: bool
+) -> int:
+    """Print the comparison of a sweep's trials; the exit status. `before` is when those ended that were run again."""
     from analysis.frames import read_trials
     from analysis.methods_table import methods_table, render_rich
 
@@ -40,7 +43,8 @@ def print_outcome(console: Console, trials: Sequence[Trial], where: str, budgete
     rows = rows.sort_values("trial_id", key=lambda ids: ids.map(planned))
     render_rich(methods_table(rows), console)
     failed = int((rows["status"] == "failed").sum())
-    missing = len(planned) - int((rows["status"] != "pruned").sum())
+    ran = rows[rows["status"] != "pruned"].set_index("trial_id")["finished_at"]
+    missing = len(planned) - sum(before.get(str(name)) != ended for name, ended in ran.items())
     return tell_ends(console, where, failed, missing, budgeted)
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
 
 from rich.console import Console
 
@@ -137,10 +138,10 @@ def run_search(
             stack.callback(mirror.close)
 
         def run(trials: list[Trial], originals: list[Trial]) -> dict[str, Row]:
-            rows = trial_rows(results)
-            left = [trial for trial in trials if _to_run(trial, rows.get(trial.id), again)]
+            before = trial_rows(results)
+            left = [trial for trial in trials if _to_run(trial, before.get(trial.id), again)]
             if out_of_time():
-                return rows
+                return _without(before, left, before)
             if left:
                 _start(stack, executor, address)
             run_trials(
@@ -156,7 +157,7 @@ def run_search(
                 tell=tell,
                 warn=warn,
             )
-            return trial_rows(results) if left else rows
+            return _without(trial_rows(results), left, before) if left else before
 
         rows = run(plan.references, plan.originals)
         if out_of_time() and not all(ended(rows.get(trial.id)) for trial in plan.references):
@@ -170,7 +171,7 @@ def run_search(
             for study in studies:
                 mirror.reconcile(study)
         progress = SearchProgress(console, studies)
-        under_way = SearchRun(studies, rows, run_context(spec, out), progress, mirror, tell, repeated)
+        under_way = SearchRun(studies, rows, run_context(spec, out, again.refresh), progress, mirror, tell, repeated)
         if not under_way.done and not out_of_time():
             _start(stack, executor, address)
             with deadline(under_way, seconds_left()):
@@ -180,6 +181,16 @@ def run_search(
         tuned = {study.name: _confirm(study, plan.baselines, results) for study in studies}
         rows = run([*plan.baselines, *(trial for trials in tuned.values() for trial in trials)], [])
     return Found(studies, tuned, rows)
+
+
+def _without(rows: dict[str, Row], left: Sequence[Trial], before: Mapping[str, Row]) -> dict[str, Row]:
+    """The rows, but for those of trials that were left to be run and are as they were before."""
+    unrun = {trial.id for trial in left if trial.id in rows and _ended(rows, trial.id) == _ended(before, trial.id)}
+    return {name: row for name, row in rows.items() if name not in unrun}
+
+
+def _ended(rows: Mapping[str, Row], name: str) -> datetime | None:
+    return rows[name]["finished_at"] if name in rows else None
 
 
 def _to_run(trial: Trial, row: Row | None, again: Again) -> bool:

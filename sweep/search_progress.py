@@ -51,7 +51,7 @@ class SearchProgress:
     def ended(self, study: Study, suggestion: Suggestion, found: Standing) -> None:
         """A suggestion ended."""
         self._running[study.name] -= 1
-        self._done[study.name] += 1
+        self._done[study.name] += found.state != "unfinished"
         self._note(study.name, found)
         values = f": {study.named(found.means[-1])}" if found.means else ""
         line = f"{study.name} {suggestion.number} {found.state}{values} ({study.drawn(suggestion)})"

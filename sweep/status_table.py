@@ -38,7 +38,7 @@ def print_status(console: Console, directory: str, trials: Rows, suggestions: Ro
     for (what, version), count in other.items():
         if version != code_version():
             console.print(
-                f"{count} trials {what} of code version {version}, not {code_version()} (run --refresh repeats them)"
+                f"{count} trials {what} of code version {version}, not {code_version()} (--refresh repeats them)"
             )
     ok = [row for row in rows if row["status"] == "ok"]
     if devices := mixed_devices((row["task_id"] for row in ok), (row["device"] for row in ok)):

@@ -24,7 +24,7 @@ from sweep.device_data import DeviceData, to_device
 from sweep.evaluation import Predictions, membership_inference, predict
 from sweep.models import initialised
 from sweep.originals import Original, State, load_original, store_original
-from sweep.plan import Trial
+from sweep.plan import Trial, describe
 from sweep.probe import make_probe, remembered
 from sweep.registry import find_dataset, find_method, find_model
 from sweep.results import Results
@@ -52,6 +52,7 @@ class Context:
         probe_every, probe_samples: as in `ProbeSpec`.
         trial_timeout: seconds that an attempt may take; None: any.
         expendable: whether the process may be ended for that, as Ray's are.
+        refresh: whether an original that another code version trained counts as missing.
     """
 
     sweep: str
@@ -65,6 +66,7 @@ class Context:
     probe_samples: int = 64
     trial_timeout: float | None = None
     expendable: bool = False
+    refresh: bool = False
 
 
 @dataclass(frozen=True)
@@ -274,7 +276,7 @@ class Worker:
                 original = load_original(self._results, trial.original_id)
             except OSError as error:
                 raise StorageError(error) from error
-            if original is None:
+            if original is None or (self.context.refresh and original.version != original_version(describe(trial))):
                 original = self._new_original(trial)
             self._original = (trial.original_id, original)
         return self._original[1].state

@@ -267,6 +267,15 @@ def test_hessian_shows_beside_scalar_what_longer_steps_alone_do():
     assert "longer" not in drawn(hessian.draw(frames(alone))).finding
 
 
+def test_hessian_has_no_longer_steps_beside_a_scalar_that_is_zero():
+    rows = retrains()
+    for seed in range(3):
+        for epochs in (5, 10):
+            rows.append(uam(seed, 40 / epochs, hessian="none", epochs=epochs, gamma=0))
+            rows.append(uam(seed, 20 / epochs, hessian="scalar", epochs=epochs, gamma=0))
+    assert "longer" not in drawn(hessian.draw(frames(rows))).finding
+
+
 def test_gradient_angle_follows_each_method_to_its_end():
     rows = methods()
     ends = {"uam": (88.0, 89.0, 90.0), "finetune": (70.0, 71.0, 72.0), "neggrad": (120.0, 121.0, 122.0)}

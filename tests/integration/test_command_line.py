@@ -217,6 +217,26 @@ def test_rows_of_another_code_version_are_kept_counted_and_refreshed_when_asked(
     assert refreshed["test_accuracy"] == row["test_accuracy"] != 0.0
 
 
+@pytest.mark.parametrize("option", ["--refresh", "--retry-failed"])
+def test_what_is_to_be_run_again_and_was_not_for_lack_of_time_is_missing(finished, tmp_path, option):
+    row = row_of(finished, "neggrad")
+    changed = {"code_version": "0.0.1+old"} if option == "--refresh" else {"status": "failed", "error": "once"}
+    Results(str(finished)).write_trial(row | changed)
+    command = ("run", write_spec(tmp_path, [{"name": "neggrad", "epochs": 1}]), "--out", finished)
+    command += ("--executor", "inline", option)
+    ended = call(*command, "--time-budget", "0s")
+    assert (ended.code, "1 trials were not run; the same command runs them" in ended.out) == (3, True)
+    again = call(*command, "--time-budget", "1h")
+    assert (again.code, "not run" in again.out) == (0, False)
+    assert row_of(finished, "neggrad")["test_accuracy"] == row["test_accuracy"]
+
+
+def test_a_time_budget_may_be_longer_than_any_run(tmp_path):
+    command = ("run", write_spec(tmp_path, [{"name": "neggrad", "epochs": 1}]), "--out", tmp_path / "out")
+    ended = run(*command, "--executor", "inline", "--time-budget", "99999999h")
+    assert (ended.code, ended.err) == (0, "")
+
+
 @pytest.fixture
 def older_code(monkeypatch):
     """Code of another version, which trains originals with half the learning rate, as a context manager."""

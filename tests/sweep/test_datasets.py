@@ -85,6 +85,14 @@ def test_the_outline_of_parquet_files_says_what_they_load(parquet):
     assert (outline.labels.tolist(), outline.classes, outline.shape) == ([0, 1, 2, 2, 1], 4, (3, 6, 4))
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_split_without_rows_is_bad_input(write_images, tmp_path, split):
+    for name in ("train", "test"):
+        write_images(tmp_path / f"{name}.parquet", noise(1, 2, 2, 3)[: name != split], [0][: name != split])
+    with pytest.raises(InputError, match=f"has no rows for '{split}'"):
+        ParquetImages(str(tmp_path)).outline()
+
+
 def test_a_damaged_image_is_bad_input(parquet):
     folder, _ = parquet
     images = pa.array([{"bytes": b"no image", "path": None}])

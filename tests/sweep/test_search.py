@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 import optuna
 import pytest
+import torch
 import yaml
 from plugin_examples import Raises
 from rich.console import Console
@@ -16,8 +17,9 @@ from methods import Retrain
 from sweep.datasets import Digits
 from sweep.errors import InputError, Unsuccessful
 from sweep.objective import standing
+from sweep.originals import Original, load_original, store_original
 from sweep.pending import NOTHING, Again
-from sweep.plan import plan_trials
+from sweep.plan import plan_trials, trial_for
 from sweep.search import Found, plan_search, run_search, saved
 from sweep.trial import Worker
 
@@ -266,6 +268,40 @@ def test_what_another_code_version_wrote_is_run_again_when_asked(search_of, resu
     search_of(search=section, told=told, again=Again(refresh=True))
     assert set(told) >= set(old)
     assert "0.0.1+old" not in {row["code_version"] for row in trials(results).values()}
+
+
+def test_an_original_that_a_method_shapes_is_trained_again_where_another_code_version_trained_it(search_of, results):
+    section = {"methods": [{"name": "plugin_examples:Sharded", "shards": [2, 3]}], "trials": 1, "pruner": "none"}
+    search_of(search=section)
+    before = trials(results)
+    for row in before.values():
+        if row["method"] == "plugin_examples:Sharded":
+            original_id = trial_for(json.loads(row["config"])).original_id
+            original = load_original(results, original_id)
+            zeros = {key: torch.zeros_like(value) for key, value in original.state.items()}
+            store_original(results, original_id, Original(zeros, "0.0.1+old"))
+            results.write_trial(row | {"original_version": "0.0.1+old", "mia": 0.0})
+    told = []
+    search_of(search=section, told=told, again=Again(refresh=True))
+    assert len(told) == 3
+    metrics = ("original_version", "mia", "retain_accuracy", "status")
+    assert {name: [row[key] for key in metrics] for name, row in trials(results).items()} == {
+        name: [row[key] for key in metrics] for name, row in before.items()
+    }
+    search_of(search=section, told=told, again=Again(refresh=True))
+    assert len(told) == 3
+
+
+def test_what_is_to_be_run_again_and_was_not_for_lack_of_time_counts_as_not_run(search_of, results):
+    section = {"methods": TWO_METHODS[:1], "trials": 2}
+    whole = search_of(search=section)
+    retrain = [row for row in trials(results).values() if row["method"] == "retrain" and row["seed"] in (0, 1)]
+    for row in retrain:
+        results.write_trial(row | {"code_version": "0.0.1+old"})
+    found = search_of(search=section, again=Again(refresh=True), time_budget=0)
+    assert (found.studies, {row["trial_id"] for row in retrain} & set(found.rows)) == ([], set())
+    found = search_of(search=section, again=Again(refresh=True), time_budget=3600)
+    assert set(found.rows) == set(whole.rows)
 
 
 @pytest.mark.parametrize("count", [0, 1, 4])
