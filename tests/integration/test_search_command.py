@@ -23,7 +23,7 @@ from tiny_sweeps import (
     living,
     run,
     spec,
-    spent_when_there_are,
+    spent_after,
     start,
     tracked,
 )
@@ -135,16 +135,17 @@ def test_a_search_without_time_exits_3_and_the_same_command_goes_on(tmp_path):
 
 
 def test_a_time_budget_ends_a_search_through_ray(tmp_path, monkeypatch):
-    path, out = write_search(tmp_path, [SLOW], trials=6, pruner="none"), tmp_path / "out"
+    slots = os.cpu_count()
+    path, out = write_search(tmp_path, [SLOW], trials=3 + slots, pruner="none"), tmp_path / "out"
     for name, value in ({"PYTHONPATH": os.pathsep.join(sys.path), "PAUSE": "2"} | PLAIN_PRIORITY).items():
         monkeypatch.setenv(name, value)
 
     with monkeypatch.context() as patch:
-        patch.setattr("sweep.search.deadline", spent_when_there_are(5, out))  # two of Retrain
+        patch.setattr("sweep.search.deadline", spent_after(3))
         ended = call("search", path, "--out", out, "--time-budget", "1h")
     assert ended.code == 3
     rows = trials(out)
-    assert 5 <= len(rows) <= 7  # two were under way
+    assert 2 + 3 <= len(rows) < 2 + 3 + slots  # two of Retrain, and every other slot's was under way
     assert not any(row["confirm_trial_ids"] for row in suggestions(out))
 
     monkeypatch.setenv("PAUSE", "0")

@@ -2,12 +2,11 @@
 
 import contextlib
 import io
+import itertools
 import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
@@ -16,6 +15,7 @@ import pytest
 import yaml
 
 from sweep import cli
+from sweep.merging import Merging
 from sweep.results import Results
 
 SCRIPT = Path(sys.executable).with_name("unlearn-sweep")
@@ -183,17 +183,19 @@ class Sweep:
     ended: Ended
 
 
-def spent_when_there_are(count, out):
-    """For a `deadline`: the time is spent as soon as `out` has so many rows."""
+def spent_after(count):
+    """For a `deadline`: the time is spent once so many rows are stored, before anything more is handed out."""
 
     @contextlib.contextmanager
     def deadline(work, seconds):
-        def stop():
-            while len(list(out.glob("trials/*.parquet"))) < count:
-                time.sleep(0.05)
-            work.stop()
+        known, rows = Merging.stored, itertools.count(1)
 
-        threading.Thread(target=stop, daemon=True).start()
-        yield
+        def stored(merging):
+            known(merging)
+            if next(rows) == count:
+                work.stop()
+
+        with mock.patch.object(Merging, "stored", stored):
+            yield
 
     return deadline
