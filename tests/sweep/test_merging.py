@@ -165,15 +165,30 @@ def test_the_process_that_merges_gives_way_and_imports_little(results, store):
     assert [len(names(results, folder)) for folder in ("trials", "traces")] == [1, 1]
 
 
+KILLED_AFTER_REMOVALS = """
+import itertools, os, signal
+from sweep.results import Results
+
+def remove(results, info, known=Results.remove_unchanged, removals=itertools.count(1)):
+    known(results, info)
+    if next(removals) == {}:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Results.remove_unchanged = remove
+"""
+
+
 def test_a_merge_that_is_killed_halfway_is_said_and_the_next_one_takes_all(results, store, monkeypatch):
     monkeypatch.setattr(merging, "LOOSE", 400)
     store(0, 400)
-    before, said = content(results), []
+    before, said, whole = content(results), [], merging.command
+    killed = [sys.executable, "-P", "-c", KILLED_AFTER_REMOVALS.format(150) + PROMPT, results.location]
+    monkeypatch.setattr(merging, "command", lambda location: killed)
     with Merging(results, said.append) as merges:
-        until(lambda: merged(results))
-        os.kill(merges._process.pid, signal.SIGKILL)
-        merges._process.wait()
-        assert 0 < len(loose(results)) < 401
+        monkeypatch.setattr(merging, "command", whole)
+        assert merges._process.wait() == -signal.SIGKILL
+        assert len(merged(results)) == 1
+        assert 0 < len(loose(results)) < 400
         assert content(results) == before
         assert results.trial("t0007")["seed"] == 7
         for number in range(400, 800):
@@ -220,10 +235,13 @@ def test_a_run_whose_merges_fail_ends_as_any_other(results, run_six, monkeypatch
 HANGS = "import signal, sys, time; signal.signal(signal.SIGTERM, {}); open(sys.argv[1], 'w'); time.sleep(1000)"
 
 
-@pytest.mark.parametrize(("asked", "ends"), [("signal.SIG_DFL", -signal.SIGTERM), ("signal.SIG_IGN", -signal.SIGKILL)])
-def test_a_merge_that_hangs_ends_with_the_run(results, monkeypatch, tmp_path, asked, ends):
+@pytest.mark.parametrize(
+    ("asked", "patience", "ends"),
+    [("signal.SIG_DFL", 300, -signal.SIGTERM), ("signal.SIG_IGN", 0.5, -signal.SIGKILL)],
+)
+def test_a_merge_that_hangs_ends_with_the_run(results, monkeypatch, tmp_path, asked, patience, ends):
     monkeypatch.setattr(merging, "LOOSE", 1)
-    monkeypatch.setattr(merging, "PATIENCE", 0.5)
+    monkeypatch.setattr(merging, "PATIENCE", patience)
     command = [sys.executable, "-c", HANGS.format(asked), str(tmp_path / "there")]
     monkeypatch.setattr(merging, "command", lambda location: command)
     with Merging(results, pytest.fail) as merges:
@@ -231,11 +249,12 @@ def test_a_merge_that_hangs_ends_with_the_run(results, monkeypatch, tmp_path, as
         until((tmp_path / "there").exists)
         merges.stored()
         process = merges._process
-    assert process.returncode == ends
+    assert process.wait(timeout=300) == ends
 
 
 def test_an_interrupted_run_ends_its_merge_and_leaves_no_half_of_a_file(results, store, monkeypatch):
     monkeypatch.setattr(merging, "LOOSE", 1)
+    monkeypatch.setattr(merging, "PATIENCE", 300)
     stored = Path(results.location) / "trials"
     half = "os.fsync = lambda file: (open(sys.argv[1] + '/half', 'w'), time.sleep(1000))"
     command = [sys.executable, "-c", f"import time; {PROMPT.replace('os.nice', half + '; os.nice')}"]
