@@ -15,13 +15,31 @@ from sweep.folders import merged_file
 from sweep.results import Results
 
 ROWS = 600
-PROMPT = "import os, sys; os.nice = lambda step: None; from sweep import compaction; compaction.main()"
+HALTS = f"""
+import itertools, os, sys, time
+from pathlib import Path
+from sweep import compaction
+from sweep.results import Results
+
+halted = Path(sys.argv[1]).with_name("halted")
+
+def remove(results, info, known=Results.remove_unchanged, removals=itertools.count(1)):
+    known(results, info)
+    if next(removals) == {ROWS // 2}:
+        halted.touch()
+        while halted.exists():
+            time.sleep(0.1)
+
+Results.remove_unchanged = remove
+os.nice = lambda step: None  # at once, though others compute
+compaction.main()
+"""
 DRIVER = f"""
 import sys
 from sweep import cli, merging
 del sys.argv[0]
 merging.LOOSE = {ROWS}
-merging.command = lambda location: [sys.executable, "-P", "-c", {PROMPT!r}, location]  # at once, though others compute
+merging.command = lambda location: [sys.executable, "-P", "-c", {HALTS!r}, location]
 cli.main()
 """
 TRACE = {"step": 9, "seconds": 0.5, "samples": 90}
@@ -54,21 +72,23 @@ def stored(out):
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_is_ended_halfway_through_a_merge_leaves_every_row_once_and_no_process(many, tmp_path, signum):
     out = Path(shutil.copytree(many, tmp_path / "out"))
-    before = stored(out)
+    before, halted = stored(out), tmp_path / "halted"
     command = ("run", write_spec(tmp_path, [{"name": "sweep_plugins:Slow", "epochs": 1}]), "--out", out)
     process = start(*command, "--executor", "inline", interpreter=("-c", DRIVER), PAUSE="500")
     with ended_on_error(process):
-        while not any(merged_file(name) for name in names(out)):
+        while not halted.exists():
             assert process.poll() is None, process.communicate()
-            time.sleep(0.001)
+            time.sleep(0.01)
+        assert any(merged_file(name) for name in names(out))
         if signum is signal.SIGINT:  # Ctrl-C reaches the whole foreground group
             os.killpg(process.pid, signum)
         else:
             process.send_signal(signum)
-        _, told = process.communicate(timeout=60)
+        _, told = process.communicate(timeout=300)
         left = living(process.pid)
         if signum is signal.SIGKILL:
             assert process.returncode == -signum
+            halted.unlink()
             deadline = time.monotonic() + 300
             while living(process.pid):
                 assert time.monotonic() < deadline
