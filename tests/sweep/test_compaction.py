@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -264,36 +261,49 @@ def test_a_row_stored_again_is_read_though_its_file_is_renamed_meanwhile(twenty,
     assert twenty.trials().table.sort_by("trial_id").to_pylist() == before[0]
 
 
-COMPACTS = """
+KILLED_AFTER = """
+import itertools, os, signal, sys
+from sweep.compaction import compact
+from sweep.results import Results
+
+_, directory, owner, name, last = sys.argv
+owner = {"os": os, "Results": Results}[owner]
+known, calls = getattr(owner, name), itertools.count(1)
+
+def deadly(*arguments):
+    known(*arguments)
+    if next(calls) == int(last):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+setattr(owner, name, deadly)
+compact(Results(directory))
+"""
+MOMENTS = [
+    *(("os", "fsync", number) for number in (1, 2, 3)),  # a merged file is written under a name of its own
+    *(("Results", "write", number) for number in (1, 2, 3)),
+    *(("os", "rename", number) for number in (1, 30, 60)),  # what is removed has another name first
+    *(("Results", "remove_unchanged", number) for number in (1, 10, 20, 33, 60)),
+]
+
+
+@pytest.mark.parametrize(("owner", "name", "last"), MOMENTS)
+def test_a_merge_killed_after_any_step_loses_and_doubles_nothing(twenty, owner, name, last):
+    before = content(twenty)
+    command = [sys.executable, "-c", KILLED_AFTER, twenty.location, owner, name, str(last)]
+    assert subprocess.run(command).returncode == -signal.SIGKILL
+    assert content(twenty) == before
+    compact(twenty)
+    assert content(twenty) == before
+    assert len([name for name in names(twenty) if not name.startswith(".")]) == 1
+
+
+MERGES = """
 import sys
 from sweep.compaction import compact
 from sweep.results import Results
-print("ready", flush=True)
-sys.stdin.readline()
-compact(Results(sys.argv[1]))
+while True:
+    compact(Results(sys.argv[1]))
 """
-
-
-def test_a_merge_killed_at_any_moment_loses_and_doubles_nothing(twenty, tmp_path):
-    before, killed = content(twenty), 0
-    for delay in (0.005 * step for step in range(12)):
-        directory = Results(str(shutil.copytree(twenty.location, tmp_path / "copy")))
-        command = [sys.executable, "-c", COMPACTS, directory.location]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout.readline() == "ready\n"
-            process.stdin.write("go\n")
-            process.stdin.flush()
-            time.sleep(delay)
-            os.kill(process.pid, signal.SIGKILL)
-        killed += process.wait() == -signal.SIGKILL
-        assert content(directory) == before
-        compact(directory)
-        assert content(directory) == before
-        assert len([name for name in names(directory) if not name.startswith(".")]) == 1
-        shutil.rmtree(directory.location)
-    assert killed > 3
-
-
 WRITES = """
 import sys
 sys.path.insert(0, sys.argv[2])
@@ -313,15 +323,8 @@ for number in range(400):
 def test_rows_are_read_once_while_others_write_and_merge(results):
     """One process writes 400 trials, two merge all the time, and this one reads."""
     folder = str(Path(__file__).parent)
-    forever = COMPACTS.replace("compact(Results", "while True: compact(Results")
-    mergers = [
-        subprocess.Popen([sys.executable, "-c", forever, results.location], stdin=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
+    mergers = [subprocess.Popen([sys.executable, "-c", MERGES, results.location]) for _ in range(2)]
     try:
-        for merger in mergers:
-            merger.stdin.write("go\n")
-            merger.stdin.flush()
         command = [sys.executable, "-c", WRITES, results.location, folder]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
             for line in writer.stdout:
@@ -341,6 +344,6 @@ def test_rows_are_read_once_while_others_write_and_merge(results):
     finally:
         for merger in mergers:
             merger.kill()
-            merger.communicate()
+            merger.wait()
     assert len(results.trials().table) == 400
     assert any(name.startswith("merged-") for name in names(results))
