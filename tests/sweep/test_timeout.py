@@ -40,7 +40,7 @@ def test_what_ends_in_time_is_left_alone(seconds):
     handler = signal.getsignal(signal.SIGALRM)
     signal.setitimer(signal.ITIMER_REAL, 0)  # of pytest-timeout
     with time_limit(seconds, expendable=True):
-        pass
+        assert (signal.getitimer(signal.ITIMER_REAL) == (0, 0)) == (seconds is None)
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
     assert signal.getsignal(signal.SIGALRM) is handler
 
