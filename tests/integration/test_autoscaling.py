@@ -1,12 +1,13 @@
 """`cluster.yaml` with nodes that are processes: a sweep on a head without CPUs gets its worker, which goes again."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
 import yaml
 from clusters import AUTHENTICATION, Cluster, wait_until
 from ray.autoscaler._private.fake_multi_node.node_provider import FAKE_HEAD_NODE_ID, FAKE_HEAD_NODE_TYPE
-from tiny_sweeps import BUILT_INS, living, rows, run, write_spec
+from tiny_sweeps import BUILT_INS, ended_on_error, living, rows, start, write_spec
 
 CONFIGURATION = Path(__file__).parents[2] / "cluster.yaml"
 METHODS = [entry for entry in BUILT_INS if entry["name"] in ("original", "retrain", "uam")]
@@ -56,17 +57,22 @@ def cluster(tmp_path):
 
 
 def raylets(session):
-    commands = (Path(f"/proc/{pid}/cmdline").read_bytes() for pid in living(session))
-    return sum(b"raylet/raylet\0" in command for command in commands)
+    found = 0
+    for pid in living(session):
+        with contextlib.suppress(OSError):  # it has ended
+            found += b"raylet/raylet\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return found
 
 
 def test_a_sweep_gets_workers_where_there_are_none_and_they_go_when_it_has_ended(cluster, inline_sweep, tmp_path):
     out = tmp_path / "out"
     assert raylets(cluster.head.pid) == 1
     path = write_spec(tmp_path, METHODS, resources={"cpus": 1})
-    ended = run("run", path, "--out", out, "--address", cluster.address, **AUTHENTICATION)
-    assert (ended.code, ended.err) == (0, "")
+    process = start("run", path, "--out", out, "--address", cluster.address, **AUTHENTICATION)
+    with ended_on_error(process):
+        wait_until(lambda: raylets(cluster.head.pid) > 1)
+        _, err = process.communicate(timeout=500)
+    assert (process.returncode, err) == (0, "")
     assert all(row in rows(inline_sweep.out) for row in rows(out))
     assert len(rows(out)) == 3
-    assert raylets(cluster.head.pid) > 1
-    wait_until(lambda: raylets(cluster.head.pid) == 1, seconds=60)
+    wait_until(lambda: raylets(cluster.head.pid) == 1)
