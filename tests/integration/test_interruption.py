@@ -1,3 +1,4 @@
+import contextlib
 import os
 import signal
 import time
@@ -7,8 +8,9 @@ from pathlib import Path
 import pytest
 from tiny_sweeps import Ended, call, ended_on_error, living, rows, start, tracked, write_spec
 
-TRIALS = 24
-METHODS = [{"name": "sweep_plugins:Slow", "epochs": 1, "lr": [round(0.01 * step, 2) for step in range(1, TRIALS + 1)]}]
+TRIALS = 16 + 8 * os.cpu_count()
+"""More than three interrupted runs come to: in each a trial of every slot, or two, may be stored."""
+METHODS = [{"name": "sweep_plugins:Slow", "epochs": 1, "lr": [round(0.001 * n, 3) for n in range(1, TRIALS + 1)]}]
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are read from /proc")
 
@@ -56,16 +58,26 @@ def interrupt(spec, out, signum):
     else:
         process.send_signal(signum)
     with ended_on_error(process):
-        out_text, err_text = process.communicate(timeout=120)
-    time.sleep(8)  # a worker that outlives its driver may still finish its row, of a second
+        out_text, err_text = process.communicate(timeout=300)
+    wait_until_there_are_none(lambda: with_torch(process.pid))  # such a worker may still finish its row
     return Interruption(process.pid, Ended(process.returncode, out_text, err_text), finished)
 
 
-def wait_for_its_processes(driver):
-    deadline = time.monotonic() + 120
-    while left := living(driver):
+def with_torch(session):
+    """Ids of the processes of a session that can run trials."""
+    found = []
+    for pid in living(session):
+        with contextlib.suppress(OSError):  # it has ended
+            if "libtorch" in Path(f"/proc/{pid}/maps").read_text():
+                found.append(pid)
+    return found
+
+
+def wait_until_there_are_none(processes):
+    deadline = time.monotonic() + 300
+    while left := processes():
         assert time.monotonic() < deadline, left
-        time.sleep(0.5)
+        time.sleep(0.2)
 
 
 @pytest.fixture(scope="module")
@@ -120,4 +132,4 @@ def test_what_interrupted_runs_did_not_send_to_a_tracker_the_last_one_does(histo
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL, signal.SIGTERM])
 def test_no_process_outlives_its_driver_for_long(history, signum):
-    wait_for_its_processes(history.interruptions[signum].driver)
+    wait_until_there_are_none(lambda: living(history.interruptions[signum].driver))
