@@ -84,7 +84,8 @@ def test_ray_and_inline_suggest_prune_and_store_the_same(tmp_path):
 
 
 def test_a_killed_search_goes_on_with_all_that_it_knew(tmp_path):
-    out, path = tmp_path / "out", write_search(tmp_path, [SLOW], trials=8, pruner="none")
+    budget = 8 + 2 * os.cpu_count()  # more than are under way at once
+    out, path = tmp_path / "out", write_search(tmp_path, [SLOW], trials=budget, pruner="none")
     history = []
     for more, executor in ((5, "ray"), (10, "inline")):
         process = start("search", path, "--out", out, "--executor", executor, PAUSE="0.5")
@@ -100,15 +101,15 @@ def test_a_killed_search_goes_on_with_all_that_it_knew(tmp_path):
 
     assert call("search", path, "--out", out, "--executor", "inline").code == 0
     last = {row["number"]: row for row in suggestions(out)}
-    assert sorted(last) == list(range(8))
+    assert sorted(last) == list(range(budget))
     for stored, suggested in history:
-        assert 0 < len(suggested) < 8
+        assert 0 < len(suggested) < budget
         now = files(out, "trials")
         assert {name: now[name] for name in stored} == stored
         assert all(last[number]["params"] == row["params"] for number, row in suggested.items())
     rows = trials(out)
     assert all(rows[name]["status"] == "ok" for row in last.values() for name in row["trial_ids"])
-    assert len({row["params"] for row in last.values()}) == 8
+    assert len({row["params"] for row in last.values()}) == budget
 
 
 def test_what_is_unfinished_beyond_a_smaller_budget_is_not_missing(tmp_path):
