@@ -24,7 +24,7 @@ def by_method(out):
 
 def test_trials_that_hang_are_ended_and_say_why_and_the_others_finish(tmp_path):
     methods = [{"name": f"sweep_plugins:{name}"} for name in ("Hangs", "Stuck")] + [SLOW, {"name": "retrain"}]
-    path, out = write_spec(tmp_path, methods, trial_timeout=15, max_retries=0), tmp_path / "out"
+    path, out = write_spec(tmp_path, methods, trial_timeout=30, max_retries=0), tmp_path / "out"
     ended = run("run", path, "--out", out)
     assert (ended.code, ended.err) == (1, "")
     assert "2 trials failed" in ended.out
@@ -35,9 +35,9 @@ def test_trials_that_hang_are_ended_and_say_why_and_the_others_finish(tmp_path):
         "Slow": "ok",
         "retrain": "ok",
     }
-    assert found["Hangs"]["error"] == "took longer than trial_timeout: 15 s"
+    assert found["Hangs"]["error"] == "took longer than trial_timeout: 30 s"
     assert found["Stuck"]["error"].splitlines()[-1] == (
-        "took longer than trial_timeout: 15 s, and no exception reached it: its process was ended"
+        "took longer than trial_timeout: 30 s, and no exception reached it: its process was ended"
     )
 
 
