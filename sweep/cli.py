@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
@@ -17,8 +17,6 @@ from sweep.exit_status import INTERRUPTED
 from sweep.redaction import redacted
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from sweep.plan import Trial
     from sweep.reading import Rows
     from sweep.spec import Spec
@@ -88,7 +86,12 @@ def run(
         raise InputError("--address: the inline executor uses no cluster; drop one of the two")
     budget = seconds("--time-budget", time_budget) if time_budget else None
     console = Console()
-    loaded, trials, left, where, before = _plan(spec, overrides, out, refresh, retry_failed)
+    from sweep.pending import adopt
+    from sweep.results import Results
+
+    loaded, trials, left, where, rows = _plan(spec, overrides, out, refresh, retry_failed)
+    adopt(Results(where), trials, rows)
+    before = {trial.id: rows[trial.id]["finished_at"] for trial in left if trial.id in rows}
     console.print(f"{loaded.name}: {len(trials)} trials, {len(trials) - len(left)} done before, {len(left)} to run")
     if left or track:
         from sweep.engine import run_trials
@@ -337,10 +340,8 @@ def schema() -> None:
 
 def _plan(
     spec: str, overrides: list[str] | None, out: str | None, refresh: bool = False, retry_failed: bool = False
-) -> tuple[Spec, list[Trial], list[Trial], str, dict[str, datetime]]:
-    """The spec, its trials, those that are to be run, the results directory, and when those of them ended before that
-    are to be run again.
-    """
+) -> tuple[Spec, list[Trial], list[Trial], str, dict[str, dict[str, Any]]]:
+    """The spec, its trials, those that are to be run, the results directory, and what is known of its rows, by id."""
     from sweep.pending import Again, pending
     from sweep.plan import plan_trials
     from sweep.results import Results
@@ -351,12 +352,10 @@ def _plan(
         raise InputError(f"{spec}: methods: required, and missing; to run its search: unlearn-sweep search {spec}")
     trials = _located(spec, lambda: plan_trials(loaded))
     where = out or f"results/{loaded.name}"
-    found = Results(where).trials(["status", "code_version", "original_version", "finished_at"])
+    found = Results(where).trials(["status", "study", "code_version", "original_version", "finished_at"])
     _warn_of_damage(found)
     rows = {row["trial_id"]: row for row in found.table.to_pylist()}
-    left = pending(trials, rows, Again(refresh, retry_failed))
-    before = {trial.id: rows[trial.id]["finished_at"] for trial in left if trial.id in rows}
-    return loaded, trials, left, where, before
+    return loaded, trials, pending(trials, rows, Again(refresh, retry_failed)), where, rows
 
 
 def _located(spec: str, action: Callable[[], T]) -> T:

@@ -77,10 +77,8 @@ def running_means(values: Sequence[tuple[float, ...]]) -> tuple[tuple[float, ...
     )
 
 
-def standing(
-    study: str, rows: Sequence[Row | None], retrain: Sequence[Row | None], objectives: Sequence[str]
-) -> Standing:
-    """How a suggestion of `study` stands.
+def standing(rows: Sequence[Row | None], retrain: Sequence[Row | None], objectives: Sequence[str]) -> Standing:
+    """How a suggestion stands. What one study gave up, no other that suggests the same takes up when it goes on.
 
     Args:
         rows: for each search seed, in order, the row of its trial, if there is one.
@@ -96,7 +94,7 @@ def standing(
         return Standing("failed", means)
     if len(means) == len(rows):
         return Standing("complete", means)
-    pruned = any(row is not None and row["status"] == "pruned" and row["study"] == study for row in rows)
+    pruned = any(row is not None and row["status"] == "pruned" and row["study"] is not None for row in rows)
     return Standing("pruned" if pruned else "unfinished", means)
 
 
@@ -116,7 +114,7 @@ def standings(
         study, number = suggestion["study"], suggestion["number"]
         ran = [rows.get(trial_id) for trial_id in suggestion["trial_ids"]]
         beside = [row and retrain.get((row["task_id"], row["seed"])) for row in ran]
-        found[study, number] = standing(study, ran, beside, objectives or suggestion["objectives"])
+        found[study, number] = standing(ran, beside, objectives or suggestion["objectives"])
     return found
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.plan import Trial
+from sweep.results import Results
 from sweep.versions import is_current
 
 
@@ -30,6 +31,24 @@ class Again:
 
 
 NOTHING = Again()
+
+
+def adopt(results: Results, trials: Iterable[Trial], rows: Mapping[str, Mapping[str, Any]]) -> None:
+    """Make rows a sweep's own that a search stored: tables set apart what only a search asked for.
+
+    Args:
+        rows: by id, with the columns `status` and `study`.
+
+    Raises:
+        OSError: a row cannot be read or stored.
+    """
+    for trial in trials:
+        known = rows.get(trial.id)
+        if known is None or known["study"] is None or known["status"] == "pruned":
+            continue
+        row = results.trial(trial.id)
+        if row is not None:
+            results.write_row(row | {"study": None})
 
 
 def pending(trials: Iterable[Trial], rows: Mapping[str, Mapping[str, Any]], again: Again) -> list[Trial]:

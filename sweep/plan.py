@@ -90,21 +90,24 @@ def check_task(spec: Spec) -> None:
     """Look whether the dataset has what the spec wants to forget, and whether the network can be built for its images.
 
     Raises:
-        InputError: a forget set, or what it leaves to retain, would be empty; the network cannot be built, or not used;
-            or the dataset cannot be read.
+        InputError: a forget set, or what it leaves to retain, would be empty, or what a search judges on; the network
+            cannot be built, or not used; or the dataset cannot be read.
     """
     dataset = spec.dataset
     outline = _read(lambda: find_dataset(dataset.name)(**(dataset.model_extra or {})).outline())
     labels = noisy(outline.labels[limited(outline.labels, dataset.limit)], dataset.label_noise, outline.classes)
     for grid, seed in product(spec.forget, spec.seeds):
         for chosen in grid.sets():
-            split(
+            parts = split(
                 labels,
                 seed=seed,
                 validation=dataset.validation,
                 ratio=chosen.get("ratio"),
                 forget_class=chosen.get("class"),
             )
+            if spec.search is not None and not len(parts.validation):
+                share = f"{dataset.validation:g} of {len(labels)} samples is none"
+                raise InputError(f"dataset.validation: {share}, and a search judges on them")
     name = spec.model.name
     try:
         try_out(find_model(name), outline.classes, outline.shape, spec.model.model_extra or {}, forward=":" not in name)

@@ -6,6 +6,7 @@ import json
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
+from itertools import count
 from typing import Any
 
 from sweep.engine import described_run, sigterm_interrupts
@@ -87,6 +88,7 @@ class Hooks(Unsaved):
         self._waiting = waiting
         self.error: OSError | None = None
         self._searches = {name: _optuna_search(study) for name, study in run.studies.items()}
+        self._keys = count()
         self._asked: dict[tuple[str, int], str] = {}
         self.suggestions: dict[str, Suggestion] = {}
 
@@ -94,8 +96,9 @@ class Hooks(Unsaved):
         """The suggestion that Tune's trial is to run."""
 
         def ask(study: Study) -> Suggestion:
-            number = self._searches[study.name].suggest(trial_id)[NUMBER]
-            self._asked[study.name, number] = trial_id
+            key = f"{trial_id}-{next(self._keys)}"  # asked twice by one name, Ray's searcher says the same twice
+            number = self._searches[study.name].suggest(key)[NUMBER]
+            self._asked[study.name, number] = key
             return study.suggestions[number]
 
         if self.run.running >= room(self._resources) + self._waiting:

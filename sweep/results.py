@@ -103,7 +103,15 @@ class Results:
             self.write(f"traces/{trial_id}.parquet", parquet_bytes(pa.Table.from_pylist(list(traces), schema=TRACES)))
         if predictions is not None:
             self.write(f"predictions/{trial_id}.parquet", parquet_bytes(predictions.cast(PREDICTIONS), LARGE))
-        self.write(f"trials/{trial_id}.parquet", parquet_bytes(pa.Table.from_pylist([row], schema=TRIALS)))
+        self.write_row(row)
+
+    def write_row(self, row: dict[str, Any]) -> None:
+        """Store a trial's row, beside the traces and predictions that it has.
+
+        Raises:
+            OSError: it cannot be stored.
+        """
+        self.write(f"trials/{row['trial_id']}.parquet", parquet_bytes(pa.Table.from_pylist([row], schema=TRIALS)))
 
     def write_suggestion(self, row: dict[str, Any]) -> None:
         """Store a row of `suggestions`; it replaces one of the same study and number.

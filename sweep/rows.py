@@ -52,9 +52,16 @@ def trial_row(trial: Trial, context: Context, outcome: Outcome, started: datetim
 
 
 def prediction_rows(trial_id: str, split: str, part: Predictions, rows: torch.Tensor) -> pa.Table:
-    """Rows of `predictions` for one part of the data; `rows` maps its positions to the dataset's own."""
+    """Rows of `predictions` for one part of the data; `rows` maps its positions to the dataset's own.
+
+    Where a logit is too large for float16, a constant is taken from all of the sample's, which changes no confidence,
+    and what is still too small becomes the smallest number.
+    """
     count, classes = part.logits.shape
-    values = pa.array(part.logits.to(torch.float16).numpy().reshape(-1))
+    logits, most = part.logits, torch.finfo(torch.float16).max
+    too_large = logits.abs().amax(dim=1, keepdim=True) > most
+    logits = torch.where(too_large, logits - logits.amax(dim=1, keepdim=True), logits).clamp(min=-most)
+    values = pa.array(logits.to(torch.float16).numpy().reshape(-1))
     offsets = pa.array(range(0, (count + 1) * classes, classes), pa.int32())
     columns = [
         pa.repeat(trial_id, count),

@@ -179,7 +179,8 @@ def run_search(
         if not all(study.ended for study in studies):
             return Found(studies, {}, rows)
         tuned = {study.name: _confirm(study, plan.baselines, results) for study in studies}
-        rows = run([*plan.baselines, *(trial for trials in tuned.values() for trial in trials)], [])
+        confirming = [trial for trials in tuned.values() for trial in trials]
+        rows = run(list({trial.id: trial for trial in [*confirming, *plan.baselines]}.values()), [])
     return Found(studies, tuned, rows)
 
 

@@ -82,7 +82,7 @@ class SearchRun:
             if not self._busy(held):
                 self._held.remove(held)
                 return self._begin(held)
-        while waiting := [study for study in self.studies.values() if study.unasked]:
+        while not self.stopped and (waiting := [study for study in self.studies.values() if study.unasked]):
             study = max(waiting, key=lambda study: study.unasked / study.definition.budget)
             suggestion = ask(study)
             if not self._busy(suggestion):

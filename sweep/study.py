@@ -214,7 +214,7 @@ class Study:
     def standing(self, number: int) -> Standing:
         """How a suggestion stands."""
         rows = self.rows(self.suggestions[number])
-        return standing(self.name, rows, self.references, self.definition.objectives)
+        return standing(rows, self.references, self.definition.objectives)
 
     def best(self) -> list[Suggestion]:
         """The complete suggestion with the lowest value, or the Pareto front; none if none is complete."""

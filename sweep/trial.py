@@ -133,11 +133,11 @@ class Worker:
             except StorageError as error:
                 raise error.cause from error
             except OutOfTime:
-                failure = f"took longer than trial_timeout: {self.context.trial_timeout:g} s"
+                failure, short = f"took longer than trial_timeout: {self.context.trial_timeout:g} s", False
             except Exception as error:
-                failure = traceback.format_exc()
-                if out_of_memory(error):
-                    self._release_memory()
+                failure, short = traceback.format_exc(), out_of_memory(error)
+            if short:  # not before here, where nothing refers to the attempt's frames any more
+                self._release_memory()
         return Ended(), Outcome("failed", failure)
 
     def _release_memory(self) -> None:
@@ -226,7 +226,9 @@ class Worker:
     ) -> None:
         on_retain, on_forget = predict(model, retain, autocast), predict(model, forget, autocast)
         on_test = predict(model, data.test(), autocast)
-        if not all(bool(part.logits.isfinite().all()) for part in (on_retain, on_forget, on_test)):
+        on_validation = None if validation is None else predict(model, validation, autocast)
+        looked_at = (on_retain, on_forget, on_test, on_validation)
+        if not all(bool(part.logits.isfinite().all()) for part in looked_at if part is not None):
             raise Diverged("outputs are not finite")
         members, non_members = _equally_many(on_retain, on_test, trial.seed)
         ended.columns |= {
@@ -235,8 +237,7 @@ class Worker:
             "test_accuracy": on_test.accuracy,
             "mia": membership_inference(members.confidence, non_members.confidence, on_forget.confidence),
         }
-        if validation is not None:
-            on_validation = predict(model, validation, autocast)
+        if on_validation is not None:
             inside, outside = _equally_many(on_retain, on_validation, trial.seed)
             ended.columns |= {
                 "validation_accuracy": on_validation.accuracy,

@@ -125,6 +125,30 @@ def test_what_is_unfinished_beyond_a_smaller_budget_is_not_missing(tmp_path):
     assert last["trial_ids"][1] in trials(out)
 
 
+def test_suggestions_equal_to_one_under_way_wait_for_it(tmp_path):
+    few = {"name": "finetune", "epochs": [1, 2], "lr": 0.01}
+    path, out = write_search(tmp_path, [few], trials=7, sampler="random", pruner="none"), tmp_path / "out"
+    ended = run("search", path, "--out", out)
+    assert (ended.code, ended.err) == (0, "")
+    assert [row["number"] for row in suggestions(out)] == list(range(7))
+    assert len({row["params"] for row in suggestions(out)}) == 2
+
+
+def test_a_trial_of_a_search_that_a_sweep_has_too_becomes_its_own(tmp_path):
+    path, out = write_search(tmp_path, [QUICK], trials=1), tmp_path / "out"
+    assert call("search", path, "--out", out, "--executor", "inline").code == 0
+    [asked] = suggestions(out)
+    before = trials(out)
+    own = before[asked["trial_ids"][0]]
+    method = {"name": "finetune"} | json.loads(own["config"])["method"]["params"]
+    document = yaml.safe_load(path.read_text()) | {"seeds": [0], "methods": [method]}
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(document))
+    ended = call("run", tmp_path / "sweep.yaml", "--out", out, "--executor", "inline")
+    assert (ended.code, "1 trials, 1 done before, 0 to run" in ended.out) == (0, True)
+    assert own["study"] is not None
+    assert trials(out) == before | {own["trial_id"]: own | {"study": None}}
+
+
 def test_a_search_without_time_exits_3_and_the_same_command_goes_on(tmp_path):
     path, out = write_search(tmp_path, [QUICK], trials=2), tmp_path / "out"
     command = ("search", path, "--out", out, "--executor", "inline")

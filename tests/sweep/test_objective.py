@@ -51,7 +51,8 @@ def test_running_means():
         ([row(), None], "unfinished", 1),
         ([row(), row("diverged")], "complete", 2),
         ([row(), row("pruned")], "pruned", 1),
-        ([row(), row("pruned", study="another")], "unfinished", 1),
+        ([row(), row("pruned", study="another")], "pruned", 1),
+        ([row(), row("pruned", study=None)], "unfinished", 1),
         ([row(), row("failed")], "failed", 1),
         ([row("failed"), row("pruned")], "failed", 0),
         ([None, row()], "unfinished", 0),
@@ -59,13 +60,13 @@ def test_running_means():
     ],
 )
 def test_how_a_suggestion_stands_follows_from_its_rows(rows, state, means):
-    found = standing("s", rows, [RETRAIN, RETRAIN], ["average_gap"])
+    found = standing(rows, [RETRAIN, RETRAIN], ["average_gap"])
     assert (found.state, len(found.means)) == (state, means)
     assert (found.values is None) == (state != "complete")
 
 
 def test_a_complete_suggestions_value_is_the_mean_over_seeds():
-    found = standing("s", [row(forget=84.0), row(forget=72.0)], [RETRAIN, RETRAIN], ["average_gap"])
+    found = standing([row(forget=84.0), row(forget=72.0)], [RETRAIN, RETRAIN], ["average_gap"])
     assert found.means == ((1.0,), (1.5,))
     assert found.values == (1.5,)
 
@@ -75,7 +76,7 @@ def test_a_complete_suggestions_value_is_the_mean_over_seeds():
     [("ok", "unfinished"), ("diverged", "complete"), ("failed", "failed"), ("pruned", "pruned")],
 )
 def test_only_what_ended_ok_needs_a_retrain_to_be_judged(status, state):
-    assert standing("s", [row(status)], [None], ["average_gap"]).state == state
+    assert standing([row(status)], [None], ["average_gap"]).state == state
 
 
 def stored(trial_id, method, seed, version=1, **changes):

@@ -190,7 +190,7 @@ def test_what_a_suggestion_came_to_can_be_derived_from_rows_alone(search_of, res
     retrain = {row["seed"]: row for row in rows.values() if row["method"] == "retrain"}
     for row in suggestions(results):
         ended = [rows[name] for name in row["trial_ids"]]
-        derived = standing(row["study"], ended, [retrain[each["seed"]] for each in ended], row["objectives"])
+        derived = standing(ended, [retrain[each["seed"]] for each in ended], row["objectives"])
         assert derived == found.studies[0].standing(row["number"])
         assert json.loads(row["space"])["rho"] == {"type": "float", "low": 0.1, "high": 2.0, "log": True}
 
@@ -302,6 +302,19 @@ def test_what_is_to_be_run_again_and_was_not_for_lack_of_time_counts_as_not_run(
     assert (found.studies, {row["trial_id"] for row in retrain} & set(found.rows)) == ([], set())
     found = search_of(search=section, again=Again(refresh=True), time_budget=3600)
     assert set(found.rows) == set(whole.rows)
+
+
+def test_a_tuned_configuration_that_is_an_untuned_one_is_run_once_and_belongs_to_both(search_of, results):
+    space, told = {"name": "finetune", "epochs": 1, "lr": [0.01, 0.02]}, []
+    search_of(search={"methods": [space], "trials": 2}, methods=[space], told=told)
+    assert len(told) == len(set(told))
+    [chosen] = [name for row in suggestions(results) for name in row["confirm_trial_ids"]]
+    assert (trials(results)[chosen]["status"], trials(results)[chosen]["study"]) == ("ok", None)
+
+
+def test_a_validation_share_of_no_sample_is_bad_input(search_of):
+    with pytest.raises(InputError, match=r"dataset.validation: 0.002 of 200 samples is none, and a search judges on"):
+        search_of(dataset={"name": "digits", "limit": 200, "validation": 0.002})
 
 
 @pytest.mark.parametrize("count", [0, 1, 4])

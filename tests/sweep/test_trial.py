@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
+import weakref
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -15,9 +18,11 @@ from plugin_examples import Exhausts, Raises
 from methods import METHODS
 from sweep.columns import METRICS, TRACES, TRIALS
 from sweep.datasets import Digits
+from sweep.evaluation import Predictions, predict
 from sweep.identity import code_version
 from sweep.originals import load_original, original_path, store_original
 from sweep.results import Results
+from sweep.rows import prediction_rows
 from sweep.splits import limited, split
 from sweep.trial import Job, Outcome, trial_row
 
@@ -270,6 +275,27 @@ def test_a_trial_that_finds_no_memory_has_all_of_it_the_second_time(make_trial, 
     assert kept == [(None, None)]
 
 
+def test_memory_is_released_when_nothing_of_the_attempt_is_left(make_worker, monkeypatch):
+    worker, alive = make_worker(max_retries=1), []
+
+    def attempt():
+        activations = torch.ones(1)
+        alive.append(weakref.ref(activations))
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(worker, "_release_memory", lambda: alive.append(alive[-1]() is None))
+    assert worker._attempts(attempt)[1].status == "failed"
+    assert alive[1::2] == [True, True]
+
+
+def test_logits_too_large_for_float16_are_stored_shifted(make_trial):
+    logits = torch.tensor([[1.0, -2.0, 3.0], [70_000.0, 70_002.0, -1e6], [-3e38, 1e30, 3e38]])
+    part = Predictions(torch.arange(3), torch.tensor([2, 1, 0]), logits)
+    [plain, shifted, widest] = prediction_rows("t", "test", part, torch.arange(3))["logits"].to_pylist()
+    most = float(np.finfo(np.float16).max)
+    assert (plain, shifted, widest) == ([1.0, -2.0, 3.0], [-2.0, 0.0, -most], [-most, -most, 0.0])
+
+
 def test_a_trial_that_never_finds_enough_memory_is_recorded_failed(make_trial, run, monkeypatch):
     monkeypatch.setattr(Exhausts, "attempts", [])
     row = run(make_trial("plugin_examples:Exhausts"), max_retries=0)
@@ -293,6 +319,17 @@ def test_a_loss_that_is_no_number_is_recorded_diverged_with_its_path(make_trial,
 def test_weights_or_outputs_that_are_no_numbers_are_recorded_diverged_without_metrics(make_trial, run, exponent, error):
     row = run(make_trial("plugin_examples:Filled", {"exponent": exponent}))
     assert (row["status"], row["error"]) == ("diverged", error)
+    assert all(row[metric] is None for metric in METRICS)
+
+
+def test_outputs_on_validation_data_that_are_no_numbers_are_recorded_diverged(make_trial, run, monkeypatch):
+    def broken(model, samples, autocast):
+        found = predict(model, samples, autocast)
+        return replace(found, logits=found.logits * math.nan) if len(samples) == 30 else found
+
+    monkeypatch.setattr("sweep.trial.predict", broken)
+    row = run(make_trial(dataset={"name": "digits", "limit": 200, "validation": 0.15}))
+    assert (row["status"], row["error"]) == ("diverged", "outputs are not finite")
     assert all(row[metric] is None for metric in METRICS)
 
 
