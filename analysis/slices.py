@@ -28,8 +28,6 @@ NAME = "slices"
 QUESTION = "Which values of each hyperparameter are good?"
 COLUMNS = 2
 MOST_PANELS = 16
-ROOM = 1.25
-"""Where pruned suggestions stand, in heights of the highest value above it."""
 
 
 def draw(frames: Frames) -> Drawn | Skipped:
@@ -104,14 +102,14 @@ def _slice(panel: Axes, points: pd.DataFrame, space: dict[str, Any], style: Styl
     low, high = float(values[done].min()), float(values[done].max())
     if low > 0 and logarithmic(values[done]):
         plain_log_axis(panel, "y")
-        top, end = high * (high / low) ** 0.16, high * (high / low) ** 0.28
+        line, top, end = (high * (high / low) ** share for share in (0.08, 0.16, 0.28))
     else:
         panel.set_ylim(bottom=0)
-        top, end = high * 1.18, high * 1.3
+        line, top, end = ((high or 1.0) * share for share in (1.09, 1.18, 1.3))
     best = int(np.nanargmin(values))
     panel.plot(places.iloc[[best]], values[[best]], "o", color="black", markersize=10, markerfacecolor="none")
     if (~done).any():
-        panel.axhline(high * (top / high) ** 0.5, color="#999999", linewidth=0.8)
+        panel.axhline(line, color="#999999", linewidth=0.8)
         panel.plot(places[~done], np.full((~done).sum(), top), color="#555555", marker="x", markersize=4, linestyle="")
         panel.set_ylim(top=end)
 

@@ -12,6 +12,7 @@ from made_results import versioned
 from made_searches import (
     CONFIRM_SEEDS,
     DEFAULTS,
+    RETRAIN,
     SEARCH_SEEDS,
     SPACES,
     everything,
@@ -296,6 +297,28 @@ def test_slices_have_a_logarithmic_axis_where_the_space_has():
     assert len(crosses.get_xdata()) == (active["state"] == "pruned").sum()
     best = tried.loc[tried["value"].idxmin()]
     assert f"UAM's {best['value']:.1f} at rho = {best['params']['rho']:.4g}" in result.finding
+
+
+def test_slices_have_room_for_pruned_suggestions_above_values_that_are_all_zero():
+    study, rows, suggestions = "finetune-12345678", references(), []
+    for number, lr in enumerate((0.001, 0.01, 0.05)):
+        params = DEFAULTS["finetune"] | {"lr": lr}
+        statuses = ("ok", "ok") if number < 2 else ("ok", "pruned")
+        trials = [
+            trial("finetune", seed, params, study=study, status=status, off=0.0)
+            for seed, status in zip(SEARCH_SEEDS, statuses, strict=True)
+        ]
+        for one in trials:
+            if one["status"] == "ok":
+                one |= {"validation_accuracy": RETRAIN[2], "validation_mia": RETRAIN[3]}
+        rows += trials
+        suggestions.append(suggestion("finetune", number, params, trials))
+    found = frames(rows, suggestions)
+    assert outcomes(found)["value"].tolist()[:2] == [0.0, 0.0]
+    panel = drawn(slices.draw(found)).figure.axes[0]
+    crosses = next(line for line in panel.lines if line.get_marker() == "x")
+    (line,) = (line for line in panel.lines if line.get_linestyle() == "-")
+    assert 0 < line.get_ydata()[0] < crosses.get_ydata()[0] < panel.get_ylim()[1]
 
 
 def test_pareto_is_over_the_first_two_objectives_or_the_only_one_and_cost():
