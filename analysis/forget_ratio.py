@@ -111,10 +111,20 @@ def _finding(rankings: dict[float, Ranking]) -> str:
         ends = dict.fromkeys([percents[0], percents[-1]])
         means = joined([f"{number_words(percent)} %: {rankings[percent].interval}" for percent in ends])
         parts.append(f"{method_words(method)}'s at {where} ({means})")
-    judged = [ranking for ranking in rankings.values() if not ranking.unjudged]
+    return f"The lowest average gap (percentage points) is {', '.join(parts)}{_clearly([*rankings.values()])}"
+
+
+def _clearly(rankings: list[Ranking]) -> str:
+    """At how many ratios the lowest gap can be told from all others, to end a sentence with; empty without others."""
+    rivalled = [ranking for ranking in rankings if ranking.equals or ranking.worse or ranking.unjudged]
+    judged = [ranking for ranking in rivalled if not ranking.unjudged]
+    if not rivalled:
+        return ""
+    if not judged:
+        return "; too few seeds to tell"
     clear = sum(1 for ranking in judged if not ranking.equals)
-    told = f"distinguishable from all others at {clear} of {len(rankings)}" if judged else "too few seeds to tell"
-    return f"The lowest average gap (percentage points) is {', '.join(parts)}; {told}"
+    there = " ratios with several methods" if len(rivalled) < len(rankings) else ""
+    return f"; distinguishable from all others at {clear} of {len(rivalled)}{there}"
 
 
 def _alt(gaps: pd.DataFrame, accuracies: pd.DataFrame, described: str) -> str:

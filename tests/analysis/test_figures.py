@@ -310,6 +310,24 @@ def test_forget_ratio_follows_methods_over_tasks_that_differ_only_in_the_forget_
     assert "UAM from 1.0 at 1 % to 4.0 at 50 %" in result.alt
 
 
+def test_a_method_without_rivals_is_distinguishable_from_nothing():
+    rows = []
+    for seed in range(3):
+        for ratio, gap in ((0.1, 2.0), (0.5, 4.0)):
+            rows += [row("retrain", seed, ratio=ratio), uam(seed, gap, ratio=ratio)]
+    result = drawn(forget_ratio.draw(frames(rows)))
+    assert result.finding == (
+        "The lowest average gap (percentage points) is UAM's at all 2 ratios "
+        "(10 %: 2.0 [2.0, 2.0], n = 3 and 50 %: 4.0 [4.0, 4.0], n = 3)."
+    )
+    for seed in range(3):
+        for ratio in (0.01, 0.1):
+            rows.append(row("finetune", seed, (100.0, 86.0, 90.0, 34.0), {"lr": 0.1}, ratio=ratio))
+        rows.append(row("retrain", seed, ratio=0.01))
+    result = drawn(forget_ratio.draw(frames(rows)))
+    assert result.finding.endswith("; distinguishable from all others at 1 of 1 ratios with several methods.")
+
+
 def test_tradeoff_names_the_pareto_front():
     result = drawn(tradeoff.draw(frames(methods())))
     # uam: gaps FA 2, 4, 6 and MIA the same: forget side 4, retain side 0; finetune is dominated, neggrad has FA gap 0
