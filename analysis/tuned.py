@@ -13,7 +13,7 @@ from analysis.figure import WIDTH, Drawn, Skipped, new_figure, run_figure, style
 from analysis.frames import Frames
 from analysis.intervals import Interval, distinguishable, mean_interval, paired_difference
 from analysis.marks import finish, titled
-from analysis.selection import ended_ok, fullest_task
+from analysis.selection import ended_ok, fullest_task, representatives
 from analysis.tuning import untuned_name
 from analysis.words import FEW, joined, left_out_words, method_words, seeds_words, task_words
 
@@ -54,12 +54,14 @@ def draw(frames: Frames) -> Drawn | Skipped:
     described = task_words(frames.trials, task)
 
     figure = _panels(found)
-    alone = _alone(tuned[tuned["task_id"] == task], found)
+    here = tuned[tuned["task_id"] == task]
+    alone = _alone(here, found)
     note = f"{described}. {seeds_words([len(pair.after) for pair in found])}, which no search saw. Hollow: untuned."
     finish(figure, note + (f" Tuned, but not run untuned: {joined(alone)}." if alone else ""))
     finding = (
         f"{_changes(found)}. {_conclusions(found)}"
         f"{left_out_words(frames.trials[(frames.trials['task_id'] == task) & _of(frames.trials, found)])}."
+        f"{_chosen(here[_of(here, found)])}"
     )
     return Drawn(NAME, QUESTION, figure, finding, _alt(found, described))
 
@@ -74,9 +76,8 @@ def _pairs(ok: pd.DataFrame) -> list[Pair]:
         method = untuned_name(str(name))
         if method == name:
             continue
-        confirmed = _by_configuration(trials)
-        best = str(confirmed.mean(axis=1).idxmin())
-        after = confirmed.T[best].dropna()
+        after = _by_configuration(representatives(trials)).iloc[0].dropna()
+        best = str(after.name)
         own = ok[(ok["method"] == method) & ok["seed"].isin(after.index)]
         if own.empty:
             continue
@@ -189,6 +190,17 @@ def _sentence(left: str, right: str, verdict: int) -> str:
 
 def _of(trials: pd.DataFrame, found: list[Pair]) -> pd.Series:
     return trials["method"].map(untuned_name).isin([pair.method for pair in found])
+
+
+def _chosen(tuned: pd.DataFrame) -> str:
+    """That the gaps shown also chose among several tuned configurations, as a sentence; empty where none was chosen."""
+    most = int(tuned.groupby("method")["params"].nunique().max())
+    if most == 1:
+        return ""
+    return (
+        f" Of each method the tuned configuration is the best of up to {most} confirmed ones, chosen by the same gap "
+        f"on the same seeds, which favours tuning."
+    )
 
 
 def _alone(tuned: pd.DataFrame, found: list[Pair]) -> list[str]:

@@ -374,6 +374,27 @@ def test_a_comparison_that_noise_alone_makes_significant_is_no_conclusion_that_c
     )
 
 
+def test_tuned_passes_over_what_was_confirmed_on_a_lucky_seed_and_says_that_it_chose():
+    found, lucky = (DEFAULTS["uam"] | {"lr": lr} for lr in (0.05, 0.06))
+    study, rows, suggestions = "uam-1", references(), []
+    rows += [trial("uam", seed, DEFAULTS["uam"], off=off) for seed, off in enumerate((5.0, 5.1, 5.2))]
+    for number, (params, gaps) in enumerate(((found, (3.0, 3.1, 3.2)), (lucky, (0.5, None, None)))):
+        confirm = [
+            trial("uam", seed, params, study=study, off=off, status="diverged" if off is None else "ok")
+            for seed, off in enumerate(gaps)
+        ]
+        rows += confirm
+        suggestions.append(suggestion("uam", number, params, [], confirm=confirm, study=study))
+    result = drawn(tuned.draw(frames(rows, suggestions)))
+    assert "lowers UAM's (-2.0 [-2.0, -2.0], n = 3)" in result.finding
+    assert result.finding.endswith(
+        "; 2 diverged trials left out. Of each method the tuned configuration is the best of up to 2 confirmed ones, "
+        "chosen by the same gap on the same seeds, which favours tuning."
+    )
+    alone = [one for one in rows if one["params"] != suggestions[1]["params"]]
+    assert "favours" not in drawn(tuned.draw(frames(alone, suggestions[:1]))).finding
+
+
 def test_tuned_compares_shared_seeds_only_and_names_what_was_not_run_untuned():
     rows, suggestions = search("uam", 10)
     more, suggested = search("neggrad", 10)
