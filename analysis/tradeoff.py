@@ -78,7 +78,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
 def _points(ok: pd.DataFrame) -> pd.DataFrame:
     """Means per configuration; `front`: no other has both sides as low; `top`: the method's lowest average gap.
 
-    Those with fewer than half as many seeds as the fullest are on no front.
+    Those with fewer than half as many seeds as the fullest are on no front, and `top` only of methods with no others.
     """
     points = ok.groupby(CONFIGURATION, as_index=False).agg(
         retain_side=("retain_side", "mean"),
@@ -91,7 +91,8 @@ def _points(ok: pd.DataFrame) -> pd.DataFrame:
     points["front"] = False
     points.loc[candidate, "front"] = undominated(points.loc[candidate, [*SIDES]].to_numpy(dtype=float))
     points["top"] = False
-    points.loc[points.groupby("method")["average_gap"].idxmin(), "top"] = True
+    order = points.assign(candidate=candidate).sort_values(["candidate", "average_gap"], ascending=[False, True])
+    points.loc[order.drop_duplicates("method").index, "top"] = True
     return points
 
 

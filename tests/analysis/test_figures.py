@@ -337,6 +337,14 @@ def test_tradeoff_names_the_pareto_front():
     assert "NegGrad (retain side 8.0, forget side 0.0, 0.1 times Retrain's time)" in result.alt
 
 
+def test_tradeoff_names_no_method_at_a_configuration_of_one_lucky_seed():
+    rows = retrains() + [uam(seed, 2.0, rho=2) for seed in range(3)] + [uam(0, 0.5, rho=4)]
+    rows += [row("original", 0, (100.0, 100.0, 90.0, 0.0)), row("finetune", 0, (100.0, 90.0, 90.0, 20.0))]
+    result = drawn(tradeoff.draw(frames(rows)))
+    assert "UAM (retain side 0.0, forget side 4.0, 0.5 times Retrain's time)" in result.alt
+    assert "FineTune (retain side 0.0, forget side 15.0" in result.alt  # it has no other
+
+
 def test_pareto_front_agrees_with_pairwise_domination():
     points = np.random.default_rng(0).integers(0, 12, (60, 2)).astype(float)
     points = np.unique(points, axis=0)
