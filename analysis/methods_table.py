@@ -30,8 +30,8 @@ def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Columns `task`, `method`, `seeds` (trials that ended ok), for each of RA, FA, TA and MIA its `.mean`, `.std`
         (sample standard deviation; missing for one seed) and `.gap` (mean over seeds of the per-seed gap),
-        `average_gap` and its `.std`, `seconds`, `relative_seconds`, `relative_samples` (means), and `ended`: how
-        many trials ended otherwise, in words.
+        `average_gap`, its `.std` and its `.n` (seeds that have it: Retrain ended ok there too), `seconds`,
+        `relative_seconds`, `relative_samples` (means), and `ended`: how many trials ended otherwise, in words.
     """
     if trials.empty:
         return pd.DataFrame()
@@ -73,6 +73,7 @@ def _statistics(trials: pd.DataFrame) -> pd.DataFrame:
         statistics[f"{LABELS[metric]}.gap"] = ok[f"gap.{metric}"].mean()
     statistics["average_gap"] = ok["average_gap"].mean()
     statistics["average_gap.std"] = ok["average_gap"].std()
+    statistics["average_gap.n"] = ok["average_gap"].count().reindex(rows, fill_value=0)
     statistics["seconds"] = ok["unlearn_seconds"].mean()
     statistics["relative_seconds"] = ok["relative_seconds"].mean()
     statistics["relative_samples"] = ok["relative_samples"].mean()
@@ -91,13 +92,18 @@ NOT_OK = "not ok"
 
 
 def display_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Headers and cells of `methods_table` for people. A column `not ok` appears only where a trial did not end ok."""
+    """Headers and cells of `methods_table` for people. A column `not ok` appears only where a trial did not end ok.
+
+    Where gaps are over fewer seeds than accuracies, the average gap says over how many.
+    """
     headers = ["method", "n", *(LABELS[metric] for metric in GAP_METRICS), "avg. gap", "cost"]
     with_ended = bool((table["ended"] != "").any())
     cells = []
     for row in table.to_dict("records"):
         metrics = [_metric(row, LABELS[metric]) for metric in GAP_METRICS]
         gap = _spread(row["average_gap"], row["average_gap.std"])
+        if 0 < row["average_gap.n"] < row["seeds"]:
+            gap += f", n = {row['average_gap.n']}"
         line = [row["method"], str(row["seeds"]), *metrics, gap, _number(row["relative_seconds"])]
         cells.append([*line, row["ended"]] if with_ended else line)
     return ([*headers, NOT_OK] if with_ended else headers), cells
@@ -133,7 +139,8 @@ def render_rich(table: pd.DataFrame, console: Console) -> None:
         for position, header in enumerate(headers):
             view.add_column(header, justify="left" if position == 0 else "right", overflow="fold", min_width=1)
         for line in cells:
-            view.add_row(*(Text(cell.replace(" ± ", "±").replace(" [", "\n[")) for cell in line))
+            narrow = [cell.replace(" ± ", "±").replace(" [", "\n[").replace(", n =", "\nn =") for cell in line]
+            view.add_row(*map(Text, narrow))
         console.print(view)
 
 

@@ -68,6 +68,24 @@ def test_trials_that_did_not_end_ok_are_counted_and_not_averaged(table_of):
     assert cells[-1] == ["uam", "0", "–", "–", "–", "–", "–", "–", "2 failed"]
 
 
+def test_where_retrain_failed_on_a_seed_the_gap_says_over_how_many_seeds_it_is(table_of):
+    rows = [*TWO_SEEDS, row("retrain", 2, status="failed")]
+    rows.append(row("finetune", 2, params={"lr": 0.1}, metrics=(99.0, 99.0, 91.0, 30.0), seconds=5.0))
+    table = table_of(rows)
+    assert (line(table, "finetune")["seeds"], line(table, "finetune")["average_gap.n"]) == (3, 2)
+    headers, cells = display_rows(table)
+    finetune = dict(zip(headers, cells[1], strict=True))
+    assert (finetune["n"], finetune["FA"], finetune["avg. gap"]) == ("3", "97.0 ± 1.7 [8.0]", "6.2 ± 1.1, n = 2")
+    assert dict(zip(headers, cells[0], strict=True))["avg. gap"] == "0.0 ± 0.0"
+    assert "| 6.2 ± 1.1, n = 2 |" in to_markdown(table)
+    assert r"& 6.2 $\pm$ 1.1, n = 2 &" in to_latex(table)
+    console = Console(width=80, file=StringIO())
+    render_rich(table, console)
+    lines = console.file.getvalue().splitlines()
+    place = next(place for place, text in enumerate(lines) if "6.2±1.1" in text)
+    assert lines[place + 1].split() == ["[1.0]", "[8.0]", "[1.0]", "[15.0]", "n", "=", "2"]
+
+
 def test_a_terminal_of_80_columns_breaks_no_number(table_of):
     params = [{"rho": rho, "hessian": hessian} for rho in (1.0, 2.0) for hessian in ("scalar", "exact")]
     rows = [row("retrain", seed, metrics=(100.0, 91.0, 92.0, 50.0)) for seed in range(3)]
