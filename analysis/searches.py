@@ -31,7 +31,7 @@ def outcomes(frames: Frames) -> pd.DataFrame:
         (search seeds); `state` (complete, pruned, failed or unfinished), `values` (of each objective, the mean over
         its seeds; None unless complete), `value` (the first of them; NaN), `cost` (time relative to Retrain's, of
         complete ones whose trials all ended ok; NaN) and `seconds` (that its trials took, from
-        start to end, evaluation included).
+        start to end, evaluation included; a trial that several suggestions of a study share counts at the first).
     """
     searched = _records(frames.searched)
     rows = {row["trial_id"]: row for row in searched}
@@ -39,7 +39,10 @@ def outcomes(frames: Frames) -> pd.DataFrame:
     suggestions = [{str(key): value for key, value in row.items()} for row in frames.suggestions.to_dict("records")]
     stands, costs = standings(suggestions, trials), standings(suggestions, trials, [COST])
     found = []
+    counted: set[tuple[str, str]] = set()
     for suggestion in suggestions:
+        new = [trial_id for trial_id in suggestion["trial_ids"] if (suggestion["study"], trial_id) not in counted]
+        counted.update((suggestion["study"], trial_id) for trial_id in new)
         key = (suggestion["study"], suggestion["number"])
         values, ran = stands[key].values, [rows.get(trial_id) for trial_id in suggestion["trial_ids"]]
         cost = costs[key].values if all(row and row["status"] == "ok" for row in ran) else None
@@ -50,7 +53,7 @@ def outcomes(frames: Frames) -> pd.DataFrame:
             | {"state": stands[key].state, "values": values}
             | {"value": np.nan if values is None else values[0]}
             | {"cost": np.nan if cost is None else cost[0]}
-            | {"seconds": sum(_seconds(row) for row in ran if row)}
+            | {"seconds": sum(_seconds(rows[trial_id]) for trial_id in new if trial_id in rows)}
         )
     return pd.DataFrame(found)
 

@@ -223,6 +223,20 @@ def test_how_suggestions_ended():
     assert found["cost"].iloc[0] == pytest.approx(cost)
 
 
+def test_a_trial_that_suggestions_share_takes_its_seconds_once_in_each_study():
+    params, other = DEFAULTS["finetune"], DEFAULTS["finetune"] | {"lr": 0.02}
+    shared, own = (trial("finetune", SEARCH_SEEDS[0], one, study="a") for one in (params, other))
+    suggestions = [
+        suggestion("finetune", 0, params, [shared], study="a"),
+        suggestion("finetune", 1, other, [own], study="a"),
+        suggestion("finetune", 2, params, [shared], study="a"),
+        suggestion("finetune", 0, params, [shared], study="b"),
+    ]
+    found = outcomes(frames([*references(), shared, own], suggestions))
+    first, second = (one["unlearn_seconds"] + 0.2 for one in (shared, own))
+    assert found["seconds"].tolist() == pytest.approx([first, second, 0.0, first])
+
+
 def test_a_hyperparameter_acts_as_its_condition_says():
     space = SPACES["uam"]
     assert acts(space, {"hessian": "scalar"}, "gamma")
