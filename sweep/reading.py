@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+import zoneinfo  # noqa: F401  Arrow imports it at the first time that it reads, and takes an interrupt for its absence
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass

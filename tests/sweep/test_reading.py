@@ -1,5 +1,6 @@
 """Reading a folder of many files through other processes: the same rows, the same damage."""
 
+import subprocess
 import sys
 
 import pyarrow as pa
@@ -87,3 +88,20 @@ def test_a_file_of_another_program_is_looked_at_whole_though_few_columns_are_wan
     results.write("trials/t0.parquet", content[:place] + "é1".encode() + content[place + 3 :])
     found = results.trials(["status"])
     assert (found.table.num_rows, len(found.damaged)) == (0, 1)
+
+
+READS = """
+import subprocess
+import sys
+from sweep.results import Results
+before = set(sys.modules)
+row = Results(sys.argv[1]).trial(sys.argv[2])
+assert row["started_at"].tzinfo is not None
+print({"zoneinfo"} - before)
+"""
+
+
+def test_what_an_interrupt_would_make_absent_is_imported_before_times_are_read(results, make_row):
+    results.write_trial(make_row("t"))
+    ended = subprocess.run([sys.executable, "-c", READS, results.location, "t"], capture_output=True, text=True)
+    assert ended.stdout == "set()\n", ended.stderr
