@@ -91,7 +91,6 @@ def run(
 
     loaded, trials, left, where, rows = _plan(spec, overrides, out, refresh, retry_failed)
     adopt(Results(where), trials, rows)
-    before = {trial.id: rows[trial.id]["finished_at"] for trial in left if trial.id in rows}
     console.print(f"{loaded.name}: {len(trials)} trials, {len(trials) - len(left)} done before, {len(left)} to run")
     if left or track:
         from sweep.engine import run_trials
@@ -115,7 +114,7 @@ def run(
         _located(spec, action)
     from sweep.run_table import print_outcome
 
-    raise typer.Exit(print_outcome(console, trials, where, before, budget is not None))
+    raise typer.Exit(print_outcome(console, trials, left, rows, where, budget is not None))
 
 
 @app.command()

@@ -33,6 +33,15 @@ class Again:
 NOTHING = Again()
 
 
+def untouched(
+    left: Iterable[Trial], before: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]]
+) -> set[str]:
+    """Ids of the trials that were left to be run and of which nothing new is stored; rows have a `finished_at`."""
+    nothing: Mapping[str, Any] = {}
+    ends = ((trial.id, [rows.get(trial.id, nothing).get("finished_at") for rows in (before, now)]) for trial in left)
+    return {name for name, (then, at_last) in ends if then == at_last}
+
+
 def adopt(results: Results, trials: Iterable[Trial], rows: Mapping[str, Mapping[str, Any]]) -> None:
     """Make rows a sweep's own that a search stored: tables set apart what only a search asked for.
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from sweep.exit_status import tell_ends
 from sweep.originals import original_path
+from sweep.pending import untouched
 from sweep.plan import Trial
 from sweep.results import Results
 
@@ -32,9 +33,18 @@ def print_plan(console: Console, name: str, trials: Sequence[Trial], left: Seque
 
 
 def print_outcome(
-    console: Console, trials: Sequence[Trial], where: str, before: Mapping[str, datetime], budgeted: bool
+    console: Console,
+    trials: Sequence[Trial],
+    left: Sequence[Trial],
+    before: Mapping[str, Mapping[str, Any]],
+    where: str,
+    budgeted: bool,
 ) -> int:
-    """Print the comparison of a sweep's trials; the exit status. `before` is when those ended that were run again."""
+    """Print the comparison of a sweep's trials, of which some were `left` to be run; the exit status.
+
+    Args:
+        before: the rows that there were, by id, with their `finished_at`.
+    """
     from analysis.frames import read_trials
     from analysis.methods_table import methods_table, render_rich
 
@@ -43,8 +53,9 @@ def print_outcome(
     rows = rows.sort_values("trial_id", key=lambda ids: ids.map(planned))
     render_rich(methods_table(rows), console)
     failed = int((rows["status"] == "failed").sum())
-    ran = rows[rows["status"] != "pruned"].set_index("trial_id")["finished_at"]
-    missing = len(planned) - sum(before.get(str(name)) != ended for name, ended in ran.items())
+    ran = rows[rows["status"] != "pruned"]
+    ends = {name: {"finished_at": ended} for name, ended in zip(ran["trial_id"], ran["finished_at"], strict=True)}
+    missing = len(planned.keys() - ends.keys() | untouched(left, before, ends))
     return tell_ends(console, where, failed, missing, budgeted)
 
 

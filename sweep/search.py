@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime
 
 from rich.console import Console
 
@@ -24,7 +23,7 @@ from sweep.engine import (
 )
 from sweep.errors import InputError, Unsuccessful
 from sweep.objective import Row, ended
-from sweep.pending import NOTHING, Again
+from sweep.pending import NOTHING, Again, untouched
 from sweep.plan import Trial, check_task, plan_trials, trial_for
 from sweep.registry import find_method
 from sweep.results import Results
@@ -186,12 +185,8 @@ def run_search(
 
 def _without(rows: dict[str, Row], left: Sequence[Trial], before: Mapping[str, Row]) -> dict[str, Row]:
     """The rows, but for those of trials that were left to be run and are as they were before."""
-    unrun = {trial.id for trial in left if trial.id in rows and _ended(rows, trial.id) == _ended(before, trial.id)}
+    unrun = untouched(left, before, rows)
     return {name: row for name, row in rows.items() if name not in unrun}
-
-
-def _ended(rows: Mapping[str, Row], name: str) -> datetime | None:
-    return rows[name]["finished_at"] if name in rows else None
 
 
 def _to_run(trial: Trial, row: Row | None, again: Again) -> bool:
