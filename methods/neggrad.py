@@ -20,7 +20,7 @@ class NegGrad(Descent):
     """
 
     name: ClassVar[str] = "neggrad"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     source: ClassVar[str] = "Golatkar et al., CVPR 2020; Kurmanji et al., NeurIPS 2023"
 
     retain_weight: float = hyperparameter(

@@ -25,7 +25,7 @@ class RandomLabel(Descent):
     """
 
     name: ClassVar[str] = "randomlabel"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     source: ClassVar[str] = "Golatkar et al., CVPR 2020; Graves et al., AAAI 2021"
 
     retain_weight: float = hyperparameter(0.5, "weight a of the retain loss", search=Range(0.0, 0.999), ge=0, lt=1)

@@ -14,43 +14,63 @@ from methods.descent import Descent, trainable
 from methods.method import Range, hyperparameter
 from methods.task import Batch, Task
 
-Hessian = Literal["none", "scalar", "exact"]
+Ascent = Literal["radius", "rise"]
+Hessian = Literal["none", "projection", "scalar", "exact"]
 
 
 @dataclass(frozen=True)
 class UAM(Descent):
-    """Minimise the retain loss at the point, within radius rho, where the forget loss is largest.
+    """Minimise the retain loss at the point near w where the forget loss is largest.
 
-        min over w of  L_r(w + d(w)),    d(w) = argmax over |d| <= rho of L_f(w + d)
+    With g = grad L_f(w), u = g / |g|, P_f = u u^T and v = grad L_r(w + d), the update is equation (15) of the paper as
+    public text restates it,
 
-    To first order d = rho g, with g = grad L_f(w) / |grad L_f(w)|. Write v = grad L_r at w + d, P = I - g g^T, and H
-    for the Hessian of L_f at w. The derivative of d with respect to w is (rho / |grad L_f|) P H; by the chain rule
+        w <- w - eta (I - gamma P_f) v.
 
-        grad_w L_r(w + d(w)) = v + (rho / |grad L_f|) H P v
+    gamma is the constant that the paper's derivation leaves to stand for the Hessian of the forget loss. A step changes
+    the forget loss by -eta (1 - gamma) (v . g) to first order: gamma = 1 leaves it alone, a smaller one lets the
+    descent on retain data lower it, a larger one raises it by as much as the two gradients agree.
 
-    `hessian` says what becomes of the second term: `none` drops it, `scalar` (the method) replaces
-    (rho / |grad L_f|) H by gamma times the identity, v + gamma P v, and `exact` computes it by a Hessian-vector product
-    (two more passes over the forget batch). So gamma is the constant that stands for the Hessian of the forget loss,
-    scaled by rho / |grad L_f|; the trace column `hessian_ratio` of an `exact` run says how large that is. Publicly
-    released code accepts a gamma and leaves it unused.
+    `ascent` chooses d: `radius`, d = rho u, the authors' code, is the maximiser of the linearised L_f within rho;
+    `rise`, d = rho g / |g|^2, the paper, raises the linearised L_f by rho nats. The latter grows without bound as |g|
+    goes to 0, so it is cut at `longest`; the trace column `capped` is the share of steps that were.
+
+    `hessian` chooses the direction, with H the Hessian of L_f at w and P = I - P_f:
+
+    * `projection`: v - gamma (v . u) u, equation (15).
+    * `none`: v, no Hessian term. What publicly released code computes: it accepts a gamma and does not use it.
+    * `exact`: the gradient of w -> L_r(w + d(w)), with one Hessian-vector product (two more passes over the forget
+      batch): v + (rho / |g|) H P v for `radius`, v + (rho / |g|^2) H (I - 2 P_f) v for `rise`. The trace column
+      `hessian_ratio` is the size of the second term over |v|.
+    * `scalar`: v + gamma P v, this project's approximation of `exact` by a multiple of the identity for
+      (rho / |g|) H; not the paper's rule. It is (1 + gamma) times `projection` with gamma / (1 + gamma).
 
     BatchNorm: both passes normalise by their batch, the descent pass at w + d; running statistics are those of the
     retain set at the final w (see `Descent`).
     """
 
     name: ClassVar[str] = "uam"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     source: ClassVar[str] = "Kim et al., Unlearning-Aware Minimization, NeurIPS 2025"
 
-    rho: float = hyperparameter(2.0, "radius of the ascent step", search=Range(0.1, 8.0, log=True), ge=0)
-    gamma: float = hyperparameter(
-        1.7,
-        "constant that stands for the Hessian (hessian: scalar)",
-        search=Range(0.0, 4.0),
-        when={"hessian": ("scalar",)},
+    rho: float = hyperparameter(
+        2.0,
+        "length of the ascent step (ascent: radius), or the rise of the forget loss that it aims at (rise)",
+        search=Range(0.1, 8.0, log=True),
         ge=0,
     )
-    hessian: Hessian = hyperparameter("scalar", "treatment of the Hessian term")
+    gamma: float = hyperparameter(
+        1.7,
+        "constant that stands for the Hessian (hessian: projection, scalar)",
+        search=Range(0.0, 3.0),
+        when={"hessian": ("projection", "scalar")},
+        ge=0,
+    )
+    hessian: Hessian = hyperparameter("projection", "treatment of the Hessian term")
+    ascent: Ascent = hyperparameter("radius", "what rho measures: the step's length, or the rise of the forget loss")
+    longest: float = hyperparameter(
+        8.0, "length at which an ascent step is cut (ascent: rise)", when={"ascent": ("rise",)}, gt=0
+    )
     rho_schedule: Literal["cosine", "constant"] = hyperparameter("cosine", "rho over the run: annealed to 0, or kept")
 
     def gradients(self, task: Task, retain: Batch, forget: Batch, progress: float) -> dict[str, Tensor]:
@@ -66,10 +86,17 @@ class UAM(Descent):
             return task.loss(task.model, retain)
 
         direction, values = uam_direction(
-            parameters, forget_loss, retain_loss, rho=rho, gamma=self.gamma, hessian=self.hessian
+            parameters,
+            forget_loss,
+            retain_loss,
+            rho=rho,
+            gamma=self.gamma,
+            hessian=self.hessian,
+            ascent=self.ascent,
+            longest=self.longest,
         )
         if self.hessian == "exact":
-            task.recorder.count(len(forget[1]))  # backward through the gradient: the second pass of H P v
+            task.recorder.count(len(forget[1]))  # backward through the gradient: the second pass of the product
         for parameter, gradient in zip(parameters, direction, strict=True):
             parameter.grad = gradient
         return values
@@ -83,12 +110,15 @@ def uam_direction(
     rho: float,
     gamma: float,
     hessian: Hessian,
+    ascent: Ascent = "radius",
+    longest: float = math.inf,
 ) -> tuple[list[Tensor], dict[str, Tensor]]:
     """UAM's update direction at the parameters' current values; see `UAM`.
 
-    Works for any differentiable losses of any parameters. Takes no copy of the parameters: they are moved by
-    rho g and moved back (to rounding). Nothing synchronises with the device. Where grad L_f is 0, so is g: the
-    direction is then grad L_r, or (1 + gamma) times it for `scalar`.
+    Works for any differentiable losses of any parameters. Takes no copy of the parameters: they are moved by d and
+    moved back (to rounding). Nothing synchronises with the device. Where grad L_f is 0, or too small for its norm to
+    be known in the parameters' precision (`smallest_norm`), it counts as 0: there is no ascent, and the direction is
+    grad L_r (times 1 + gamma for `scalar`).
 
     Args:
         parameters: the tensors that the losses depend on, taken together as one vector.
@@ -96,34 +126,52 @@ def uam_direction(
 
     Returns:
         The direction, shaped like `parameters`, and what was seen on the way: `forget_loss` at w, `retain_loss` at
-        w + d, `gradient_cosine` = cos(grad L_f, v), and, for `exact`, `hessian_ratio` = |Hessian term| / |v|.
+        w + d, `gradient_cosine` = cos(grad L_f, v), for `rise` `capped` (1 if d was cut), and for `exact`
+        `hessian_ratio` = |Hessian term| / |v|.
     """
     loss_f = forget_loss()
     g = _gradients(loss_f, parameters)
     norm_f = _norm(g)
-    torch._foreach_mul_(g, torch.where(norm_f > 0, 1 / norm_f, torch.zeros_like(norm_f)))
+    inverse = torch.where(norm_f > smallest_norm(norm_f.dtype), 1 / norm_f, 0.0)
+    torch._foreach_mul_(g, inverse)
+    length = torch.full_like(inverse, rho) if ascent == "radius" else rho * inverse
+    capped = length > longest if ascent == "rise" else torch.zeros_like(inverse, dtype=torch.bool)
+    length = torch.where(capped, longest, length)
     with torch.no_grad():
-        torch._foreach_add_(parameters, g, alpha=rho)
+        step = torch._foreach_mul(g, length)
+        torch._foreach_add_(parameters, step)
     loss_r = retain_loss()
     v = _gradients(loss_r, parameters)
     with torch.no_grad():
-        torch._foreach_sub_(parameters, g, alpha=rho)
+        torch._foreach_sub_(parameters, step)
 
     along = _dot(v, g)
     norm_v = _norm(v)
     values = {"forget_loss": loss_f.detach(), "retain_loss": loss_r.detach(), "gradient_cosine": along / norm_v}
-    if hessian == "scalar":
+    if ascent == "rise":
+        values["capped"] = capped.to(norm_v.dtype)
+    if hessian == "projection":
+        torch._foreach_mul_(g, -gamma * along)
+        torch._foreach_add_(v, g)
+    elif hessian == "scalar":
         torch._foreach_mul_(g, -gamma * along)
         torch._foreach_mul_(v, 1 + gamma)
         torch._foreach_add_(v, g)
     elif hessian == "exact":
-        torch._foreach_mul_(g, -along)
-        torch._foreach_add_(g, v)  # P v
+        # d' = (length / |g|) H P where the length is fixed, and (length / |g|) H (I - 2 P_f) where it is rho / |g|.
+        twice = 1 + ((ascent == "rise") & ~capped).to(along.dtype)
+        torch._foreach_mul_(g, -twice * along)
+        torch._foreach_add_(g, v)
         term = _hessian_vector_product(forget_loss, parameters, g)
-        torch._foreach_mul_(term, torch.where(norm_f > 0, rho / norm_f, torch.zeros_like(norm_f)))
+        torch._foreach_mul_(term, length * inverse)
         values["hessian_ratio"] = _norm(term) / norm_v
         torch._foreach_add_(v, term)
     return v, values
+
+
+def smallest_norm(dtype: torch.dtype) -> float:
+    """The norm below which squares of a vector's entries are lost to underflow: 9e-13 in float32."""
+    return math.sqrt(torch.finfo(dtype).tiny) / torch.finfo(dtype).eps
 
 
 def _gradients(loss: Tensor, parameters: list[Tensor], create_graph: bool = False) -> list[Tensor]:

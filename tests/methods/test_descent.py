@@ -164,12 +164,27 @@ class TestRunningStatistics:
         assert not model.training
 
     @pytest.mark.parametrize("method", [NegGrad(), RandomLabel(retain_weight=0.0)])
-    def test_a_method_without_retain_data_reads_none_for_them(
+    def test_a_method_without_retain_data_computes_with_the_originals_and_keeps_them(
         self, network: Callable, make_task: Callable, method: object
     ) -> None:
         task = make_task(network(batchnorm=True))
-        model = replace(method, epochs=3).unlearn(replace(task, retain=unreadable(task.retain)))
-        assert model[1].num_batches_tracked == 3
+        with torch.no_grad():
+            task.model[1].running_mean.add_(0.7)
+            task.model[1].running_var.mul_(1.9)
+        reference = copy.deepcopy(task.model).eval()
+        model = replace(method, epochs=3, batch_size=4).unlearn(replace(task, retain=unreadable(task.retain)))
+        buffers = dict(model.named_buffers())
+        assert all(torch.equal(buffers[name], value) for name, value in reference.named_buffers())
+        assert not model.training
+
+        labelled, batches = method.prepare(task), task.generator("forget")
+        optimizer = torch.optim.SGD(reference.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+        for _ in range(3):
+            for inputs, targets in labelled.forget.epoch(4, batches):
+                optimizer.zero_grad()
+                (cross_entropy(reference(inputs), targets) * (-1 if isinstance(method, NegGrad) else 1)).backward()
+                optimizer.step()
+        torch.testing.assert_close(model.state_dict(), reference.state_dict(), rtol=0, atol=1e-12)
 
     def test_they_are_estimated_as_torch_does_bit_for_bit(self, network: Callable) -> None:
         ours, torchs = network(batchnorm=True), network(batchnorm=True)

@@ -53,54 +53,150 @@ def saddle(network: Callable, make_task: Callable, whole: Callable) -> Callable:
 
 
 @pytest.mark.parametrize("rho", [0.1, 0.5, 2.0, 4.0])
+@pytest.mark.parametrize("ascent", ["radius", "rise"])
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("design", ["tanh", "softplus", "batchnorm", "regression"])
-def test_exact_is_the_finite_difference_of_the_objective(saddle: Callable, design: str, seed: int, rho: float) -> None:
+def test_exact_is_the_finite_difference_of_the_objective(
+    saddle: Callable, design: str, seed: int, ascent: str, rho: float
+) -> None:
     task, retain, forget = saddle(design, seed)
     loss = mse_loss if design == "regression" else cross_entropy
-    direction = gradients_left(UAM(rho=rho, hessian="exact", rho_schedule="constant"), task, retain, forget)
+    longest = 8.0 if seed else 0.5 * rho  # of seed 0 every rise is cut: its length is then as fixed as a radius
+    method = UAM(rho=rho, hessian="exact", ascent=ascent, longest=longest, rho_schedule="constant")
+    direction = gradients_left(method, task, retain, forget)
 
     parameters = list(task.model.parameters())
     start = parameters_to_vector(parameters).detach().clone()
 
     def objective(weights: Tensor) -> float:
         vector_to_parameters(weights, parameters)
-        g = unit(flat_gradient(loss(task.model(forget[0]), forget[1]), parameters))
-        vector_to_parameters(weights + rho * g, parameters)
+        g = flat_gradient(loss(task.model(forget[0]), forget[1]), parameters)
+        length = rho if ascent == "radius" else min(rho / g.norm().item(), longest)
+        vector_to_parameters(weights + length * unit(g), parameters)
         with torch.no_grad():
             return loss(task.model(retain[0]), retain[1]).item()
 
-    h = 2e-5
+    h = 1e-5
     expected = torch.tensor(
         [(objective(start + h * e) - objective(start - h * e)) / (2 * h) for e in torch.eye(len(start))]
     )
     assert (direction - expected).norm() / expected.norm() < 1e-6
 
 
+GAMMAS = [0.0, 0.5, 1.0, 1.7, 2.0, 2.5]
+
+
+@pytest.fixture
+def directions(saddle: Callable) -> Callable:
+    """(seed, forget_loss) -> a function of uam_direction's options, a vector; v at the point that was climbed to and g.
+
+    `forget_loss` is a function of the parameters as one vector; without it, the network's own.
+    """
+
+    def build(seed: int, forget_loss: Callable[[Tensor], Tensor] | None = None) -> Callable:
+        task, retain, forget = saddle("tanh", seed)
+        parameters = list(task.model.parameters())
+
+        def loss_f() -> Tensor:
+            if forget_loss is None:
+                return cross_entropy(task.model(forget[0]), forget[1])
+            return forget_loss(torch.cat([p.reshape(-1) for p in parameters]))
+
+        def loss_r() -> Tensor:
+            return cross_entropy(task.model(retain[0]), retain[1])
+
+        def direction(hessian: str, gamma: float = 0.0, *, rho: float = 1.5, ascent: str = "radius") -> Tensor:
+            found, _ = uam_direction(parameters, loss_f, loss_r, rho=rho, gamma=gamma, hessian=hessian, ascent=ascent)
+            return torch.cat([part.reshape(-1) for part in found])
+
+        direction.g = flat_gradient(loss_f(), parameters)
+        direction.start = parameters_to_vector(parameters).detach()
+        return direction
+
+    return build
+
+
+@pytest.mark.parametrize("ascent", ["radius", "rise"])
+@pytest.mark.parametrize("gamma", GAMMAS)
+@pytest.mark.parametrize("seed", SEEDS)
+class TestProjection:
+    def test_only_the_part_along_the_forget_gradient_changes_by_one_minus_gamma(
+        self, directions: Callable, seed: int, gamma: float, ascent: str
+    ) -> None:
+        direction = directions(seed)
+        u, v, d = unit(direction.g), direction("none", ascent=ascent), direction("projection", gamma, ascent=ascent)
+        assert abs(v @ u) > 1e-4
+        assert (d @ u - (1 - gamma) * (v @ u)).abs() < 1e-12
+        torch.testing.assert_close(d - (d @ u) * u, v - (v @ u) * u, rtol=0, atol=1e-12)
+        if gamma == 2:  # a reflection
+            assert (d.norm() - v.norm()).abs() < 1e-12
+
+    def test_scalar_is_a_longer_step_of_another_gamma(
+        self, directions: Callable, seed: int, gamma: float, ascent: str
+    ) -> None:
+        direction = directions(seed)
+        longer = (1 + gamma) * direction("projection", gamma / (1 + gamma), ascent=ascent)
+        torch.testing.assert_close(direction("scalar", gamma, ascent=ascent), longer, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("rho", [0.2, 1.0, 3.0])
+@pytest.mark.parametrize("alpha", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_projection_is_exact_where_the_hessian_is_a_multiple_of_the_forget_gradients_outer_product(
+    directions: Callable, seed: int, alpha: float, rho: float
+) -> None:
+    """L_f = -log(-a . w) / alpha has the Hessian alpha g g^T everywhere."""
+    start = directions(seed).start
+    a = -unit(start) + 0.01 * torch.randn(len(start), generator=torch.Generator().manual_seed(seed)).double()
+    direction = directions(seed, lambda w: -torch.log(-(a @ w)) / alpha)
+    assert -(a @ start) > 0
+    exact = direction("exact", rho=rho, ascent="rise")
+    torch.testing.assert_close(
+        exact, direction("projection", alpha * rho, rho=rho, ascent="rise"), rtol=1e-12, atol=1e-12
+    )
+    assert (exact - direction("none", rho=rho, ascent="rise")).norm() > 1e-6
+    torch.testing.assert_close(direction("exact", rho=rho), direction("none", rho=rho), rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("curvature", [0.3, 1.0, 5.0])
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("design", ["tanh", "batchnorm"])
-def test_scalar_is_exact_where_the_forget_loss_is_an_isotropic_quadratic(
-    saddle: Callable, design: str, seed: int, curvature: float
+def test_scalar_and_projection_are_exact_where_the_forget_loss_is_an_isotropic_quadratic(
+    directions: Callable, seed: int, curvature: float
 ) -> None:
-    task, retain, _ = saddle(design, seed)
+    direction = directions(seed, lambda w: curvature / 2 * (w @ w))
+    norm, rho = direction.g.norm().item(), 1.5
+    of_radius, of_rise = rho * curvature / norm, rho * curvature / norm**2  # what H is multiplied by in each
+    for ascent, c, share in (("radius", of_radius, 1), ("rise", of_rise, 2)):
+        exact = direction("exact", rho=rho, ascent=ascent)
+        projected = (1 + c) * direction("projection", share * c / (1 + c), rho=rho, ascent=ascent)
+        torch.testing.assert_close(exact, projected, rtol=0, atol=1e-12)
+        assert (exact - direction("none", rho=rho, ascent=ascent)).norm() > 1e-3
+    torch.testing.assert_close(direction("exact", rho=rho), direction("scalar", of_radius, rho=rho), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("gamma", GAMMAS)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_small_step_changes_the_forget_loss_by_one_minus_gamma_of_what_descent_does(
+    saddle: Callable, seed: int, gamma: float
+) -> None:
+    task, retain, forget = saddle("tanh", seed)
     parameters = list(task.model.parameters())
-    centre = [torch.randn(p.shape, generator=torch.Generator().manual_seed(seed)) for p in parameters]
 
-    def forget_loss() -> Tensor:
-        return curvature / 2 * sum(((p - c) ** 2).sum() for p, c in zip(parameters, centre, strict=True))
+    def loss_f() -> Tensor:
+        return cross_entropy(task.model(forget[0]), forget[1])
 
-    def retain_loss() -> Tensor:
-        return cross_entropy(task.model(retain[0]), retain[1])
-
-    def direction(hessian: str, gamma: float) -> Tensor:
-        found, _ = uam_direction(parameters, forget_loss, retain_loss, rho=1.5, gamma=gamma, hessian=hessian)
-        return torch.cat([part.reshape(-1) for part in found])
-
-    norm = curvature * torch.cat([(p - c).reshape(-1) for p, c in zip(parameters, centre, strict=True)]).norm().item()
-    exact, scalar = direction("exact", 0.0), direction("scalar", 1.5 * curvature / norm)
-    assert (exact - scalar).abs().max() < 1e-10
-    assert (exact - direction("none", 0.0)).norm() > 1e-3
+    g, before = flat_gradient(loss_f(), parameters), loss_f().item()
+    start = parameters_to_vector(parameters).detach()
+    v = gradients_left(UAM(hessian="none"), task, retain, forget)
+    d = gradients_left(UAM(hessian="projection", gamma=gamma), task, retain, forget)
+    changes = []
+    for eta in (1e-4, 1e-5):
+        vector_to_parameters(start - eta * d, parameters)
+        changes.append((loss_f().item() - before) / eta)
+    first_order = -(1 - gamma) * (v @ g).item()
+    extrapolated = changes[1] + (changes[1] - changes[0]) / 9  # without the term of second order
+    assert abs((v @ g).item()) > 1e-3
+    assert extrapolated == pytest.approx(first_order, abs=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -123,14 +219,17 @@ class TestBitForBit:
 
     def test_gamma_zero_is_no_hessian(self, unlearned: Callable) -> None:
         none = unlearned(UAM(epochs=3, batch_size=6, hessian="none"))
-        assert same_state(none, unlearned(UAM(epochs=3, batch_size=6, hessian="scalar", gamma=0.0)))
-        assert not same_state(none, unlearned(UAM(epochs=3, batch_size=6, hessian="scalar", gamma=0.1)))
+        for hessian in ("projection", "scalar"):
+            assert same_state(none, unlearned(UAM(epochs=3, batch_size=6, hessian=hessian, gamma=0.0)))
+            assert not same_state(none, unlearned(UAM(epochs=3, batch_size=6, hessian=hessian, gamma=0.1)))
 
 
+@pytest.mark.parametrize("ascent", ["radius", "rise"])
+@pytest.mark.parametrize("gamma", [0.0, 1.7])
 @pytest.mark.parametrize("batchnorm", [False, True])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_steps_without_hessian_are_those_of_a_plain_loop(
-    network: Callable, make_task: Callable, seed: int, batchnorm: bool
+def test_steps_are_those_of_a_plain_loop(
+    network: Callable, make_task: Callable, seed: int, batchnorm: bool, gamma: float, ascent: str
 ) -> None:
     task = make_task(network(seed, batchnorm), seed)
     model = copy.deepcopy(task.model)
@@ -142,25 +241,31 @@ def test_steps_without_hessian_are_those_of_a_plain_loop(
         start = {name: p.detach().clone() for name, p in model.named_parameters()}
         model.zero_grad()
         cross_entropy(model(x_f), y_f).backward()
-        norm = math.sqrt(sum((p.grad**2).sum().item() for _, p in model.named_parameters()))
-        for _, p in model.named_parameters():
-            p.data += 0.7 * p.grad / norm
+        forgets = {name: p.grad.clone() for name, p in model.named_parameters()}
+        squared = sum((g**2).sum().item() for g in forgets.values())
+        for name, p in model.named_parameters():
+            p.data += 0.7 * forgets[name] / (math.sqrt(squared) if ascent == "radius" else squared)
         model.zero_grad()
         cross_entropy(model(x), y).backward()
+        agreement = sum((p.grad * forgets[name]).sum().item() for name, p in model.named_parameters())
         for name, p in model.named_parameters():
-            gradient = p.grad + 0.01 * start[name]
+            gradient = p.grad - gamma * agreement / squared * forgets[name] + 0.01 * start[name]
             velocity[name] = 0.9 * velocity[name] + gradient if name in velocity else gradient
             p.data = start[name] - 0.1 * velocity[name]
 
-    method = UAM(epochs=1, lr=0.1, weight_decay=0.01, batch_size=8, rho=0.7, hessian="none", rho_schedule="constant")
+    options = {"rho": 0.7, "rho_schedule": "constant", "gamma": gamma, "ascent": ascent, "longest": 100.0}
+    method = UAM(epochs=1, lr=0.1, weight_decay=0.01, batch_size=8, **options)
     unlearned = dict(method.unlearn(task).named_parameters())
     assert len(batches) == 3
     for name, p in model.named_parameters():
-        torch.testing.assert_close(unlearned[name], p, rtol=0, atol=1e-12)
+        torch.testing.assert_close(unlearned[name], p, rtol=0, atol=1e-11)
 
 
-@pytest.mark.parametrize(("hessian", "factor"), [("none", 1.0), ("scalar", 2.7), ("exact", 1.0)])
-def test_a_saturated_forget_loss_leaves_plain_descent(hessian: str, factor: float, make_task: Callable) -> None:
+@pytest.mark.parametrize("ascent", ["radius", "rise"])
+@pytest.mark.parametrize(("hessian", "factor"), [("none", 1.0), ("projection", 1.0), ("scalar", 2.7), ("exact", 1.0)])
+def test_a_saturated_forget_loss_leaves_plain_descent(
+    hessian: str, factor: float, ascent: str, make_task: Callable
+) -> None:
     model = nn.Linear(4, 3).float()
     with torch.no_grad():
         model.weight.copy_(1e4 * torch.eye(3, 4))
@@ -171,8 +276,57 @@ def test_a_saturated_forget_loss_leaves_plain_descent(hessian: str, factor: floa
     assert flat_gradient(cross_entropy(model(forget[0]), forget[1]), list(model.parameters())).norm() == 0
     assert descent.norm() > 0
 
-    direction = gradients_left(UAM(gamma=1.7, hessian=hessian), task, retain, forget)
+    direction = gradients_left(UAM(gamma=1.7, hessian=hessian, ascent=ascent), task, retain, forget)
     torch.testing.assert_close(direction, factor * descent)
+
+
+@pytest.mark.parametrize("ascent", ["radius", "rise"])
+@pytest.mark.parametrize("hessian", ["none", "projection", "scalar", "exact"])
+def test_however_small_the_forget_gradient_the_ascent_is_never_too_long(hessian: str, ascent: str) -> None:
+    """Squares of entries below 1e-23 are lost in float32, and with them the norm."""
+    slope = torch.tensor([3.0, 4.0, 0.0])
+    for exponent in range(-44, 3):
+        weights = torch.zeros(3, requires_grad=True)
+        visited = []
+
+        def retain_loss(weights: Tensor = weights, visited: list = visited) -> Tensor:
+            visited.append(weights.detach().clone())
+            return ((weights - 1) ** 2).sum()
+
+        def forget_loss(weights: Tensor = weights, exponent: int = exponent) -> Tensor:
+            return (weights @ slope + weights @ weights) * 10.0**exponent
+
+        found, values = uam_direction(
+            [weights], forget_loss, retain_loss, rho=2.0, gamma=1.7, hessian=hessian, ascent=ascent, longest=2.0
+        )
+        assert found[0].isfinite().all()
+        assert visited[0].norm() <= 2.0 * (1 + 1e-6)
+        assert torch.equal(weights.detach(), torch.zeros(3))
+        if exponent >= -12:  # the norm is known
+            assert visited[0].norm() == pytest.approx(2.0 if ascent == "radius" else min(2.0, 0.4 / 10.0**exponent))
+            if ascent == "rise":
+                assert values["capped"].item() == (exponent < 0)
+
+
+@pytest.mark.parametrize("longest", [0.05, 100.0])
+def test_a_rise_lifts_the_linearised_forget_loss_by_rho_unless_it_is_cut(saddle: Callable, longest: float) -> None:
+    task, retain, forget = saddle("tanh", 0)
+    parameters, visited = list(task.model.parameters()), []
+
+    def forget_loss() -> Tensor:
+        return cross_entropy(task.model(forget[0]), forget[1])
+
+    def retain_loss() -> Tensor:
+        visited.append(parameters_to_vector(parameters).detach().clone())
+        return cross_entropy(task.model(retain[0]), retain[1])
+
+    start, g = parameters_to_vector(parameters).detach().clone(), flat_gradient(forget_loss(), parameters)
+    options = {"rho": 0.3, "gamma": 1.7, "hessian": "projection", "ascent": "rise", "longest": longest}
+    _, values = uam_direction(parameters, forget_loss, retain_loss, **options)
+    step = visited[0] - start
+    cut = longest < 0.3 / g.norm().item()
+    assert values["capped"].item() == cut
+    assert (step @ g).item() == pytest.approx(longest * g.norm().item() if cut else 0.3, rel=1e-9)
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "constant"])
@@ -189,7 +343,7 @@ def test_the_radius_over_the_run(schedule: str, network: Callable, make_task: Ca
     assert radii == pytest.approx(cosine if schedule == "cosine" else [2.0] * 8, rel=1e-9)
 
 
-@pytest.mark.parametrize("hessian", ["none", "scalar", "exact"])
+@pytest.mark.parametrize("hessian", ["none", "projection", "scalar", "exact"])
 def test_parameters_are_where_they_were_once_the_direction_is_known(hessian: str, saddle: Callable) -> None:
     task, retain, forget = saddle("batchnorm", 0)
     before = parameters_to_vector(task.model.parameters()).detach().clone()
@@ -207,7 +361,7 @@ def test_frozen_parameters_stay_out_of_it(network: Callable, make_task: Callable
     assert not same_state(model[2], before[2])
 
 
-@pytest.mark.parametrize("hessian", ["none", "scalar", "exact"])
+@pytest.mark.parametrize("hessian", ["none", "projection", "exact"])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_trace_of_a_step(hessian: str, seed: int, saddle: Callable) -> None:
     task, (x, y), (x_f, y_f) = saddle("tanh", seed)
@@ -243,14 +397,14 @@ def test_every_recorded_cosine_is_between_minus_one_and_one(network: Callable, m
     assert all(-1 <= row["gradient_cosine"] <= 1 for row in task.recorder.rows)
 
 
-@pytest.mark.parametrize(("hessian", "forget_passes"), [("none", 1), ("scalar", 1), ("exact", 3)])
+@pytest.mark.parametrize(("hessian", "forget_passes"), [("none", 1), ("projection", 1), ("scalar", 1), ("exact", 3)])
 def test_samples_are_counted_per_pass(hessian: str, forget_passes: int, network: Callable, make_task: Callable) -> None:
     task = make_task(network(), retain=20, forget=6)
     UAM(epochs=3, batch_size=10, hessian=hessian).unlearn(task)
     assert task.recorder.samples_processed == 3 * (20 + 2 * 6 * forget_passes)
 
 
-@pytest.mark.parametrize("hessian", ["scalar", "exact"])
+@pytest.mark.parametrize("hessian", ["projection", "scalar", "exact"])
 def test_it_forgets_what_fine_tuning_remembers(
     hessian: str, network: Callable, make_task: Callable, whole: Callable
 ) -> None:
