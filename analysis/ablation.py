@@ -32,13 +32,13 @@ RHO = Hyperparameter("rho", "ρ")
 GAMMA = Hyperparameter("gamma", "γ")
 
 
-def scalar_uam(trials: pd.DataFrame, free: set[str]) -> pd.DataFrame:
+def uam_where_gamma_acts(trials: pd.DataFrame, free: set[str]) -> pd.DataFrame:
     """Trials of UAM with numeric columns `rho`, `gamma`, and `setting`: their hyperparameters but the free ones.
 
-    Only those in which gamma acts (`hessian: scalar`).
+    Only those in which gamma acts (`hessian: projection` or `scalar`, two settings).
     """
     uam = trials[trials["method"] == "uam"]
-    uam = uam[parameter(uam, "hessian").fillna("scalar") == "scalar"]
+    uam = uam[parameter(uam, "hessian").fillna("projection").isin(["projection", "scalar"])]
     return uam.assign(
         rho=numeric_parameter(uam, "rho"), gamma=numeric_parameter(uam, "gamma"), setting=setting_without(uam, free)
     )
@@ -46,7 +46,7 @@ def scalar_uam(trials: pd.DataFrame, free: set[str]) -> pd.DataFrame:
 
 def draw_ablation(frames: Frames, question: str, along: Hyperparameter, lines: Hyperparameter) -> Drawn | Skipped:
     """Average gap, FA, RA and TA against `along`, a line per value of `lines`, Retrain as a band."""
-    uam = scalar_uam(frames.trials, {along.name, lines.name})
+    uam = uam_where_gamma_acts(frames.trials, {along.name, lines.name})
     chosen = _choose(uam, along.name, lines.name)
     if chosen is None:
         need = f"two values of {along.name} that differ in nothing else, and Retrain"

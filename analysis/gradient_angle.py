@@ -7,24 +7,36 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figure import WIDTH, Drawn, Skipped, new_figure, run_figure, styles
+from analysis.figure import STYLES, WIDTH, Drawn, Skipped, new_figure, run_figure, styles
 from analysis.frames import Frames
 from analysis.intervals import mean_interval, rank, summarise
-from analysis.marks import SMALL, Label, draw_line, draw_reference, finish, titled
-from analysis.selection import drawn_or_lost, ended_ok, fullest_task, representatives, several_configurations
-from analysis.words import left_out_words, method_words, number_words, ranking_words, seeds_words, task_words
+from analysis.marks import SMALL, Label, draw_line, draw_reference, finish, shades, titled
+from analysis.selection import (
+    drawn_or_lost,
+    ended_ok,
+    fullest_task,
+    numeric_parameter,
+    parameter,
+    representatives,
+    setting_without,
+    several_configurations,
+)
+from analysis.words import joined, left_out_words, method_words, number_words, ranking_words, seeds_words, task_words
 
 NAME = "gradient_angle"
 QUESTION = "Do retain and forget gradients become independent?"
 REFERENCES = ("original", "retrain")
 RIGHT_ANGLE = 90.0
 PANELS = {"probe_degrees": "Angle between gradients (degrees)", "probe_forget_accuracy": "FA of the probe (percent)"}
+ON_THE_PATH = "Angle between the gradients of UAM's steps (degrees)"
 
 
 def draw(frames: Frames) -> Drawn | Skipped:
     """The angle between the retain and forget gradients, and the probe's forget accuracy, against epochs, per method.
 
-    Retrain has another start and other epochs: only where it ends is drawn.
+    Retrain has another start and other epochs: only where it ends is drawn. Below, the angle that UAM's steps see, of
+    the forget gradient at w and the retain gradient where the ascent ends, with gamma = 0 and with constant rho beside
+    it: as rho is annealed the two points meet, at any gamma.
     """
     ok = ended_ok(frames.trials)
     probed = frames.traces.dropna(subset=["probe_degrees"]).drop_duplicates(["trial_id", "epoch"], keep="last")
@@ -39,7 +51,8 @@ def draw(frames: Frames) -> Drawn | Skipped:
     retrain = probed.merge(reference[["trial_id", "method", "seed"]], on="trial_id")
     means = {column: summarise(paths, ["method", "epoch"], column) for column in PANELS}
 
-    figure, labels = _panels(means, _ends(retrain))
+    steps = _steps(frames.traces, usable, chosen)
+    figure, labels = _panels(means, _ends(retrain), steps)
     described = task_words(frames.trials, task)
     how = "Each method in its configuration of lowest average gap. " if several_configurations(usable) else ""
     finish(figure, f"{described}. {how}{seeds_words(means['probe_degrees']['n'])}. Dashed: 90 degrees.", labels)
@@ -53,9 +66,47 @@ def draw(frames: Frames) -> Drawn | Skipped:
     finding = (
         f"{method_words(best)} ends nearest to a right angle between retain and forget gradients, at "
         f"{angle} (degrees){ranking_words(ranking, lambda key: method_words(str(key[0])))}"
-        f"{left_out_words(drawn_or_lost(frames.trials, chosen))}."
+        f"{left_out_words(drawn_or_lost(frames.trials, chosen))}.{_steps_words(steps)}"
     )
     return Drawn(NAME, QUESTION, figure, finding, _alt(means["probe_degrees"], described))
+
+
+def _steps(traces: pd.DataFrame, usable: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
+    """The angle of UAM's steps per epoch: of its configuration in `chosen`, and of those that differ from it only in
+    gamma, which is then 0, or in rho's schedule. Columns `gamma`, `schedule` and those of `summarise`.
+    """
+    free = {"gamma", "rho_schedule"}
+    shown = chosen[chosen["method"] == "uam"].head(1)
+    uam = usable[usable["method"] == "uam"]
+    uam = uam[setting_without(uam, free).isin(setting_without(shown, free))]
+    uam = uam.assign(gamma=numeric_parameter(uam, "gamma"), schedule=parameter(uam, "rho_schedule"))
+    uam = uam[uam["gamma"].isin({0.0, *numeric_parameter(shown, "gamma")})]
+    seen = traces.dropna(subset=["gradient_degrees"])
+    return summarise(
+        seen.merge(uam[["trial_id", "gamma", "schedule"]], on="trial_id"),
+        ["gamma", "schedule", "epoch"],
+        "gradient_degrees",
+    )
+
+
+def _variant(gamma: float, schedule: str) -> str:
+    return f"γ = {number_words(gamma)}, ρ {'annealed' if schedule == 'cosine' else schedule}"
+
+
+def _steps_words(steps: pd.DataFrame) -> str:
+    """From where to where the angle of UAM's steps goes, and whether it follows the annealing of rho; may be empty."""
+    ends = steps.sort_values("epoch").groupby(["schedule", "gamma"])["mean"].agg(["first", "last"]).reset_index()
+    if len(ends) < 2:
+        return ""
+    parts = [
+        f"from {first:.0f} to {last:.0f} with {_variant(gamma, schedule)}"
+        for schedule, gamma, first, last in ends.itertuples(index=False)
+    ]
+    changes = ends["last"] - ends["first"]
+    annealed = ends["schedule"] == "cosine"
+    follows = annealed.any() and not annealed.all() and changes[annealed].min() > 2 * changes[~annealed].abs().max()
+    reason = ": it follows the annealing of ρ, at any γ, and says nothing about γ" if follows else ""
+    return f" Along UAM's path the angle between its two gradients goes {joined(parts)}{reason}."
 
 
 def _ends(paths: pd.DataFrame) -> pd.DataFrame:
@@ -63,11 +114,14 @@ def _ends(paths: pd.DataFrame) -> pd.DataFrame:
     return paths.sort_values("epoch").drop_duplicates(["trial_id", "method"], keep="last").copy()
 
 
-def _panels(means: dict[str, pd.DataFrame], retrain: pd.DataFrame) -> tuple[Figure, list[tuple[Axes, list[Label]]]]:
-    figure, axes = new_figure(WIDTH, 5.6, rows=len(PANELS))
+def _panels(
+    means: dict[str, pd.DataFrame], retrain: pd.DataFrame, steps: pd.DataFrame
+) -> tuple[Figure, list[tuple[Axes, list[Label]]]]:
+    rows = len(PANELS) + (not steps.empty)
+    figure, axes = new_figure(WIDTH, 2.8 * rows, rows=rows)
     looks = styles([*means["probe_degrees"]["method"].unique()])
     labels = []
-    for panel, (column, title) in zip(axes, PANELS.items(), strict=True):
+    for panel, (column, title) in zip(axes, PANELS.items(), strict=False):
         named = []
         groups = [(str(method), points.sort_values("epoch")) for method, points in means[column].groupby("method")]
         for place, (method, points) in enumerate(groups):
@@ -81,7 +135,17 @@ def _panels(means: dict[str, pd.DataFrame], retrain: pd.DataFrame) -> tuple[Figu
         panel.tick_params(labelbottom=panel is axes[-1])
         panel.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         labels.append((panel, named))
-    axes[0].axhline(RIGHT_ANGLE, color="#555555", linewidth=1, linestyle=(0, (5, 3)), zorder=1.4)
+    if not steps.empty:
+        variants = [*steps.groupby(["schedule", "gamma"])]
+        named = []
+        for ((schedule, gamma), points), style in zip(variants, shades(STYLES["uam"], len(variants)), strict=True):
+            draw_line(axes[-1], points, "epoch", style)
+            named.append(Label(points["mean"].iloc[-1], _variant(gamma, schedule), style))
+        titled(axes[-1], ON_THE_PATH)
+        axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+        labels.append((axes[-1], named))
+    for panel in {axes[0], axes[-1]} - ({axes[-1]} if steps.empty else set()):
+        panel.axhline(RIGHT_ANGLE, color="#555555", linewidth=1, linestyle=(0, (5, 3)), zorder=1.4)
     axes[-1].set_xlabel("epochs of unlearning (a method without epochs: 1)", fontsize=SMALL + 1)
     return figure, labels
 
@@ -95,7 +159,7 @@ def _alt(angles: pd.DataFrame, described: str) -> str:
             f"{last['mean']:.0f} at epoch {number_words(last['epoch'])}"
         )
     return (
-        f"Two line charts, one above the other, on {described}: the angle between retain and forget gradients against "
+        f"Line charts, one above the other, on {described}: the angle between retain and forget gradients against "
         f"epochs, with 90 degrees as a dashed line, and the forget accuracy of the same samples. The angle goes for "
         f"{', for '.join(parts)}."
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
@@ -17,11 +16,7 @@ from analysis.words import left_out_words, number_words, ranking_words, seeds_wo
 
 NAME = "hessian"
 QUESTION = "What is the Hessian term worth, per epoch and per second?"
-LONGER = "none, longer steps"
-"""Without the term, at the learning rate of `scalar` times 1 + gamma: where retain and forget gradients are nearly
-orthogonal, `scalar` is that many times as long as `none`, and what it gains over this is not the length of its step."""
-
-TREATMENTS = ("none", LONGER, "scalar", "exact")
+TREATMENTS = ("none", "projection", "scalar", "exact")
 """In the order of their cost."""
 
 
@@ -64,7 +59,8 @@ def draw(frames: Frames) -> Drawn | Skipped:
     titled(axes[1], "The same against time", "seconds of unlearning, mean over seeds")
     task, setting = str(chosen["task_id"].iloc[0]), chosen["setting"].iloc[0]
     described = task_words(frames.trials, task)
-    finish(figure, f"UAM on {described}. {seeds_words(gaps['n'])}.", labels)
+    longer = " Steps of scalar are up to 1 + γ times as long as the others'." if "scalar" in treatments else ""
+    finish(figure, f"UAM on {described}. {seeds_words(gaps['n'])}.{longer}", labels)
 
     finding = (
         f"UAM's average gap (percentage points) is lowest with {_name(ranking.best)}: {ranking.interval}; "
@@ -76,13 +72,12 @@ def draw(frames: Frames) -> Drawn | Skipped:
 
 def _choose(uam: pd.DataFrame) -> pd.DataFrame | None:
     """Trials that ended ok in the task and setting with most treatments and epochs; of several gammas one a treatment.
-    With them those that control for the length of a step.
 
     The gamma of a treatment is the one with most trials, then the lowest average gap: for `none` and `exact` it has no
     effect.
     """
-    everything = ended_ok(uam).dropna(subset=["average_gap", "epochs", "hessian"])
-    ok = everything[everything["hessian"].isin(TREATMENTS)]
+    ok = ended_ok(uam).dropna(subset=["average_gap", "epochs", "hessian"])
+    ok = ok[ok["hessian"].isin(TREATMENTS)]
     groups = ok.groupby(["task_id", "setting"])
     ok = ok[(groups["hessian"].transform("nunique") > 1) & (groups["epochs"].transform("nunique") > 1)]
     if ok.empty:
@@ -97,31 +92,14 @@ def _choose(uam: pd.DataFrame) -> pd.DataFrame | None:
     ok = ok[ok["setting"] == str(order.sort_values([*order], ascending=[False, False, False, True]).index[0])]
     variants = ok.groupby(["hessian", "variant"]).agg(trials=("seed", "size"), gap=("average_gap", "mean"))
     variants = variants.reset_index().sort_values(["hessian", "trials", "gap"], ascending=[True, False, True])
-    chosen = ok[ok["variant"].isin(variants.drop_duplicates("hessian")["variant"])]
-    return pd.concat([chosen, _longer_steps(everything, chosen)])
-
-
-def _longer_steps(ok: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
-    """The trials, if there are any, that control for the length of the steps of `scalar`."""
-    scalar = chosen[chosen["hessian"] == "scalar"]
-    if scalar.empty:
-        return scalar
-    first = scalar.iloc[0]
-    gamma = numeric_parameter(scalar, "gamma").iloc[0]
-    if gamma == 0:  # then its steps are those of `none`
-        return scalar.head(0)
-    rate = numeric_parameter(scalar, "lr").iloc[0] * (1 + gamma)
-    others = ok[(ok["hessian"] == "none") & (ok["task_id"] == first["task_id"])]
-    free = {"epochs", "hessian", "gamma", "lr"}
-    alike = setting_without(others, free) == setting_without(scalar, free).iloc[0]
-    found: pd.DataFrame = others[alike & np.isclose(numeric_parameter(others, "lr"), rate, rtol=1e-6)]
-    return found.drop_duplicates(["epochs", "seed"]).assign(hessian=LONGER)
+    return ok[ok["variant"].isin(variants.drop_duplicates("hessian")["variant"])]
 
 
 def _styles() -> dict[str, Style]:
     light, middle, _, dark = shades(STYLES["uam"], 4)
-    control = replace(middle, marker="x", line="-.")
-    return {"none": light, LONGER: control, "scalar": STYLES["uam"], "exact": replace(dark, marker="^", line="--")}
+    scalar = replace(middle, marker="x", line="-.")
+    exact = replace(dark, marker="^", line="--")
+    return {"none": light, "projection": STYLES["uam"], "scalar": scalar, "exact": exact}
 
 
 def _name(key: Key) -> str:

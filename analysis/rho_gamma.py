@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.patches import Rectangle
 
-from analysis.ablation import GAMMA, RHO, scalar_uam
+from analysis.ablation import GAMMA, RHO, uam_where_gamma_acts
 from analysis.figure import WIDTH, Drawn, Skipped, new_figure, run_figure
 from analysis.frames import Frames
 from analysis.intervals import Key, Ranking, rank, summarise
@@ -29,7 +29,7 @@ CELL = 0.46
 
 def draw(frames: Frames) -> Drawn | Skipped:
     """A heat map of the average gap; the lowest cell and those that cannot be told from it are marked."""
-    uam = scalar_uam(frames.trials, {"rho", "gamma"})
+    uam = uam_where_gamma_acts(frames.trials, {"rho", "gamma"})
     chosen = _choose(uam)
     if chosen is None:
         need = "a grid of rho and gamma with two values of each, and Retrain"

@@ -27,7 +27,7 @@ from sweep.objective import seed_values, standing
 from sweep.results import Results
 from sweep.specfile import presets
 
-GRID = {"rho": [0.5, 1, 2, 4], "gamma": [0, 0.85, 1.7, 3.4], "epochs": 10, "lr": 0.01}
+GRID = {"rho": [0.5, 1, 2, 4], "gamma": [0, 0.5, 1, 1.7, 2.5], "epochs": 10, "lr": 0.01}
 REPETITIONS = range(5)
 SAMPLERS = ("tpe", "random")
 CONFIRM_SEEDS = [200, 201, 202]

@@ -31,7 +31,7 @@ SPEC = {
     "predictions": False,
     "probe": {"every": 0},
     "search": {
-        "methods": [{"name": "uam", "epochs": {"low": 1, "high": 3}, "hessian": "scalar"}],
+        "methods": [{"name": "uam", "epochs": {"low": 1, "high": 3}, "hessian": "projection"}],
         "seeds": [0, 1],
         "confirm_seeds": [7],
         "pruner": "none",

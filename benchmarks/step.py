@@ -1,7 +1,7 @@
 """What a UAM step costs beside its two passes: python benchmarks/step.py [--small].
 
-A step of UAM (`hessian: scalar`) as a trial takes it, an epoch of `UAM.unlearn` with its batches drawn and augmented,
-divided by two bare forward+backward passes over a batch that is there, and one optimizer step: same model, batch size,
+A step of UAM (`hessian: projection`) as a trial takes it, an epoch of `UAM.unlearn` with its batches drawn and
+augmented, divided by two bare forward+backward passes over a batch that is there, and one optimizer step: same model, batch size,
 layout and precision, in turns in one process. Target: 1.10 at most.
 """
 
@@ -68,7 +68,7 @@ def uam_epoch(name: str, precision: str, batch_size: int, device: torch.device, 
     samples = Samples(images, labels, index, prepare, augmentation(4, flip=True))
     model = initialised(MODELS[name], 10, 3, {}, 0, device)()
     autocast = autocast_context(precision, device)
-    method = UAM(epochs=1, lr=1e-4, rho=0.1, hessian="scalar", batch_size=batch_size)
+    method = UAM(epochs=1, lr=1e-4, rho=0.1, hessian="projection", batch_size=batch_size)
     return lambda: method.unlearn(Task(model, samples, samples, 10, 0, lambda: model, None, autocast=autocast))
 
 

@@ -29,7 +29,7 @@ PRESETS = {
     "gradient_angle": "ablation-angle",
     "forget_ratio": "ablation-ratio",
 }
-UAM = {"epochs": 10, "gamma": 1.7, "hessian": "scalar", "lr": 0.01, "rho": 2}
+UAM = {"epochs": 10, "gamma": 1.7, "hessian": "projection", "lr": 0.01, "rho": 2}
 RETRAIN = (100.0, 80.0, 90.0, 40.0)
 
 
@@ -242,38 +242,18 @@ def test_hessian_compares_treatments_by_epochs_and_seconds():
     for seed in range(3):
         for epochs in (5, 10):
             rows.append(uam(seed, 40 / epochs, hessian="none", epochs=epochs, seconds=epochs * 1.0))
-            rows.append(uam(seed, 20 / epochs, hessian="scalar", epochs=epochs, seconds=epochs * 1.0))
+            rows.append(uam(seed, 20 / epochs, hessian="projection", epochs=epochs, seconds=epochs * 1.0))
+            rows.append(uam(seed, 30 / epochs, hessian="scalar", epochs=epochs, seconds=epochs * 1.0))
             rows.append(uam(seed, 10 / epochs, hessian="exact", epochs=epochs, seconds=epochs * 2.0))
     result = drawn(hessian.draw(frames(rows)))
     assert "lowest with hessian: exact at 10 epochs: 1.0 [1.0, 1.0], n = 3" in result.finding
-    assert "none at best 4.0 at 10 epochs and scalar at best 2.0 at 10 epochs" in result.finding
-    assert "all others are distinguishable from it" in result.finding
+    bests = "none at best 4.0 at 10 epochs and projection at best 2.0 at 10 epochs and scalar at best 3.0 at 10 epochs"
+    assert bests in result.finding
     assert "exact it goes from 2.0 at 5 epochs (10 seconds) to 1.0 at 10 (20 seconds)" in result.alt
+    assert "Steps of scalar" in result.figure.get_supxlabel()
+    few = drawn(hessian.draw(frames([one for one in rows if '"scalar"' not in one["params"]])))
+    assert "Steps of scalar" not in few.figure.get_supxlabel()
     assert isinstance(hessian.draw(frames([one for one in rows if '"exact"' not in one["params"]][:3])), Skipped)
-
-
-def test_hessian_shows_beside_scalar_what_longer_steps_alone_do():
-    rows = retrains()
-    for seed in range(3):
-        for epochs in (5, 10):
-            rows.append(uam(seed, 40 / epochs, hessian="none", epochs=epochs))
-            rows.append(uam(seed, 20 / epochs, hessian="scalar", epochs=epochs))
-            rows.append(uam(seed, 30 / epochs, hessian="none", epochs=epochs, lr=0.027))
-            rows.append(uam(seed, 1 / epochs, hessian="none", epochs=epochs, lr=0.05))
-    result = drawn(hessian.draw(frames(rows)))
-    assert "lowest with hessian: scalar at 10 epochs: 2.0 [2.0, 2.0], n = 3" in result.finding
-    assert "none at best 4.0 at 10 epochs and none, longer steps at best 3.0 at 10 epochs" in result.finding
-    alone = [one for one in rows if '"lr": 0.027' not in one["params"]]
-    assert "longer" not in drawn(hessian.draw(frames(alone))).finding
-
-
-def test_hessian_has_no_longer_steps_beside_a_scalar_that_is_zero():
-    rows = retrains()
-    for seed in range(3):
-        for epochs in (5, 10):
-            rows.append(uam(seed, 40 / epochs, hessian="none", epochs=epochs, gamma=0))
-            rows.append(uam(seed, 20 / epochs, hessian="scalar", epochs=epochs, gamma=0))
-    assert "longer" not in drawn(hessian.draw(frames(rows))).finding
 
 
 def test_gradient_angle_follows_each_method_to_its_end():
@@ -291,6 +271,35 @@ def test_gradient_angle_follows_each_method_to_its_end():
         "all others are distinguishable from it."
     )
     assert "UAM from 60 degrees at epoch 0 to 89 at epoch 2" in result.alt
+
+
+def steps(trial, degrees):
+    """Traces of a trial of UAM: for each epoch the angle between the gradients of its steps, and the probe's."""
+    return [
+        {"trial_id": trial["trial_id"], "epoch": epoch, "gradient_degrees": angle, "probe_degrees": 80.0}
+        for epoch, angle in enumerate(degrees, start=1)
+    ]
+
+
+@pytest.mark.parametrize(("constant", "follows"), [((80.0, 81.0), True), ((80.0, 89.0), False)])
+def test_the_angle_of_uams_steps_stands_beside_gamma_zero_and_a_constant_radius(constant, follows):
+    rows, traces = retrains(), []
+    for seed in range(3):
+        for g, gap in ((0.0, 8.0), (0.5, 6.0), (1.7, 1.0)):
+            for schedule, more, degrees in (("cosine", 0.0, (79.0, 90.0)), ("constant", 0.5, constant)):
+                rows.append(uam(seed, gap + more, gamma=g, rho_schedule=schedule))
+                traces += steps(rows[-1], degrees)
+    result = drawn(gradient_angle.draw(frames(rows, traces)))
+    one, other = "from 79 to 90", f"from {constant[0]:.0f} to {constant[1]:.0f}"
+    reason = ": it follows the annealing of ρ, at any γ, and says nothing about γ" if follows else ""
+    assert result.finding.endswith(
+        f" Along UAM's path the angle between its two gradients goes {other} with γ = 0, ρ constant, "
+        f"{other} with γ = 1.7, ρ constant, {one} with γ = 0, ρ annealed and {one} with γ = 1.7, ρ annealed{reason}."
+    )
+    assert {"γ = 0, ρ annealed", "γ = 1.7, ρ constant"} <= set(texts(result))
+    alone = [row for row in rows if row["method"] == "retrain" or '"gamma": 1.7' in row["params"]]
+    alone = [row for row in alone if "constant" not in row["params"]]
+    assert "Along UAM's path" not in drawn(gradient_angle.draw(frames(alone, traces))).finding
 
 
 def test_forget_ratio_follows_methods_over_tasks_that_differ_only_in_the_forget_set():

@@ -84,7 +84,7 @@ METHODS = [{"name": "uam", "rho": 1, "gamma": 2}]
         {"methods": [{"gamma": 2, "rho": 1, "name": "uam"}]},
         {"methods": [{"name": "uam", "rho": 1.0, "gamma": 2.0}]},
         {"methods": [{"name": "uam", "rho": [1], "gamma": [2]}]},
-        {"methods": [{"name": "uam", "rho": 1, "gamma": 2, "epochs": 10, "hessian": "scalar"}]},
+        {"methods": [{"name": "uam", "rho": 1, "gamma": 2, "epochs": 10, "hessian": "projection"}]},
         {"dataset": {"limit": 200, "name": "digits", "label_noise": 0, "crop": 0, "flip": False}},
         {"training": {"lr": 0.05, "epochs": 1, "momentum": 0.9}},
         {"forget": {"ratio": 0.1}},
@@ -160,8 +160,8 @@ def test_what_has_no_effect_is_no_axis_of_the_grid(make_spec):
     grid = {"name": "uam", "gamma": [0, 0.5, 1, 1.7]}
     [trial] = plan_trials(make_spec(methods=[grid | {"hessian": "none"}]))
     assert describe(trial)["method"]["params"]["gamma"] == UAM().gamma
-    assert trial.id in ids(make_spec(methods=[{"name": "uam", "hessian": ["none", "scalar"]}]))
-    assert len(plan_trials(make_spec(methods=[grid | {"hessian": ["none", "scalar", "exact"]}]))) == 1 + 4 + 1
+    assert trial.id in ids(make_spec(methods=[{"name": "uam", "hessian": ["none", "projection"]}]))
+    assert len(plan_trials(make_spec(methods=[grid | {"hessian": ["none", "projection", "exact"]}]))) == 1 + 4 + 1
 
 
 def test_trials_come_in_the_order_of_methods_forget_sets_and_seeds(make_spec):

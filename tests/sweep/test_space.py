@@ -34,8 +34,8 @@ def test_what_is_not_named_has_the_methods_own_range_categories_or_default():
     space = make_space("uam", UAM, {})
     assert space.searched["rho"] == Dimension("float", 0.1, 8.0, log=True)
     assert space.searched["epochs"] == Dimension("int", 1, 20, log=True)
-    assert space.searched["hessian"] == Dimension("choice", choices=("none", "scalar", "exact"))
-    assert space.fixed == {"momentum": 0.9, "weight_decay": 5e-4, "batch_size": 64}
+    assert space.searched["hessian"] == Dimension("choice", choices=("none", "projection", "scalar", "exact"))
+    assert space.fixed == {"momentum": 0.9, "weight_decay": 5e-4, "batch_size": 64, "longest": 8.0}
 
 
 def test_a_value_is_fixed_a_mapping_narrows_and_a_list_is_categories():
