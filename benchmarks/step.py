@@ -1,8 +1,8 @@
 """What a UAM step costs beside its two passes: python benchmarks/step.py [--small].
 
 A step of UAM (`hessian: projection`) as a trial takes it, an epoch of `UAM.unlearn` with its batches drawn and
-augmented, divided by two bare forward+backward passes over a batch that is there, and one optimizer step: same model, batch size,
-layout and precision, in turns in one process. Target: 1.10 at most.
+augmented, divided by two bare forward+backward passes over a batch that is there, and one optimizer step: same model,
+batch size, layout and precision, in turns in one process. Target: 1.10 at most.
 """
 
 import statistics
