@@ -283,29 +283,34 @@ def test_a_saturated_forget_loss_leaves_plain_descent(
 @pytest.mark.parametrize("ascent", ["radius", "rise"])
 @pytest.mark.parametrize("hessian", ["none", "projection", "scalar", "exact"])
 def test_however_small_the_forget_gradient_the_ascent_is_never_too_long(hessian: str, ascent: str) -> None:
-    """Squares of entries below 1e-23 are lost in float32, and with them the norm."""
-    slope = torch.tensor([3.0, 4.0, 0.0])
+    """In float32 the square of 2.6e-23 is 0 and that of 2.75e-23 is not, so a norm of both is far too small."""
+    slope = torch.full((64,), 2.6)
+    slope[0] = 2.75
+    size = slope.norm().item()
     for exponent in range(-44, 3):
-        weights = torch.zeros(3, requires_grad=True)
+        weights = [torch.zeros((), requires_grad=True, dtype=torch.float32) for _ in slope]
         visited = []
 
-        def retain_loss(weights: Tensor = weights, visited: list = visited) -> Tensor:
-            visited.append(weights.detach().clone())
-            return ((weights - 1) ** 2).sum()
+        def retain_loss(weights: list = weights, visited: list = visited) -> Tensor:
+            visited.append(torch.stack(weights).detach())
+            return ((torch.stack(weights) - 1) ** 2).sum()
 
-        def forget_loss(weights: Tensor = weights, exponent: int = exponent) -> Tensor:
-            return (weights @ slope + weights @ weights) * 10.0**exponent
+        def forget_loss(weights: list = weights, exponent: int = exponent) -> Tensor:
+            together = torch.stack(weights)
+            return (together @ slope.float() + together @ together) * 10.0**exponent
 
         found, values = uam_direction(
-            [weights], forget_loss, retain_loss, rho=2.0, gamma=1.7, hessian=hessian, ascent=ascent, longest=2.0
+            weights, forget_loss, retain_loss, rho=2.0, gamma=1.7, hessian=hessian, ascent=ascent, longest=2.0
         )
-        assert found[0].isfinite().all()
-        assert visited[0].norm() <= 2.0 * (1 + 1e-6)
-        assert torch.equal(weights.detach(), torch.zeros(3))
+        length = visited[0].double().norm().item()
+        assert torch.stack(found).isfinite().all()
+        assert length <= 2.0 * (1 + 1e-6)
+        assert not torch.stack(weights).any()
         if exponent >= -12:  # the norm is known
-            assert visited[0].norm() == pytest.approx(2.0 if ascent == "radius" else min(2.0, 0.4 / 10.0**exponent))
+            expected = 2.0 if ascent == "radius" else min(2.0, 2.0 / (size * 10.0**exponent))
+            assert length == pytest.approx(expected, rel=1e-6)
             if ascent == "rise":
-                assert values["capped"].item() == (exponent < 0)
+                assert values["capped"].item() == (size * 10.0**exponent < 1)
 
 
 @pytest.mark.parametrize("longest", [0.05, 100.0])
