@@ -46,7 +46,12 @@ TRIALS = pa.schema(
 differ only in seed and method. `mia` is fitted on retain and test samples, `validation_mia` on retain and validation
 samples: a search may read the latter. `code_version` is of the code that computed the row, `original_version` of the
 code that trained the original it started from: null if it started from none. `n_traces` and `n_predictions` count the
-trial's rows in those tables: where they are 0, what lies there under its id is of an earlier run."""
+trial's rows in those tables: where they are 0, what lies there under its id is of an earlier run.
+
+With label noise, retain and forget samples have the label that they were trained on, in their accuracies and in the
+attacks; test and validation samples have their true one. A forgotten class is all samples that truly belong to it. Some
+of them were trained on under another label, and of those `forget_accuracy` says whether that label is remembered; some
+retain samples bear the forgotten class's label. So Retrain's `forget_accuracy` is not quite 0."""
 
 TRACES = pa.schema(
     [
@@ -83,7 +88,8 @@ PREDICTIONS = pa.schema(
         pa.field("logits", pa.list_(pa.float16()), nullable=False),
     ]
 )
-"""Columns of `predictions`. `sample_id` is the row in the dataset's own training (retain, forget) or test data."""
+"""Columns of `predictions`. `sample_id` is the row in the dataset's own training (retain, forget) or test data; `label`
+is the one trained on, with its noise (retain, forget), or the true one (test)."""
 
 
 SUGGESTIONS = pa.schema(

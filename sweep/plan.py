@@ -95,18 +95,20 @@ def check_task(spec: Spec) -> None:
     """
     dataset = spec.dataset
     outline = _read(lambda: find_dataset(dataset.name)(**(dataset.model_extra or {})).outline())
-    labels = noisy(outline.labels[limited(outline.labels, dataset.limit)], dataset.label_noise, outline.classes)
+    true = outline.labels[limited(outline.labels, dataset.limit)]
+    trained = noisy(true, dataset.label_noise, outline.classes)
     for grid, seed in product(spec.forget, spec.seeds):
         for chosen in grid.sets():
             parts = split(
-                labels,
+                trained,
+                true,
                 seed=seed,
                 validation=dataset.validation,
                 ratio=chosen.get("ratio"),
                 forget_class=chosen.get("class"),
             )
             if spec.search is not None and not len(parts.validation):
-                share = f"{dataset.validation:g} of {len(labels)} samples is none"
+                share = f"{dataset.validation:g} of {len(true)} samples is none"
                 raise InputError(f"dataset.validation: {share}, and a search judges on them")
     name = spec.model.name
     try:

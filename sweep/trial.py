@@ -205,7 +205,7 @@ class Worker:
         ended = Ended(columns, [trace_row(trial.id, row) for row in recorder.rows])
         if unlearned is not None:
             started = time.perf_counter()
-            validation = data.train(split.validation) if len(split.validation) else None
+            validation = data.validation(split.validation) if len(split.validation) else None
             try:
                 self._evaluate(trial, unlearned, data, retain, forget, validation, ended, autocast)
             except Diverged as error:

@@ -23,7 +23,7 @@ from sweep.identity import code_version
 from sweep.originals import load_original, original_path, store_original
 from sweep.results import Results
 from sweep.rows import prediction_rows
-from sweep.splits import limited, split
+from sweep.splits import limited, noisy, split
 from sweep.trial import Job, Outcome, trial_row
 
 DIGITS = {"name": "digits", "limit": 200}
@@ -119,7 +119,8 @@ def test_predictions_name_rows_of_the_datasets_own_data(make_trial, run, results
     row = run(trial)
     images = Digits().load()
     kept = limited(images.train_labels, 200)
-    parts = split(images.train_labels[kept], seed=3, validation=0, ratio=0.1)
+    labels = images.train_labels[kept]
+    parts = split(labels, labels, seed=3, validation=0, ratio=0.1)
     found = {"retain": [], "forget": [], "test": []}
     for each in results.predictions(trial.id).to_pylist():
         found[each["split"]].append(each)
@@ -161,6 +162,33 @@ def test_a_whole_class_may_be_forgotten(make_trial, run, results):
     assert row["forget_accuracy"] == 0
     labels = {each["label"] for each in results.predictions(trial.id).to_pylist() if each["split"] == "forget"}
     assert labels == {3}
+
+
+def test_with_label_noise_a_class_is_its_true_samples_with_the_labels_trained_on(make_trial, run, results):
+    trial = make_trial("original", forget={"scenario": "class", "class": 3}, dataset=DIGITS | {"label_noise": 0.5})
+    row = run(trial)
+    true = Digits().load().train_labels
+    kept = limited(true, 200)
+    trained = dict(zip(kept, noisy(true[kept], 0.5, 10), strict=True))
+    forgotten = {
+        each["sample_id"]: each["label"]
+        for each in results.predictions(trial.id).to_pylist()
+        if each["split"] == "forget"
+    }
+    assert forgotten == {place: trained[place] for place in kept if true[place] == 3}
+    assert row["n_forget"] == len(forgotten)
+    assert set(forgotten.values()) > {3}
+
+
+def test_validation_accuracy_is_of_true_labels(make_trial, run):
+    """The network calls every image class 0."""
+    noise = {"label_noise": 0.9, "validation": 0.5}
+    row = run(make_trial("plugin_examples:Filled", {"exponent": 0.0}, dataset=DIGITS | noise))
+    true = Digits().load().train_labels
+    true = true[limited(true, 200)]
+    parts = split(noisy(true, 0.9, 10), true, seed=0, validation=0.5, ratio=0.1)
+    assert row["validation_accuracy"] == pytest.approx(100 * np.mean(true[parts.validation] == 0))
+    assert row["forget_accuracy"] == pytest.approx(100 * np.mean(noisy(true, 0.9, 10)[parts.forget] == 0))
 
 
 def test_epochs_are_traced(make_trial, run, results):
@@ -417,9 +445,8 @@ def test_sharded_training_retrains_only_the_shards_that_forget(make_trial, make_
     make_worker().run(Job(trial, original_only=True))
     stored = results.read(original_path(trial.original_id))
     row = run(trial)
-    parts = split(
-        Digits().load().train_labels[limited(Digits().load().train_labels, 200)], seed=0, validation=0, ratio=0.01
-    )
+    labels = Digits().load().train_labels[limited(Digits().load().train_labels, 200)]
+    parts = split(labels, labels, seed=0, validation=0, ratio=0.01)
     touched = set(parts.forget % 3)
     assert (row["status"], row["error"]) == ("ok", None)
     assert row["samples_processed"] == sum(shard in touched for shard in parts.retain % 3)
