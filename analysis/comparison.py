@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.frames import GAP_METRICS, varying_settings
+from analysis.frames import varying_settings
 from analysis.intervals import Interval, mean_intervals, rank
-from analysis.methods_table import REFERENCES, task_labels
+from analysis.methods_table import REFERENCES, SHOWN, task_labels
 from analysis.selection import ended_ok, representatives
 from analysis.words import method_name, method_words, ranking_words
 
@@ -19,8 +19,8 @@ MOST_ROWS = 100
 """Tasks on a page, and configurations of each; of every method its best ones. `methods.csv` holds them all."""
 
 VALUES = [
-    *GAP_METRICS,
-    *(f"gap.{metric}" for metric in GAP_METRICS),
+    *SHOWN,
+    *(f"gap.{metric}" for metric in SHOWN),
     "average_gap",
     "unlearn_seconds",
     "relative_seconds",
@@ -63,6 +63,11 @@ class Comparison:
     answer: str
     rows: list[Row]
     left_out: int
+
+    @property
+    def of_a_class(self) -> bool:
+        """Whether test samples of a forgotten class were looked at."""
+        return any(row.values["forgotten_test_accuracy"].n for row in self.rows)
 
 
 def comparisons(trials: pd.DataFrame) -> tuple[list[Comparison], int]:

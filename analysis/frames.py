@@ -21,11 +21,12 @@ LABELS = {
     "retain_accuracy": "RA",
     "forget_accuracy": "FA",
     "test_accuracy": "TA",
+    "forgotten_test_accuracy": "TA-F",
     "validation_accuracy": "VA",
     "mia": "MIA",
     "validation_mia": "MIA-V",
 }
-"""The field's abbreviations."""
+"""The field's abbreviations; TA-F is of the forgotten class's test samples."""
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from analysis.frames import GAP_METRICS, LABELS, Frames, configuration_labels, read_frames
+from analysis.frames import LABELS, Frames, configuration_labels, read_frames
 
 UNIT = "percent, mean ± standard deviation over n seeds; in brackets the gap to Retrain; cost: time relative to Retrain"
+SHOWN = ("retain_accuracy", "forget_accuracy", "test_accuracy", "forgotten_test_accuracy", "mia")
+"""Metrics of the table; `forgotten_test_accuracy` only where a class is forgotten."""
+OF_THE_CLASS = LABELS["forgotten_test_accuracy"]
+WHERE_A_CLASS_IS_FORGOTTEN = f"TA: on the other classes; {OF_THE_CLASS}: on the forgotten one, not in the average gap"
 REFERENCES = ("original", "retrain")
 """Where the comparison starts and ends: they open the table, and the others follow by average gap."""
 
@@ -28,8 +32,8 @@ def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
         trials: as `read_frames` gives them.
 
     Returns:
-        Columns `task`, `method`, `seeds` (trials that ended ok), for each of RA, FA, TA and MIA its `.mean`, `.std`
-        (sample standard deviation; missing for one seed) and `.gap` (mean over seeds of the per-seed gap),
+        Columns `task`, `method`, `seeds` (trials that ended ok), for each of RA, FA, TA, TA-F and MIA its `.mean`,
+        `.std` (sample standard deviation; missing for one seed) and `.gap` (mean over seeds of the per-seed gap),
         `average_gap`, its `.std` and its `.n` (seeds that have it: Retrain ended ok there too), `seconds`,
         `relative_seconds`, `relative_samples` (means), and `ended`: how many trials ended otherwise, in words.
     """
@@ -67,7 +71,7 @@ def _statistics(trials: pd.DataFrame) -> pd.DataFrame:
     rows = pd.RangeIndex(trials["row"].max() + 1)
     ok = trials[trials["status"] == "ok"].groupby("row")
     statistics = pd.DataFrame({"seeds": ok.size().reindex(rows, fill_value=0)})
-    for metric in GAP_METRICS:
+    for metric in SHOWN:
         statistics[f"{LABELS[metric]}.mean"] = ok[metric].mean()
         statistics[f"{LABELS[metric]}.std"] = ok[metric].std()
         statistics[f"{LABELS[metric]}.gap"] = ok[f"gap.{metric}"].mean()
@@ -92,21 +96,29 @@ NOT_OK = "not ok"
 
 
 def display_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Headers and cells of `methods_table` for people. A column `not ok` appears only where a trial did not end ok.
+    """Headers and cells of `methods_table` for people, of one task.
 
+    A column `not ok` appears only where a trial did not end ok, and TA-F only where a class is forgotten.
     Where gaps are over fewer seeds than accuracies, the average gap says over how many.
     """
-    headers = ["method", "n", *(LABELS[metric] for metric in GAP_METRICS), "avg. gap", "cost"]
+    labels = [LABELS[metric] for metric in SHOWN]
+    if table[f"{OF_THE_CLASS}.mean"].isna().all():
+        labels.remove(OF_THE_CLASS)
+    headers = ["method", "n", *labels, "avg. gap", "cost"]
     with_ended = bool((table["ended"] != "").any())
     cells = []
     for row in table.to_dict("records"):
-        metrics = [_metric(row, LABELS[metric]) for metric in GAP_METRICS]
+        metrics = [_metric(row, label) for label in labels]
         gap = _spread(row["average_gap"], row["average_gap.std"])
         if 0 < row["average_gap.n"] < row["seeds"]:
             gap += f", n = {row['average_gap.n']}"
         line = [row["method"], str(row["seeds"]), *metrics, gap, _number(row["relative_seconds"])]
         cells.append([*line, row["ended"]] if with_ended else line)
     return ([*headers, NOT_OK] if with_ended else headers), cells
+
+
+def _caption(headers: list[str]) -> str:
+    return f"{UNIT}; {WHERE_A_CLASS_IS_FORGOTTEN}" if OF_THE_CLASS in headers else UNIT
 
 
 def _metric(row: dict[Hashable, Any], label: str) -> str:
@@ -134,8 +146,9 @@ def render_rich(table: pd.DataFrame, console: Console) -> None:
         if headers[-1] == NOT_OK:
             headers.pop()
             cells = [["\n".join(filter(None, (line[0], line[-1]))), *line[1:-1]] for line in cells]
-        view = Table(title=str(task), caption=UNIT, title_justify="left", caption_justify="left", box=SIMPLE_HEAD)
-        view.padding = (0, 1, 0, 0)
+        caption = _caption(headers)
+        view = Table(title=str(task), caption=caption, title_justify="left", caption_justify="left", box=SIMPLE_HEAD)
+        view.padding = (0, 0 if OF_THE_CLASS in headers else 1, 0, 0)
         for position, header in enumerate(headers):
             view.add_column(header, justify="left" if position == 0 else "right", overflow="fold", min_width=1)
         for line in cells:
@@ -155,7 +168,8 @@ def to_markdown(table: pd.DataFrame) -> str:
         headers, cells = display_rows(rows)
         rule = "|" + "|".join([":--", *["--:"] * (len(headers) - 1)]) + "|"
         lines = [escaped(headers), rule, *(escaped(line) for line in cells)]
-        parts.append(f"## {task}\n\n" + "\n".join(lines) + f"\n\n{UNIT[0].upper()}{UNIT[1:]}.\n")
+        caption = _caption(headers)
+        parts.append(f"## {task}\n\n" + "\n".join(lines) + f"\n\n{caption[0].upper()}{caption[1:]}.\n")
     return "\n".join(parts) or "No trials.\n"
 
 
@@ -169,7 +183,7 @@ def to_latex(table: pd.DataFrame) -> str:
         headers, cells = display_rows(rows)
         lines = [" & ".join(cell.translate(escapes) for cell in line) + r" \\" for line in [headers, *cells]]
         body = [rf"\begin{{tabular}}{{l{'r' * (len(headers) - 1)}}}", r"\toprule", lines[0], r"\midrule", *lines[1:]]
-        caption = f"% {task}: {UNIT}"
+        caption = f"% {task}: {_caption(headers)}"
         parts.append("\n".join([caption, *body, r"\bottomrule", r"\end{tabular}", ""]))
     return "\n".join(parts) or "% no trials\n"
 

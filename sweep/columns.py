@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-METRICS = ("retain_accuracy", "forget_accuracy", "test_accuracy", "validation_accuracy", "mia", "validation_mia")
+METRICS = (
+    "retain_accuracy",
+    "forget_accuracy",
+    "test_accuracy",
+    "forgotten_test_accuracy",
+    "validation_accuracy",
+    "mia",
+    "validation_mia",
+)
 
 TRIALS = pa.schema(
     [
@@ -46,7 +54,15 @@ TRIALS = pa.schema(
 differ only in seed and method. `mia` is fitted on retain and test samples, `validation_mia` on retain and validation
 samples: a search may read the latter. `code_version` is of the code that computed the row, `original_version` of the
 code that trained the original it started from: null if it started from none. `n_traces` and `n_predictions` count the
-trial's rows in those tables: where they are 0, what lies there under its id is of an earlier run."""
+trial's rows in those tables: where they are 0, what lies there under its id is of an earlier run.
+
+Where a class is forgotten, test and validation samples are those of the other classes, in the accuracies and in the
+attacks; `forgotten_test_accuracy` is of that class's test samples: null where there are none, or no class is forgotten.
+
+With label noise, retain and forget samples have the label that they were trained on, in their accuracies and in the
+attacks; test and validation samples have their true one. A forgotten class is all samples that truly belong to it. Some
+of them were trained on under another label, and of those `forget_accuracy` says whether that label is remembered; some
+retain samples bear the forgotten class's label. So Retrain's `forget_accuracy` is not quite 0."""
 
 TRACES = pa.schema(
     [
@@ -83,7 +99,9 @@ PREDICTIONS = pa.schema(
         pa.field("logits", pa.list_(pa.float16()), nullable=False),
     ]
 )
-"""Columns of `predictions`. `sample_id` is the row in the dataset's own training (retain, forget) or test data."""
+"""Columns of `predictions`. `sample_id` is the row in the dataset's own training (retain, forget) or test data; `label`
+is the one trained on, with its noise (retain, forget), or the true one (test). `test` is all test data, also that of a
+forgotten class; `retain` is the members that `mia` is fitted on."""
 
 
 SUGGESTIONS = pa.schema(

@@ -46,12 +46,13 @@ class Outline:
     """What is looked at before anything is trained.
 
     Attributes:
-        labels: of the training set, int64 [N], as `Images` has them.
+        labels, test_labels: of the training and the test set, int64 [N], as `Images` has them.
         classes: number of classes.
         shape: C, H, W of an image.
     """
 
     labels: NDArray[np.int64]
+    test_labels: NDArray[np.int64]
     classes: int
     shape: tuple[int, ...]
 
@@ -79,7 +80,7 @@ class Dataset(ABC):
     def outline(self) -> Outline:
         """What `load` would give, without the images where that is cheaper. Raises what `load` raises."""
         images = self.load()
-        return Outline(images.train_labels, images.classes, images.train_images.shape[1:])
+        return Outline(images.train_labels, images.test_labels, images.classes, images.train_images.shape[1:])
 
     def fingerprint(self) -> str | None:
         """A hash of the content, for datasets whose options do not determine it. Called once per plan.
@@ -180,19 +181,19 @@ class ParquetImages(Dataset):
         return digest.hexdigest()[:16]
 
     def load(self) -> Images:
-        labels, classes = self._checked_labels()
-        return Images(self._images("train"), labels, self._images("test"), self._labels("test"), classes)
+        labels, test_labels, classes = self._checked_labels()
+        return Images(self._images("train"), labels, self._images("test"), test_labels, classes)
 
     def outline(self) -> Outline:
         return Outline(*self._checked_labels(), next(self._decoded("train")).shape)
 
-    def _checked_labels(self) -> tuple[NDArray[np.int64], int]:
+    def _checked_labels(self) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
         labels, test_labels = self._labels("train"), self._labels("test")
         if not (len(labels) and len(test_labels)):
             raise InputError(f"'{self.path}' has no rows for '{'test' if len(labels) else 'train'}'")
         if min(labels.min(), test_labels.min()) < 0:
             raise InputError(f"'{self.path}': labels must count from 0 (negative ones mean unlabelled)")
-        return labels, int(max(labels.max(), test_labels.max())) + 1
+        return labels, test_labels, int(max(labels.max(), test_labels.max())) + 1
 
     def _open(self, split: str) -> Iterator[pa.NativeFile]:
         filesystem, root = open_location(self.path)

@@ -21,7 +21,9 @@ class DeviceData:
 
     Attributes:
         train_inputs, test_inputs: uint8 [N, C, H, W].
-        train_targets, test_targets: int64 [N].
+        train_targets: the labels trained on, int64 [N].
+        true_targets: the same samples' labels before label noise, int64 [N].
+        test_targets: int64 [N].
         train_rows: rows of the dataset's own training data that `limit` kept, int64 [N].
         classes: number of classes.
         prepare, draw: as in `methods.task.Samples`; `draw` is None without augmentation.
@@ -29,6 +31,7 @@ class DeviceData:
 
     train_inputs: Tensor
     train_targets: Tensor
+    true_targets: Tensor
     test_inputs: Tensor
     test_targets: Tensor
     train_rows: Rows
@@ -43,15 +46,24 @@ class DeviceData:
 
     def split(self, seed: int, forget: dict[str, Any], validation: float) -> Split:
         """The parts of the training set for one seed and forget set; raises InputError as `splits.split` does."""
-        labels = self.train_targets.cpu().numpy()
         return split(
-            labels, seed=seed, validation=validation, ratio=forget.get("ratio"), forget_class=forget.get("class")
+            self.train_targets.cpu().numpy(),
+            self.true_targets.cpu().numpy(),
+            seed=seed,
+            validation=validation,
+            ratio=forget.get("ratio"),
+            forget_class=forget.get("class"),
         )
 
     def train(self, rows: Rows) -> Samples:
-        """Training samples at `rows` of the limited training set."""
+        """Samples at `rows` of the limited training set, with the labels trained on."""
         index = torch.from_numpy(rows).to(self.train_inputs.device)
         return Samples(self.train_inputs, self.train_targets, index, self.prepare, self.draw)
+
+    def validation(self, rows: Rows) -> Samples:
+        """Samples at `rows` of the limited training set, with their true labels and never augmented."""
+        index = torch.from_numpy(rows).to(self.train_inputs.device)
+        return Samples(self.train_inputs, self.true_targets, index, self.prepare)
 
     def test(self) -> Samples:
         """All test samples."""
@@ -67,13 +79,15 @@ def to_device(images: Images, options: dict[str, Any], device: torch.device) -> 
     """
     rows = limited(images.train_labels, options["limit"])
     train_images = images.train_images[rows]
-    labels = noisy(images.train_labels[rows], options["label_noise"], images.classes)
+    true = images.train_labels[rows]
+    trained = noisy(true, options["label_noise"], images.classes)
     mean = train_images.mean(axis=(0, 2, 3), dtype=np.float64)
     std = train_images.std(axis=(0, 2, 3), dtype=np.float64)
     crop, flip = options["crop"], options["flip"]
     return DeviceData(
         torch.from_numpy(train_images).to(device),
-        torch.from_numpy(labels).to(device),
+        torch.from_numpy(trained).to(device),
+        torch.from_numpy(true).to(device),
         torch.from_numpy(images.test_images).to(device),
         torch.from_numpy(images.test_labels).to(device),
         rows,

@@ -43,6 +43,11 @@ class Predictions:
         """The samples at `rows` (positions in this part)."""
         return Predictions(self.index[rows], self.labels[rows], self.logits[rows])
 
+    def apart(self, label: int | None) -> tuple[Predictions, Predictions]:
+        """The samples of all other labels, and those of `label`; None: all, and none."""
+        chosen = torch.zeros(len(self.labels), dtype=torch.bool) if label is None else self.labels == label
+        return self.subset(torch.where(~chosen)[0]), self.subset(torch.where(chosen)[0])
+
 
 def predict(model: nn.Module, samples: Samples, autocast: Callable[[], AbstractContextManager[object]]) -> Predictions:
     """Logits of all samples, without augmentation, in evaluation mode."""

@@ -90,23 +90,29 @@ def check_task(spec: Spec) -> None:
     """Look whether the dataset has what the spec wants to forget, and whether the network can be built for its images.
 
     Raises:
-        InputError: a forget set, or what it leaves to retain, would be empty, or what a search judges on; the network
-            cannot be built, or not used; or the dataset cannot be read.
+        InputError: a forget set, or what it leaves to retain, or to test or judge a search on, would be empty; the
+            network cannot be built, or not used; or the dataset cannot be read.
     """
     dataset = spec.dataset
     outline = _read(lambda: find_dataset(dataset.name)(**(dataset.model_extra or {})).outline())
-    labels = noisy(outline.labels[limited(outline.labels, dataset.limit)], dataset.label_noise, outline.classes)
+    true = outline.labels[limited(outline.labels, dataset.limit)]
+    trained = noisy(true, dataset.label_noise, outline.classes)
     for grid, seed in product(spec.forget, spec.seeds):
         for chosen in grid.sets():
+            forgotten = chosen.get("class")
             parts = split(
-                labels,
+                trained,
+                true,
                 seed=seed,
                 validation=dataset.validation,
                 ratio=chosen.get("ratio"),
-                forget_class=chosen.get("class"),
+                forget_class=forgotten,
             )
-            if spec.search is not None and not len(parts.validation):
-                share = f"{dataset.validation:g} of {len(labels)} samples is none"
+            if forgotten is not None and (outline.test_labels == forgotten).all():
+                raise InputError(f"forget: every test sample is of class {forgotten}, and accuracy is of the others")
+            if spec.search is not None and not (true[parts.validation] != forgotten).any():
+                lacks = "is none" if forgotten is None else f"has none of a class other than {forgotten}"
+                share = f"{dataset.validation:g} of {len(true)} samples {lacks}"
                 raise InputError(f"dataset.validation: {share}, and a search judges on them")
     name = spec.model.name
     try:

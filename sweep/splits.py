@@ -1,7 +1,8 @@
 """Which samples are validation, retain and forget; which labels are noisy.
 
 Label noise and `limit` belong to the dataset; everything else to a trial's seed. All of it is drawn with numpy from
-`derived_seed`, so it is the same on every device and for every method.
+`derived_seed`, so it is the same on every device and for every method. Noise touches only what is trained on: a
+validation part is judged by true labels, as test data is, and a forgotten class is all that truly belong to it.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ def noisy(labels: NDArray[np.int64], share: float, classes: int) -> NDArray[np.i
 
 
 def split(
-    labels: NDArray[np.int64],
+    trained: NDArray[np.int64],
+    true: NDArray[np.int64],
     *,
     seed: int,
     validation: float,
@@ -82,20 +84,26 @@ def split(
 ) -> Split:
     """Divide a training set.
 
-    The validation part is held out first. Then either round(`ratio` * rest) of the rest are forgotten, stratified by
-    class and nested in the ratio, or all samples of `forget_class`.
+    The validation part is held out first. Then either round(`ratio` * rest) of the rest are forgotten, nested in the
+    ratio, or all samples of `forget_class`.
+
+    Args:
+        trained: the labels trained on, with their noise, int64 [N]. The validation part and a share that is forgotten
+            are stratified by them.
+        true: the labels without noise, int64 [N]. `forget_class` is a class of theirs: every sample of it is
+            forgotten, whatever label is trained on, and no other.
 
     Raises:
         InputError: nothing would be forgotten, or nothing retained.
     """
-    order = stratified_order(labels, np.random.default_rng(derived_seed(seed, "validation")))
-    held_out = round(validation * len(labels))
+    order = stratified_order(trained, np.random.default_rng(derived_seed(seed, "validation")))
+    held_out = round(validation * len(trained))
     rest = np.sort(order[held_out:])
     if forget_class is not None:
-        chosen = labels[rest] == forget_class
+        chosen = true[rest] == forget_class
     else:
         assert ratio is not None
-        ranked = stratified_order(labels[rest], np.random.default_rng(derived_seed(seed, "forget")))
+        ranked = stratified_order(trained[rest], np.random.default_rng(derived_seed(seed, "forget")))
         chosen = np.zeros(len(rest), dtype=bool)
         chosen[ranked[: round(ratio * len(rest))]] = True
     if not chosen.any() or chosen.all():

@@ -205,7 +205,7 @@ class Worker:
         ended = Ended(columns, [trace_row(trial.id, row) for row in recorder.rows])
         if unlearned is not None:
             started = time.perf_counter()
-            validation = data.train(split.validation) if len(split.validation) else None
+            validation = data.validation(split.validation) if len(split.validation) else None
             try:
                 self._evaluate(trial, unlearned, data, retain, forget, validation, ended, autocast)
             except Diverged as error:
@@ -230,17 +230,21 @@ class Worker:
         looked_at = (on_retain, on_forget, on_test, on_validation)
         if not all(bool(part.logits.isfinite().all()) for part in looked_at if part is not None):
             raise Diverged("outputs are not finite")
-        members, non_members = _equally_many(on_retain, on_test, trial.seed)
+        forget_class = describe(trial)["forget"].get("class")
+        on_others, on_forgotten = on_test.apart(forget_class)
+        members, non_members = _equally_many(on_retain, on_others, trial.seed)
         ended.columns |= {
             "retain_accuracy": on_retain.accuracy,
             "forget_accuracy": on_forget.accuracy,
-            "test_accuracy": on_test.accuracy,
+            "test_accuracy": on_others.accuracy,
+            "forgotten_test_accuracy": on_forgotten.accuracy if len(on_forgotten.labels) else None,
             "mia": membership_inference(members.confidence, non_members.confidence, on_forget.confidence),
         }
-        if on_validation is not None:
-            inside, outside = _equally_many(on_retain, on_validation, trial.seed)
+        judged = None if on_validation is None else on_validation.apart(forget_class)[0]
+        if judged is not None and len(judged.labels):
+            inside, outside = _equally_many(on_retain, judged, trial.seed)
             ended.columns |= {
-                "validation_accuracy": on_validation.accuracy,
+                "validation_accuracy": judged.accuracy,
                 "validation_mia": membership_inference(inside.confidence, outside.confidence, on_forget.confidence),
             }
         if self.context.predictions:

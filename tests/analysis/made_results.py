@@ -24,6 +24,7 @@ def row(method, seed=0, *, params=None, metrics=(), seconds=None, samples=None, 
         "samples_processed": samples,
         "validation_mia": None,
         "validation_accuracy": None,
+        "forgotten_test_accuracy": None,
         **dict.fromkeys(names),
         **dict(zip(names, metrics, strict=False)),
         **columns,
@@ -35,6 +36,16 @@ def versioned(row, version):
     config = {"method": {"name": row["method"], "version": version}}
     return row | {"config": json.dumps(config), "trial_id": f"{row['trial_id']}-{version}"}
 
+
+OF_A_CLASS = [
+    row(method, seed, metrics=metrics, task="class", scenario="class", forget_ratio=None, forget_class=3, **columns)
+    for seed in (0, 1, 2)
+    for method, metrics, columns in (
+        ("retrain", (100.0, 0.0, 99.4, 100.0), {"forgotten_test_accuracy": 0.0}),
+        ("randomlabel", (100.0, 1.0, 98.4, 98.0 + seed), {"forgotten_test_accuracy": 8.0 + seed}),
+    )
+]
+"""Class 3 forgotten; gaps of randomlabel: FA and TA 1, MIA 2, 1 and 0; on the class's test samples 8, 9 and 10."""
 
 TWO_SEEDS = [
     row("retrain", 0, metrics=(100.0, 90.0, 92.0, 50.0), seconds=10.0, samples=1000),

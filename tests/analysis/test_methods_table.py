@@ -5,7 +5,7 @@ from io import StringIO
 
 import pandas as pd
 import pytest
-from made_results import TWO_SEEDS, row
+from made_results import OF_A_CLASS, TWO_SEEDS, row
 from pandas.testing import assert_frame_equal
 from rich.console import Console
 
@@ -128,6 +128,27 @@ def test_tasks_are_apart_and_named(table_of):
 def test_tasks_of_the_same_words_are_told_apart_by_their_ids(table_of):
     tasks = table_of([row("retrain", task="a"), row("retrain", task="b")])["task"].tolist()
     assert [task[-4:] for task in tasks] == [" [a]", " [b]"]
+
+
+def test_where_a_class_is_forgotten_its_test_accuracy_is_shown_and_in_no_average(table_of):
+    table = table_of([*OF_A_CLASS, *TWO_SEEDS])
+    randomlabel = line(table, "randomlabel")
+    assert (randomlabel["TA-F.mean"], randomlabel["TA-F.gap"], randomlabel["average_gap"]) == (9, 9, 0.75)
+    assert pd.isna(line(table, "finetune")["TA-F.mean"])
+    for text in (to_markdown(table), to_latex(table)):
+        assert text.count("TA: on the other classes; TA-F: on the forgotten one, not in the average gap") == 1
+    at_random, of_a_class = to_markdown(table).split("## ")[1:]
+    assert "| TA | MIA |" in at_random
+    assert "| TA | TA-F | MIA |" in of_a_class
+    assert "| 98.4 ± 0.0 [1.0] | 9.0 ± 1.0 [9.0] | 99.0 ± 1.0 [1.0] |" in of_a_class
+
+
+def test_a_terminal_of_80_columns_has_room_for_a_forgotten_classs_test_accuracy(table_of):
+    console = Console(width=80, file=StringIO())
+    render_rich(table_of(OF_A_CLASS), console)
+    lines = [line.split() for line in console.file.getvalue().splitlines()]
+    assert ["method", "n", "RA", "FA", "TA", "TA-F", "MIA", "avg.", "gap", "cost"] in lines
+    assert ["randomlabel", "3", "100.0±0.0", "1.0±0.0", "98.4±0.0", "9.0±1.0", "99.0±1.0", "0.8±0.2", "–"] in lines
 
 
 def test_markdown_has_a_table_per_task(table_of):

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 import yaml
-from made_results import TWO_SEEDS, row, versioned
+from made_results import OF_A_CLASS, TWO_SEEDS, row, versioned
 
 from analysis.figure import Drawn, Skipped, new_figure
 from analysis.frames import read_frames
@@ -131,6 +131,17 @@ def test_each_task_has_a_table_of_its_own(directory, page_of):
     captions = Document(page).texts["caption"]
     assert captions[:2] == ["digits, small-cnn, forget 10 % at random", "digits, small-cnn, forget 50 % at random"]
     assert "digits, small-cnn, forget 50 % at random: UAM, with an average gap of 0.0" in text_of(page)
+
+
+def test_the_test_accuracy_on_a_forgotten_class_is_in_the_table_of_its_task_alone(directory, page_of):
+    note = "Where a class is forgotten, TA and MIA look at test data of the other classes"
+    assert note not in page_of(directory(TWO_SEEDS))
+    text = page_of(directory(OF_A_CLASS))
+    headers = [re.findall('<th scope="col">([^<]*)<', head) for head in re.findall("<thead>.*?</thead>", text, re.S)]
+    assert headers[0][2:6] == ["RA", "FA", "TA", "MIA"]
+    assert headers[1][2:7] == ["RA", "FA", "TA", "TA-F", "MIA"]
+    assert "<b>9.0</b> <span>[6.5, 11.5]</span> <span>gap 9.0 [6.5, 11.5]</span>" in text
+    assert note in text
 
 
 def test_a_large_grid_shows_the_best_of_each_method(directory, page_of):

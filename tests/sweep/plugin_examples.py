@@ -137,15 +137,17 @@ class Sharded(Method):
 
 @dataclass(frozen=True)
 class Stripes(Dataset):
-    """Images of 4 x 4 whose class is the row that is lit."""
+    """Images of 4 x 4 whose class is the row that is lit; test images are of the first `test_classes` only."""
 
     count: int = 40
+    test_classes: int = 4
 
     def load(self) -> Images:
         labels = np.arange(self.count) % 4
         images = np.zeros((self.count, 1, 4, 4), dtype=np.uint8)
         images[np.arange(self.count), 0, labels] = 255
-        return Images(images, labels, images[:12], labels[:12], classes=4)
+        tested = np.flatnonzero(labels < self.test_classes)[:12]
+        return Images(images, labels, images[tested], labels[tested], classes=4)
 
 
 class TiedNetwork(nn.Module):

@@ -48,6 +48,7 @@ def test_digits_are_scikit_learns():
 def test_a_datasets_outline_says_what_it_loads():
     outline = Stripes(12).outline()
     np.testing.assert_array_equal(outline.labels, Stripes(12).load().train_labels)
+    np.testing.assert_array_equal(outline.test_labels, Stripes(12).load().test_labels)
     assert (outline.classes, outline.shape) == (4, (1, 4, 4))
 
 
@@ -83,6 +84,7 @@ def test_the_order_of_parquet_files_is_not_the_order_in_which_they_were_written(
 def test_the_outline_of_parquet_files_says_what_they_load(parquet):
     outline = ParquetImages(str(parquet[0])).outline()
     assert (outline.labels.tolist(), outline.classes, outline.shape) == ([0, 1, 2, 2, 1], 4, (3, 6, 4))
+    assert outline.test_labels.tolist() == ParquetImages(str(parquet[0])).load().test_labels.tolist() != []
 
 
 @pytest.mark.parametrize("split", ["train", "test"])

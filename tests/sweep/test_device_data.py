@@ -137,11 +137,25 @@ def test_samples_are_rows_of_the_limited_training_set(digits):
     assert samples.targets[samples.index].tolist() == digits.train_labels[data.train_rows[[5, 7]]].tolist()
 
 
-def test_splits_are_by_labels_as_they_are_after_noise(digits):
+def test_a_forgotten_class_is_the_true_one(digits):
     data = to_device(digits, PLAIN | {"label_noise": 0.3}, CPU)
     parts = data.split(0, {"scenario": "class", "class": 4}, validation=0.0)
-    assert set(data.train_targets[parts.forget].tolist()) == {4}
-    assert set(digits.train_labels[parts.forget]) > {4}
+    np.testing.assert_array_equal(parts.forget, np.flatnonzero(digits.train_labels == 4))
+    forget = data.train(parts.forget)
+    assert set(forget.targets[forget.index].tolist()) > {4}
+
+
+def test_training_samples_have_noisy_labels_and_validation_samples_true_ones(digits):
+    data = to_device(digits, PLAIN | {"label_noise": 0.2}, CPU)
+    parts = data.split(0, {"scenario": "random", "ratio": 0.1}, validation=0.2)
+    held_out, trained = data.validation(parts.validation), data.train(parts.training)
+    assert held_out.targets[held_out.index].tolist() == digits.train_labels[parts.validation].tolist()
+    wrong = trained.targets[trained.index].numpy() != digits.train_labels[parts.training]
+    assert np.mean(wrong) == pytest.approx(0.2 * 9 / 10, abs=0.03)
+
+
+def test_validation_samples_are_not_augmented(digits):
+    assert to_device(digits, PLAIN | {"flip": True}, CPU).validation(np.arange(3)).draw is None
 
 
 def test_what_is_forgotten_does_not_depend_on_augmentation(digits):

@@ -32,6 +32,15 @@ def test_a_subset_keeps_samples_together():
     assert (part.index.tolist(), part.labels.tolist(), part.logits[:, 0].tolist()) == ([2, 0], [5, 3], [2.0, 0.0])
 
 
+def test_the_samples_of_a_label_are_set_apart_from_the_others():
+    part = predictions([3, 4, 3, 5], [[0.0], [1.0], [2.0], [3.0]])
+    others, chosen = part.apart(3)
+    assert (others.index.tolist(), others.labels.tolist(), others.logits[:, 0].tolist()) == ([1, 3], [4, 5], [1, 3])
+    assert (chosen.index.tolist(), chosen.labels.tolist(), chosen.logits[:, 0].tolist()) == ([0, 2], [3, 3], [0, 2])
+    assert [len(each.labels) for each in part.apart(None)] == [4, 0]
+    assert [len(each.labels) for each in part.apart(9)] == [4, 0]
+
+
 class Doubled(nn.Module):
     """Doubles its inputs; in training mode it makes them 0."""
 

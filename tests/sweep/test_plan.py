@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from plugin_examples import Sharded
+from plugin_examples import Sharded, Stripes
 
 from methods import UAM, FineTune
 from sweep.errors import InputError
 from sweep.identity import canonical_json, code_version, content_id
 from sweep.plan import check_task, describe, location_options, plan_trials, trial_for
+from sweep.splits import split
 
 numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 plain = st.recursive(
@@ -140,9 +141,9 @@ def test_where_a_dataset_lies_is_no_part_of_its_identity(make_spec, tmp_path, mo
 
 def test_a_parquet_sets_content_is_part_of_its_identity_and_its_path_is_not(make_spec, write_images, tmp_path):
     def trial_ids(folder: str, shade: int) -> list[str]:
-        for split in ("train", "test"):
+        for part in ("train", "test"):
             image = np.full((2, 2, 3), shade, dtype=np.uint8)
-            write_images(tmp_path / folder / f"{split}.parquet", [image, image], [0, 1])
+            write_images(tmp_path / folder / f"{part}.parquet", [image, image], [0, 1])
         return ids(make_spec(dataset={"name": "parquet", "path": str(tmp_path / folder)}))
 
     assert trial_ids("one", 7) == trial_ids("copy", 7)
@@ -228,6 +229,27 @@ def test_forget_sets_that_the_dataset_does_not_have_are_found_before_running(mak
     check_task(make_spec())
     with pytest.raises(InputError, match=message):
         check_task(make_spec(forget=forget))
+
+
+def test_a_class_that_all_test_samples_belong_to_is_found_before_running(make_spec):
+    stripes = {"name": "plugin_examples:Stripes", "test_classes": 1}
+    check_task(make_spec(dataset=stripes, forget={"scenario": "class", "class": 3}))
+    with pytest.raises(InputError, match=r"^forget: every test sample is of class 0, and accuracy is of the others$"):
+        check_task(make_spec(dataset=stripes, forget={"scenario": "class", "class": 0}))
+
+
+def test_a_search_that_would_be_judged_on_no_other_class_is_found_before_running(make_spec):
+    stripes = {"name": "plugin_examples:Stripes", "count": 20, "validation": 0.05}
+    labels = Stripes(20).load().train_labels
+    [held_out] = split(labels, labels, seed=0, validation=0.05, ratio=0.5).validation
+    forget = {"scenario": "class", "class": int(labels[held_out])}
+    check_task(make_spec(dataset=stripes, forget=forget))
+    search = {"methods": [{"name": "finetune"}], "seeds": [0], "confirm_seeds": [1]}
+    message = (
+        rf"^dataset.validation: 0.05 of 20 samples has none of a class other than {labels[held_out]}, and a search"
+    )
+    with pytest.raises(InputError, match=message):
+        check_task(make_spec(dataset=stripes, forget=forget, search=search))
 
 
 def test_a_network_that_cannot_be_built_is_found_before_running(make_spec):

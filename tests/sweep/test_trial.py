@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 import torch
-from plugin_examples import Exhausts, Raises
+from plugin_examples import Exhausts, Raises, Stripes
+from sklearn.svm import SVC
 
 from methods import METHODS
 from sweep.columns import METRICS, TRACES, TRIALS
@@ -23,7 +24,7 @@ from sweep.identity import code_version
 from sweep.originals import load_original, original_path, store_original
 from sweep.results import Results
 from sweep.rows import prediction_rows
-from sweep.splits import limited, split
+from sweep.splits import limited, noisy, split
 from sweep.trial import Job, Outcome, trial_row
 
 DIGITS = {"name": "digits", "limit": 200}
@@ -48,14 +49,15 @@ def test_every_method_ends_in_a_row_of_metrics(make_trial, run, method):
     short |= {"iterations": 2} if method == "influence" else {}
     row = run(make_trial(method, short))
     assert (row["status"], row["error"]) == ("ok", None)
-    assert all(0 <= row[metric] <= 100 for metric in METRICS if not metric.startswith("validation"))
+    measured = ("retain_accuracy", "forget_accuracy", "test_accuracy", "mia")
+    assert all(0 <= row[metric] <= 100 for metric in measured)
 
 
 def test_a_row_says_what_was_run_how_it_ended_and_what_it_cost(make_trial, run):
     before = datetime.now(UTC)
     trial = make_trial("finetune", {"epochs": 2, "batch_size": 32}, seeds=[5])
     row = run(trial, sweep="mine")
-    absent = {"study", "error", "forget_class", "validation_accuracy", "validation_mia"}
+    absent = {"study", "error", "forget_class", "forgotten_test_accuracy", "validation_accuracy", "validation_mia"}
     assert {name for name in TRIALS.names if row[name] is None} == absent
     assert (row["trial_id"], row["task_id"], row["original_id"]) == (trial.id, trial.task_id, trial.original_id)
     assert (row["sweep"], row["dataset"], row["model"], row["method"]) == ("mine", "digits", "small-cnn", "finetune")
@@ -119,7 +121,8 @@ def test_predictions_name_rows_of_the_datasets_own_data(make_trial, run, results
     row = run(trial)
     images = Digits().load()
     kept = limited(images.train_labels, 200)
-    parts = split(images.train_labels[kept], seed=3, validation=0, ratio=0.1)
+    labels = images.train_labels[kept]
+    parts = split(labels, labels, seed=3, validation=0, ratio=0.1)
     found = {"retain": [], "forget": [], "test": []}
     for each in results.predictions(trial.id).to_pylist():
         found[each["split"]].append(each)
@@ -161,6 +164,100 @@ def test_a_whole_class_may_be_forgotten(make_trial, run, results):
     assert row["forget_accuracy"] == 0
     labels = {each["label"] for each in results.predictions(trial.id).to_pylist() if each["split"] == "forget"}
     assert labels == {3}
+
+
+def shares(rows) -> tuple[np.ndarray, np.ndarray]:
+    """For rows of `predictions` whether the largest logit is the label's, and the label's probability."""
+    logits = np.array([row["logits"] for row in rows], dtype=float)
+    labels = np.array([row["label"] for row in rows])
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return logits.argmax(axis=1) == labels, powers[np.arange(len(rows)), labels] / powers.sum(axis=1)
+
+
+def test_where_a_class_is_forgotten_test_samples_are_of_the_others(make_trial, run, results):
+    """Recomputed from the predictions, which keep all test samples."""
+    training = {"epochs": 6, "lr": 0.1}
+    trial = make_trial(
+        "retrain", forget={"scenario": "class", "class": 3}, dataset={"name": "digits"}, training=training
+    )
+    row = run(trial)
+    parts = {"retain": [], "forget": [], "others": [], "forgotten": []}
+    for each in results.predictions(trial.id).to_pylist():
+        name = each["split"] if each["split"] != "test" else "forgotten" if each["label"] == 3 else "others"
+        parts[name].append(each)
+    correct, confidence = ({name: shares(rows)[place] for name, rows in parts.items()} for place in (0, 1))
+    assert len(parts["others"]) + len(parts["forgotten"]) == 360
+    assert len(parts["retain"]) == len(parts["others"]) == np.sum(Digits().load().test_labels != 3)
+    assert row["test_accuracy"] == pytest.approx(100 * correct["others"].mean(), abs=0.4)  # logits are float16
+    assert row["forgotten_test_accuracy"] == pytest.approx(100 * correct["forgotten"].mean())
+    attack = SVC(C=3, kernel="rbf", gamma=1.0)
+    attack.fit(np.r_[confidence["retain"], confidence["others"]][:, None], np.repeat([1, 0], len(parts["others"])))
+    called_non_member = 1 - attack.predict(confidence["forget"][:, None])
+    assert row["mia"] == pytest.approx(100 * called_non_member.mean(), abs=1.5)
+
+
+@pytest.mark.parametrize(("forgotten", "expected"), [(0, (0.0, 100.0, 0.0)), (3, None)])
+def test_accuracies_where_a_class_is_forgotten_of_a_network_that_calls_everything_class_0(
+    make_trial, run, forgotten, expected
+):
+    dataset, forget = DIGITS | {"validation": 0.5}, {"scenario": "class", "class": forgotten}
+    row = run(make_trial("plugin_examples:Filled", {"exponent": 0.0}, dataset=dataset, forget=forget))
+    images = Digits().load()
+    true = images.train_labels[limited(images.train_labels, 200)]
+    held_out = true[split(true, true, seed=0, validation=0.5, forget_class=forgotten).validation]
+
+    def share(labels) -> float:
+        return 100 * np.mean(labels[labels != forgotten] == 0)
+
+    found = tuple(row[name] for name in ("test_accuracy", "forgotten_test_accuracy", "validation_accuracy"))
+    assert found == pytest.approx(expected or (share(images.test_labels), 0.0, share(held_out)))
+
+
+def test_a_forgotten_class_without_test_samples_has_no_test_accuracy(make_trial, run):
+    row = run(
+        make_trial(
+            "original",
+            dataset={"name": "plugin_examples:Stripes", "count": 40, "test_classes": 3, "validation": 0.2},
+            forget={"scenario": "class", "class": 3},
+        )
+    )
+    assert (row["status"], row["forgotten_test_accuracy"]) == ("ok", None)
+    assert row["test_accuracy"] is not None
+
+
+def test_validation_samples_of_the_forgotten_class_alone_are_as_good_as_none(make_trial, run):
+    labels = Stripes(20).load().train_labels
+    [held_out] = split(labels, labels, seed=0, validation=0.05, ratio=0.5).validation
+    stripes = {"name": "plugin_examples:Stripes", "count": 20, "validation": 0.05}
+    row = run(make_trial("original", dataset=stripes, forget={"scenario": "class", "class": int(labels[held_out])}))
+    assert (row["status"], row["validation_accuracy"], row["validation_mia"]) == ("ok", None, None)
+
+
+def test_with_label_noise_a_class_is_its_true_samples_with_the_labels_trained_on(make_trial, run, results):
+    trial = make_trial("original", forget={"scenario": "class", "class": 3}, dataset=DIGITS | {"label_noise": 0.5})
+    row = run(trial)
+    true = Digits().load().train_labels
+    kept = limited(true, 200)
+    trained = dict(zip(kept, noisy(true[kept], 0.5, 10), strict=True))
+    forgotten = {
+        each["sample_id"]: each["label"]
+        for each in results.predictions(trial.id).to_pylist()
+        if each["split"] == "forget"
+    }
+    assert forgotten == {place: trained[place] for place in kept if true[place] == 3}
+    assert row["n_forget"] == len(forgotten)
+    assert set(forgotten.values()) > {3}
+
+
+def test_validation_accuracy_is_of_true_labels(make_trial, run):
+    """The network calls every image class 0."""
+    noise = {"label_noise": 0.9, "validation": 0.5}
+    row = run(make_trial("plugin_examples:Filled", {"exponent": 0.0}, dataset=DIGITS | noise))
+    true = Digits().load().train_labels
+    true = true[limited(true, 200)]
+    parts = split(noisy(true, 0.9, 10), true, seed=0, validation=0.5, ratio=0.1)
+    assert row["validation_accuracy"] == pytest.approx(100 * np.mean(true[parts.validation] == 0))
+    assert row["forget_accuracy"] == pytest.approx(100 * np.mean(noisy(true, 0.9, 10)[parts.forget] == 0))
 
 
 def test_epochs_are_traced(make_trial, run, results):
@@ -417,9 +514,8 @@ def test_sharded_training_retrains_only_the_shards_that_forget(make_trial, make_
     make_worker().run(Job(trial, original_only=True))
     stored = results.read(original_path(trial.original_id))
     row = run(trial)
-    parts = split(
-        Digits().load().train_labels[limited(Digits().load().train_labels, 200)], seed=0, validation=0, ratio=0.01
-    )
+    labels = Digits().load().train_labels[limited(Digits().load().train_labels, 200)]
+    parts = split(labels, labels, seed=0, validation=0, ratio=0.01)
     touched = set(parts.forget % 3)
     assert (row["status"], row["error"]) == ("ok", None)
     assert row["samples_processed"] == sum(shard in touched for shard in parts.retain % 3)
