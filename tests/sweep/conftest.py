@@ -105,10 +105,8 @@ def make_row() -> Callable[..., dict[str, Any]]:
             **dict.fromkeys(("code_version", "original_version"), "text"),
             **dict.fromkeys(("seed", "forget_class", "n_retain", "n_forget", "threads"), 1),
             **dict.fromkeys(("retain_accuracy", "forget_accuracy", "test_accuracy", "validation_accuracy"), 50.0),
-            **dict.fromkeys(
-                ("mia", "validation_mia", "forget_ratio", "unlearn_seconds", "eval_seconds"),
-                0.5,
-            ),
+            **dict.fromkeys(("mia", "validation_mia", "forget_ratio", "unlearn_seconds", "eval_seconds"), 0.5),
+            "forgotten_test_accuracy": 50.0,
             **dict.fromkeys(("samples_processed", "peak_memory_bytes"), 2**40),
             **dict.fromkeys(("n_traces", "n_predictions"), 0),  # as `write_trial` counts them
             "trial_id": trial_id,
