@@ -71,7 +71,7 @@ def draw_ablation(frames: Frames, question: str, along: Hyperparameter, lines: H
 
     best = chosen[(chosen[along.name] == ranking.best[0]) & (chosen[lines.name] == ranking.best[1])]
     finding = (
-        f"UAM's average gap (percentage points) is lowest at {name(ranking.best)}: {ranking.interval}, "
+        f"UAM's mean average gap (percentage points) is lowest at {name(ranking.best)}: {ranking.interval}, "
         f"with a forget accuracy gap of {best['gap.forget_accuracy'].mean():.1f}{ranking_words(ranking, name)}"
         f"{left_out_words(uam[(uam['task_id'] == task) & (uam['setting'] == setting)])}."
     )

@@ -9,9 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.frames import varying_settings
-from analysis.intervals import Interval, mean_intervals, rank
+from analysis.intervals import Interval, mean_intervals, pairs, rank
 from analysis.methods_table import REFERENCES, SHOWN, task_labels
-from analysis.selection import ended_ok, representatives
+from analysis.selection import choices, ended_ok, representatives
 from analysis.words import method_name, method_words, ranking_words
 
 MOST_TASKS = 20
@@ -132,11 +132,11 @@ def _ended(trials: pd.DataFrame) -> dict[int, str]:
 def _answer(trials: pd.DataFrame) -> str:
     ok = ended_ok(trials)
     compared = ok[~ok["method"].isin(REFERENCES)]
-    ranking = rank(representatives(compared), ["method"], "average_gap")
+    ranking = rank(representatives(compared), ["method"], "average_gap", pairs(choices(compared)))
     if ranking is None:
         return ""
     interval = ranking.interval
-    spread = f" (95 % interval {interval.low:.1f} to {interval.high:.1f})" if interval.n > 1 else ""
+    spread = f" (95 % interval {interval.low:.1f} to {interval.high:.1f})" if interval.known else ""
     seeds = f"{interval.n} seed{'s' if interval.n > 1 else ''}"
     others = ranking_words(ranking, lambda key: method_words(str(key[0])))
     sentence = (

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from analysis.figure import WIDTH, Drawn, Skipped, new_figure, run_figure, styles
 from analysis.frames import Frames
-from analysis.intervals import Ranking, rank, summarise
+from analysis.intervals import Ranking, pairs, rank, summarise
 from analysis.marks import SMALL, Label, draw_line, finish, titled, value_axis
 from analysis.selection import drawn_or_lost, ended_ok, several_configurations
 from analysis.words import joined, left_out_words, method_words, number_words, seeds_words
@@ -24,8 +24,8 @@ def draw(frames: Frames) -> Drawn | Skipped:
     """Average gap and FA of each method against the forget ratio, for one dataset, model and training recipe."""
     trials = frames.trials[(frames.trials["scenario"] == "random") & (frames.trials["method"] != "original")]
     trials = trials.assign(percent=(100 * trials["forget_ratio"]).round(6), place=_settings(trials))
-    chosen = _choose(ended_ok(trials))
-    if chosen is None:
+    chosen, choices = _choose(ended_ok(trials))
+    if chosen.empty:
         return Skipped(NAME, "needs one dataset and model with two forget ratios, and Retrain: preset ablation-ratio")
     methods = chosen[chosen["method"] != "retrain"]
     gaps = summarise(methods, ["method", "percent"], "average_gap")
@@ -39,8 +39,9 @@ def draw(frames: Frames) -> Drawn | Skipped:
     finish(figure, f"{described}. {how}{seeds_words([*gaps['n'], *accuracies['n']])}.", labels)
 
     rankings: dict[float, Ranking] = {}
+    comparisons = sum(pairs(choices[group["method"].unique()]) for _, group in methods.groupby("percent"))
     for percent, group in methods.groupby("percent"):
-        ranking = rank(group, ["method"], "average_gap")
+        ranking = rank(group, ["method"], "average_gap", comparisons)
         if ranking is not None:
             rankings[float(str(percent))] = ranking
     finding = f"{_finding(rankings)}{left_out_words(drawn_or_lost(trials, chosen))}."
@@ -56,9 +57,12 @@ def _settings(trials: pd.DataFrame) -> pd.Series:
     return trials["task_id"].map(shared).astype(object)
 
 
-def _choose(ok: pd.DataFrame) -> pd.DataFrame | None:
+def _choose(ok: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
     """The setting with most ratios, then most trials; in it of every method the configuration with most ratios, then
     the lowest average gap.
+
+    Returns:
+        Its trials, none if there are not two ratios, and for each method among how many configurations the gap decided.
     """
     ok = ok.dropna(subset=["average_gap"])
     compared = ok[ok["method"] != "retrain"]
@@ -67,15 +71,17 @@ def _choose(ok: pd.DataFrame) -> pd.DataFrame | None:
     )
     ratios = ratios[ratios["ratios"] > 1].reset_index()
     if ratios.empty:
-        return None
+        return ok.head(0), pd.Series(dtype=int)
     order = ratios.groupby("place").agg(ratios=("ratios", "max"), trials=("trials", "sum"))
     place = str(order.sort_values(["ratios", "trials"], ascending=False).index[0])
     ratios = ratios[ratios["place"] == place]
-    best = ratios.sort_values(["method", "ratios", "gap"], ascending=[True, False, True]).drop_duplicates("method")
+    most = ratios[ratios["ratios"] == ratios.groupby("method")["ratios"].transform("max")]
+    best = most.sort_values(["method", "gap"]).drop_duplicates("method")
     configuration = pd.MultiIndex.from_frame(ok[["method", "params"]])
     drawn = configuration.isin(pd.MultiIndex.from_frame(best[["method", "params"]])) | (ok["method"] == "retrain")
     found = ok[(ok["place"] == place) & drawn]
-    return found[found["percent"].isin(found.loc[found["method"] != "retrain", "percent"])]
+    found = found[found["percent"].isin(found.loc[found["method"] != "retrain", "percent"])]
+    return found, most.groupby("method").size()
 
 
 def _panels(gaps: pd.DataFrame, accuracies: pd.DataFrame) -> tuple[Figure, list[tuple[Axes, list[Label]]]]:
@@ -111,7 +117,7 @@ def _finding(rankings: dict[float, Ranking]) -> str:
         ends = dict.fromkeys([percents[0], percents[-1]])
         means = joined([f"{number_words(percent)} %: {rankings[percent].interval}" for percent in ends])
         parts.append(f"{method_words(method)}'s at {where} ({means})")
-    return f"The lowest average gap (percentage points) is {', '.join(parts)}{_clearly([*rankings.values()])}"
+    return f"The lowest mean average gap (percentage points) is {', '.join(parts)}{_clearly([*rankings.values()])}"
 
 
 def _clearly(rankings: list[Ranking]) -> str:

@@ -9,9 +9,10 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.figure import STYLES, WIDTH, Drawn, Skipped, new_figure, run_figure, styles
 from analysis.frames import Frames
-from analysis.intervals import mean_interval, rank, summarise
+from analysis.intervals import mean_interval, pairs, rank, summarise
 from analysis.marks import SMALL, Label, draw_line, draw_reference, finish, shades, titled
 from analysis.selection import (
+    choices,
     drawn_or_lost,
     ended_ok,
     fullest_task,
@@ -59,7 +60,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
 
     ends = _ends(paths)
     ends["distance"] = (ends["probe_degrees"] - RIGHT_ANGLE).abs()
-    ranking = rank(ends, ["method"], "distance")
+    ranking = rank(ends, ["method"], "distance", pairs(choices(usable)))
     assert ranking is not None
     best = str(ranking.best[0])
     angle = mean_interval(ends.loc[ends["method"] == best, "probe_degrees"], "probe_degrees")

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from analysis.figure import STYLES, WIDTH, Drawn, Skipped, Style, new_figure, run_figure
 from analysis.frames import Frames
-from analysis.intervals import Key, rank, summarise
+from analysis.intervals import Key, pairs, rank, summarise
 from analysis.marks import Label, cost_axis, draw_line, finish, logarithmic, shades, titled, value_axis
 from analysis.selection import ended_ok, fullest_task, numeric_parameter, parameter, setting_without
 from analysis.words import left_out_words, number_words, ranking_words, seeds_words, task_words
@@ -34,7 +34,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
         need = "UAM with two treatments of the Hessian term and two numbers of epochs, and Retrain"
         return Skipped(NAME, f"needs {need}: preset ablation-hessian")
     by = ["hessian", "epochs"]
-    ranking = rank(chosen, by, "average_gap")
+    ranking = rank(chosen, by, "average_gap", pairs(chosen.groupby(by)["choices"].first()))
     assert ranking is not None
     gaps, seconds = summarise(chosen, by, "average_gap"), summarise(chosen, by, "unlearn_seconds")
     looks = _styles()
@@ -63,7 +63,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
     finish(figure, f"UAM on {described}. {seeds_words(gaps['n'])}.{longer}", labels)
 
     finding = (
-        f"UAM's average gap (percentage points) is lowest with {_name(ranking.best)}: {ranking.interval}; "
+        f"UAM's mean average gap (percentage points) is lowest with {_name(ranking.best)}: {ranking.interval}; "
         f"{_bests(both, str(ranking.best[0]))}{ranking_words(ranking, _name)}"
         f"{left_out_words(uam[(uam['task_id'] == task) & (uam['setting'] == setting)])}."
     )
@@ -73,8 +73,8 @@ def draw(frames: Frames) -> Drawn | Skipped:
 def _choose(uam: pd.DataFrame) -> pd.DataFrame | None:
     """Trials that ended ok in the task and setting with most treatments and epochs; of several gammas one a treatment.
 
-    The gamma of a treatment is the one with most trials, then the lowest average gap: for `none` and `exact` it has no
-    effect.
+    The gamma of a treatment is the one with most trials, then the lowest average gap (which so decided among as many as
+    `choices` says): for `none` and `exact` it has no effect.
     """
     ok = ended_ok(uam).dropna(subset=["average_gap", "epochs", "hessian"])
     ok = ok[ok["hessian"].isin(TREATMENTS)]
@@ -92,7 +92,10 @@ def _choose(uam: pd.DataFrame) -> pd.DataFrame | None:
     ok = ok[ok["setting"] == str(order.sort_values([*order], ascending=[False, False, False, True]).index[0])]
     variants = ok.groupby(["hessian", "variant"]).agg(trials=("seed", "size"), gap=("average_gap", "mean"))
     variants = variants.reset_index().sort_values(["hessian", "trials", "gap"], ascending=[True, False, True])
-    return ok[ok["variant"].isin(variants.drop_duplicates("hessian")["variant"])]
+    variants["choices"] = variants.groupby(["hessian", "trials"])["variant"].transform("size")
+    first = variants.drop_duplicates("hessian").set_index("variant")["choices"]
+    chosen = ok[ok["variant"].isin(first.index)]
+    return chosen.assign(choices=chosen["variant"].map(first))
 
 
 def _styles() -> dict[str, Style]:

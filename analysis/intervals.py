@@ -2,43 +2,63 @@
 
 The intervals are Student's t: they hold the true mean in 95 % of cases where values are normally distributed, however
 few they are. A percentile bootstrap holds it in 50 % with two seeds, 75 % with three and 90 % with ten, and is no
-better where values are skewed: benchmarks/results/intervals.txt.
+better where values are skewed: benchmarks/results/intervals.txt. Seeds that all have one and the same value have no
+interval: they show no spread, being too few or their unit too coarse, and so not how far their mean may be off.
+
+Whether groups differ is judged by `verdicts`, which counts all comparisons that could have been made: of many intervals
+some leave out 0 by chance, the more so as the groups compared are picked for their low means.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 CONFIDENCE = 0.95
+ROUNDING = 1e-9
+"""Values that differ by less, relative to the largest and to 1, are equal but for the rounding of their arithmetic."""
 Key = tuple[Any, ...]
 """What a group of trials shares: a value for each column that it is grouped by."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its 95 % interval and the number of seeds; `low` and `high` are NaN for fewer than two."""
+    """A mean with its 95 % interval and the number of seeds; `low` and `high` are NaN where there is none (`known`)."""
 
     mean: float
     low: float
     high: float
     n: int
 
+    @property
+    def known(self) -> bool:
+        """Whether there is an interval: not of fewer than two seeds, and not where the seeds' values are all equal."""
+        return not np.isnan(self.low)
+
     def within(self, quantity: str) -> Interval:
         """The interval without values that no mean of the quantity can have: no accuracy is above 100 percent."""
         least, most = limits(quantity)
-        return Interval(self.mean, max(self.low, least), min(self.high, most), self.n) if self.n > 1 else self
+        return Interval(self.mean, max(self.low, least), min(self.high, most), self.n) if self.known else self
+
+    @property
+    def signed(self) -> str:
+        """The mean and its interval with their signs."""
+        return self._numbers("+")
 
     def __str__(self) -> str:
-        if self.n < 2:
-            return f"{self.mean:.1f}, n = {self.n}"
-        return f"{self.mean:.1f} [{self.low:.1f}, {self.high:.1f}], n = {self.n}"
+        return f"{self._numbers('-')}, n = {self.n}"
+
+    def _numbers(self, sign: str) -> str:
+        mean = f"{self.mean:{sign}.1f}"
+        if self.known:
+            return f"{mean} [{self.low:{sign}.1f}, {self.high:{sign}.1f}]"
+        return f"{mean} in every seed" if self.n > 1 else mean
 
 
 def limits(quantity: str) -> tuple[float, float]:
@@ -64,11 +84,8 @@ def mean_intervals(groups: Sequence[ArrayLike]) -> list[Interval]:
     for size in np.unique(sizes[sizes > 0]).tolist():
         places = np.flatnonzero(sizes == size).tolist()
         values = np.stack([arrays[place] for place in places])
-        means = values.mean(axis=1)
-        halves = np.full(len(values), np.nan)
-        if size > 1:
-            quantile = special.stdtrit(size - 1, (1 + CONFIDENCE) / 2)
-            halves = quantile * values.std(axis=1, ddof=1) / np.sqrt(size)
+        _, means, errors = _standard_errors(values)
+        halves = special.stdtrit(max(size - 1, 1), (1 + CONFIDENCE) / 2) * errors
         for place, mean, half in zip(places, means.tolist(), halves.tolist(), strict=True):
             result[place] = Interval(mean, mean - half, mean + half, size)
     return result
@@ -91,14 +108,15 @@ def summarise(trials: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The group whose mean is lowest, and how the others compare to it, paired by seed.
+    """The group whose mean is lowest, and how the others compare to it, paired by seed, by `verdicts`.
 
     Attributes:
         best: its key, in the order of `by`.
         interval: its mean.
-        equals: keys of the groups whose difference to it has an interval that includes 0.
-        worse: keys of those whose interval leaves out 0.
-        unjudged: keys of those that share fewer than two seeds with it.
+        equals: keys of the groups that cannot be told from it.
+        worse: keys of those that are higher.
+        unjudged: keys of those of which nothing can be said: the seeds they share with it are fewer than two, or all
+            show one and the same difference.
     """
 
     best: Key
@@ -108,11 +126,12 @@ class Ranking:
     unjudged: list[Key]
 
 
-def rank(trials: pd.DataFrame, by: list[str], value: str) -> Ranking | None:
+def rank(trials: pd.DataFrame, by: list[str], value: str, comparisons: int | None = None) -> Ranking | None:
     """Which group of trials has the lowest mean of `value`, and which cannot be told from it; None without values.
 
-    A group with fewer than half as many seeds as the largest is not a candidate: one that survives on a lucky seed is
-    no winner. `trials` have columns `seed`, `value` and those of `by`, and one row per group and seed.
+    Args:
+        trials: columns `seed`, `value` and those of `by`; one row per group and seed.
+        comparisons: as in `compare_to_lowest`.
     """
     usable = trials.dropna(subset=[*by, value])
     if usable.empty:
@@ -120,18 +139,68 @@ def rank(trials: pd.DataFrame, by: list[str], value: str) -> Ranking | None:
     table = usable.groupby([*by, "seed"], observed=True)[value].mean().unstack("seed")
     keys = [key if isinstance(key, tuple) else (key,) for key in table.index]
     values = table.to_numpy(dtype=float)
-    seeds = (~np.isnan(values)).sum(axis=1)
-    means = np.where(2 * seeds >= seeds.max(), np.nanmean(values, axis=1), np.inf)
-    first = int(means.argmin())
-    equals: list[Key] = []
-    worse: list[Key] = []
-    unjudged: list[Key] = []
-    for key, difference in zip(keys, mean_intervals(list(values - values[first])), strict=True):
-        if key == keys[first]:
-            continue
-        group = unjudged if difference.n < 2 else worse if distinguishable(difference) else equals
-        group.append(key)
-    return Ranking(keys[first], mean_interval(values[first], value), equals, worse, unjudged)
+    lowest, found = compare_to_lowest(values, comparisons)
+    best = keys[int(lowest)]
+    others = [(key, verdict) for key, verdict in zip(keys, found.tolist(), strict=True) if key != best]
+    return Ranking(
+        best,
+        mean_interval(values[lowest], value),
+        equals=[key for key, verdict in others if verdict <= 0],  # below 0: lower on the seeds that both have
+        worse=[key for key, verdict in others if verdict > 0],
+        unjudged=[key for key, verdict in others if np.isnan(verdict)],
+    )
+
+
+def compare_to_lowest(
+    values: ArrayLike, comparisons: int | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """In each of many sweeps at once the group of lowest mean, and the `verdicts` on each group less that one.
+
+    A group with fewer than half as many seeds as the largest is not a candidate: one that survives on a lucky seed is
+    no winner.
+
+    Args:
+        values: [..., groups, seeds]; NaN where a group lacks a seed.
+        comparisons: how many pairs of groups could have been compared; by default all pairs of those with two seeds,
+            since any of them could have had the lowest mean. More where the groups were themselves chosen by their
+            values (`pairs`), or where one sentence reports several such comparisons.
+
+    Returns:
+        [...], the places of the lowest, and [..., groups].
+    """
+    table = np.asarray(values, dtype=float)
+    seeds, means, _ = _standard_errors(table)
+    candidates = (seeds > 0) & (2 * seeds >= seeds.max(axis=-1, keepdims=True))
+    lowest = np.where(candidates, means, np.inf).argmin(axis=-1)
+    compared = (seeds > 1).sum(axis=-1)
+    made = compared * (compared - 1) // 2 if comparisons is None else np.full(compared.shape, comparisons)
+    differences = table - np.take_along_axis(table, lowest[..., None, None], axis=-2)
+    return lowest, verdicts(differences, made[..., None])
+
+
+def pairs(choices: Iterable[int]) -> int:
+    """How many comparisons of two groups the data could have picked, each group being the best of so many."""
+    counts = [*choices]
+    return (sum(counts) ** 2 - sum(count**2 for count in counts)) // 2
+
+
+def verdicts(differences: ArrayLike, comparisons: ArrayLike) -> NDArray[np.float64]:
+    """Which mean differences are clear: -1 below 0, 1 above, 0 not distinguishable from 0, NaN where none can be said.
+
+    Paired t tests whose p-values are multiplied by the number of comparisons (Bonferroni): in at most 5 % of cases a
+    difference that is none is called one anywhere among them, however the values of a seed hang together and whatever
+    their variances, if they are normally distributed; of strongly skewed ones in up to 13 % (benchmarks/results/
+    intervals.txt). Of differences that are equal in every seed nothing can be said, unless they are 0.
+
+    Args:
+        differences: [..., seeds], paired by seed; NaN where one lacks a value.
+        comparisons: [...] or one number: how many the same sentence makes, or would have made of other data.
+    """
+    counts, means, errors = _standard_errors(np.asarray(differences, dtype=float))
+    p = 2 * special.stdtr(np.maximum(counts - 1, 1), -np.abs(means / errors)) * np.maximum(comparisons, 1)
+    found = np.where(p < 1 - CONFIDENCE, np.sign(means), 0.0)
+    nothing = np.isnan(errors) & ~((counts > 1) & (np.abs(means) <= ROUNDING))
+    return np.where(nothing, np.nan, found)
 
 
 def paired_difference(left: pd.Series, right: pd.Series) -> Interval:
@@ -139,6 +208,20 @@ def paired_difference(left: pd.Series, right: pd.Series) -> Interval:
     return mean_interval((left - right).dropna().to_numpy(dtype=float))
 
 
-def distinguishable(difference: Interval) -> bool:
-    """Whether the interval of a difference leaves out 0; False where there is no interval."""
-    return difference.n > 1 and not (difference.low <= 0 <= difference.high)
+def _standard_errors(
+    values: NDArray[np.float64],
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Over the last axis: the number of values that are not NaN, their mean, and its standard error.
+
+    The error is NaN of fewer than two values and of ones that are equal but for rounding; the mean NaN of none.
+    """
+    known = ~np.isnan(values)
+    counts = known.sum(axis=-1)
+    least = np.maximum(counts, 1)
+    filled = np.where(known, values, 0.0)
+    means = filled.sum(axis=-1) / least
+    squares = np.where(known, filled - means[..., None], 0.0) ** 2
+    deviations = np.sqrt(squares.sum(axis=-1) / np.maximum(counts - 1, 1))
+    negligible = ROUNDING * np.maximum(1.0, np.abs(filled).max(axis=-1, initial=0.0))
+    errors = np.where(deviations > negligible, deviations, np.nan) / np.sqrt(least)
+    return counts, np.where(counts > 0, means, np.nan), errors

@@ -81,7 +81,7 @@ def draw_line(axes: Axes, points: pd.DataFrame, x: str, style: Style, shift: flo
 def draw_reference(axes: Axes, interval: Interval, style: Style) -> None:
     """A horizontal line at Retrain's mean, and its interval as a band."""
     axes.axhline(interval.mean, color=style.color, linewidth=1.2, zorder=1.5)
-    if interval.n > 1:
+    if interval.known:
         axes.axhspan(interval.low, interval.high, color=style.color, alpha=0.13, linewidth=0, zorder=1)
 
 

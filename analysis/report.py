@@ -262,5 +262,5 @@ def _flat(value: Any, name: str) -> list[tuple[str, str]]:
 
 
 def _interval(interval: Interval, digits: int = 1) -> str:
-    """[low, high], or nothing for fewer than two seeds."""
-    return f"[{interval.low:.{digits}f}, {interval.high:.{digits}f}]" if interval.n > 1 else ""
+    """[low, high], or nothing where there is no interval."""
+    return f"[{interval.low:.{digits}f}, {interval.high:.{digits}f}]" if interval.known else ""

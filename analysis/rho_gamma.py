@@ -51,7 +51,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
     finish(figure, f"UAM on {described}. {seeds}. ★: lowest{judged}{untried}.")
 
     finding = (
-        f"UAM's average gap (percentage points) is lowest at {_name(ranking.best)}: {ranking.interval}"
+        f"UAM's mean average gap (percentage points) is lowest at {_name(ranking.best)}: {ranking.interval}"
         f"{ranking_words(ranking, _name)}"
         f"{left_out_words(uam[(uam['task_id'] == task) & (uam['setting'] == setting)])}."
     )

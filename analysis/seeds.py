@@ -10,9 +10,16 @@ from numpy.typing import NDArray
 
 from analysis.figure import WIDTH, Drawn, Skipped, Style, new_figure, run_figure, styles
 from analysis.frames import GAP_METRICS, LABELS, Frames
-from analysis.intervals import Interval, distinguishable, mean_interval
+from analysis.intervals import Interval, mean_interval, verdicts
 from analysis.marks import finish, fixed_ticks, titled
-from analysis.selection import drawn_or_lost, ended_ok, fullest_task, representatives, several_configurations
+from analysis.selection import (
+    choices,
+    drawn_or_lost,
+    ended_ok,
+    fullest_task,
+    representatives,
+    several_configurations,
+)
 from analysis.words import joined, left_out_words, method_words, seeds_words, task_words
 
 NAME = "seeds"
@@ -55,10 +62,12 @@ def draw(frames: Frames) -> Drawn | Skipped:
     finish(figure, f"{described}. {how}A dot per seed. {seeds}.{scale}")
 
     first = next(method for method in order if method != "original")
-    parts = [f"{LABELS[metric]} {_signed(means[first, metric])}" for metric in GAP_METRICS]
+    parts = [f"{LABELS[metric]} {means[first, metric].signed}" for metric in GAP_METRICS]
+    rows = differences.loc[differences["method"] == first, [*GAP_METRICS]]
+    among = int(choices(usable[usable["method"] != "original"]).sum())
     finding = (
-        f"{method_words(first)}, of lowest average gap, differs from Retrain (percentage points) by {joined(parts)}, "
-        f"n = {means[first, GAP_METRICS[0]].n}{_told_apart(means, first)}"
+        f"{method_words(first)}, of lowest mean average gap, differs from Retrain (percentage points) by "
+        f"{joined(parts)}, n = {means[first, GAP_METRICS[0]].n}{_told_apart(rows, among)}"
         f"{left_out_words(drawn_or_lost(frames.trials, chosen))}."
     )
     return Drawn(NAME, QUESTION, figure, finding, _alt(means, order, described))
@@ -97,20 +106,17 @@ def _difference_axis(panel: Axes, values: NDArray[np.float64]) -> None:
         fixed_ticks(panel.xaxis, [tick for tick in TICKS if low <= tick <= high])
 
 
-def _signed(interval: Interval) -> str:
-    if interval.n < 2:
-        return f"{interval.mean:+.1f}"
-    return f"{interval.mean:+.1f} [{interval.low:+.1f}, {interval.high:+.1f}]"
-
-
-def _told_apart(means: dict[tuple[str, str], Interval], method: str) -> str:
-    """Which of the method's metrics have an interval that includes 0."""
-    if means[method, GAP_METRICS[0]].n < 2:
+def _told_apart(differences: pd.DataFrame, among: int) -> str:
+    """Which metrics (columns; a row per seed) of a method cannot be told from Retrain's; it is the best of so many."""
+    if len(differences) < 2:
         return "; too few seeds to tell it from Retrain"
-    same = [LABELS[metric] for metric in GAP_METRICS if not distinguishable(means[method, metric])]
-    if not same:
-        return "; all four distinguishable from Retrain's"
-    return f"; its {joined(same)} not distinguishable from Retrain's"
+    found = verdicts(differences.to_numpy(dtype=float).T, among * len(GAP_METRICS)).tolist()
+    same = [LABELS[metric] for metric, verdict in zip(GAP_METRICS, found, strict=True) if verdict == 0]
+    unjudged = [LABELS[metric] for metric, verdict in zip(GAP_METRICS, found, strict=True) if np.isnan(verdict)]
+    parts = [f"its {joined(same)} not distinguishable from Retrain's"] if same else []
+    if unjudged:
+        parts.append(f"its {joined(unjudged)} not judged, every seed showing the same difference")
+    return "; " + (" and ".join(parts) or "all four distinguishable from Retrain's")
 
 
 def _alt(means: dict[tuple[str, str], Interval], order: list[str], described: str) -> str:

@@ -45,11 +45,20 @@ def representatives(ok: pd.DataFrame) -> pd.DataFrame:
     One with fewer than half as many seeds as the method's fullest is not a candidate. Methods without any gap are
     represented by the configuration with most trials.
     """
-    grouped = ok.groupby(["method", "params"])["average_gap"].agg(["mean", "count", "size"]).reset_index()
-    candidates = grouped[2 * grouped["size"] >= grouped.groupby("method")["size"].transform("max")]
-    ordered = candidates.sort_values(["method", "mean", "size"], ascending=[True, True, False], na_position="last")
+    order = ["method", "mean", "size"]
+    ordered = _candidates(ok).sort_values(order, ascending=[True, True, False], na_position="last")
     chosen = ordered.drop_duplicates("method")[["method", "params"]]
     return ok[pd.MultiIndex.from_frame(ok[["method", "params"]]).isin(pd.MultiIndex.from_frame(chosen))]
+
+
+def choices(ok: pd.DataFrame) -> pd.Series:
+    """Among how many configurations `representatives` chooses that of each method (the index)."""
+    return _candidates(ok).groupby("method").size()
+
+
+def _candidates(ok: pd.DataFrame) -> pd.DataFrame:
+    grouped = ok.groupby(["method", "params"])["average_gap"].agg(["mean", "size"]).reset_index()
+    return grouped[2 * grouped["size"] >= grouped.groupby("method")["size"].transform("max")]
 
 
 def drawn_or_lost(trials: pd.DataFrame, drawn: pd.DataFrame) -> pd.DataFrame:

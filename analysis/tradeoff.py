@@ -68,7 +68,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
     more = f" and {len(front) - FEW} more" if len(front) > FEW else ""
     listed = joined(front) if not more else f"{', '.join(front[:FEW])}{more}"
     finding = (
-        f"The average gap (percentage points) is lowest for {names[ranking.best]}: {ranking.interval}"
+        f"The mean average gap (percentage points) is lowest for {names[ranking.best]}: {ranking.interval}"
         f"{ranking_words(ranking, lambda key: names[key])}; the Pareto front of retain- and forget-side gap: {listed}"
         f"{left_out_words(frames.trials[frames.trials['task_id'] == task])}."
     )

@@ -11,14 +11,15 @@ from matplotlib.figure import Figure
 
 from analysis.figure import WIDTH, Drawn, Skipped, new_figure, run_figure, styles
 from analysis.frames import Frames
-from analysis.intervals import Interval, distinguishable, mean_interval, paired_difference
+from analysis.intervals import Interval, mean_interval, paired_difference, pairs, verdicts
 from analysis.marks import finish, titled
-from analysis.selection import ended_ok, fullest_task, representatives
+from analysis.selection import choices, ended_ok, fullest_task, representatives
 from analysis.tuning import untuned_name
 from analysis.words import FEW, joined, left_out_words, method_words, seeds_words, task_words
 
 NAME = "tuned"
 QUESTION = "Which conclusions change when every method is tuned?"
+VERBS = {-1: "lowers", 0: "does not clearly change", 1: "raises"}
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,15 @@ class Pair:
         method: its own name.
         before, after: indexed by seed.
         same: whether tuning chose the untuned configuration.
+        untuned, tuned: among how many configurations the gap chose each.
     """
 
     method: str
     before: pd.Series
     after: pd.Series
     same: bool
+    untuned: int
+    tuned: int
 
     @property
     def change(self) -> Interval:
@@ -46,11 +50,11 @@ def draw(frames: Frames) -> Drawn | Skipped:
     """Each method's average gap untuned and tuned on the same seeds, which no search saw, and the paired difference."""
     ok = ended_ok(frames.trials).dropna(subset=["average_gap"])
     tuned = ok[ok["method"] != ok["method"].map(untuned_name)]
-    pairs = {str(task): _pairs(ok[ok["task_id"] == task]) for task in tuned["task_id"].unique()}
-    if not any(pairs.values()):
+    by_task = {str(task): _pairs(ok[ok["task_id"] == task]) for task in tuned["task_id"].unique()}
+    if not any(by_task.values()):
         return Skipped(NAME, "needs tuned and untuned trials of a method on the same seeds: preset tuned-comparison")
-    task = fullest_task(tuned[tuned["task_id"].isin([task for task, found in pairs.items() if found])])
-    found = sorted(pairs[task], key=lambda pair: float(pair.after.mean()))
+    task = fullest_task(tuned[tuned["task_id"].isin([task for task, found in by_task.items() if found])])
+    found = sorted(by_task[task], key=lambda pair: float(pair.after.mean()))
     described = task_words(frames.trials, task)
 
     figure = _panels(found)
@@ -86,7 +90,8 @@ def _pairs(ok: pd.DataFrame) -> list[Pair]:
         same = best in before.index
         first = best if same else order.sort_values(["n", "gap"], ascending=[False, True]).index[0]
         chosen = before.T[first].dropna()
-        found.append(Pair(method, chosen, after[chosen.index], same))
+        untuned = 1 if same else int((order["n"] == order["n"].max()).sum())
+        found.append(Pair(method, chosen, after[chosen.index], same, untuned, int(choices(trials).iloc[0])))
     return found
 
 
@@ -116,7 +121,7 @@ def _panels(found: list[Pair]) -> Figure:
 
 
 def _interval(panel: Axes, row: float, interval: Interval, color: str, marker: str, face: str) -> None:
-    if interval.n > 1:
+    if interval.known:
         panel.hlines(row, interval.low, interval.high, color=color, linewidth=1.4, zorder=2)
     panel.plot([interval.mean], [row], marker=marker, color=color, markerfacecolor=face, markersize=6.5, zorder=3)
 
@@ -124,41 +129,43 @@ def _interval(panel: Axes, row: float, interval: Interval, color: str, marker: s
 def _changes(found: list[Pair]) -> str:
     """How much tuning changed each method's gap, clearest first."""
     parts = []
+    comparisons = sum(pair.untuned * pair.tuned for pair in found)
     for pair in found:
         change = pair.change
         if pair.same:
             parts.append(f"leaves {method_words(pair.method)} as it was (tuned and untuned are the same configuration)")
-        elif change.n < 2:
-            parts.append(f"changes {method_words(pair.method)}'s by {change.mean:+.1f}, n = {change.n}")
+        elif not change.known:
+            parts.append(f"changes {method_words(pair.method)}'s by {change.signed}, n = {change.n}")
         else:
-            numbers = f"{change.mean:+.1f} [{change.low:+.1f}, {change.high:+.1f}], n = {change.n}"
-            verb = ("raises" if change.mean > 0 else "lowers") if distinguishable(change) else "does not clearly change"
-            parts.append(f"{verb} {method_words(pair.method)}'s ({numbers})")
+            verb = VERBS[int(_verdict(pair.after - pair.before, comparisons))]
+            parts.append(f"{verb} {method_words(pair.method)}'s ({change.signed}, n = {change.n})")
     return f"On seeds that no search saw, tuning, in average gap (percentage points), {joined(parts)}"
 
 
 def _conclusions(found: list[Pair]) -> str:
-    """Which method is best, and which comparisons of two methods come out otherwise once all are tuned.
+    """Which method's mean gap is lowest, and which comparisons of two methods come out otherwise once all are tuned.
 
     That one is significant and the other is not says little by itself: what tuning did to the difference of the two,
-    paired by seed, must be distinguishable from nothing too.
+    paired by seed, must be distinguishable from nothing too. So each pair is compared three times.
     """
     if len(found) < 2:
         return "With one method tuned, no comparison of tuned methods can change"
     first = [min(found, key=lambda pair: float(values(pair).mean())) for values in (_before, _after)]
     names = [method_words(pair.method) for pair in first]
     best = (
-        f"{names[0]} has the lowest gap before and after tuning"
+        f"{names[0]} has the lowest mean gap before and after tuning"
         if names[0] == names[1]
-        else f"{names[1]} instead of {names[0]} has the lowest gap once all are tuned"
+        else f"{names[1]} instead of {names[0]} has the lowest mean gap once all are tuned"
     )
     changed = []
+    chosen = [[pair.untuned for pair in found], [pair.tuned for pair in found]]
+    comparisons = sum(pairs(counts) for counts in (*chosen, [pair.untuned * pair.tuned for pair in found]))
     for left, right in combinations(found, 2):
-        verdicts = [_verdict(paired_difference(values(left), values(right))) for values in (_before, _after)]
-        shift = paired_difference(left.after - left.before, right.after - right.before)
-        if verdicts[0] != verdicts[1] and distinguishable(shift):
+        before, after = (_verdict(values(left) - values(right), comparisons) for values in (_before, _after))
+        shift = _verdict((left.after - left.before) - (right.after - right.before), comparisons)
+        if abs(after - before) > 0 and abs(shift) > 0:  # NaN is not above 0
             pair = (method_words(left.method), method_words(right.method))
-            changed.append(f"{_sentence(*pair, verdicts[1])} (before: {_sentence(*pair, verdicts[0])})")
+            changed.append(f"{_sentence(*pair, after)} (before: {_sentence(*pair, before)})")
     count = len(found) * (len(found) - 1) // 2
     if not changed:
         return f"{best}; no comparison of two methods changes ({count} made)"
@@ -177,12 +184,12 @@ def _after(pair: Pair) -> pd.Series:
     return pair.after
 
 
-def _verdict(difference: Interval) -> int:
-    """-1: the left one's gap is lower; 1: higher; 0: they cannot be told apart."""
-    return 0 if not distinguishable(difference) else -1 if difference.mean < 0 else 1
+def _verdict(difference: pd.Series, comparisons: int) -> float:
+    """That of `verdicts` on a difference by seed."""
+    return float(verdicts(difference.to_numpy(dtype=float), comparisons))
 
 
-def _sentence(left: str, right: str, verdict: int) -> str:
+def _sentence(left: str, right: str, verdict: float) -> str:
     if verdict == 0:
         return f"{left} and {right} not distinguishable"
     return f"{left} better than {right}" if verdict < 0 else f"{right} better than {left}"

@@ -1,13 +1,19 @@
-"""How often 95 % intervals of a mean over few seeds hold the true mean: python benchmarks/intervals.py.
+"""What the reports' statistics are worth with few seeds: python benchmarks/intervals.py.
 
-Draws groups of n values from distributions whose mean is known, and counts for Student's t (what the reports use) and
-for scipy's percentile bootstrap.
+How often 95 % intervals of a mean hold the true mean: draws groups of n values from distributions whose mean is known,
+and counts for Student's t (what the reports use) and for scipy's percentile bootstrap.
+
+How often a method that is equal to the best is called worse: draws sweeps of methods whose true means are equal, and
+counts those with an error, for one comparison alone (a 95 % interval that leaves out 0) and with all pairs counted
+(what the reports use); and how often a method that is worse is called so.
 """
 
-import numpy as np
-from scipy import stats
+from collections.abc import Callable
 
-from analysis.intervals import mean_intervals
+import numpy as np
+from scipy import optimize, stats
+
+from analysis.intervals import compare_to_lowest, mean_intervals, pairs
 
 GROUPS = 20_000
 SIZES = (2, 3, 5, 10, 20)
@@ -18,8 +24,22 @@ DISTRIBUTIONS = {
     "exponential": stats.expon(),
 }
 
+SWEEPS = 20_000
+SHAPES = ((7, 2), (7, 3), (7, 5), (20, 3), (20, 10), (43, 3))
+"""Methods (or configurations) and seeds."""
+METRICS = 4
+"""An average gap is a mean over so many distances."""
+BEST_OF = (36, 1, 1, 1, 1, 1, 1)
+"""Configurations of each method; of each only the one of lowest mean is compared."""
+
 
 def main() -> None:
+    coverage()
+    errors()
+    power()
+
+
+def coverage() -> None:
     print(f"share of {GROUPS} intervals that hold the true mean, and their median width")
     for name, distribution in DISTRIBUTIONS.items():
         print(name)
@@ -27,6 +47,92 @@ def main() -> None:
             groups = distribution.rvs((GROUPS, size), random_state=size)
             print(f"  n = {size:2d}: {measure('t', student(groups), distribution.mean())}", end=", ")
             print(measure("percentile bootstrap", bootstrap(groups), distribution.mean()))
+
+
+def errors() -> None:
+    print(f"\nshare of {SWEEPS} sweeps of equal methods in which one is called worse than that of lowest mean")
+    for name, draw in LAWS.items():
+        print(name)
+        for methods, seeds in SHAPES:
+            values = draw(np.random.default_rng([methods, seeds]), methods, seeds)
+            alone, counted = share(values, 1), share(values)
+            print(f"  {methods:2d} methods, {seeds:2d} seeds: one comparison {alone}, all pairs {counted}")
+    print(f"equal variances, each method the best of {', '.join(map(str, BEST_OF))} configurations")
+    for seeds in (3, 5, 10):
+        values = best_of(np.random.default_rng(seeds), seeds)
+        rates = f"one comparison {share(values, 1)}, pairs of methods {share(values)}"
+        print(f"   7 methods, {seeds:2d} seeds: {rates}, pairs of configurations {share(values, pairs(BEST_OF))}")
+
+
+def power() -> None:
+    print(f"\nshare of {SWEEPS} sweeps in which the one method that is worse by so many deviations is called so")
+    for methods, seeds in SHAPES:
+        values = equal_variances(np.random.default_rng([methods, seeds]), methods, seeds)
+        found = []
+        for distance in (2, 5, 10, 20, 50):
+            worse = values + distance * (np.arange(methods) == 0)[:, None]
+            found.append(f"{distance}: {100 * (compare_to_lowest(worse)[1][:, 0] > 0).mean():.0f} %")
+        print(f"  {methods:2d} methods, {seeds:2d} seeds: {', '.join(found)}")
+
+
+def share(values: np.ndarray, comparisons: int | None = None) -> str:
+    parts = [compare_to_lowest(part, comparisons)[1] for part in np.array_split(values, 20)]
+    return f"{100 * (np.concatenate(parts) > 0).any(axis=1).mean():.1f} %"
+
+
+def normal(rng: np.random.Generator, deviations: np.ndarray, seeds: int) -> np.ndarray:
+    """Sweeps whose methods have these deviations, and in each seed a deviation of 1 in common."""
+    shared = rng.normal(size=(SWEEPS, 1, seeds))
+    return 5 + shared + deviations[:, None] * rng.normal(size=(SWEEPS, len(deviations), seeds))
+
+
+def equal_variances(rng: np.random.Generator, methods: int, seeds: int) -> np.ndarray:
+    return normal(rng, np.ones(methods), seeds)
+
+
+def unequal_variances(rng: np.random.Generator, methods: int, seeds: int) -> np.ndarray:
+    return normal(rng, np.linspace(0.2, 3, methods), seeds)
+
+
+def one_unstable(rng: np.random.Generator, methods: int, seeds: int) -> np.ndarray:
+    return normal(rng, np.where(np.arange(methods) == 0, 3, 0.1), seeds)
+
+
+def average_gaps(rng: np.random.Generator, methods: int, seeds: int) -> np.ndarray:
+    """Means of distances |N(a, s)|, which are 3 on average: of methods that are steadily off, and of noisy ones."""
+    spreads = np.linspace(0.2, 3.7, methods)
+    offs = [optimize.brentq(lambda off, s=s: s * stats.foldnorm(off / s).mean() - 3, 0, 5) for s in spreads]
+    total = np.zeros((SWEEPS, methods, seeds))
+    for _ in range(METRICS):
+        total += np.abs(np.array(offs)[:, None] + spreads[:, None] * rng.normal(size=total.shape))
+    return total / METRICS
+
+
+def coarse(rng: np.random.Generator, methods: int, seeds: int) -> np.ndarray:
+    return np.round(equal_variances(rng, methods, seeds))
+
+
+def skewed(rng: np.random.Generator, methods: int, seeds: int) -> np.ndarray:
+    spreads = np.linspace(0.2, 3, methods)
+    return 5 + spreads[:, None] * (rng.exponential(size=(SWEEPS, methods, seeds)) - 1)
+
+
+LAWS: dict[str, Callable[[np.random.Generator, int, int], np.ndarray]] = {
+    "normal, equal variances": equal_variances,
+    "normal, deviations from 0.2 to 3": unequal_variances,
+    "normal, one deviation of 3, all others 0.1": one_unstable,
+    "average gaps of one mean, from steady to noisy": average_gaps,
+    "normal of deviation 1, measured in steps of 1": coarse,
+    "exponential, deviations from 0.2 to 3": skewed,
+}
+
+
+def best_of(rng: np.random.Generator, seeds: int) -> np.ndarray:
+    columns = []
+    for configurations in BEST_OF:
+        values = rng.normal(size=(SWEEPS, configurations, seeds))
+        columns.append(values[np.arange(SWEEPS), values.mean(axis=2).argmin(axis=1)])
+    return np.stack(columns, axis=1)
 
 
 def student(groups: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ import pandas as pd
 import typer
 
 from analysis.frames import read_frames
-from analysis.intervals import distinguishable, mean_interval, paired_difference
+from analysis.intervals import mean_interval, paired_difference, verdicts
 from sweep.results import Results
 
 
@@ -33,18 +33,15 @@ def main(
     for method in methods:
         cells = [mean_interval(table[method, kind].dropna()) for kind in ("untuned", "tuned")]
         change = paired_difference(table[method, "tuned"], table[method, "untuned"])
-        print(
-            f"| {method} | {cells[0]} | {cells[1]} | {change}{'' if distinguishable(change) else ' (not told apart)'} |"
-        )
+        clear = abs(verdicts(table[method, "tuned"] - table[method, "untuned"], len(methods))) == 1
+        print(f"| {method} | {cells[0]} | {cells[1]} | {change}{'' if clear else ' (not told apart)'} |")
     for kind in ("untuned", "tuned"):
         order = sorted(methods, key=lambda method: table[method, kind].mean())
         print(f"\n{kind}, smallest average gap first: {', '.join(order)}")
-    verdicts = {
-        kind: {pair: verdict(table, kind, pair) for pair in combinations(methods, 2)} for kind in ("untuned", "tuned")
-    }
-    print("\nPairs of methods whose comparison changes (paired by seed, 95 %):")
-    for (left, right), before in verdicts["untuned"].items():
-        after = verdicts["tuned"][left, right]
+    compared = [*combinations(methods, 2)]
+    print(f"\nPairs of methods whose comparison changes (paired by seed, 5 % in all {2 * len(compared)} comparisons):")
+    for left, right in compared:
+        before, after = (verdict(table, kind, (left, right), 2 * len(compared)) for kind in ("untuned", "tuned"))
         if before != after:
             print(f"- {left} and {right}: {before} before, {after} after")
 
@@ -65,11 +62,11 @@ def gaps(out: str) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def verdict(table: pd.DataFrame, kind: str, pair: tuple[str, str]) -> str:
-    difference = paired_difference(table[pair[0], kind], table[pair[1], kind])
-    if not distinguishable(difference):
+def verdict(table: pd.DataFrame, kind: str, pair: tuple[str, str], comparisons: int) -> str:
+    found = verdicts(table[pair[0], kind] - table[pair[1], kind], comparisons)
+    if abs(found) != 1:
         return "not told apart"
-    return f"{pair[0] if difference.mean < 0 else pair[1]} is closer"
+    return f"{pair[0] if found < 0 else pair[1]} is closer"
 
 
 if __name__ == "__main__":

@@ -361,21 +361,50 @@ def before_and_after(**gaps):
 
 
 def test_tuned_names_the_conclusions_that_change():
-    found = before_and_after(uam=([5.0, 5.1, 5.2], [5.0, 5.2, 5.1]), neggrad=([9.0, 9.1, 9.3], [2.0, 2.2, 2.1]))
+    found = before_and_after(uam=([5.0, 5.1, 5.2], [5.0, 5.2, 5.1]), neggrad=([9.0, 9.1, 9.3], [2.0, 2.2, 2.3]))
     result = drawn(tuned.draw(found))
     assert (
-        "lowers NegGrad's (-7.0 [-7.4, -6.7], n = 3) and does not clearly change UAM's (+0.0 [-0.2, +0.2], n = 3)"
+        "lowers NegGrad's (-7.0 [-7.1, -6.8], n = 3) and does not clearly change UAM's (+0.0 [-0.2, +0.2], n = 3)"
         in result.finding
     )
     assert (
-        "NegGrad instead of UAM has the lowest gap once all are tuned; their comparison changes: "
+        "NegGrad instead of UAM has the lowest mean gap once all are tuned; their comparison changes: "
         "NegGrad better than UAM (before: UAM better than NegGrad)."
     ) in result.finding
 
 
+def test_tuned_counts_every_comparison_that_its_sentences_make():
+    # tuning lowers NegGrad's by 2.0, 2.1 and 2.2 points: p = 0.0008; UAM's by 0.525, 0.7 and 0.875: p = 0.02
+    clear = {"uam": ([5.0, 5.1, 5.2], [4.475, 4.4, 4.325]), "neggrad": ([9.0, 9.1, 9.2], [7.0, 7.0, 7.0])}
+    finding = drawn(tuned.draw(before_and_after(**clear))).finding
+    assert "lowers NegGrad's" in finding
+    assert "lowers UAM's" in finding
+    finding = drawn(tuned.draw(before_and_after(**clear, finetune=([9.0, 9.5, 9.1], [9.2, 9.0, 9.6])))).finding
+    assert "lowers NegGrad's" in finding
+    assert "does not clearly change UAM's" in finding
+
+
+def test_tuned_counts_the_confirmed_configurations_among_which_the_gap_chose():
+    before = [trial("uam", seed, DEFAULTS["uam"], off=5 + 0.1 * seed) for seed in range(3)]
+    confirmed = [(0.05, (4.475, 4.4, 4.325)), (0.06, (9.0, 9.1, 9.3)), (0.07, (9.0, 9.3, 9.1))]
+    for count, expected in ((2, "lowers UAM's"), (3, "does not clearly change UAM's")):
+        rows, suggestions = references() + before, []
+        for number, (lr, gaps) in enumerate(confirmed[:count]):
+            params = DEFAULTS["uam"] | {"lr": lr}
+            confirm = [trial("uam", seed, params, study="uam-1", off=off) for seed, off in enumerate(gaps)]
+            rows += confirm
+            suggestions.append(suggestion("uam", number, params, [], confirm=confirm, study="uam-1"))
+        assert expected in drawn(tuned.draw(frames(rows, suggestions))).finding
+
+
+def test_tuned_compares_no_pair_by_differences_without_spread():
+    found = before_and_after(uam=([5.0, 5.1, 5.2], [5.0, 5.2, 5.1]), neggrad=([9.0, 9.1, 9.3], [2.0, 2.2, 2.1]))
+    assert "no comparison of two methods changes (1 made)" in drawn(tuned.draw(found)).finding
+
+
 def test_tuned_says_when_no_conclusion_changes():
     result = drawn(tuned.draw(before_and_after(uam=([1.0] * 3, [0.5] * 3), neggrad=([9.0] * 3, [8.0] * 3))))
-    assert "UAM has the lowest gap before and after tuning; no comparison of two methods changes (1 made)." in (
+    assert "UAM has the lowest mean gap before and after tuning; no comparison of two methods changes (1 made)." in (
         result.finding
     )
 
@@ -383,7 +412,7 @@ def test_tuned_says_when_no_conclusion_changes():
 def test_a_comparison_that_noise_alone_makes_significant_is_no_conclusion_that_changes():
     found = before_and_after(uam=([5.0, 5.1, 5.2], [5.0, 5.4, 4.8]), neggrad=([6.0, 6.1, 6.3], [6.5, 5.2, 7.2]))
     result = drawn(tuned.draw(found))
-    assert "UAM has the lowest gap before and after tuning; no comparison of two methods changes (1 made)." in (
+    assert "UAM has the lowest mean gap before and after tuning; no comparison of two methods changes (1 made)." in (
         result.finding
     )
 
@@ -400,7 +429,7 @@ def test_tuned_passes_over_what_was_confirmed_on_a_lucky_seed_and_says_that_it_c
         rows += confirm
         suggestions.append(suggestion("uam", number, params, [], confirm=confirm, study=study))
     result = drawn(tuned.draw(frames(rows, suggestions)))
-    assert "lowers UAM's (-2.0 [-2.0, -2.0], n = 3)" in result.finding
+    assert "changes UAM's by -2.0 in every seed, n = 3" in result.finding
     assert result.finding.endswith(
         "; 2 diverged trials left out. Of each method the tuned configuration is the best of up to 2 confirmed ones, "
         "chosen by the same gap on the same seeds, which favours tuning."
