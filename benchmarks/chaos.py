@@ -20,6 +20,7 @@ from typing import Annotated
 
 import typer
 import yaml
+from command_line import script
 from machine import machine
 
 from sweep.results import Results
@@ -43,8 +44,7 @@ PATIENCE = 300
 
 
 def command(folder: Path, out: Path, *options: str) -> list[str]:
-    script = str(Path(sys.executable).with_name("unlearn-sweep"))
-    return [script, "run", str(folder / "chaos.yaml"), "--out", str(out), *options]
+    return [script(), "run", str(folder / "chaos.yaml"), "--out", str(out), *options]
 
 
 def start(folder: Path, out: Path) -> subprocess.Popen[bytes]:

@@ -6,11 +6,11 @@ Test data is not looked at.
 """
 
 import subprocess
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from command_line import script
 
 from analysis.frames import configuration_labels, read_frames
 
@@ -19,8 +19,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def main(out: Annotated[str, typer.Option(help="Results directory.")] = "results/digits-search") -> None:
-    script = Path(sys.executable).parent / "unlearn-sweep"
-    subprocess.run([script, "run", HERE / "digits-search.yaml", "--out", out], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([script(), "run", HERE / "digits-search.yaml", "--out", out], check=True, stdout=subprocess.DEVNULL)
     trials = read_frames(out).trials
     trials = trials[trials["method"] != "retrain"]
     trials = trials.assign(label=configuration_labels(trials), gap=trials[JUDGED_ON].mean(axis=1, skipna=False))

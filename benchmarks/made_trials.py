@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +12,11 @@ from typing import ClassVar
 
 import torch
 import yaml
+from command_line import script
 from torch import nn
 
 from methods import Method, Task, hyperparameter
 from sweep.trial import Ended, Outcome, Worker
-
-SCRIPT = Path(sys.executable).with_name("unlearn-sweep")
 
 _PATHS = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
 ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(_PATHS), "RAY_worker_niceness": "0"}
@@ -91,7 +89,7 @@ def run_sweep(spec: Path | str, out: Path, *options: str) -> float:
     """Seconds of the whole command `unlearn-sweep run`."""
     began = time.perf_counter()
     ended = subprocess.run(
-        [SCRIPT, "run", str(spec), "--out", str(out), *options], capture_output=True, text=True, env=ENVIRONMENT
+        [script(), "run", str(spec), "--out", str(out), *options], capture_output=True, text=True, env=ENVIRONMENT
     )
     if ended.returncode:
         raise SystemExit(f"unlearn-sweep run exited with {ended.returncode}: {ended.stderr}")

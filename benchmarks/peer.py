@@ -105,7 +105,7 @@ def peer(python: str, model: str, batch_size: int, steps: int) -> tuple[float, f
         arguments = json.dumps([model, batch_size, steps, torch.get_num_threads(), str(out)])
         code = f"import peer; peer.in_peer(*{arguments})"
         here = Path(__file__).parent
-        path = os.pathsep.join(map(str, (here, here.parent)))
+        path = os.pathsep.join([str(here), str(here.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
         subprocess.run([python, "-c", code], check=True, env=os.environ | {"PYTHONPATH": path})
         step, epoch = json.loads(out.read_text())
     return step, epoch

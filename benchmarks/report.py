@@ -20,6 +20,7 @@ from typing import Annotated
 from unittest import mock
 
 import typer
+from command_line import script
 
 from sweep.identity import canonical_json, content_id
 from sweep.results import Results
@@ -122,7 +123,7 @@ def merge(many: Path, few: Path) -> None:
 def measure(directory: Path) -> tuple[float, float, float]:
     """Seconds of the clock and of computing, and GiB of peak resident memory, of the report."""
     with tempfile.TemporaryDirectory() as out:
-        command = [Path(sys.executable).with_name("unlearn-sweep"), "report", directory, "--out", out]
+        command = [script(), "report", directory, "--out", out]
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
         started = time.perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)

@@ -19,8 +19,9 @@ from typing import Annotated
 from unittest import mock
 
 import typer
+from command_line import script
 from machine import machine
-from made_trials import ENVIRONMENT, SCRIPT, made_sweep
+from made_trials import ENVIRONMENT, made_sweep
 
 from sweep import merging
 from sweep.plan import Trial, plan_trials
@@ -51,7 +52,7 @@ def main(
         print(f"plan, all stored, as a run leaves them: {command(path, left)} (target {TARGETS['resume']:.0f} s)")
         store(planned, spec, out)
         print(f"plan, all stored, in a file each: {command(path, out)}", flush=True)
-        subprocess.run([SCRIPT, "compact", out], check=True, stdout=subprocess.DEVNULL, env=ENVIRONMENT)
+        subprocess.run([script(), "compact", out], check=True, stdout=subprocess.DEVNULL, env=ENVIRONMENT)
         print(f"plan, all stored, merged by compact: {command(path, out)}", flush=True)
     if seconds:
         print(f"memory of a driver (target under {TARGETS['memory']:.0f} GB, flat):", flush=True)
@@ -62,7 +63,7 @@ def main(
 def command(spec: Path, out: Path) -> str:
     """Seconds of `unlearn-sweep plan`, by the clock and of computing, its start included; and its most memory."""
     began = time.perf_counter()
-    process = subprocess.Popen([SCRIPT, "plan", spec, "--out", out], stdout=subprocess.DEVNULL, env=ENVIRONMENT)
+    process = subprocess.Popen([script(), "plan", spec, "--out", out], stdout=subprocess.DEVNULL, env=ENVIRONMENT)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -75,7 +76,7 @@ def driver_memory(spec: Path, out: Path, seconds: float) -> None:
     """Print the resident memory of a run's driver while it runs trials; then interrupt it."""
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            [SCRIPT, "run", spec, "--out", out], stdout=log, stderr=log, start_new_session=True, env=ENVIRONMENT
+            [script(), "run", spec, "--out", out], stdout=log, stderr=log, start_new_session=True, env=ENVIRONMENT
         )
         while not list(out.glob("trials/*.parquet")):
             if process.poll() is not None:

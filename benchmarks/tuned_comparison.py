@@ -5,13 +5,12 @@ Runs (or resumes) the preset tuned-comparison and prints, for each method untune
 """
 
 import subprocess
-import sys
 from itertools import combinations
-from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
 import typer
+from command_line import script
 
 from analysis.frames import read_frames
 from analysis.intervals import mean_interval, paired_difference, verdicts
@@ -22,9 +21,8 @@ def main(
     out: Annotated[str, typer.Option(help="Results directory.")] = "results/tuned-comparison",
     changes: Annotated[list[str] | None, typer.Option("--set", help="As of unlearn-sweep search.")] = None,
 ) -> None:
-    script = Path(sys.executable).parent / "unlearn-sweep"
     words = [word for change in changes or [] for word in ("--set", change)]
-    command = [script, "search", "tuned-comparison", "--out", out, *words]
+    command = [script(), "search", "tuned-comparison", "--out", out, *words]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     table = gaps(out)
     methods = sorted({name for name, _ in table.columns})

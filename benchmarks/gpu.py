@@ -1,0 +1,561 @@
+"""What this project is to be tried for on a GPU, in the minutes that one is there.
+
+    python benchmarks/gpu.py --out DIR --budget SECONDS [--from results.tar] [--steps NAMES] [--tiny]
+
+Runs steps in order, the most valuable first. A step that does not fit into what is left of the budget is left out, and
+one that takes longer than it may is ended; the trials that it finished stay. After every step, and during it every 20
+seconds, DIR holds `gpu.md`, which says what was found and what is still to be run, and `results.tar`: rows and traces,
+without models and logits, about 12 kB a trial. Given with --from, it goes on from there on another day: what is done
+is not done again. --tiny runs everything in a tiny form without a GPU.
+"""
+
+import contextlib
+import dataclasses
+import importlib.util
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import pandas as pd
+import torch
+import typer
+import yaml
+from chaos import end_session, stored, victim_of
+from command_line import script
+from machine import machine
+from made_trials import ENVIRONMENT
+
+from analysis.frames import read_trials
+from analysis.methods_table import methods_table, to_markdown
+from sweep.columns import METRICS
+from sweep.identity import code_version
+from sweep.plan import plan_trials
+from sweep.results import Results
+from sweep.spec import load_spec
+from sweep.specfile import read_document
+
+HERE = Path(__file__).resolve().parent
+STORE_EVERY = 20.0
+"""Seconds between two writings of what there is, while a step runs."""
+MARGIN = 8.0
+"""Seconds of the budget that are left for the last of them."""
+LEFT_OUT = {"models", "predictions"}
+"""Folders of results that stay behind; so do those whose name starts with a dot."""
+LAST_LINES = 15
+"""Of a command that did not end well, gpu.md shows so many."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What holds for every step: how, and on what, trials are run."""
+
+    tiny: bool
+    epochs: int
+    data: str
+
+    @property
+    def gpu(self) -> bool:
+        return not self.tiny
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something to be tried.
+
+    Attributes:
+        name, title: of the step, and of its part of gpu.md.
+        least: seconds without which it is not begun.
+        limit: seconds after which it is ended.
+    """
+
+    name: str
+    title: str
+    least: float
+    limit: float
+
+    def done(self, visit: "Visit") -> bool:
+        return visit.record(self).done
+
+    def run(self, visit: "Visit", seconds: float) -> None:
+        """Do it within so many seconds, and say in `visit.record(self)` what was found."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Sweep(Step):
+    """A preset, run until its time is spent.
+
+    Attributes:
+        folder: the results directory; sweeps with one network and recipe share it, and so each other's trials.
+        preset, settings: what is run: a preset and PATH=VALUEs, as of `run`.
+        share: of the GPU, for each trial.
+        tail: about as long as one trial takes: none is started in the last so many seconds.
+    """
+
+    folder: str
+    preset: str
+    settings: tuple[str, ...]
+    share: float
+    tail: float
+
+    def overrides(self, options: Options) -> list[str]:
+        if options.tiny:
+            return [*self.settings, *tiny(self.preset, [*self.settings])]
+        data = ("dataset.name=parquet", f"dataset.path={options.data}")
+        recipe = (f"training.epochs={options.epochs}",) if self.folder == "resnet18" else ()
+        return [*self.settings, *data, *recipe]
+
+    def trials(self, visit: "Visit") -> list[str]:
+        return [trial.id for trial in plan_trials(load_spec(self.preset, self.overrides(visit.options)))]
+
+    def rows(self, visit: "Visit") -> pd.DataFrame:
+        return read_trials(str(visit.work / self.folder), self.trials(visit))
+
+    def done(self, visit: "Visit") -> bool:
+        return (visit.work / self.folder / "trials").exists() and len(self.rows(visit)) == len(self.trials(visit))
+
+    def run(self, visit: "Visit", seconds: float) -> None:
+        record, began = visit.record(self), time.monotonic()
+        budget = max(10, seconds - self.tail)
+        gpus = f"resources.gpus={self.share if visit.options.gpu else 0}"
+        settings = [word for setting in [*self.overrides(visit.options), gpus] for word in ("--set", setting)]
+        out = str(visit.work / self.folder)
+        words = [script(), "run", self.preset, "--out", out, "--time-budget", f"{budget:.0f}s", *settings]
+        words += ["--executor", "inline"] if visit.options.tiny else []
+        code, lines = visit.command([*words, "--set", "predictions=false"], seconds)
+        took = time.monotonic() - began
+        rows, planned = self.rows(visit), self.trials(visit)
+        record.say(f"Visit {len(visit.machines)}: {took:.0f} s; {len(rows)} of {len(planned)} trials are there.")
+        if code not in (0, 3, None):
+            record.say(f"The command ended with {code}:\n\n{quoted(lines)}")
+        record.text = self.findings(visit, rows)
+
+    def findings(self, visit: "Visit", rows: pd.DataFrame) -> str:
+        return to_markdown(methods_table(rows)).replace("## ", "### ")
+
+
+@dataclass(frozen=True)
+class Recipe(Sweep):
+    """A sweep of Original and Retrain alone, one at a time, which shows what the training recipe gives and takes."""
+
+    def findings(self, visit: "Visit", rows: pd.DataFrame) -> str:
+        traces = Results(str(visit.work / self.folder)).traces().table.to_pandas()
+        lines = []
+        for row in rows.sort_values("method").to_dict("records"):
+            accuracies = ", ".join(f"{name} {row[name]:.2f}" for name in METRICS if pd.notna(row[name]))
+            lines.append(f"- {row['method']}: {accuracies}; evaluated in {row['eval_seconds']:.1f} s")
+            seconds = traces.loc[traces["trial_id"] == row["trial_id"], "seconds"].sort_values().diff().dropna()
+            if row["method"] == "retrain" and len(seconds):
+                epochs = json.loads(row["config"])["training"]["epochs"]
+                total = f"{row['unlearn_seconds']:.1f} s in all for {epochs} epochs of {row['n_retain']} images"
+                lines[-1] += f"; {seconds.median():.2f} s an epoch (median), {total}"
+        return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class Script(Step):
+    """Another benchmark, in a short form; what it prints is what was found."""
+
+    words: tuple[str, ...]
+    needs: str = ""
+
+    def run(self, visit: "Visit", seconds: float) -> None:
+        record = visit.record(self)
+        if self.needs and importlib.util.find_spec(self.needs) is None:
+            record.say(f"Not run: {self.needs} is not there.")
+            return
+        words = ["--small"] if visit.options.tiny else self.words[1:]
+        words = [word.format(python=sys.executable, data=visit.options.data) for word in words]
+        if self.needs and visit.options.tiny:
+            words += ["--peer-python", sys.executable]
+        code, lines = visit.command([sys.executable, str(HERE / self.words[0]), *words], seconds)
+        record.text = quoted(lines, len(lines))
+        record.done = code == 0
+        if code != 0:
+            how = f"ended with {code}" if code is not None else f"was ended after {seconds:.0f} s"
+            record.say(f"Visit {len(visit.machines)}: it {how}.")
+
+
+@dataclass(frozen=True)
+class Smoke(Step):
+    """Digits through Ray Tune, a process of which is killed, and without Ray."""
+
+    def run(self, visit: "Visit", seconds: float) -> None:
+        record, gpu = visit.record(self), visit.options.gpu
+        # Wide enough to be at work for a while: a process is to be killed while it computes.
+        settings = ["seeds=[0]", "dataset.limit=600", f"training.epochs={10 if gpu else 2}"]
+        settings += [] if gpu else tiny("digits", settings)
+        frames, before = {}, gpu_memory()
+        killing = Killing(visit.work / "smoke-ray")
+        ends = time.monotonic() + seconds
+        for name, share, extra in (("ray", 0.25, ()), ("inline", 1, ("--executor", "inline"))):
+            chosen = [*settings, f"resources.gpus={share if gpu else 0}", "predictions=false"]
+            out = visit.work / f"smoke-{name}"
+            shutil.rmtree(out, ignore_errors=True)
+            words = [script(), "run", "digits", "--out", str(out), *extra]
+            words += [word for setting in chosen for word in ("--set", setting)]
+            watch = killing.watch if name == "ray" else None
+            code, lines = visit.command(words, ends - time.monotonic(), watch)
+            if code != 0:
+                record.say(f"The sweep {name} ended with {code}:\n\n{quoted(lines)}")
+                return
+            frames[name] = Results(str(out)).trials().table.to_pandas().set_index("trial_id").sort_index()
+            if name == "ray":
+                after = gpu_memory()
+        ours, plain = frames["ray"], frames["inline"]
+        differences = (ours[[*METRICS]] - plain[[*METRICS]]).abs().max()
+        shown = ", ".join(f"{name} {value:g}" for name, value in differences.dropna().items())
+        record.text = (
+            f"- {len(ours)} trials through Ray Tune on {', '.join(sorted(set(ours['device'])))}, "
+            f"{(ours['status'] == 'ok').sum()} ok; without Ray {len(plain)}. Largest difference: {shown}.\n"
+            f"- {killing}\n"
+            f"- Memory of the GPU in use, MiB: {before} before, {after} after the sweep through Ray.\n"
+        )
+        record.done = True
+
+
+@dataclass
+class Killing:
+    """Kills a process that runs trials, once there is a row, and looks at the GPU's memory for five seconds."""
+
+    out: Path
+    rows: int = -1
+    at: float = 0.0
+    used: int | None = None
+    least: int | None = None
+
+    def watch(self, session: int) -> None:
+        if self.rows >= 0:
+            if time.monotonic() < self.at + 5 and (now := gpu_memory()) is not None:
+                self.least = min(now, self.least if self.least is not None else now)
+        elif self.out.exists() and (rows := len(stored(self.out))):
+            victim = victim_of("worker", session, random.Random(0))
+            if victim is not None:
+                self.used = gpu_memory()
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(victim, signal.SIGKILL)
+                    self.rows, self.at = rows, time.monotonic()
+
+    def __str__(self) -> str:
+        if self.rows < 0:
+            return "No process was killed: the sweep had ended before."
+        return (
+            f"A process that ran trials was killed (SIGKILL) when {self.rows} rows were there; the sweep went on to "
+            f"its end. Memory of the GPU in use, MiB: {self.used} then, {self.least} at the least in the 5 s after."
+        )
+
+
+@dataclass
+class Record:
+    """What is known of a step, on whichever days: `notes` are its visits, `text` is what was found, as Markdown."""
+
+    begun: bool = False
+    done: bool = False
+    seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+    text: str = ""
+
+    def say(self, note: str) -> None:
+        print(note, flush=True)
+        self.notes.append(note)
+
+
+@dataclass
+class Visit:
+    """One use of the machine: where results are, until when, and what is known of each step."""
+
+    out: Path
+    work: Path
+    options: Options
+    ends: float
+    machine: str
+    steps: list[Step]
+    records: dict[str, Record] = field(default_factory=dict)
+    machines: list[str] = field(default_factory=list)
+
+    @property
+    def left(self) -> float:
+        return self.ends - time.monotonic()
+
+    def record(self, step: Step) -> Record:
+        return self.records.setdefault(step.name, Record())
+
+    def go_on_from(self, path: Path) -> None:
+        """Unpack what an earlier visit left."""
+        with tarfile.open(path) as archive:
+            archive.extractall(self.work, filter="data")
+        state = json.loads((self.work / "visits.json").read_text())
+        self.records = {name: Record(**record) for name, record in state["records"].items()}
+        self.machines = state["machines"]
+
+    def go(self, chosen: list[Step]) -> None:
+        """Take the steps that fit into what is left."""
+        recipe = "tiny" if self.options.tiny else f"{self.options.epochs} epochs of training with ResNet-18"
+        self.machines.append(f"{self.machine}; code {code_version()}; {recipe}")
+        print(self.machines[-1], flush=True)
+        self.store()
+        for step in chosen:
+            began = time.monotonic()
+            try:
+                self.take(step)
+            except Exception as error:  # the other steps are still to be taken
+                self.record(step).say(f"Visit {len(self.machines)}: {type(error).__name__}: {error}")
+            finally:
+                self.record(step).seconds += time.monotonic() - began
+                self.store()
+
+    def take(self, step: Step) -> None:
+        """Take one step, unless it is done or does not fit."""
+        record, least, most = self.record(step), step.least, min(step.limit, self.left - MARGIN)
+        if self.options.tiny:
+            least, most = 0, self.left - MARGIN
+        record.done = step.done(self)
+        if record.done:
+            print(f"{step.name}: done before", flush=True)
+        elif most < least:
+            print(f"{step.name}: needs {least:.0f} s, and {max(0, most):.0f} s are left", flush=True)
+        else:
+            print(f"{step.name}: {step.title} At most {most:.0f} s.", flush=True)
+            began, record.begun = time.monotonic(), True
+            step.run(self, most)
+            record.done = step.done(self)
+            print(f"{step.name}: {time.monotonic() - began:.0f} s", flush=True)
+
+    def command(
+        self, words: list[str], seconds: float, watch: Callable[[int], None] | None = None
+    ) -> tuple[int | None, list[str]]:
+        """Run a command and print its lines as they come; its exit status, None if its time was over, and the lines."""
+        process = subprocess.Popen(
+            words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENVIRONMENT, start_new_session=True
+        )
+        lines: list[str] = []
+        reading = threading.Thread(target=lambda: lines.extend(map(printed, process.stdout or ())), daemon=True)
+        reading.start()
+        ends, kept = time.monotonic() + seconds, time.monotonic()
+        try:
+            while process.poll() is None and time.monotonic() < ends:
+                time.sleep(0.1)
+                if watch is not None:
+                    watch(process.pid)
+                if time.monotonic() > kept + STORE_EVERY:
+                    with contextlib.suppress(OSError):  # a file may vanish while it is read; the next time will do
+                        self.store()
+                    kept = time.monotonic()
+            code = process.poll()
+        finally:
+            end_session(process.pid)
+            process.wait()
+        reading.join(5)
+        return code, lines
+
+    def store(self) -> None:
+        """Write `gpu.md` and `results.tar`, each as a whole or not at all."""
+        state = {name: dataclasses.asdict(record) for name, record in self.records.items()}
+        (self.work / "visits.json").write_text(json.dumps({"machines": self.machines, "records": state}))
+        archive, page = self.out / "results.tar", self.out / "gpu.md"
+        with tarfile.open(f"{archive}.new", "w") as writing:
+            for path in sorted(self.work.iterdir()):
+                writing.add(path, path.name, filter=wanted)
+        os.replace(f"{archive}.new", archive)
+        Path(f"{page}.new").write_text(self.page(), encoding="utf-8")
+        os.replace(f"{page}.new", page)
+
+    def page(self) -> str:
+        """What was found, as Markdown."""
+        lines = ["# What was tried on a GPU", ""]
+        lines += [f"{number}. {machine}" for number, machine in enumerate(self.machines, 1)] + [""]
+        lines += ["| step | state | seconds |", "|:--|:--|--:|"]
+        for step in self.steps:
+            record = self.record(step)
+            state = "done" if record.done else "begun, to be continued" if record.begun else "still to be run"
+            lines.append(f"| {step.name} | {state} | {record.seconds:.0f} |")
+        for step in self.steps:
+            record = self.record(step)
+            if record.text or record.notes:
+                lines += ["", f"## {step.name}: {step.title}", "", record.text, *(f"- {note}" for note in record.notes)]
+        return "\n".join(lines) + "\n"
+
+
+def wanted(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """Of what lies in the folders of results, what comes back."""
+    parts = Path(member.name).parts
+    return None if any(part in LEFT_OUT or part.startswith(".") for part in parts) else member
+
+
+def printed(line: str) -> str:
+    print("  " + line, end="", flush=True)
+    return line.rstrip("\n")
+
+
+def quoted(lines: list[str], most: int = LAST_LINES) -> str:
+    return "```\n" + "\n".join(lines[-most:]) + "\n```"
+
+
+def tiny(preset: str, settings: list[str]) -> list[str]:
+    """What makes a preset with these settings a matter of seconds on anything."""
+    _, document = read_document(preset, settings)
+    changes = ["dataset={name: digits, limit: 200}", "model={name: small-cnn, width: 4}"]
+    changes += ["training.epochs=1", "training.batch_size=64", "training.lr=0.1"]
+    for place, method in enumerate(document["methods"]):
+        changes += [f"methods.{place}.{key}={few}" for key, few in (("epochs", 1), ("samples", 100)) if key in method]
+    return changes
+
+
+def asked(query: str) -> str | None:
+    """What nvidia-smi says of the first GPU; None where there is none."""
+    command = ["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader,nounits"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.splitlines()[0]
+    except (OSError, subprocess.SubprocessError, IndexError):
+        return None
+
+
+def gpu_memory() -> int | None:
+    """MiB of the first GPU that are in use, for whomever."""
+    used = asked("memory.used")
+    return int(used) if used is not None else None
+
+
+def described() -> str:
+    """What this runs on."""
+    parts = [machine(), *(f"{name} {version(name)}" for name in ("ray", "pandas"))]
+    if torch.cuda.is_available():
+        parts += [f"CUDA {torch.version.cuda}", f"cuDNN {torch.backends.cudnn.version()}"]
+        parts.append(f"driver {asked('driver_version')}")
+    return ", ".join(parts)
+
+
+def as_setting(methods: list[dict[str, object]]) -> str:
+    return "methods=" + yaml.safe_dump(methods, default_flow_style=True, width=10**6).strip()
+
+
+REFERENCES: list[dict[str, object]] = [{"name": "original"}, {"name": "retrain"}]
+
+RHO_GAMMA_SMALL = REFERENCES + [
+    {"name": "uam", "epochs": 3, "lr": 0.01, "batch_size": 128, "gamma": [0, 1, 1.7]} | inner
+    for inner in (
+        {"ascent": "radius", "rho": [0.5, 1, 2, 4]},
+        {"ascent": "rise", "rho": [0.1, 0.5, 1, 2]},
+    )
+]
+"""24 trials of UAM on the small network, half of them with each inner step."""
+
+
+def all_steps() -> list[Step]:
+    """The most valuable first."""
+
+    def resnet18(name: str, title: str, preset: str, seeds: list[int], limit: float = 300) -> Sweep:
+        return Sweep(name, title, 75, limit, "resnet18", preset, (f"seeds={seeds}",), share=0.125, tail=50)
+
+    data = ("--set", "dataset.name=parquet", "--set", "dataset.path={data}")
+    return [
+        Smoke("smoke", "Does Ray Tune give on the GPU what one process gives? Is a killed one survived?", 45, 120),
+        Recipe(
+            "recipe",
+            "What do ResNet-18 and the recipe of the presets give, and how fast?",
+            70,
+            200,
+            "resnet18",
+            "methods-cifar10",
+            ("seeds=[0]", as_setting(REFERENCES)),
+            share=1,
+            tail=40,
+        ),
+        resnet18("methods-1", "Which method comes closest to Retrain? One seed.", "methods-cifar10", [0], 200),
+        resnet18("methods-2", "The same over two seeds.", "methods-cifar10", [0, 1], 240),
+        resnet18("methods-3", "The same over three seeds.", "methods-cifar10", [0, 1, 2], 240),
+        Sweep(
+            "rho-gamma-small",
+            "Do rho and gamma interact, for either inner step? 20,000 images, an 8-layer ResNet, one seed.",
+            50,
+            240,
+            "resnet8",
+            "cifar10-small",
+            (as_setting(RHO_GAMMA_SMALL),),
+            share=1 / 12,
+            tail=25,
+        ),
+        resnet18("rho-gamma", "Do UAM's rho and gamma interact? One seed.", "ablation-rho-gamma-cifar10", [0]),
+        resnet18("ascent", "Which inner step, and how long? One seed.", "ablation-ascent-cifar10", [0]),
+        resnet18("hessian", "Does UAM's Hessian term save epochs? One seed.", "ablation-hessian-cifar10", [0]),
+        resnet18("class", "Which method forgets a whole class? One seed.", "class-forgetting-cifar10", [0]),
+        resnet18("ratio", "How do methods hold up as more is forgotten? One seed.", "ablation-ratio-cifar10", [0]),
+        Script(
+            "step",
+            "What does a UAM step cost beside its two passes?",
+            40,
+            90,
+            ("step.py", "--models", "resnet18", "--precisions", "bfloat16", "--seconds", "10"),
+        ),
+        Script(
+            "peer",
+            "How fast is UAM beside torchunlearn's?",
+            45,
+            120,
+            ("peer.py", "--peer-python", "{python}", "--steps", "20"),
+            needs="torchunlearn",
+        ),
+        Script("packing", "How many trials should share a GPU?", 150, 300, ("packing.py", "--shares", "2,8", *data)),
+    ]
+
+
+def main(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where gpu.md and results.tar are written.")],
+    budget: Annotated[float, typer.Option(metavar="SECONDS", help="In all.")],
+    earlier: Annotated[
+        Path | None, typer.Option("--from", metavar="TAR", help="results.tar of an earlier visit, to go on from.")
+    ] = None,
+    names: Annotated[str, typer.Option("--steps", help="Comma-separated, in this order; all of them if empty.")] = "",
+    epochs: Annotated[int, typer.Option(help="Of training with ResNet-18.")] = 30,
+    data: Annotated[str, typer.Option(help="Folder with CIFAR-10 as Parquet files.")] = ".gpu/cifar10",
+    tiny: Annotated[bool, typer.Option(help="Only see that it runs; needs neither GPU nor data.")] = False,
+) -> None:
+    began = time.monotonic()
+    steps = {step.name: step for step in all_steps()}
+    unknown = [name for name in names.split(",") if name and name not in steps]
+    problem = (
+        f"--steps {unknown[0]}: no such step; there are {', '.join(steps)}"
+        if unknown
+        else f"--from {earlier}: no such file"
+        if earlier is not None and not earlier.is_file()
+        else "no GPU; --tiny runs without one"
+        if not tiny and not torch.cuda.is_available()
+        else f"--data {data}: no such folder"
+        if not tiny and not Path(data).is_dir()
+        else ""
+    )
+    if problem:
+        print(f"gpu.py: {problem}", file=sys.stderr)
+        raise typer.Exit(2)
+    signal.signal(signal.SIGTERM, end)
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="gpu-") as work:
+        options = Options(tiny, epochs, data)
+        visit = Visit(out, Path(work), options, began + budget, described(), list(steps.values()))
+        if earlier is not None:
+            visit.go_on_from(earlier)
+        visit.go([steps[name] for name in names.split(",") if name] or visit.steps)
+    print((out / "gpu.md").read_text(), flush=True)
+
+
+def end(number: int, frame: FrameType | None) -> None:
+    """End what was started, too."""
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    typer.run(main)
