@@ -12,7 +12,6 @@ from typing import Any
 
 import jinja2
 import pandas as pd
-import yaml
 
 from analysis.comparison import Comparison, comparisons
 from analysis.figure import Draw, Drawn, Skipped, save
@@ -22,6 +21,7 @@ from analysis.intervals import Interval
 from analysis.methods_table import REFERENCES, task_labels, write_tables
 from analysis.words import METHODS, joined
 from sweep.results import Results
+from sweep.specfile import write_yaml
 from sweep.status_table import MIXED, mixed_devices
 
 MOST_TRIALS = 500
@@ -223,19 +223,12 @@ def spec_fragment(config: str) -> str:
         "methods": [{"name": method["name"]} | _bare(method.get("params", {}))] if method else [],
     }
     filled = {key: value for key, value in document.items() if value}
-    return str(yaml.dump(filled, Dumper=_Dumper, sort_keys=False, allow_unicode=True)) if filled else ""
+    return write_yaml(filled) if filled else ""
 
 
 def _bare(params: dict[str, Any]) -> dict[str, Any]:
     """Hyperparameters as a spec says them, where a list would be a grid axis."""
     return {key: [value] if isinstance(value, list) else value for key, value in params.items()}
-
-
-class _Dumper(yaml.SafeDumper):
-    """YAML in blocks, without anchors."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
 
 
 def _text(results: Results, path: str) -> str:

@@ -10,6 +10,11 @@ from pathlib import Path
 import torch
 
 
+def device_name(device: torch.device) -> str:
+    """What a row calls the device that it was computed on: the GPU's name, or cpu."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
 def synchronise(device: torch.device) -> None:
     """Wait until the device has done what it was asked."""
     if device.type == "cuda":

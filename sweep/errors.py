@@ -25,4 +25,5 @@ def nearest(name: str, valid: Iterable[str]) -> str:
 
 def wording(message: str) -> str:
     """What pydantic says of a value, in the words of a spec."""
-    return message.removeprefix("Input ").partition(", unable")[0].replace("valid array", "valid list")
+    said = message.removeprefix("Input ").partition(", unable")[0]
+    return said.replace("valid array", "valid list").replace("a valid boolean", "true or false")

@@ -199,7 +199,7 @@ class Jobs(Unsaved, tune.Callback):  # type: ignore[misc]
         if result["status"] == UNSTORED:
             self._abandon(OSError(result["error"]))
         else:
-            self._finish(job, Outcome(result["status"], result["error"]), result["hostname"])
+            self._finish(job, Outcome(result["status"], result["error"], result["device"]), result["hostname"])
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Ray Tune's hook: a process died, and with it its job, which is run again as often as may be."""
@@ -267,7 +267,7 @@ def job_trainable(context: Context) -> type[tune.Trainable]:
                 outcome = self._worker.run(self._job)
             except OSError as error:
                 return {"status": UNSTORED, "error": str(error), "busy": None}
-            return {"status": outcome.status, "error": outcome.error, "busy": busy()}
+            return {"status": outcome.status, "error": outcome.error, "device": outcome.device, "busy": busy()}
 
     return JobTrainable
 

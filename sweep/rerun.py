@@ -56,7 +56,7 @@ def rerun(directory: str, trial_id: str, plugins: frozenset[str] = frozenset()) 
     old = rows[trial_id]
     gpu = old["device"] != "cpu"
     if gpu and not torch.cuda.is_available():
-        raise InputError(f"trial {trial_id} ran on {old['device']}, and torch finds no GPU here")
+        raise InputError(f"trial {trial_id} ran on {old['device'] or 'a GPU'}, and torch finds no GPU here")
     config = json.loads(old["config"])
     for key in ("dataset", "model", "method"):
         name = str(config[key]["name"])

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 def trial_row(trial: Trial, context: Context, outcome: Outcome, started: datetime) -> dict[str, Any]:
-    """The columns of a trial's row that hold however it ended."""
+    """The columns of a trial's row that hold however it ended.
+
+    Only the worker knows which GPU: a driver, which writes the rows that no worker could, may have none or another.
+    """
     config = json.loads(trial.config)
     forget = config["forget"]
     return {
@@ -42,7 +45,7 @@ def trial_row(trial: Trial, context: Context, outcome: Outcome, started: datetim
         "method": trial.method,
         "params": json.dumps(config["method"]["params"], sort_keys=True),
         "config": trial.config,
-        "device": torch.cuda.get_device_name() if context.gpu else "cpu",
+        "device": outcome.device or (None if context.gpu else "cpu"),
         "threads": context.threads,
         "host": platform.node(),
         "code_version": trial_version(config),

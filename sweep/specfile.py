@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,33 @@ import yaml
 
 from sweep.errors import InputError, nearest
 
+NULL = "tag:yaml.org,2002:null"
+BOOL = "tag:yaml.org,2002:bool"
+INT = "tag:yaml.org,2002:int"
+FLOAT = "tag:yaml.org,2002:float"
+
+CORE_SCHEMA = {
+    NULL: (re.compile(r"^(null|Null|NULL|~|)$"), ["n", "N", "~", ""]),
+    BOOL: (re.compile(r"^(true|True|TRUE|false|False|FALSE)$"), list("tTfF")),
+    INT: (re.compile(r"^([-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$"), list("-+0123456789")),
+    FLOAT: (
+        re.compile(r"^([-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$"),
+        list("-+.0123456789"),
+    ),
+}
+"""What a plain scalar is, by YAML 1.2's core schema (section 10.3.2 of its specification): for each kind how it is
+written, and the characters that it may begin with. Whatever fits none is a string."""
+
+INTEGER_BASES = {"0o": 8, "0x": 16}
+
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which 5e-4 is a number (YAML 1.2) and a key given twice is an error."""
+    """Safe YAML whose scalars are those of YAML 1.2's core schema, and in which a key given twice is an error.
+
+    PyYAML's own are those of YAML 1.1, where 010 is 8, 5e-4 a string, and `off` a bool.
+    """
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -27,17 +52,51 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes what `_Loader` reads."""
+    """Writes what reads back the same by YAML 1.1 and by 1.2: a string that is something else in either is quoted."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
-for _kind in (_Loader, _Dumper):
-    _kind.add_implicit_resolver(
-        "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-    )
+def _scalar(kind: str, convert: Callable[[str], Any]) -> Callable[[yaml.SafeLoader, yaml.ScalarNode], Any]:
+    """What makes a scalar of a kind of the core schema. A tag, as in `!!int 1_000`, makes nothing else one."""
+
+    def construct(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Any:
+        text = loader.construct_scalar(node)
+        if not CORE_SCHEMA[kind][0].match(text):
+            name = kind.rpartition(":")[2]
+            raise yaml.constructor.ConstructorError(None, None, f"'{text}' is no {name}", node.start_mark)
+        return convert(text)
+
+    return construct
+
+
+def _integer(text: str) -> int:
+    return int(text[2:], INTEGER_BASES[text[:2]]) if text[:2] in INTEGER_BASES else int(text)
+
+
+def _float(text: str) -> float:
+    return float(text.replace(".", "") if text[-1] in "fFnN" else text)  # .inf and .nan
+
+
+_CONVERT: dict[str, Callable[[str], Any]] = {
+    NULL: lambda text: None,
+    BOOL: lambda text: text.lower() == "true",
+    INT: _integer,
+    FLOAT: _float,
+}
+
+for _kind, (_pattern, _first) in CORE_SCHEMA.items():
+    _Loader.add_implicit_resolver(_kind, _pattern, _first)
+    _Loader.add_constructor(_kind, _scalar(_kind, _CONVERT[_kind]))
+    _Dumper.add_implicit_resolver(_kind, _pattern, _first)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:merge", re.compile(r"^<<$"), ["<"]
+)  # no scalar, but what `<<: *base` says
 
 
 def write_yaml(document: dict[str, Any]) -> str:
-    """The document as YAML that reads back equal."""
+    """The document as YAML that reads back equal, here and by any reader of YAML 1.1 or 1.2."""
     text: str = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
     return text
 

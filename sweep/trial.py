@@ -8,7 +8,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from torch import nn
 
 from methods import Diverged, Method, Recorder, Samples, Task
 from methods.task import derived_seed
-from sweep.device import peak_memory, reset_peak_memory, synchronise
+from sweep.device import device_name, peak_memory, reset_peak_memory, synchronise
 from sweep.device_data import DeviceData, to_device
 from sweep.evaluation import Predictions, membership_inference, predict
 from sweep.models import initialised
@@ -71,10 +71,11 @@ class Context:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended."""
+    """How a job ended, and on which device a worker computed it; None where none did, or none could say."""
 
     status: Status
     error: str | None = None
+    device: str | None = None
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,9 @@ class Worker:
         Raises:
             OSError: results cannot be stored.
         """
-        started = datetime.now(UTC)
+        started, device = datetime.now(UTC), device_name(self._device)
         ended, outcome = self.measure(job)
+        outcome = replace(outcome, device=device)
         if job.original_only:
             return outcome
         row = trial_row(job.trial, self.context, outcome, started) | ended.columns

@@ -10,7 +10,7 @@ from sweep.plan import Trial
 from sweep.ray_executor import STILLBORN, UNSTORED, Jobs, JobScheduler, ProcessSearcher
 from sweep.schedule import Schedule
 
-OK = {"status": "ok", "error": None, "busy": None, "hostname": "node"}
+OK = {"status": "ok", "error": None, "device": "cpu", "busy": None, "hostname": "node"}
 IDLE = {"status": "idle"}
 
 
@@ -79,6 +79,26 @@ def test_what_a_dead_process_was_at_goes_to_another_as_often_as_retries_allow(ma
         jobs.on_trial_error(0, [], Process(f"{number}"))
     assert run.schedule.ended
     assert run.recorded == [("t0", "failed")]
+
+
+@pytest.mark.parametrize(("gpu", "named", "unknown"), [(True, "NVIDIA H100", None), (False, "cpu", "cpu")])
+def test_rows_of_the_driver_have_the_device_that_a_worker_named(
+    make_trial, make_worker, results, monkeypatch, gpu, named, unknown
+):
+    def no_driver(device=None):
+        raise RuntimeError("Found no NVIDIA driver on your system.")
+
+    monkeypatch.setattr("torch.cuda.get_device_name", no_driver)
+    lost, killed = make_trial("finetune"), make_trial("retrain")
+    run = Run(Schedule([lost, killed]), make_worker(gpu=gpu).context, Progress())
+    jobs, one, two = Jobs(run, Processes(max_retries=0, time_limit=None), gpus=0.25), Process("one"), Process("two")
+    jobs.give(one), jobs.give(two)
+    assert [one.taken, two.taken] == [[f"original {lost.original_id}"], [killed.id]]
+    jobs.ended(one, OK | {"status": "failed", "error": "no luck", "device": named})
+    jobs.on_trial_error(0, [], two)
+    devices = {row["trial_id"]: row["device"] for row in results.trials().table.to_pylist()}
+    assert devices == {lost.id: named, killed.id: unknown}
+    assert run.schedule.ended
 
 
 def test_processes_that_never_begin_a_job_end_the_run_with_what_ray_said(made):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from importlib import metadata
 from pathlib import Path
 
 import pyarrow as pa
@@ -53,6 +54,19 @@ def test_a_row_is_read_back_as_it_was_written(results, make_row):
     assert found.damaged == []
     assert set(row) == set(TRIALS.names)
     assert found.table.to_pylist() == [row]
+
+
+def test_times_are_read_where_the_machine_has_no_time_zone_database(results, make_row):
+    results.write_trial(make_row("t"))
+    code = "import sys; from sweep.results import Results; print(Results(sys.argv[1]).trials().table.to_pylist()[0])"
+    shown = subprocess.run(
+        [sys.executable, "-c", code, results.location],
+        env=os.environ | {"PYTHONTZPATH": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert "'finished_at': datetime.datetime(2030, 1, 1, 0, 0, tzinfo=" in shown.stdout, shown.stderr
+    assert any(needed.startswith("tzdata") and "extra" not in needed for needed in metadata.requires("unlearn-sweep"))
 
 
 def test_what_a_row_does_not_say_is_null(results, make_row):

@@ -439,7 +439,7 @@ def test_a_retrain_that_diverges_has_no_metrics(make_trial, run):
 def test_an_original_that_diverges_takes_its_trial_with_it(make_trial, make_worker, run, results):
     trial = make_trial("finetune", model={"name": "plugin_examples:exploding"})
     outcome = make_worker().run(Job(trial, original_only=True))
-    assert outcome == Outcome("diverged", "the original diverged: retain_loss is nan in epoch 1")
+    assert outcome == Outcome("diverged", "the original diverged: retain_loss is nan in epoch 1", "cpu")
     row = run(trial)
     assert (row["status"], row["error"]) == (outcome.status, outcome.error)
     assert load_original(results, trial.original_id) is None
@@ -447,7 +447,7 @@ def test_an_original_that_diverges_takes_its_trial_with_it(make_trial, make_work
 
 def test_training_an_original_alone_stores_it_and_no_row(make_trial, make_worker, results):
     trial = make_trial("finetune")
-    assert make_worker().run(Job(trial, original_only=True)) == Outcome("ok")
+    assert make_worker().run(Job(trial, original_only=True)) == Outcome("ok", device="cpu")
     assert load_original(results, trial.original_id) is not None
     assert results.trials().table.num_rows == 0
 
