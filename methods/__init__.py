@@ -29,6 +29,7 @@ How other families fit the same interface:
   a language model's), it is asked of `task.loss`, never assumed to be cross-entropy.
 """
 
+from methods.attention import plain_attention
 from methods.descent import Descent, trainable
 from methods.finetune import FineTune
 from methods.fisher import Fisher
@@ -56,5 +57,6 @@ __all__ = [
     "Samples",
     "Task",
     "hyperparameter",
+    "plain_attention",
     "trainable",
 ]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
+from methods.attention import plain_attention
 from methods.method import Method, Range, hyperparameter
 from methods.task import Samples, Task
 
@@ -76,7 +77,9 @@ def diagonal_fisher(model: nn.Module, samples: Samples, draws: torch.Generator |
         with torch.no_grad():
             probabilities = model(inputs).softmax(dim=1)
         for labels, importance in _labels(probabilities, draws):
-            for name, gradient in per_example(weights, inputs, labels).items():
+            with plain_attention():
+                gradients = per_example(weights, inputs, labels)
+            for name, gradient in gradients.items():
                 total[name] += torch.einsum("b,b...->...", importance, gradient.square())
     return {name: value / len(samples) for name, value in total.items()}
 

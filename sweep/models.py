@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import Annotated, Any, Concatenate
 
@@ -10,6 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from methods import Diverged, Method, Samples, Task
 from methods.task import derived_seed
 
 ModelBuilder = Callable[Concatenate[int, int, ...], nn.Module]
@@ -117,22 +119,85 @@ def initialised(
     """
 
     def build() -> nn.Module:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derived_seed(seed, "initialisation"))
+        with torch.random.fork_rng(devices=[]):  # networks are built on the CPU: no other generator is touched
+            torch.default_generator.manual_seed(derived_seed(seed, "initialisation"))
             network: nn.Module = builder(classes, channels, **options)
         return network.to(device).to(memory_format=torch.channels_last)
 
     return build
 
 
+def stored_state(network: nn.Module) -> dict[str, Tensor]:
+    """The network's state dict as plain data, on the CPU.
+
+    Raises:
+        TypeError: it holds something that is no tensor, which cannot be stored.
+    """
+    state = {}
+    for name, value in network.state_dict().items():
+        if not isinstance(value, Tensor):
+            raise TypeError(f"its state dict has a {type(value).__name__}, '{name}': only tensors can be stored")
+        state[name] = value.cpu()
+    return state
+
+
+def load_state(network: nn.Module, state: dict[str, Tensor]) -> None:
+    """Give the network what `stored_state` took from one that was built likewise.
+
+    A state dict of torch's also says of which version each module's part is. Plain data does not, and some modules
+    take what has no version for old (torchvision's MNASNet); so the network's own state dict brings the versions.
+
+    Raises:
+        RuntimeError: names or shapes differ.
+    """
+    versioned = network.state_dict()
+    versioned.clear()
+    versioned.update(state)
+    network.load_state_dict(versioned)
+
+
 def try_out(
     builder: ModelBuilder, classes: int, shape: tuple[int, ...], options: dict[str, Any], forward: bool
-) -> None:
-    """Build the network, and with `forward` give it two images of C, H, W `shape`. Raises what either raises.
+) -> nn.Module:
+    """Build the network, load what would be stored of it, and with `forward` give it two images of C, H, W `shape`.
 
-    On the CPU: a network on torch's `meta` device loads torch's compiler, which takes longer.
+    Raises what that raises. On the CPU: a network on torch's `meta` device loads torch's compiler, which takes longer.
     """
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         network = builder(classes, shape[0], **options)
+        load_state(network, stored_state(network))
         if forward:
-            network(torch.zeros(2, *shape))
+            _require_logits(network.train()(torch.zeros(2, *shape)), (2, classes))
+    return network
+
+
+def _require_logits(outputs: object, shape: tuple[int, int]) -> None:
+    if not isinstance(outputs, Tensor):
+        raise TypeError(f"it gives a {type(outputs).__name__}, not a tensor of logits, while it is trained")
+    if outputs.shape != shape:
+        raise ValueError(f"it gives outputs of {tuple(outputs.shape)} for logits of {shape}")
+
+
+def try_on_few(
+    network: nn.Module, classes: int, shape: tuple[int, ...], method: Method, retain: int, forget: int
+) -> None:
+    """Let a method unlearn on images of C, H, W `shape`, on sets as small as these or of three images.
+
+    Raises what that raises: BatchNorm cannot train on one value per channel.
+    """
+    retain, forget = min(retain, 3), min(forget, 3)
+    count = retain + forget
+    samples = Samples(
+        torch.zeros(count, *shape), torch.arange(count) % classes, torch.arange(count), lambda raw, draws: raw
+    )
+    task = Task(
+        model=network,
+        retain=samples.subset(torch.arange(retain)),
+        forget=samples.subset(torch.arange(retain, count)),
+        classes=classes,
+        seed=0,
+        build=lambda: network,
+        fit=lambda model, samples: model,
+    )
+    with torch.random.fork_rng(devices=[]), suppress(Diverged):
+        method.unlearn(task)

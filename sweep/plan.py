@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, TypeVar
 
+from methods import Descent
+from methods.finetune import FineTune
 from sweep.errors import InputError
 from sweep.identity import canonical_json, content_id
 from sweep.location import absolute_location
-from sweep.models import try_out
+from sweep.models import try_on_few, try_out
 from sweep.registry import find_dataset, find_method, find_model
 from sweep.space import effective
-from sweep.spec import DatasetSpec, Spec
+from sweep.spec import DatasetSpec, MethodSpec, Spec
 from sweep.splits import limited, noisy, split
 
 T = TypeVar("T")
@@ -97,6 +99,7 @@ def check_task(spec: Spec) -> None:
     outline = _read(lambda: find_dataset(dataset.name)(**(dataset.model_extra or {})).outline())
     true = outline.labels[limited(outline.labels, dataset.limit)]
     trained = noisy(true, dataset.label_noise, outline.classes)
+    fewest = len(true), len(true)
     for grid, seed in product(spec.forget, spec.seeds):
         for chosen in grid.sets():
             forgotten = chosen.get("class")
@@ -114,12 +117,46 @@ def check_task(spec: Spec) -> None:
                 lacks = "is none" if forgotten is None else f"has none of a class other than {forgotten}"
                 share = f"{dataset.validation:g} of {len(true)} samples {lacks}"
                 raise InputError(f"dataset.validation: {share}, and a search judges on them")
-    name = spec.model.name
+            fewest = min(fewest[0], len(parts.retain)), min(fewest[1], len(parts.forget))
+    name, builtin, size = spec.model.name, ":" not in spec.model.name, " x ".join(map(str, outline.shape))
+    use = f"be used on images of {size}"
     try:
-        try_out(find_model(name), outline.classes, outline.shape, spec.model.model_extra or {}, forward=":" not in name)
+        network = try_out(find_model(name), outline.classes, outline.shape, spec.model.model_extra or {}, builtin)
+        for what, method in _on_single_samples(spec, *fewest) if builtin else ():
+            use = f"train on a single image of {size}, as {what} would"
+            try_on_few(network, outline.classes, outline.shape, method, *fewest)
     except Exception as error:
-        size, why = " x ".join(map(str, outline.shape)), f"{type(error).__name__}: {error}".splitlines()[0]
-        raise InputError(f"model: {name} cannot be used on images of {size}: {why}") from error
+        why = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise InputError(f"model: {name} cannot {use}: {why}") from error
+
+
+def _on_single_samples(spec: Spec, retain: int, forget: int) -> Iterator[tuple[str, Descent]]:
+    """What trains on batches of one sample where the retain and forget sets are as small as these, and words for it."""
+    if 1 not in {retain, forget, spec.training.batch_size}.union(
+        *(entry.grid.get("batch_size", ()) for entry in spec.methods)
+    ):
+        return  # a grid may be large
+
+    def alone(count: int, batch_size: int) -> bool:
+        return count == 1 or (batch_size == 1 and count > 2)  # see `batch_bounds`
+
+    if alone(retain, spec.training.batch_size):
+        words = f"training with batch_size {spec.training.batch_size} on {retain} samples"
+        yield words, FineTune(epochs=1, batch_size=spec.training.batch_size)
+    tried = set()
+    for entry in [*spec.methods, *(spec.search.methods if spec.search else ())]:
+        kind = find_method(entry.name)
+        grid = entry.grid if isinstance(entry, MethodSpec) else {}
+        for values in product(*grid.values()):
+            method = kind(**dict(zip(grid, values, strict=True)))
+            if not isinstance(method, Descent) or (key := (entry.name, method.uses, method.batch_size)) in tried:
+                continue
+            tried.add(key)
+            for used, count, part in zip(method.uses, (retain, forget), ("retain", "forget"), strict=True):
+                if used and alone(count, method.batch_size):
+                    words = f"{entry.name} with batch_size {method.batch_size} on {count} samples to {part}"
+                    yield words, replace(method, epochs=1)
+                    break
 
 
 def _read(action: Callable[[], T]) -> T:

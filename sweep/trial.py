@@ -22,7 +22,7 @@ from methods.task import derived_seed
 from sweep.device import device_name, peak_memory, reset_peak_memory, synchronise
 from sweep.device_data import DeviceData, to_device
 from sweep.evaluation import Predictions, membership_inference, predict
-from sweep.models import initialised
+from sweep.models import initialised, load_state, stored_state
 from sweep.originals import Original, State, load_original, store_original
 from sweep.plan import Trial, describe
 from sweep.probe import make_probe, remembered
@@ -262,7 +262,7 @@ class Worker:
         if trial.original_id is None:
             return self._builder(config)()
         model = self._untrained(config, method)
-        model.load_state_dict(self._original_state(trial))
+        load_state(model, self._original_state(trial))
         return model.eval()
 
     def _untrained(self, config: dict[str, Any], method: Method) -> nn.Module:
@@ -295,8 +295,7 @@ class Worker:
         model, train, fit = self._untrained(config, method), self._training_set(config), self._fit(config, Recorder())
         model = fit(model, train) if method.shapes_training is None else method.train_original(model, train, fit)
         require_finite(model)
-        state = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
-        original = Original(state, original_version(config))
+        original = Original(stored_state(model), original_version(config))
         try:
             store_original(self._results, str(trial.original_id), original)
         except OSError as error:

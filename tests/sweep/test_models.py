@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from sweep.errors import InputError
-from sweep.models import initialised, resnet8, resnet18, small_cnn
+from sweep.models import (
+    initialised,
+    load_state,
+    resnet8,
+    resnet18,
+    small_cnn,
+    stored_state,
+    torchvision_builder,
+    try_out,
+)
 from sweep.registry import find_model
 
 CPU = torch.device("cpu")
@@ -75,6 +85,52 @@ def test_global_random_state_is_left_alone():
     torch.manual_seed(3)
     weights(seed=0)
     assert torch.equal(torch.rand(4), expected)
+
+
+def test_global_random_state_of_gpus_is_left_alone_too(monkeypatch):
+    """torch.manual_seed reaches every device; only a device that is there would show it otherwise."""
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("GPUs were seeded"))
+    weights(seed=0)
+
+
+def test_a_network_whose_state_has_versions_is_loaded_from_plain_data():
+    build = initialised(torchvision_builder("mnasnet0_5"), 3, 3, {}, 0, CPU)
+    state = {name: tensor + 1 for name, tensor in stored_state(build()).items()}
+    network = build()
+    load_state(network, state)
+    assert all(torch.equal(tensor, state[name]) for name, tensor in network.state_dict().items())
+
+
+def test_a_state_of_other_names_is_not_loaded():
+    state = stored_state(small_cnn(3, 1, width=4))
+    with pytest.raises(RuntimeError, match=r"Missing key.*0\.weight"):
+        load_state(small_cnn(3, 1, width=4), {name: state[name] for name in state if name != "0.weight"})
+    with pytest.raises(RuntimeError, match=r"Unexpected key.*surplus"):
+        load_state(small_cnn(3, 1, width=4), state | {"surplus": torch.ones(1)})
+
+
+class Noted(nn.Linear):
+    def get_extra_state(self) -> dict[str, str]:
+        return {"note": "no tensor"}
+
+
+@pytest.mark.parametrize(
+    ("builder", "options", "shape", "message"),
+    [
+        (torchvision_builder("googlenet"), {"aux_logits": True}, (3, 224, 224), "a GoogLeNetOutputs, not a tensor"),
+        (lambda classes, channels: nn.Sequential(nn.Flatten(), Noted(12, classes)), {}, (3, 2, 2), "_extra_state"),
+        (
+            lambda classes, channels: nn.Sequential(nn.Flatten(), nn.Linear(12, 5)),
+            {},
+            (3, 2, 2),
+            r"\(2, 5\) for .*\(2, 3\)",
+        ),
+    ],
+    ids=["outputs", "state", "classes"],
+)
+def test_what_cannot_be_trained_or_stored_is_found_when_a_network_is_tried(builder, options, shape, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        try_out(builder, 3, shape, options, forward=True)
 
 
 def test_convolutions_are_channels_last():

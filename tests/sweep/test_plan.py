@@ -252,6 +252,43 @@ def test_a_search_that_would_be_judged_on_no_other_class_is_found_before_running
         check_task(make_spec(dataset=stripes, forget=forget, search=search))
 
 
+@pytest.fixture
+def coloured(make_spec, write_images, tmp_path):
+    """Makes a spec of 40 images of 3 x 32 x 32; of one, MNASNet's last BatchNorm sees one value."""
+    for part in ("train", "test"):
+        write_images(tmp_path / f"{part}.parquet", list(np.zeros((40, 32, 32, 3), np.uint8)), [0, 1] * 20)
+    data = {"name": "parquet", "path": str(tmp_path)}
+    return lambda **changes: make_spec(**{"dataset": data, "model": {"name": "mnasnet0_5"}} | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"forget": {"ratio": [0.1, 0.025]}}, "uam with batch_size 64 on 1 samples to forget"),
+        (
+            {"methods": [{"name": "finetune", "batch_size": [8, 1]}]},
+            "finetune with batch_size 1 on 36 samples to retain",
+        ),
+        ({"training": {"batch_size": 1}}, "training with batch_size 1 on 36 samples"),
+    ],
+    ids=["forget", "method", "training"],
+)
+def test_batches_of_one_sample_that_a_network_cannot_train_on_are_found_before_running(coloured, changes, what):
+    spec = coloured(**{"methods": [{"name": "randomlabel"}, {"name": "uam"}]} | changes)
+    with pytest.raises(
+        InputError, match=rf"^model: mnasnet0_5 cannot train on a single image of 3 x 32 x 32, as {what}"
+    ):
+        check_task(spec)
+
+
+def test_batches_of_one_sample_that_a_network_can_train_on_are_none_of_its_faults(coloured):
+    alone = {"forget": {"ratio": 0.025}}
+    check_task(coloured(**alone, methods=[{"name": "finetune"}, {"name": "randomlabel"}, {"name": "influence"}]))
+    check_task(coloured(**alone, methods=[{"name": "uam"}], model={"name": "small-cnn", "width": 4}))
+    with pytest.raises(InputError, match="randomlabel with"):
+        check_task(coloured(**alone, methods=[{"name": "randomlabel", "retain_weight": 0}]))
+
+
 def test_a_network_that_cannot_be_built_is_found_before_running(make_spec):
     with pytest.raises(InputError, match=r"^model: resnet50 cannot be used on images of 1 x 8 x 8: ValueError: .*"):
         check_task(make_spec(model={"name": "resnet50"}))
