@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -116,9 +117,13 @@ def varying_settings(trials: pd.DataFrame) -> pd.Series:
     """For each trial the hyperparameters that vary within its method, as a=1, b=2; empty where none does."""
     spelled: dict[tuple[str, str], str] = {}
     for method, texts in trials[["method", "params"]].drop_duplicates().groupby("method")["params"]:
-        params = pd.DataFrame([json.loads(text) for text in texts], dtype=object)
-        varying = [name for name in params if len(params[name].map(json.dumps).unique()) > 1]
-        for text, values in zip(texts, params[varying].to_dict("records"), strict=True):
-            spelled[str(method), text] = ", ".join(f"{name}={value}" for name, value in values.items())
+        records: list[dict[str, Any]] = [json.loads(text) for text in texts]
+        seen: dict[str, set[str]] = {}
+        for record in records:
+            for name, value in record.items():
+                seen.setdefault(name, set()).add(json.dumps(value))
+        varying = [name for name in seen if len(seen[name]) > 1 or any(name not in record for record in records)]
+        for text, record in zip(texts, records, strict=True):
+            spelled[str(method), text] = ", ".join(f"{name}={record[name]}" for name in varying if name in record)
     pairs = zip(trials["method"], trials["params"], strict=True)
     return pd.Series([spelled[pair] for pair in pairs], index=trials.index, dtype=object)

@@ -113,6 +113,11 @@ def test_labels_spell_out_only_hyperparameters_that_vary_within_the_method():
     ]
 
 
+def test_a_hyperparameter_that_not_every_trial_has_is_spelled_out_where_it_is():
+    rows = [row("retrain"), row("uam", params={"rho": 1.0}), row("uam", params={"rho": 1.0, "layers": [1, 2]})]
+    assert configuration_labels(pd.DataFrame(rows)).tolist() == ["retrain", "uam", "uam (layers=[1, 2])"]
+
+
 def test_an_empty_directory_gives_an_empty_frame_with_every_column(tmp_path):
     frames = read_frames(str(tmp_path))
     assert frames.trials.empty
