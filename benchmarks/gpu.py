@@ -479,6 +479,17 @@ def all_steps() -> list[Step]:
         resnet18("methods-2", "The same over two seeds.", "methods-cifar10", [0, 1], 240),
         resnet18("methods-3", "The same over three seeds.", "methods-cifar10", [0, 1, 2], 240),
         Sweep(
+            "methods-small",
+            "Which method comes closest to Retrain? 20,000 images, an 8-layer ResNet, three seeds.",
+            50,
+            150,
+            "resnet8",
+            "cifar10-small",
+            ("seeds=[0, 1, 2]",),
+            share=1 / 12,
+            tail=25,
+        ),
+        Sweep(
             "rho-gamma-small",
             "Do rho and gamma interact, for either inner step? 20,000 images, an 8-layer ResNet, one seed.",
             50,
