@@ -17,6 +17,10 @@ from methods.task import Samples, Task
 GRADIENT_BUDGET = 2**26
 """Numbers that the per-example gradients of one chunk may occupy (256 MiB in float32)."""
 
+GPU_BUDGET, GPU_SHARE = 2**30, 1 / 16
+"""The same on a GPU, where a small chunk costs as much time as a large one, but no more than this share of its memory:
+of all of it, not of what is free, so that a trial run again sums in the same order."""
+
 
 @dataclass(frozen=True)
 class Fisher(Method):
@@ -72,7 +76,7 @@ def diagonal_fisher(model: nn.Module, samples: Samples, draws: torch.Generator |
         return log_probabilities.gather(0, label.unsqueeze(0))[0]
 
     per_example = vmap(grad(log_probability), in_dims=(None, 0, 0))
-    chunk = max(1, GRADIENT_BUDGET // sum(weight.numel() for weight in weights.values()))
+    chunk = max(1, gradient_budget(samples.index.device) // sum(weight.numel() for weight in weights.values()))
     for inputs, _ in samples.in_order(min(chunk, 256)):
         with torch.no_grad():
             probabilities = model(inputs).softmax(dim=1)
@@ -82,6 +86,14 @@ def diagonal_fisher(model: nn.Module, samples: Samples, draws: torch.Generator |
             for name, gradient in gradients.items():
                 total[name] += torch.einsum("b,b...->...", importance, gradient.square())
     return {name: value / len(samples) for name, value in total.items()}
+
+
+def gradient_budget(device: torch.device) -> int:
+    """Numbers that the per-example gradients of one chunk may occupy on a device."""
+    if device.type != "cuda":
+        return GRADIENT_BUDGET
+    share = int(GPU_SHARE * torch.cuda.get_device_properties(device).total_memory) // 4  # bytes of float32
+    return max(GRADIENT_BUDGET, min(GPU_BUDGET, share))
 
 
 def _labels(probabilities: Tensor, draws: torch.Generator | None) -> Iterator[tuple[Tensor, Tensor]]:

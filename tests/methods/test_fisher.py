@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 import methods.fisher
 from methods import Samples
-from methods.fisher import Fisher, diagonal_fisher, random_subset
+from methods.fisher import Fisher, diagonal_fisher, gradient_budget, random_subset
 
 
 def scores(model: nn.Module, example: Tensor, label: int) -> dict[str, Tensor]:
@@ -40,6 +41,14 @@ def test_the_diagonal_is_that_of_a_plain_loop(
     task = make_task(network(seed, batchnorm).eval(), seed)
     expected = plain_fisher(task.model, task.retain.inputs[task.retain.index])
     torch.testing.assert_close(diagonal_fisher(task.model, task.retain), expected, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize(("gibibytes", "budget"), [(80, 2**30), (16, 2**28), (1, methods.fisher.GRADIENT_BUDGET)])
+def test_a_gpus_chunk_is_a_share_of_its_memory(monkeypatch: pytest.MonkeyPatch, gibibytes: int, budget: int) -> None:
+    card = SimpleNamespace(total_memory=gibibytes * 2**30)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: card)
+    assert gradient_budget(torch.device("cuda")) == budget
+    assert gradient_budget(torch.device("cpu")) == methods.fisher.GRADIENT_BUDGET
 
 
 def test_it_is_that_of_images_and_shared_and_frozen_weights_too() -> None:
