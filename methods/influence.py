@@ -105,11 +105,14 @@ def conjugate_gradients(
 
 
 def mean_gradient(task: Task, model: nn.Module, samples: Samples) -> Tensor:
-    """Gradient [n] of the mean loss over all of `samples`, parameters flattened and joined in order."""
+    """Gradient [n] of the mean loss over all of `samples`, parameters flattened and joined in order.
+
+    Without autocast, as the curvature is: one system, in one precision.
+    """
     weights = trainable(model)
     total = torch.zeros_like(_flatten(weights))
     for batch in samples.in_order(CURVATURE_BATCH):
-        loss = task.loss(model, batch)
+        loss = task.criterion(model(batch[0]), batch[1])
         gradients = torch.autograd.grad(loss, weights, allow_unused=True, materialize_grads=True)
         total += _flatten(gradients) * len(batch[1])
     task.recorder.count(len(samples))

@@ -113,6 +113,14 @@ class TestCurvature:
         torch.testing.assert_close(mean_gradient(task, task.model, task.retain), expected, rtol=1e-10, atol=1e-13)
 
 
+def test_all_of_the_system_is_computed_in_full_precision(network: Callable, make_task: Callable) -> None:
+    def found(**fields: object) -> Tensor:
+        task = make_task(network().float().eval(), dtype=torch.float32, **fields)
+        return parameters_to_vector(Influence(damping=0.1).unlearn(task).parameters())
+
+    assert torch.equal(found(autocast=lambda: torch.autocast("cpu", dtype=torch.bfloat16)), found())
+
+
 def least_squares(inputs: Tensor, targets: Tensor, penalty: float = 0.0) -> Tensor:
     """argmin over [weight, bias] of |x w + b - y|^2 / outputs + penalty / 2 |[w, b]|^2, as [outputs, features + 1]."""
     design = torch.cat([inputs, torch.ones(len(inputs), 1)], dim=1)
