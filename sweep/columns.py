@@ -42,10 +42,12 @@ TRIALS = pa.schema(
         pa.field("n_traces", pa.int32()),
         pa.field("n_predictions", pa.int64()),
         pa.field("device", pa.string()),
+        pa.field("precision", pa.string()),
         pa.field("threads", pa.int32()),
         pa.field("host", pa.string()),
         pa.field("code_version", pa.string(), nullable=False),
         pa.field("original_version", pa.string()),
+        pa.field("original_sha256", pa.string()),
         pa.field("started_at", pa.timestamp("us", tz="UTC")),
         pa.field("finished_at", pa.timestamp("us", tz="UTC")),
     ]
@@ -54,7 +56,9 @@ TRIALS = pa.schema(
 differ only in seed and method. `mia` is fitted on retain and test samples, `validation_mia` on retain and validation
 samples: a search may read the latter. `code_version` is of the code that computed the row, `original_version` of the
 code that trained the original it started from: null if it started from none. `n_traces` and `n_predictions` count the
-trial's rows in those tables: where they are 0, what lies there under its id is of an earlier run.
+trial's rows in those tables: where they are 0, what lies there under its id is of an earlier run. `precision` is what
+forward passes were computed in, whatever the spec left to the device: bfloat16, float32, or tf32. `original_sha256` is
+of the weights that the trial started from.
 
 Where a class is forgotten, test and validation samples are those of the other classes, in the accuracies and in the
 attacks; `forgotten_test_accuracy` is of that class's test samples: null where there are none, or no class is forgotten.

@@ -1,7 +1,8 @@
-"""The device that a trial computes on: waiting for it, and its memory."""
+"""The device that a trial computes on: its arithmetic, waiting for it, its memory, and whether it still answers."""
 
 from __future__ import annotations
 
+import re
 import resource
 import sys
 import warnings
@@ -15,10 +16,39 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
+def set_arithmetic(precision: str) -> None:
+    """Let GPUs compute float32 products and convolutions in full, or in TF32 (10 of 23 bits) for `tf32` only.
+
+    And let cuDNN take only algorithms that give the same each time. Where autocast is on, neither precision matters.
+    """
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+
+
 def synchronise(device: torch.device) -> None:
     """Wait until the device has done what it was asked."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def lost(device: torch.device) -> bool:
+    """Whether a GPU's context is broken: after some errors (a failed assertion, an illegal address, a hardware fault)
+    it is for good, and whatever this process asks of it fails.
+    """
+    try:
+        synchronise(device)
+    except RuntimeError:
+        return True
+    return False
+
+
+NO_MEMORY = re.compile(r"out of memory|ALLOC(ATION)?_FAILED|can't allocate memory")
+"""What CUDA, its libraries, and torch for the host's memory say, for which torch has no exception of its own."""
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether memory of the device or the host ran out."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or NO_MEMORY.search(str(error)) is not None
 
 
 def reset_peak_memory(device: torch.device) -> None:

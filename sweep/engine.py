@@ -21,7 +21,7 @@ from sweep.environment import environment_json
 from sweep.errors import InputError
 from sweep.location import absolute_location
 from sweep.merging import Merging
-from sweep.originals import load_original
+from sweep.originals import DIFFER, load_original, of_several_weights
 from sweep.plan import Trial, check_task, describe, location_options
 from sweep.progress import RunProgress
 from sweep.results import Results
@@ -141,7 +141,11 @@ def run_trials(
     if not pending and not originals:
         return
     results = Results(out)
-    stored, stale = _stored_originals(results, [*pending, *originals])
+    stored, stale, weights = _stored_originals(results, [*pending, *originals])
+    columns = ["original_id", "original_sha256"]
+    rows = results.trials(columns).table.select(columns).to_pylist()
+    if other := of_several_weights([*rows, *weights]) & stored:
+        warn(f"{len(other)} originals {DIFFER}")
     if refresh:
         stored -= stale.keys()
     elif stale:
@@ -168,12 +172,22 @@ def run_trials(
             run_ray(run, spec, address)
 
 
-def _stored_originals(results: Results, trials: list[Trial]) -> tuple[set[str], dict[str, str]]:
-    """The ids of the originals that trials need and that are stored; of those of another code version, the versions."""
+def _stored_originals(
+    results: Results, trials: list[Trial]
+) -> tuple[set[str], dict[str, str], list[dict[str, str | None]]]:
+    """The ids of the originals that trials need and that are stored, and two things that are known of them.
+
+    Of those of another code version, the versions; of all, the weights, in the columns of `of_several_weights`.
+    """
     needed = {trial.original_id: trial for trial in trials if trial.original_id is not None}
-    found = {name: original.version for name in needed if (original := load_original(results, name)) is not None}
+    found: dict[str, str] = {}
+    weights: list[dict[str, str | None]] = []
+    for name in needed:
+        if (original := load_original(results, name)) is not None:
+            found[name] = original.version
+            weights.append({"original_id": name, "original_sha256": original.sha256})
     stale = {name: found[name] for name in found if found[name] != original_version(describe(needed[name]))}
-    return set(found), stale
+    return set(found), stale, weights
 
 
 def run_context(spec: Spec, out: str, refresh: bool) -> Context:
@@ -203,7 +217,7 @@ def described_run(run: Described, spec: Spec, executor: Executor, gpus: float) -
     """
     run.context = replace(run.context, gpu=gpus > 0, expendable=executor == "ray")
     run.results.write("spec.yaml", spec.to_yaml().encode())
-    run.results.write("environment.json", environment_json(executor).encode())
+    run.results.write("environment.json", environment_json(executor, spec.training.precision).encode())
     with run.progress, run.merging:
         yield
 

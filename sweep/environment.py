@@ -17,8 +17,8 @@ from sweep.identity import code_version
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "numpy", "scikit-learn", "pyarrow", "pandas", "safetensors")
 
 
-def environment_json(executor: str) -> str:
-    """The driver's environment as JSON."""
+def environment_json(executor: str, precision: str) -> str:
+    """The driver's environment as JSON; `precision` is the spec's, which decides whether GPUs may use TF32."""
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     described = {
         "code_version": code_version(),
@@ -31,6 +31,10 @@ def environment_json(executor: str) -> str:
         "cpus": os.cpu_count(),
         "gpus": gpus,
         "cuda": torch.version.cuda if gpus else None,
+        "cudnn": torch.backends.cudnn.version() if gpus else None,
+        "cudnn_deterministic": True if gpus else None,
+        "driver": _driver_version() if gpus else None,
+        "tf32": precision == "tf32" if gpus else None,
     }
     return json.dumps(described, indent=2) + "\n"
 
@@ -52,6 +56,16 @@ def _commit() -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return found.stdout.strip() or None
+
+
+def _driver_version() -> str | None:
+    """The version of NVIDIA's driver; None where its tool is not installed."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip().partition("\n")[0] or None
 
 
 def _cpu_name() -> str:

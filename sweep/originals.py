@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import safetensors.torch
 import torch
@@ -27,6 +29,11 @@ class Original:
 
     state: State
     version: str
+
+    @cached_property
+    def sha256(self) -> str:
+        """The checksum of its weights, by their names: the same wherever it is stored."""
+        return _checksum(self.state)
 
 
 def original_path(original_id: str) -> str:
@@ -59,11 +66,30 @@ def load_original(results: Results, original_id: str) -> Original | None:
         tensors = safetensors.torch.load(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         metadata = header["__metadata__"]
-        intact = metadata["sha256"] == _checksum(tensors)
-        version = str(metadata["code_version"])
+        original = Original(tensors, str(metadata["code_version"]))
+        intact = metadata["sha256"] == original.sha256
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError):
         return None
-    return Original(tensors, version) if intact else None
+    return original if intact else None
+
+
+DIFFER = "were trained more than once, to different weights: trials that started from them are no fair comparison"
+"""What to say of `of_several_weights`."""
+
+
+def of_several_weights(rows: Iterable[Mapping[str, str | None]]) -> set[str]:
+    """The ids of originals that rows of trials started from with different weights: trained twice, to different ends.
+
+    Args:
+        rows: with the columns `original_id` and `original_sha256`.
+    """
+    known: dict[str, str] = {}
+    several = set()
+    for row in rows:
+        name, weights = row["original_id"], row["original_sha256"]
+        if name is not None and weights is not None and known.setdefault(name, weights) != weights:
+            several.add(name)
+    return several
 
 
 def _checksum(tensors: State) -> str:

@@ -25,7 +25,6 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from sweep.deaths import Processes
-from sweep.device import busy
 from sweep.engine import Run, described_run, sigterm_interrupts
 from sweep.reach import check_nodes
 from sweep.schedule import Schedule
@@ -267,7 +266,12 @@ def job_trainable(context: Context) -> type[tune.Trainable]:
                 outcome = self._worker.run(self._job)
             except OSError as error:
                 return {"status": UNSTORED, "error": str(error), "busy": None}
-            return {"status": outcome.status, "error": outcome.error, "device": outcome.device, "busy": busy()}
+            return {
+                "status": outcome.status,
+                "error": outcome.error,
+                "device": outcome.device,
+                "busy": self._worker.busy,
+            }
 
     return JobTrainable
 

@@ -48,8 +48,8 @@ class TrainingSpec(Section):
     nesterov: bool = Field(True, description="Nesterov momentum")
     weight_decay: float = Field(5e-4, ge=0, description="L2 penalty on the weights")
     schedule: Literal["cosine", "one-cycle", "constant"] = Field("cosine", description="learning rate per step")
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="of forward passes; auto: bfloat16 on GPUs that have it, else float32"
+    precision: Literal["auto", "float32", "tf32", "bfloat16"] = Field(
+        "auto", description="of forward passes; auto: bfloat16 on GPUs that have it, else float32; tf32: on GPUs"
     )
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from sweep.identity import code_version, package_version
 from sweep.objective import State, standings
+from sweep.originals import DIFFER, of_several_weights
 from sweep.reading import Rows
 
 MIXED = "devices compute with different precision, so part of the differences is theirs"
@@ -20,7 +21,7 @@ MIXED = "devices compute with different precision, so part of the differences is
 def print_status(console: Console, directory: str, trials: Rows, suggestions: Rows) -> None:
     """Print counts by method and status, studies, what other code versions wrote, mixed devices, and what failed."""
     names = ["trial_id", "task_id", "method", "seed", "status", "error", "device", "code_version", "original_version"]
-    rows = trials.table.select(names).to_pylist()
+    rows = trials.table.select([*names, "original_id", "original_sha256"]).to_pylist()
     counts = Counter((row["method"], row["status"]) for row in rows)
     statuses = sorted({row["status"] for row in rows}, key=["ok", "diverged", "failed", "pruned"].index)
     console.print(f"{len(rows)} trials in {directory}", soft_wrap=True)
@@ -43,6 +44,8 @@ def print_status(console: Console, directory: str, trials: Rows, suggestions: Ro
     ok = [row for row in rows if row["status"] == "ok"]
     if devices := mixed_devices((row["task_id"] for row in ok), (row["device"] for row in ok)):
         console.print(f"trials of one task ran on {' and '.join(devices)}: {MIXED}", soft_wrap=True)
+    if several := of_several_weights(rows):
+        console.print(f"{len(several)} originals {DIFFER}", soft_wrap=True)
     for row in rows:
         if row["error"]:
             last = row["error"].strip().splitlines()[-1]

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from methods.task import Recorder, Samples, derived_seed
+from methods.task import Recorder, Samples, batch_bounds, derived_seed
 
 if TYPE_CHECKING:
     from sweep.spec import TrainingSpec
 
 
 def autocast_context(precision: str, device: torch.device) -> Callable[[], AbstractContextManager[object]]:
-    """What forward passes run in.
-
-    `auto` is bfloat16 autocast on GPUs that compute in it and float32 elsewhere; `bfloat16` asks for it on any device.
-    """
-    capable = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    if precision == "bfloat16" or (precision == "auto" and capable):
+    """What forward passes run in; see `computed_in`."""
+    if computed_in(precision, device) == "bfloat16":
         return lambda: torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext
+
+
+def computed_in(precision: str, device: torch.device) -> str:
+    """What `precision` comes to on a device: bfloat16 (autocast), tf32 (`device.set_arithmetic`) or float32.
+
+    `auto` is bfloat16 on GPUs that compute in it and float32 elsewhere; `bfloat16` asks for it on any device; only GPUs
+    have TF32.
+    """
+    if precision == "auto":
+        capable = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return "bfloat16" if capable else "float32"
+    return "float32" if precision == "tf32" and device.type != "cuda" else precision
 
 
 def train(
@@ -69,6 +77,27 @@ def train(
         probed = model if epoch < recipe.epochs else None
         recorder.record(epoch=epoch, step=step, model=probed, retain_loss=total / steps_per_epoch)
     return model.eval()
+
+
+def rehearse(
+    model: nn.Module,
+    parts: Iterable[Samples],
+    batch_size: int,
+    criterion: Callable[[Tensor, Tensor], Tensor],
+    autocast: Callable[[], AbstractContextManager[object]],
+) -> None:
+    """Pass batches of all sizes that an epoch has forward and backward through `model`, which is of no use afterwards.
+
+    A GPU's libraries plan at the first batch of a size, which takes seconds that are no trial's. A single sample, as a
+    set of one has it, is left out: not every network trains on it.
+    """
+    model.train()
+    for part in parts:
+        for size in sorted({stop - start for start, stop in batch_bounds(len(part), batch_size)} - {1}):
+            inputs, targets = next(part.in_order(size))
+            with autocast():
+                outputs = model(inputs)
+            criterion(outputs.float(), targets).backward()
 
 
 def _scheduler(

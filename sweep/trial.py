@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import json
+import os
+import sys
 import time
 import traceback
 import warnings
@@ -11,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import pyarrow as pa
 import torch
@@ -19,8 +21,18 @@ from torch import nn
 
 from methods import Diverged, Method, Recorder, Samples, Task
 from methods.task import derived_seed
-from sweep.device import device_name, peak_memory, reset_peak_memory, synchronise
+from sweep.device import (
+    busy,
+    device_name,
+    lost,
+    out_of_memory,
+    peak_memory,
+    reset_peak_memory,
+    set_arithmetic,
+    synchronise,
+)
 from sweep.device_data import DeviceData, to_device
+from sweep.errors import Unsuccessful
 from sweep.evaluation import Predictions, membership_inference, predict
 from sweep.models import initialised, load_state, stored_state
 from sweep.originals import Original, State, load_original, store_original
@@ -31,7 +43,7 @@ from sweep.results import Results
 from sweep.rows import prediction_rows, trace_row, trial_row
 from sweep.spec import DatasetSpec, TrainingSpec
 from sweep.timeout import OutOfTime, time_limit
-from sweep.training import autocast_context, train
+from sweep.training import autocast_context, computed_in, rehearse, train
 from sweep.versions import original_version
 
 Status = Literal["ok", "diverged", "failed", "pruned"]
@@ -94,6 +106,8 @@ class Worker:
     _data: tuple[str, DeviceData] | None = field(default=None, init=False)
     _original: tuple[str, Original] | None = field(default=None, init=False)
     _probed: tuple[tuple[str, str], dict[str, float]] | None = field(default=None, init=False)
+    busy: int | None = field(default=None, init=False)
+    """Percent of the last job's last second of training or unlearning that the GPU computed; None if nobody can tell"""
 
     def __post_init__(self) -> None:
         self._results = Results(self.context.out)
@@ -122,9 +136,13 @@ class Worker:
         """
         warnings.filterwarnings("ignore", message=".*torch.jit.script.* is deprecated")  # raised by torch.func itself
         torch.set_num_threads(self.context.threads)
-        torch.backends.cudnn.deterministic = True
+        set_arithmetic(json.loads(job.trial.config)["training"]["precision"])
+        self.busy = None
         action = self._train_original if job.original_only else self._unlearn
-        return self._attempts(lambda: action(job.trial))
+        ended = self._attempts(lambda: action(job.trial))
+        if self.context.gpu:
+            torch.cuda.empty_cache()  # neighbours on the same GPU may need it
+        return ended
 
     def _attempts(self, attempt: Callable[[], tuple[Ended, Outcome]]) -> tuple[Ended, Outcome]:
         for _ in range(1 + self.context.max_retries):
@@ -138,9 +156,21 @@ class Worker:
                 failure, short = f"took longer than trial_timeout: {self.context.trial_timeout:g} s", False
             except Exception as error:
                 failure, short = traceback.format_exc(), out_of_memory(error)
+                if lost(self._device):
+                    self._give_up(error, failure)
             if short:  # not before here, where nothing refers to the attempt's frames any more
                 self._release_memory()
         return Ended(), Outcome("failed", failure)
+
+    def _give_up(self, error: Exception, failure: str) -> NoReturn:
+        """End this process, so that the job runs again in another; or the run, where this process runs it."""
+        if self.context.expendable:
+            print(failure, file=sys.stderr, flush=True)
+            os._exit(1)
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise Unsuccessful(
+            f"the GPU answers no more in this process: {first}; what was stored is kept, and the same command goes on"
+        ) from error
 
     def _release_memory(self) -> None:
         """Give up what is kept between trials, so that the next attempt has all the memory there is."""
@@ -167,6 +197,11 @@ class Worker:
         split = data.split(config["seed"], config["forget"], config["dataset"]["validation"])
         retain, forget = data.train(split.retain), data.train(split.forget)
         autocast = autocast_context(config["training"]["precision"], self._device)
+        batch_size = getattr(method, "batch_size", None if method.needs_original else config["training"]["batch_size"])
+        if self.context.gpu and batch_size is not None:
+            again = self._original_model(trial, config, method)
+            rehearse(again, (retain, forget), batch_size, nn.functional.cross_entropy, autocast)
+            del again
         recorder = self._recorder(trial, retain, forget, config)
         unlearned: nn.Module | None
         task = Task(
@@ -194,13 +229,16 @@ class Worker:
         except Diverged as error:
             unlearned, outcome = None, Outcome("diverged", str(error))
         seconds = time.perf_counter() - started - (recorder.probe_seconds - probing)
+        self.busy = busy()  # now, because evaluation computes on the CPU too
         columns: dict[str, Any] = {
             "original_version": self._original[1].version if self._original and trial.original_id else None,
+            "original_sha256": self._original[1].sha256 if self._original and trial.original_id else None,
             "n_retain": len(retain),
             "n_forget": len(forget),
             "unlearn_seconds": seconds,
             "samples_processed": recorder.samples_processed,
             "peak_memory_bytes": peak_memory(self._device),
+            "precision": computed_in(config["training"]["precision"], self._device),
         }
         if unlearned is not None:
             recorder.finish(unlearned)
@@ -294,6 +332,7 @@ class Worker:
         method = find_method(config["method"]["name"])(**config["method"]["params"])
         model, train, fit = self._untrained(config, method), self._training_set(config), self._fit(config, Recorder())
         model = fit(model, train) if method.shapes_training is None else method.train_original(model, train, fit)
+        self.busy = busy()
         require_finite(model)
         original = Original(stored_state(model), original_version(config))
         try:
@@ -382,11 +421,6 @@ def _equally_many(retain: Predictions, others: Predictions, seed: int) -> tuple[
         return part.subset(torch.randperm(len(part.labels), generator=generator)[:count].sort().values)
 
     return chosen(retain, "retain subset"), chosen(others, "test subset")
-
-
-def out_of_memory(error: Exception) -> bool:
-    """Whether memory of the device or the host ran out; of the host's, torch says so in a RuntimeError's text."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 def require_finite(model: nn.Module) -> None:

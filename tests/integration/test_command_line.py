@@ -291,6 +291,19 @@ def test_devices_that_are_mixed_within_a_task_are_told(finished):
     assert "trials of one task ran on NVIDIA H100 and cpu: " in call("status", finished).out
 
 
+def test_originals_that_were_trained_to_different_weights_are_told(tmp_path):
+    first, both = [{"name": "finetune", "epochs": 1}], [{"name": name, "epochs": 1} for name in ("finetune", "neggrad")]
+    options = ("--executor", "inline", "--out", tmp_path / "out")
+    call("run", write_spec(tmp_path, first), *options)
+    row, results = row_of(tmp_path / "out", "finetune"), Results(str(tmp_path / "out"))
+    results.write_trial(row | {"original_sha256": None})  # of a version that did not store it
+    assert "trained more than once" not in call("status", tmp_path / "out").out
+    results.write_trial(row | {"original_sha256": "of another machine"})
+    told = "1 originals were trained more than once, to different weights"
+    assert told in call("run", write_spec(tmp_path, both), *options).err
+    assert told in call("status", tmp_path / "out").out
+
+
 NETWORK = """from torch import nn
 
 def net(classes, channels):

@@ -12,7 +12,7 @@ from torch import nn
 
 from methods.task import Diverged, Recorder
 from sweep.spec import TrainingSpec
-from sweep.training import autocast_context, train
+from sweep.training import autocast_context, computed_in, rehearse, train
 
 CPU = torch.device("cpu")
 
@@ -182,7 +182,39 @@ def test_bfloat16_computes_in_it_and_trains_in_float32(separable):
     assert model.weight.dtype == torch.float32
 
 
-@pytest.mark.parametrize(("precision", "dtype"), [("auto", torch.float32), ("float32", torch.float32)])
+@pytest.mark.parametrize(("precision", "dtype"), [(name, torch.float32) for name in ("auto", "float32", "tf32")])
 def test_other_precisions_are_float32_on_a_cpu(precision, dtype):
     with autocast_context(precision, CPU)():
         assert nn.Linear(2, 2)(torch.zeros(1, 2)).dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("precision", "capable", "on_gpu", "on_cpu"),
+    [
+        ("auto", True, "bfloat16", "float32"),
+        ("auto", False, "float32", "float32"),
+        ("float32", True, "float32", "float32"),
+        ("tf32", True, "tf32", "float32"),
+        ("bfloat16", False, "bfloat16", "bfloat16"),
+    ],
+)
+def test_what_a_precision_comes_to(monkeypatch, precision, capable, on_gpu, on_cpu):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: capable)
+    assert computed_in(precision, torch.device("cuda")) == on_gpu
+    assert computed_in(precision, CPU) == on_cpu
+
+
+def test_a_rehearsal_has_every_size_of_batch_that_training_has(make_samples):
+    def sizes(pass_on) -> set[int]:
+        network, seen = nn.Linear(3, 2), set()
+        network.register_forward_hook(lambda module, inputs, outputs: seen.add(len(outputs)))
+        pass_on(network)
+        return seen
+
+    def samples(count: int):
+        return make_samples(torch.randn(count, 3), torch.zeros(count, dtype=torch.long))
+
+    parts, loss = (samples(22), samples(5)), nn.functional.cross_entropy
+    trained = sizes(lambda network: [fit(network, part, epochs=1, batch_size=8) for part in parts])
+    assert sizes(lambda network: rehearse(network, parts, 8, loss, nullcontext)) == trained == {8, 6, 5}
+    assert sizes(lambda network: rehearse(network, (samples(1),), 8, loss, nullcontext)) == set()

@@ -19,6 +19,7 @@ from sklearn.svm import SVC
 from methods import METHODS
 from sweep.columns import METRICS, TRACES, TRIALS
 from sweep.datasets import Digits
+from sweep.errors import Unsuccessful
 from sweep.evaluation import Predictions, predict
 from sweep.identity import code_version
 from sweep.originals import load_original, original_path, store_original
@@ -69,6 +70,7 @@ def test_a_row_says_what_was_run_how_it_ended_and_what_it_cost(make_trial, run):
     assert 0 < row["unlearn_seconds"] < 60
     assert row["peak_memory_bytes"] > 2**20
     assert (row["device"], row["threads"], row["code_version"]) == ("cpu", 1, code_version())
+    assert row["precision"] == "float32"
     assert before <= row["started_at"] < row["finished_at"] <= datetime.now(UTC)
 
 
@@ -385,6 +387,57 @@ def test_memory_is_released_when_nothing_of_the_attempt_is_left(make_worker, mon
     assert alive[1::2] == [True, True]
 
 
+def assertion_failed(*_: object) -> None:
+    raise torch.AcceleratorError("CUDA error: device-side assert triggered\nCUDA kernel errors might be reported later")
+
+
+def test_a_gpu_that_answers_no_more_ends_a_run_of_this_process_in_one_line(make_worker, monkeypatch):
+    worker, attempts = make_worker(max_retries=3), []
+    monkeypatch.setattr("sweep.trial.warm_up", attempts.append)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
+    worker._device = torch.device("cuda")
+    assert worker._attempts(assertion_failed)[1].status == "failed"  # the GPU is well: it was something else
+    monkeypatch.setattr(torch.cuda, "synchronize", assertion_failed)
+    with pytest.raises(Unsuccessful, match=r"^the GPU .*: CUDA error: device-side assert triggered; what .* goes on$"):
+        worker._attempts(assertion_failed)
+    assert len(attempts) == 4 + 1
+
+
+BREAKS = """
+import sys, torch
+from sweep import trial
+from sweep.trial import Context, Worker
+
+def assertion_failed(*_):
+    raise torch.AcceleratorError("CUDA error: device-side assert triggered")
+
+trial.warm_up = lambda device: None
+torch.cuda.synchronize = assertion_failed
+options = {"sweep": "s", "out": sys.argv[1], "location": {}, "threads": 1, "gpu": False, "predictions": False}
+worker = Worker(Context(max_retries=3, expendable=True, **options))
+worker._device = torch.device("cuda")
+worker._attempts(assertion_failed)
+print("goes on")
+"""
+
+
+def test_a_gpu_that_answers_no_more_ends_an_expendable_process(tmp_path):
+    ended = subprocess.run([sys.executable, "-c", BREAKS, str(tmp_path)], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.rstrip().endswith("CUDA error: device-side assert triggered")
+
+
+def test_a_gpu_is_asked_how_busy_it_is_before_the_evaluation(make_trial, make_worker, monkeypatch):
+    asked = []
+    monkeypatch.setattr("sweep.trial.busy", lambda: asked.append("busy") or 37)
+    monkeypatch.setattr("sweep.trial.predict", lambda *args: asked.append("predict") or predict(*args))
+    worker = make_worker()
+    worker.run(Job(make_trial("original"), original_only=True))
+    assert (asked, worker.busy) == (["busy"], 37)
+    worker.run(Job(make_trial("original")))
+    assert (asked[1:3], worker.busy) == (["busy", "predict"], 37)
+
+
 def test_logits_too_large_for_float16_are_stored_shifted(make_trial):
     logits = torch.tensor([[1.0, -2.0, 3.0], [70_000.0, 70_002.0, -1e6], [-3e38, 1e30, 3e38]])
     part = Predictions(torch.arange(3), torch.tensor([2, 1, 0]), logits)
@@ -471,6 +524,19 @@ def test_a_damaged_original_is_trained_again(make_trial, make_worker, run, resul
     assert run(trial)["status"] == "ok"
     again = load_original(results, trial.original_id).state
     assert all(torch.equal(again[name], tensor) for name, tensor in whole.items())
+
+
+def test_a_row_names_the_weights_that_its_original_had(make_trial, make_worker, run, results):
+    trial = make_trial("original")
+    row = run(trial)
+    [header] = [results.read(original_path(trial.original_id))[8:600]]
+    assert f'"sha256":"{row["original_sha256"]}"'.encode() in header
+    assert run(make_trial("finetune", {"epochs": 1}))["original_sha256"] == row["original_sha256"]
+    assert run(make_trial("retrain"))["original_sha256"] is None
+    other = load_original(results, trial.original_id)
+    other.state["0.weight"] += 1
+    store_original(results, trial.original_id, other)
+    assert run(trial)["original_sha256"] == load_original(results, trial.original_id).sha256 != row["original_sha256"]
 
 
 @pytest.mark.parametrize("full", ["models/", "trials/"])

@@ -129,7 +129,7 @@ def test_the_environment_is_not_stored(monkeypatch):
     from sweep.environment import environment_json
 
     monkeypatch.setenv("SOME_TOKEN", SECRET)
-    assert SECRET not in environment_json("inline")
+    assert SECRET not in environment_json("inline", "auto")
 
 
 def test_results_with_a_program_beside_them_do_not_run_it(results, make_row, tmp_path, monkeypatch):
