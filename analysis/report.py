@@ -19,6 +19,7 @@ from analysis.figures import FIGURES
 from analysis.frames import Frames, configuration_labels
 from analysis.intervals import Interval
 from analysis.methods_table import REFERENCES, task_labels, write_tables
+from analysis.published import beside_published
 from analysis.words import METHODS, joined
 from sweep.results import Results
 from sweep.specfile import write_yaml
@@ -117,6 +118,7 @@ def _render(directory: str, frames: Frames, pictures: list[Picture], skipped: li
         facts=_facts(trials, searched, frames),
         tables=tables,
         tasks=tasks,
+        published=beside_published(frames.trials),
         pictures=pictures,
         skipped=skipped,
         spec=_text(results, "spec.yaml"),

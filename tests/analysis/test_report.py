@@ -324,3 +324,20 @@ def test_of_very_many_trials_the_first_are_listed(directory, page_of):
     page = page_of(directory([row("uam", seed, metrics=GOOD) for seed in range(503)]))
     assert page.count("unlearn-sweep rerun ") == 500
     assert "These are 500 of 503 trials. The command takes any trial_id of the folder trials/." in text_of(page)
+
+
+def test_published_numbers_stand_beside_ours_where_the_task_is_the_same(directory, page_of):
+    assert "Beside published numbers" not in page_of(directory(TWO_SEEDS))
+    config = {"dataset": {"name": "cifar10"}, "model": {"name": "resnet18", "width": 64}}
+    config |= {"forget": {"scenario": "random", "ratio": 0.1}}
+    config |= {"training": {"epochs": 30, "lr": 0.4, "batch_size": 512, "schedule": "cosine", "weight_decay": 0}}
+    page = page_of(directory([one | {"config": json.dumps(config)} for one in TWO_SEEDS]))
+    tables = re.findall(r"<table.*?</table>", page, re.DOTALL)
+    review = next(table for table in tables if "A public review" in table)
+    lines = [text_of(line) for line in re.findall(r"<tr.*?</tr>", review, re.DOTALL)]
+    ours = ("here 99.0 [86.3, 100.0] −0.3", "here 88.0 [62.6, 100.0] −3.8", "here 91.0 [78.3, 100.0] −0.3")
+    assert lines[1] == f"Retrain 99.30 {ours[0]} 91.78 {ours[1]} 91.32 {ours[2]}"
+    assert lines[2].startswith("FineTune 99.95 here 99.0 −1.0 gap 0.65, here 1.0 99.78 here 96.0")
+    assert lines[3] == "NegGrad not run here 15.11 gap 84.19 14.98 gap 76.80 14.96 gap 76.36"
+    assert "There: one run; its training is not described. Here: 30 epochs," in text_of(page)
+    assert "#published" in {link["href"] for link in Document(page).all("a")}
