@@ -82,7 +82,8 @@ def ranking_words(ranking: Ranking, name: Callable[[Key], str]) -> str:
     if len(ranking.equals) > FEW:
         return f"; {len(ranking.equals)} of {others} others are not distinguishable from it"
     verb = "is" if len(ranking.equals) == 1 else "are"
-    return f"; {joined([name(key) for key in ranking.equals])} {verb} not distinguishable from it"
+    unjudged = f", and {len(ranking.unjudged)} of {others} others not judged" if ranking.unjudged else ""
+    return f"; {joined([name(key) for key in ranking.equals])} {verb} not distinguishable from it{unjudged}"
 
 
 def number_words(value: float) -> str:

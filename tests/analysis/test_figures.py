@@ -13,9 +13,10 @@ from analysis import comparison, forget_ratio, gamma, gradient_angle, hessian, r
 from analysis.figure import STYLES, Drawn, Skipped, new_figure, save
 from analysis.figures import FIGURES
 from analysis.frames import Frames, flatten_params, with_gaps
+from analysis.intervals import Ranking, mean_interval
 from analysis.marks import shades
 from analysis.selection import undominated
-from analysis.words import seeds_words
+from analysis.words import ranking_words, seeds_words
 from sweep.columns import METRICS, TRACES, TRIALS
 from sweep.results import Results
 
@@ -171,7 +172,7 @@ def test_trials_that_did_not_end_ok_are_left_out_and_counted(name):
 def test_rho_finds_the_lowest_gap_and_what_cannot_be_told_from_it():
     rows = retrains()
     for seed, shift in enumerate((0.0, 0.5, 1.6)):
-        rows += [uam(seed, 5 + shift, rho=0.5), uam(seed, 1 + shift, rho=2), uam(seed, 2.5 - shift, rho=4)]
+        rows += [uam(seed, 5 + 1.01 * shift, rho=0.5), uam(seed, 1 + shift, rho=2), uam(seed, 2.5 - shift, rho=4)]
     result = drawn(rho.draw(frames(rows)))
     # average gaps at rho 2: 1, 1.5, 2.6; at rho 4: 2.5, 2, 0.9; FA is off by twice the average gap
     assert result.finding == (
@@ -465,6 +466,19 @@ def test_styles_differ_in_marker_and_in_lightness_or_line():
     assert len(looks) == len(STYLES)
     lightness = [sum(to_rgb(style.color)) for style in shades(STYLES["uam"], 4)]
     assert lightness == sorted(lightness, reverse=True)
+
+
+def test_words_for_a_ranking_do_not_pass_over_what_could_not_be_judged():
+    def said(equals, worse, unjudged):
+        ranking = Ranking(
+            ("a",), mean_interval([1.0]), *([(name,) for name in names] for names in (equals, worse, unjudged))
+        )
+        return ranking_words(ranking, lambda key: key[0])
+
+    assert said("b", "c", "") == "; b is not distinguishable from it"
+    assert said("bc", "", "de") == "; b and c are not distinguishable from it, and 2 of 4 others not judged"
+    assert said("", "bc", "d") == "; 2 of 3 others are distinguishable from it"
+    assert said("", "", "bc") == "; too few seeds to tell the others from it"
 
 
 def test_words_for_seeds():
