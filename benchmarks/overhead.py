@@ -26,7 +26,7 @@ from ray import tune
 def trial(config):
     return {"value": config["number"]}
 
-ray.init(log_to_driver=False, include_dashboard=False)
+ray.init(address="local", log_to_driver=False, include_dashboard=False)
 with tempfile.TemporaryDirectory() as folder:
     tune.Tuner(
         trial,

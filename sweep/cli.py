@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Callable
 from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
@@ -205,8 +207,6 @@ def report(
     out: Annotated[str | None, typer.Option(metavar="DIR", help="Where to write; DIR/report by default.")] = None,
 ) -> None:
     """Write every table and figure that the results allow, and index.html, which shows them all."""
-    from pathlib import Path
-
     from analysis.frames import read_frames
     from analysis.methods_table import methods_table, render_rich
     from analysis.report import write_report
@@ -362,7 +362,7 @@ def _located(spec: str, action: Callable[[], T]) -> T:
     try:
         return action()
     except InputError as error:
-        raise InputError(str(error) if str(error).startswith("--") else f"{spec}: {error}") from error
+        raise InputError(str(error) if str(error).startswith(("--", "RAY_")) else f"{spec}: {error}") from error
 
 
 def _warn_of_damage(found: Rows) -> None:
@@ -377,6 +377,7 @@ def _warn(message: str) -> None:
 def main() -> NoReturn:
     """Console script: 0 all trials ended, 1 some failed or were not stored, 2 bad input, 3 no time, 130 interrupted."""
     try:
+        _require_own_packages()
         code = app(standalone_mode=False)
         if code == INTERRUPTED:  # typer turns Ctrl-C into this status, and says nothing
             raise KeyboardInterrupt
@@ -394,6 +395,15 @@ def main() -> NoReturn:
     except OSError as error:
         code = _fail(f"{error}; what was stored before is kept", 1)
     sys.exit(code)
+
+
+def _require_own_packages() -> None:
+    """Refuse to run with modules of somebody else's that PYTHONPATH puts in the place of ours."""
+    for name in ("analysis", "methods"):
+        found = find_spec(name)
+        place = None if found is None else found.origin or next(iter(found.submodule_search_locations or ()), None)
+        if place is None or Path(place).parent.resolve() != Path(__file__).parents[1].resolve() / name:
+            raise InputError(f"PYTHONPATH: {place} hides this project's package '{name}'; give it another name")
 
 
 def _fail(message: str, code: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -204,6 +205,7 @@ def run_context(spec: Spec, out: str, refresh: bool) -> Context:
         probe_samples=spec.probe.samples,
         trial_timeout=spec.trial_timeout,
         refresh=refresh,
+        plugins=os.getcwd(),
     )
 
 

@@ -27,6 +27,7 @@ from ray.tune.search import Searcher
 from sweep.deaths import Processes
 from sweep.engine import Run, described_run, sigterm_interrupts
 from sweep.reach import check_nodes
+from sweep.registry import search_last
 from sweep.schedule import Schedule
 from sweep.spec import Spec
 from sweep.trial import Context, Job, Outcome, Worker, warm_up
@@ -46,14 +47,15 @@ def run_ray(run: Run, spec: Spec, address: str | None) -> None:
 
     Raises:
         InputError: the resources asked for are not there, or no cluster answers.
+        Unsuccessful: Ray does not start.
         OSError: results cannot be stored.
     """
     logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # that processes died is told by rows and progress
     with ExitStack() as stack:
-        stack.enter_context(session(address))
+        local = stack.enter_context(session(address))
         stack.enter_context(sigterm_interrupts())  # again: Ray's start put its own handler in the place of ours
-        gpus = gpus_per_trial(spec, local=address is None)
-        if address is not None and not check_nodes(run.context.out, spec.resources.cpus, gpus):
+        gpus = gpus_per_trial(spec, local)
+        if not local and not check_nodes(run.context.out, spec.resources.cpus, gpus):
             run.progress.say(f"no node has {spec.resources.cpus:g} CPUs and {gpus:g} GPUs: waiting for one to join")
         stack.enter_context(asked_ahead())
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="unlearn-sweep-"))
@@ -63,7 +65,7 @@ def run_ray(run: Run, spec: Spec, address: str | None) -> None:
         tuner = tune.Tuner(
             tune.with_resources(job_trainable(run.context), resources),
             tune_config=tune.TuneConfig(
-                search_alg=ProcessSearcher(run.schedule, None if address else room(resources)),
+                search_alg=ProcessSearcher(run.schedule, room(resources) if local else None),
                 scheduler=JobScheduler(run.schedule, jobs),
                 num_samples=-1,
                 reuse_actors=True,
@@ -287,6 +289,7 @@ _workers: list[Worker] = []
 def kept_worker(context: Context) -> Worker:
     """The worker of this process."""
     if not _workers or _workers[0].context != context:
+        search_last(context.plugins)
         _workers[:] = [Worker(context)]
     return _workers[0]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import os
 import sys
@@ -100,17 +101,51 @@ def _require_complete(name: str, found: type[ABC]) -> None:
         raise InputError(f"plugin '{name}' does not define {', '.join(missing)}")
 
 
+def search_last(folder: str) -> None:
+    """Let Python look for modules in `folder` after all other places, and no longer before them."""
+    if folder in sys.path:
+        sys.path.remove(folder)
+    sys.path.append(folder)
+
+
 def _plugin(name: str) -> Callable[..., Any] | type[Any]:
     module_name, _, attribute = name.partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    folder = os.getcwd()
+    for place in (str(Path(__file__).parents[1]), folder):  # a folder analysis there must not become ours
+        if place not in sys.path:
+            sys.path.append(place)
+    if hidden := _hidden(module_name, folder):
+        raise InputError(f"plugin '{name}': {hidden}")
     try:
         module = importlib.import_module(module_name)
     except Exception as error:
-        raise InputError(f"plugin '{name}': importing {module_name} failed: {type(error).__name__}: {error}") from error
+        why = f"importing {module_name} failed: {type(error).__name__}: {error}"
+        if isinstance(error, ImportError) and error.name is not None:
+            if hidden := _hidden(error.name, folder):
+                why += f"; {hidden}"
+            elif module_name.split(".")[0] == error.name:
+                why += f"; a plugin is installed, or lies in the folder of the command, {folder}"
+        raise InputError(f"plugin '{name}': {why}") from error
     try:
         found: Callable[..., Any] | type[Any] = getattr(module, attribute)
     except AttributeError:
         names = [key for key in vars(module) if not key.startswith("_")]
         raise InputError(f"plugin '{name}': {module_name} has no '{attribute}'; {nearest(attribute, names)}") from None
     return found
+
+
+def _hidden(module: str, folder: str) -> str | None:
+    """What to say of a module in `folder` that cannot be reached, because another has its name and comes first."""
+    top = module.split(".")[0]
+    try:
+        path, mine = Path(folder, *module.split(".")), Path(folder, top)
+        own = next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+        found = importlib.util.find_spec(top)
+    except ValueError:  # no name of a module
+        return None
+    if own is None or found is None:
+        return None
+    places = [place for place in (found.origin, *(found.submodule_search_locations or ())) if place]
+    if {mine, mine.with_suffix(".py"), mine / "__init__.py"} & set(map(Path, places)):
+        return None
+    return f"{own} is hidden by another module '{top}' ({places[0]}); give it another name"

@@ -172,9 +172,9 @@ def run_search(
         progress = SearchProgress(console, studies)
         under_way = SearchRun(studies, rows, run_context(spec, out, again.refresh), progress, mirror, tell, repeated)
         if not under_way.done and not out_of_time():
-            _start(stack, executor, address)
+            local = _start(stack, executor, address)
             with deadline(under_way, seconds_left()):
-                _suggest(under_way, spec, executor, address)
+                _suggest(under_way, spec, executor, local)
         if not all(study.ended for study in studies):
             return Found(studies, {}, rows)
         tuned = {study.name: _confirm(study, plan.baselines, results) for study in studies}
@@ -248,16 +248,18 @@ def _starts_from_ordinary(method: type[Method]) -> bool:
     return method.needs_original and method.shapes_training is None
 
 
-def _start(stack: ExitStack, executor: Executor, address: str | None) -> None:
-    """With Ray, one session for everything that follows."""
+def _start(stack: ExitStack, executor: Executor, address: str | None) -> bool:
+    """With Ray, one session for everything that follows; whether all runs on this machine."""
+    local = True
     if executor == "ray":
         from sweep.ray_session import session
 
-        stack.enter_context(session(address))
+        local = stack.enter_context(session(address))
     stack.enter_context(sigterm_interrupts())
+    return local
 
 
-def _suggest(run: SearchRun, spec: Spec, executor: Executor, address: str | None) -> None:
+def _suggest(run: SearchRun, spec: Spec, executor: Executor, local: bool) -> None:
     """Run suggestions until every study has as many as it wants."""
     if executor == "inline":
         with described_run(run, spec, executor, gpus_of_this_process(spec)):
@@ -265,7 +267,7 @@ def _suggest(run: SearchRun, spec: Spec, executor: Executor, address: str | None
     else:
         from sweep.ray_search import run_ray_search
 
-        run_ray_search(run, spec, local=address is None)
+        run_ray_search(run, spec, local)
 
 
 def _require_ok(references: list[Trial], rows: dict[str, Row]) -> None:

@@ -65,6 +65,7 @@ class Context:
         trial_timeout: seconds that an attempt may take; None: any.
         expendable: whether the process may be ended for that, as Ray's are.
         refresh: whether an original that another code version trained counts as missing.
+        plugins: the folder that is searched last for plugins, in Ray's processes too; none: this process's own.
     """
 
     sweep: str
@@ -79,6 +80,7 @@ class Context:
     trial_timeout: float | None = None
     expendable: bool = False
     refresh: bool = False
+    plugins: str = ""
 
 
 @dataclass(frozen=True)

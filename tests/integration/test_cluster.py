@@ -1,6 +1,6 @@
 import pytest
 from clusters import AUTHENTICATION, Cluster, free_port
-from tiny_sweeps import BUILT_INS, rows, run, write_spec
+from tiny_sweeps import BUILT_INS, rows, run, write_shadows, write_spec
 
 from sweep.identity import code_version
 from sweep.results import Results
@@ -16,8 +16,8 @@ def cluster():
 
 
 def test_a_cluster_writes_the_rows_that_inline_writes(cluster, inline_sweep, tmp_path):
-    path, out = write_spec(tmp_path, METHODS), tmp_path / "out"
-    ended = run("run", path, "--out", out, "--address", cluster, **AUTHENTICATION)
+    path, out, folder = write_spec(tmp_path, METHODS), tmp_path / "out", write_shadows(tmp_path / "mine")
+    ended = run("run", path, "--out", out, "--address", cluster, prefix=["env", "-C", folder], **AUTHENTICATION)
     assert (ended.code, ended.err) == (0, "")
     assert "3 trials, 0 done before, 3 to run" in ended.out
     by_cluster = rows(out)

@@ -149,6 +149,31 @@ def write_spec(folder, methods, **changes):
     return path
 
 
+PLUGIN = """from dataclasses import dataclass
+
+from methods import FineTune
+
+
+@dataclass(frozen=True)
+class Mine(FineTune):
+    name = "mine"
+"""
+
+
+def write_shadows(folder):
+    """A new `folder` with modules of the names of ours and of others that are installed, and a plugin, `my_method`.
+
+    Only that may be imported.
+    """
+    folder.mkdir()
+    for name in ("sweep", "methods", "torch", "yaml", "ray", "optuna", "sklearn"):
+        (folder / f"{name}.py").write_text("raise SystemError('not this one')")
+    (folder / "analysis").mkdir()
+    (folder / "analysis" / "__init__.py").write_text("raise SystemError('not this one')")
+    (folder / "my_method.py").write_text(PLUGIN)
+    return folder
+
+
 def rows(out, kind="trials"):
     """The columns of a results directory that are determined, as a list of rows ordered by trial."""
     results = Results(str(out))
