@@ -29,7 +29,7 @@ How other families fit the same interface:
   a language model's), it is asked of `task.loss`, never assumed to be cross-entropy.
 """
 
-from methods.attention import plain_attention
+from methods.derivatives import all_derivatives
 from methods.descent import Descent, trainable
 from methods.finetune import FineTune
 from methods.fisher import Fisher
@@ -56,7 +56,7 @@ __all__ = [
     "Recorder",
     "Samples",
     "Task",
+    "all_derivatives",
     "hyperparameter",
-    "plain_attention",
     "trainable",
 ]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from methods.attention import plain_attention
+from methods.derivatives import all_derivatives
 from methods.method import Method, Range, hyperparameter
 from methods.task import Samples, Task
 
@@ -81,7 +81,7 @@ def diagonal_fisher(model: nn.Module, samples: Samples, draws: torch.Generator |
         with torch.no_grad():
             probabilities = model(inputs).softmax(dim=1)
         for labels, importance in _labels(probabilities, draws):
-            with plain_attention():
+            with all_derivatives():
                 gradients = per_example(weights, inputs, labels)
             for name, gradient in gradients.items():
                 total[name] += torch.einsum("b,b...->...", importance, gradient.square())

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, jvp, vjp
 
-from methods.attention import plain_attention
+from methods.derivatives import all_derivatives
 from methods.descent import trainable
 from methods.fisher import random_subset
 from methods.method import Method, Range, hyperparameter
@@ -127,7 +127,7 @@ def curvature_product(task: Task, model: nn.Module, samples: Samples, vector: Te
     product = hessian_product if curvature == "hessian" else gauss_newton_product
     total = torch.zeros_like(vector)
     for batch in samples.in_order(CURVATURE_BATCH):
-        with plain_attention():
+        with all_derivatives():
             image = product(model, task.criterion, weights, tangent, batch)
         total += _flatten([image[name] for name in names]) * len(batch[1])
     task.recorder.count(2 * len(samples))

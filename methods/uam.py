@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from methods.attention import plain_attention
+from methods.derivatives import all_derivatives
 from methods.descent import Descent, trainable
 from methods.method import Range, hyperparameter
 from methods.task import Batch, Task
@@ -182,7 +182,7 @@ def _gradients(loss: Tensor, parameters: list[Tensor], create_graph: bool = Fals
 
 
 def _hessian_vector_product(loss: Callable[[], Tensor], parameters: list[Tensor], vector: list[Tensor]) -> list[Tensor]:
-    with plain_attention():
+    with all_derivatives():
         gradients = _gradients(loss(), parameters, create_graph=True)
     return list(torch.autograd.grad(gradients, parameters, vector, allow_unused=True, materialize_grads=True))
 

@@ -119,15 +119,16 @@ def check_task(spec: Spec) -> None:
                 raise InputError(f"dataset.validation: {share}, and a search judges on them")
             fewest = min(fewest[0], len(parts.retain)), min(fewest[1], len(parts.forget))
     name, builtin, size = spec.model.name, ":" not in spec.model.name, " x ".join(map(str, outline.shape))
-    use = f"be used on images of {size}"
+    problem, advice = f"be used on images of {size}", ""
     try:
         network = try_out(find_model(name), outline.classes, outline.shape, spec.model.model_extra or {}, builtin)
         for what, method in _on_single_samples(spec, *fewest) if builtin else ():
-            use = f"train on a single image of {size}, as {what} would"
+            problem = f"train on a single image of {size}, as {what}"
+            advice = "; take larger batches, sets or images"
             try_on_few(network, outline.classes, outline.shape, method, *fewest)
     except Exception as error:
         why = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise InputError(f"model: {name} cannot {use}: {why}") from error
+        raise InputError(f"model: {name} cannot {problem}: {why}{advice}") from error
 
 
 def _on_single_samples(spec: Spec, retain: int, forget: int) -> Iterator[tuple[str, Descent]]:
@@ -141,7 +142,7 @@ def _on_single_samples(spec: Spec, retain: int, forget: int) -> Iterator[tuple[s
         return count == 1 or (batch_size == 1 and count > 2)  # see `batch_bounds`
 
     if alone(retain, spec.training.batch_size):
-        words = f"training with batch_size {spec.training.batch_size} on {retain} samples"
+        words = f"training would (batch_size {spec.training.batch_size}, {retain} samples)"
         yield words, FineTune(epochs=1, batch_size=spec.training.batch_size)
     tried = set()
     for entry in [*spec.methods, *(spec.search.methods if spec.search else ())]:
@@ -154,7 +155,7 @@ def _on_single_samples(spec: Spec, retain: int, forget: int) -> Iterator[tuple[s
             tried.add(key)
             for used, count, part in zip(method.uses, (retain, forget), ("retain", "forget"), strict=True):
                 if used and alone(count, method.batch_size):
-                    words = f"{entry.name} with batch_size {method.batch_size} on {count} samples to {part}"
+                    words = f"{entry.name} would (batch_size {method.batch_size}, {count} to {part})"
                     yield words, replace(method, epochs=1)
                     break
 
