@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from methods.task import Samples
-from sweep.datasets import Images
+from sweep.images import Called, Images, class_number
 from sweep.splits import Rows, Split, limited, noisy, split
 
 
@@ -26,6 +26,7 @@ class DeviceData:
         test_targets: int64 [N].
         train_rows: rows of the dataset's own training data that `limit` kept, int64 [N].
         classes: number of classes.
+        called: what the dataset's source calls them, as in `Images`.
         prepare, draw: as in `methods.task.Samples`; `draw` is None without augmentation.
     """
 
@@ -36,6 +37,7 @@ class DeviceData:
     test_targets: Tensor
     train_rows: Rows
     classes: int
+    called: Called | None
     prepare: Callable[[Tensor, Tensor | None], Tensor]
     draw: Callable[[int, torch.Generator], Tensor] | None
 
@@ -52,8 +54,12 @@ class DeviceData:
             seed=seed,
             validation=validation,
             ratio=forget.get("ratio"),
-            forget_class=forget.get("class"),
+            forget_class=self.forgotten_class(forget),
         )
+
+    def forgotten_class(self, forget: dict[str, Any]) -> int | None:
+        """The class that is forgotten, None if none is; raises InputError as `class_number` does."""
+        return class_number(forget["class"], self.called) if "class" in forget else None
 
     def train(self, rows: Rows) -> Samples:
         """Samples at `rows` of the limited training set, with the labels trained on."""
@@ -92,6 +98,7 @@ def to_device(images: Images, options: dict[str, Any], device: torch.device) -> 
         torch.from_numpy(images.test_labels).to(device),
         rows,
         images.classes,
+        images.called,
         preparation(mean.tolist(), np.maximum(std, 1e-6).tolist(), crop, device),
         augmentation(crop, flip) if crop or flip else None,
     )
