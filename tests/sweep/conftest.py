@@ -101,7 +101,7 @@ def make_row() -> Callable[..., dict[str, Any]]:
         now = datetime(2030, 1, 1, tzinfo=UTC)
         row = {
             **dict.fromkeys(("task_id", "original_id", "sweep", "study", "error", "dataset", "model"), "text"),
-            **dict.fromkeys(("scenario", "method", "params", "config", "device", "host"), "text"),
+            **dict.fromkeys(("scenario", "forget_class_name", "method", "params", "config", "device", "host"), "text"),
             **dict.fromkeys(("code_version", "original_version", "original_sha256", "precision"), "text"),
             **dict.fromkeys(("seed", "forget_class", "n_retain", "n_forget", "threads"), 1),
             **dict.fromkeys(("retain_accuracy", "forget_accuracy", "test_accuracy", "validation_accuracy"), 50.0),

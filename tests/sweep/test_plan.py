@@ -152,15 +152,15 @@ def test_a_parquet_sets_content_is_part_of_its_identity_and_its_path_is_not(make
 
 
 def test_options_that_came_later_are_part_of_an_identity_only_where_they_are_given(make_spec, write_images, tmp_path):
-    for split in ("train", "test", "validation"):
-        noise = np.random.default_rng(len(split)).integers(256, size=(2, 3, 3), dtype=np.uint8)
-        write_images(tmp_path / f"{split}.parquet", noise, [0, 1])
+    for part in ("train", "test", "validation"):
+        noise = np.random.default_rng(len(part)).integers(256, size=(2, 3, 3), dtype=np.uint8)
+        write_images(tmp_path / f"{part}.parquet", noise, [0, 1])
 
     def identity(**options) -> dict:
         return dataset_identity(make_spec(dataset={"name": "parquet", "path": str(tmp_path)} | options).dataset)
 
-    files = {split: (tmp_path / f"{split}.parquet").read_bytes() for split in ("train", "test")}
-    content = b"".join(held + split.encode() for split, held in files.items())
+    files = {part: (tmp_path / f"{part}.parquet").read_bytes() for part in ("train", "test")}
+    content = b"".join(held + part.encode() for part, held in files.items())
     assert identity() == {
         "name": "parquet",
         "image_column": None,
@@ -181,14 +181,14 @@ def test_options_that_came_later_are_part_of_an_identity_only_where_they_are_giv
 
 def test_a_set_whose_labels_are_numbered_anew_is_another_than_when_they_were_not(make_spec, write_images, tmp_path):
     def fingerprint(folder: str, labels: object) -> str:
-        for split in ("train", "test"):
-            noise = np.random.default_rng(len(split)).integers(256, size=(3, 3, 3), dtype=np.uint8)
-            write_images(tmp_path / folder / f"{split}.parquet", noise, labels)
+        for part in ("train", "test"):
+            noise = np.random.default_rng(len(part)).integers(256, size=(3, 3, 3), dtype=np.uint8)
+            write_images(tmp_path / folder / f"{part}.parquet", noise, labels)
         spec = make_spec(dataset={"name": "parquet", "path": str(tmp_path / folder)})
         return dataset_identity(spec.dataset)["fingerprint"]
 
     found = fingerprint("holes", [0, 2, 5])
-    held = [(tmp_path / "holes" / f"{split}.parquet").read_bytes() + split.encode() for split in ("train", "test")]
+    held = [(tmp_path / "holes" / f"{split}.parquet").read_bytes() + split.encode() for part in ("train", "test")]
     assert found != hashlib.sha256(b"".join(held)).hexdigest()[:16]
     assert found == fingerprint("again", [0, 2, 5])
 
