@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from contextlib import suppress
 from typing import Literal
 
@@ -36,6 +37,7 @@ def decode(encoded: bytes, mode: Literal["L", "RGB"], background: Background, si
     Raises:
         Unusable: it is damaged, or of a mode whose range is not known.
     """
+    warnings.filterwarnings("ignore", module="PIL")  # what matters of its warnings is raised here
     try:
         with Image.open(io.BytesIO(encoded)) as image:
             image.load()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 
 import numpy as np
 import pytest
@@ -204,9 +205,12 @@ def test_images_stand_as_their_exif_says(orientation, kind):
     np.testing.assert_array_equal(rgb(encoded(Image.fromarray(stored.copy()), kind, exif=exif)), COLOUR)
 
 
-def test_exif_that_cannot_be_read_says_nothing():
-    file = encoded(Image.fromarray(COLOUR), exif=b"Exif\0\0no such thing")
-    np.testing.assert_array_equal(rgb(file), COLOUR)
+@pytest.mark.parametrize("exif", [b"no such thing", b"II*\0\x08\0\0\0\x01\0"], ids=["nonsense", "cut"])
+def test_exif_that_cannot_be_read_says_nothing(exif):
+    file = encoded(Image.fromarray(COLOUR), exif=b"Exif\0\0" + exif)
+    with warnings.catch_warnings(record=True) as warned:
+        np.testing.assert_array_equal(rgb(file), COLOUR)
+    assert not warned
 
 
 @pytest.mark.parametrize(
