@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.frames import LABELS, Frames, configuration_labels, read_frames
+from analysis.words import class_words
 
 UNIT = "percent, mean ± standard deviation over n seeds; in brackets the gap to Retrain; cost: time relative to Retrain"
 SHOWN = ("retain_accuracy", "forget_accuracy", "test_accuracy", "forgotten_test_accuracy", "mia")
@@ -53,11 +54,7 @@ def task_labels(trials: pd.DataFrame) -> pd.Series:
     """For each trial its dataset, model and forget set in words; with the task's id where that is ambiguous."""
 
     def words(task: pd.Series) -> str:
-        what = (
-            f"class {task['forget_class']:.0f}"
-            if task["scenario"] == "class"
-            else f"{100 * task['forget_ratio']:.3g} % at random"
-        )
+        what = class_words(task) if task["scenario"] == "class" else f"{100 * task['forget_ratio']:.3g} % at random"
         return f"{task['dataset']}, {task['model']}, forget {what}"
 
     tasks = trials.drop_duplicates("task_id").set_index("task_id")

@@ -38,12 +38,18 @@ def task_words(trials: pd.DataFrame, task_id: str) -> str:
     """A task in words, and of how many among these trials it is one."""
     row = trials[trials["task_id"] == task_id].iloc[0]
     if row["scenario"] == "class":
-        forgotten = f"class {row['forget_class']:.0f} forgotten"
+        forgotten = f"{class_words(row)} forgotten"
     else:
         forgotten = f"forget ratio {100 * row['forget_ratio']:.3g} %"
     tasks = trials["task_id"].nunique()
     others = f" (one of {tasks} tasks here)" if tasks > 1 else ""
     return f"{row['dataset']}, {row['model']}, {forgotten}{others}"
+
+
+def class_words(row: pd.Series) -> str:
+    """The forgotten class of a trial, by its label in the dataset's source."""
+    text = row.get("forget_class_name")
+    return f"class {text}" if isinstance(text, str) else f"class {row['forget_class']:.0f}"
 
 
 def seeds_words(counts: Iterable[int]) -> str:

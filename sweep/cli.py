@@ -184,7 +184,7 @@ def plan(spec: SpecArgument = "digits", out: OutOption = None, overrides: SetOpt
 
     loaded, trials, left, where, _ = _plan(spec, overrides, out)
     if left:
-        _located(spec, lambda: check_task(loaded))
+        _located(spec, lambda: check_task(loaded, _warn))
     print_plan(Console(), loaded.name, trials, left, where)
 
 

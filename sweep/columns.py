@@ -29,6 +29,7 @@ TRIALS = pa.schema(
         pa.field("scenario", pa.string(), nullable=False),
         pa.field("forget_ratio", pa.float64()),
         pa.field("forget_class", pa.int32()),
+        pa.field("forget_class_name", pa.string()),
         pa.field("n_retain", pa.int32()),
         pa.field("n_forget", pa.int32()),
         pa.field("method", pa.string(), nullable=False),
@@ -53,7 +54,8 @@ TRIALS = pa.schema(
     ]
 )
 """Columns of `trials`. `config` is the canonical JSON whose hash is `trial_id`; `task_id` is shared by the trials that
-differ only in seed and method. `mia` is fitted on retain and test samples, `validation_mia` on retain and validation
+differ only in seed and method. The forgotten class goes by its label in the data: `forget_class` if that is an integer,
+`forget_class_name` if it is text. `mia` is fitted on retain and test samples, `validation_mia` on retain and validation
 samples: a search may read the latter. `code_version` is of the code that computed the row, `original_version` of the
 code that trained the original it started from: null if it started from none. `n_traces` and `n_predictions` count the
 trial's rows in those tables: where they are 0, what lies there under its id is of an earlier run. `precision` is what

@@ -8,11 +8,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from methods.task import Samples
-from sweep.datasets import Images
+from sweep.images import Called, Images, class_number
 from sweep.splits import Rows, Split, limited, noisy, split
+
+IMAGES_AT_ONCE = 2048
+"""So few that what is counted stays small."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class DeviceData:
         test_targets: int64 [N].
         train_rows: rows of the dataset's own training data that `limit` kept, int64 [N].
         classes: number of classes.
+        called: what the dataset's source calls them, as in `Images`.
         prepare, draw: as in `methods.task.Samples`; `draw` is None without augmentation.
     """
 
@@ -36,6 +41,7 @@ class DeviceData:
     test_targets: Tensor
     train_rows: Rows
     classes: int
+    called: Called | None
     prepare: Callable[[Tensor, Tensor | None], Tensor]
     draw: Callable[[int, torch.Generator], Tensor] | None
 
@@ -52,8 +58,12 @@ class DeviceData:
             seed=seed,
             validation=validation,
             ratio=forget.get("ratio"),
-            forget_class=forget.get("class"),
+            forget_class=self.forgotten_class(forget),
         )
+
+    def forgotten_class(self, forget: dict[str, Any]) -> int | None:
+        """The class that is forgotten, None if none is; raises InputError as `class_number` does."""
+        return class_number(forget["class"], self.called) if "class" in forget else None
 
     def train(self, rows: Rows) -> Samples:
         """Samples at `rows` of the limited training set, with the labels trained on."""
@@ -81,8 +91,7 @@ def to_device(images: Images, options: dict[str, Any], device: torch.device) -> 
     train_images = images.train_images[rows]
     true = images.train_labels[rows]
     trained = noisy(true, options["label_noise"], images.classes)
-    mean = train_images.mean(axis=(0, 2, 3), dtype=np.float64)
-    std = train_images.std(axis=(0, 2, 3), dtype=np.float64)
+    mean, std = mean_and_spread(train_images)
     crop, flip = options["crop"], options["flip"]
     return DeviceData(
         torch.from_numpy(train_images).to(device),
@@ -92,9 +101,23 @@ def to_device(images: Images, options: dict[str, Any], device: torch.device) -> 
         torch.from_numpy(images.test_labels).to(device),
         rows,
         images.classes,
-        preparation(mean.tolist(), np.maximum(std, 1e-6).tolist(), crop, device),
+        images.called,
+        preparation(mean, [max(each, 1e-6) for each in std], crop, device),
         augmentation(crop, flip) if crop or flip else None,
     )
+
+
+def mean_and_spread(images: NDArray[np.uint8]) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of each channel of uint8 [N, C, H, W]: from how often each value occurs there."""
+    counts = np.zeros((images.shape[1], 256), dtype=np.int64)
+    for start in range(0, len(images), IMAGES_AT_ONCE):
+        part = images[start : start + IMAGES_AT_ONCE]
+        for channel in range(images.shape[1]):
+            counts[channel] += np.bincount(part[:, channel].ravel(), minlength=256)
+    total, values = counts.sum(axis=1), np.arange(256)
+    mean = counts @ values / total
+    spread = np.sqrt((counts * (values - mean[:, None]) ** 2).sum(axis=1) / total)
+    return mean.tolist(), spread.tolist()
 
 
 def augmentation(crop: int, flip: bool) -> Callable[[int, torch.Generator], Tensor]:

@@ -126,13 +126,15 @@ def run_trials(
     time_budget: float | None = None,
     tell: Callable[[str], None] = nobody,
     warn: Callable[[str], None] = nobody,
+    checked: bool = False,
 ) -> None:
     """Run `pending` and store their rows in the results directory `out`. Starts nothing if there is nothing to do.
 
     With `refresh`, originals that another code version trained are trained again. The originals of the trials in
     `originals` are trained too, where they are missing, though those trials are not run. After `time_budget` seconds
-    nothing more is started; what runs then is ended and stored. `tell` is as in `Run`; `warn` is told, without
-    `refresh`, of originals of another code version.
+    nothing more is started; what runs then is ended and stored. `tell` is as in `Run`; `warn` is told what
+    `check_task` tells, and, without `refresh`, of originals of another code version. `checked`: whether
+    `check_task` was called before.
 
     Raises:
         InputError: what `check_task` finds, the resources asked for are not there, or no cluster answers.
@@ -156,10 +158,11 @@ def run_trials(
     if schedule.done:
         return
     with ThreadPoolExecutor(1) as pool:
-        checked = pool.submit(check_task, spec)
+        checking = None if checked else pool.submit(check_task, spec, warn)
         if executor == "ray":
             importlib.import_module("sweep.ray_executor")  # takes as long as the check, so both at once
-        checked.result()
+        if checking is not None:
+            checking.result()
     progress = RunProgress(console, len(pending), schedule.originals)
     run = Run(schedule, run_context(spec, out, refresh), progress, tell)
     with sigterm_interrupts(), deadline(schedule, time_budget):

@@ -1,4 +1,4 @@
-"""Files of a dataset at a URI, copied once to each node however many processes there need them."""
+"""What a node keeps for all its processes: copies of files at a URI, and images that were decoded."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import hashlib
 import os
 import shutil
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import numpy as np
 from filelock import FileLock
+from numpy.typing import NDArray
 from pyarrow import fs as pafs
 
 from sweep.storage import steady
@@ -40,11 +44,44 @@ def local_copy(filesystem: pafs.FileSystem, location: str, info: pafs.FileInfo) 
     return path
 
 
+def kept_array(name: str, make: Callable[[], NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """What `make` returns, made once on this node: after that it is the file of that name, mapped into memory.
+
+    Where nothing can be kept it is made each time.
+    """
+    path = cache_folder() / f"{name}.npy"
+    lock = FileLock(f"{path}.lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except (OSError, NotImplementedError):
+        return make()
+    try:
+        with suppress(OSError, ValueError, EOFError):  # missing, or damaged
+            return np.asarray(np.load(path, mmap_mode="c"))  # "c": what is written there stays in this process
+        made = make()
+        with suppress(OSError), _appearing(path) as temporary, temporary.open("wb") as stream:
+            np.save(stream, made)
+        return made
+    finally:
+        lock.release()
+
+
 def _copy(filesystem: pafs.FileSystem, source: str, target: Path) -> None:
+    with (
+        _appearing(target) as temporary,
+        filesystem.open_input_stream(source) as stream,
+        temporary.open("wb") as copy,
+    ):
+        shutil.copyfileobj(stream, copy, BLOCK)
+
+
+@contextmanager
+def _appearing(target: Path) -> Iterator[Path]:
+    """Where to write a file that appears in its place when it is complete."""
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
     try:
-        with filesystem.open_input_stream(source) as stream, temporary.open("wb") as copy:
-            shutil.copyfileobj(stream, copy, BLOCK)
+        yield temporary
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)

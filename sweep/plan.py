@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, TypeVar
 
+import numpy as np
+
 from methods import Descent
 from methods.finetune import FineTune
 from sweep.errors import InputError
 from sweep.identity import canonical_json, content_id
+from sweep.images import class_number
 from sweep.location import absolute_location
 from sweep.models import try_on_few, try_out
 from sweep.registry import find_dataset, find_method, find_model
@@ -82,14 +86,21 @@ def dataset_identity(dataset: DatasetSpec) -> dict[str, Any]:
     kind = find_dataset(dataset.name)
     options = dict(dataset.model_extra or {})
     fingerprint = _read(lambda: kind(**options).fingerprint())
-    identity = {"name": dataset.name} | {key: options[key] for key in options if key not in kind.located_by}
+    usual = {item.name: item.default for item in dataclasses.fields(kind) if item.name in kind.came_later}
+    identity = {"name": dataset.name} | {
+        key: value
+        for key, value in options.items()
+        if key not in kind.located_by and not (key in usual and value == usual[key])
+    }
     if fingerprint is not None:
         identity["fingerprint"] = fingerprint
     return identity | {key: getattr(dataset, key) for key in DatasetSpec.model_fields if key != "name"}
 
 
-def check_task(spec: Spec) -> None:
+def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) -> None:
     """Look whether the dataset has what the spec wants to forget, and whether the network can be built for its images.
+
+    `warn` is told what should be known of the dataset, a line each.
 
     Raises:
         InputError: a forget set, or what it leaves to retain, or to test or judge a search on, would be empty; the
@@ -97,12 +108,15 @@ def check_task(spec: Spec) -> None:
     """
     dataset = spec.dataset
     outline = _read(lambda: find_dataset(dataset.name)(**(dataset.model_extra or {})).outline())
-    true = outline.labels[limited(outline.labels, dataset.limit)]
+    rows = limited(outline.labels, dataset.limit)
+    true = outline.labels[rows]
     trained = noisy(true, dataset.label_noise, outline.classes)
     fewest = len(true), len(true)
+    twins = (0, 0)
     for grid, seed in product(spec.forget, spec.seeds):
         for chosen in grid.sets():
-            forgotten = chosen.get("class")
+            label = chosen.get("class")
+            forgotten = None if label is None else class_number(label, outline.called)
             parts = split(
                 trained,
                 true,
@@ -112,9 +126,12 @@ def check_task(spec: Spec) -> None:
                 forget_class=forgotten,
             )
             if forgotten is not None and (outline.test_labels == forgotten).all():
-                raise InputError(f"forget: every test sample is of class {forgotten}, and accuracy is of the others")
+                raise InputError(f"forget: every test sample is of class {label}, and accuracy is of the others")
+            if outline.samples is not None:
+                forget, retain = (outline.samples[rows[part]] for part in (parts.forget, parts.retain))
+                twins = max(twins, (int(np.isin(forget, retain).sum()), len(forget)))
             if spec.search is not None and not (true[parts.validation] != forgotten).any():
-                lacks = "is none" if forgotten is None else f"has none of a class other than {forgotten}"
+                lacks = "is none" if forgotten is None else f"has none of a class other than {label}"
                 share = f"{dataset.validation:g} of {len(true)} samples {lacks}"
                 raise InputError(f"dataset.validation: {share}, and a search judges on them")
             fewest = min(fewest[0], len(parts.retain)), min(fewest[1], len(parts.forget))
@@ -129,6 +146,10 @@ def check_task(spec: Spec) -> None:
     except Exception as error:
         why = f"{type(error).__name__}: {error}".splitlines()[0]
         raise InputError(f"model: {name} cannot {problem}: {why}{advice}") from error
+    for remark in outline.remarks:
+        warn(f"dataset: {remark}")
+    if twins[0]:
+        warn(f"dataset: {twins[0]} of {twins[1]} samples to be forgotten are retained too, of the same image and label")
 
 
 def _on_single_samples(spec: Spec, retain: int, forget: int) -> Iterator[tuple[str, Descent]]:

@@ -28,6 +28,7 @@ def trial_row(trial: Trial, context: Context, outcome: Outcome, started: datetim
     """
     config = json.loads(trial.config)
     forget = config["forget"]
+    label = forget.get("class")
     return {
         "trial_id": trial.id,
         "task_id": trial.task_id,
@@ -41,7 +42,8 @@ def trial_row(trial: Trial, context: Context, outcome: Outcome, started: datetim
         "seed": trial.seed,
         "scenario": forget["scenario"],
         "forget_ratio": forget.get("ratio"),
-        "forget_class": forget.get("class"),
+        "forget_class": label if isinstance(label, int) else None,
+        "forget_class_name": label if isinstance(label, str) else None,
         "method": trial.method,
         "params": json.dumps(config["method"]["params"], sort_keys=True),
         "config": trial.config,

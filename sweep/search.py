@@ -118,7 +118,7 @@ def run_search(
         KeyboardInterrupt: interrupted (Ctrl-C or SIGTERM); rows of finished trials are stored.
     """
     search = _section(spec)
-    check_task(spec.model_copy(update={"seeds": [*search.seeds, *search.confirm_seeds]}))
+    check_task(spec.model_copy(update={"seeds": [*search.seeds, *search.confirm_seeds]}), warn)
     results = Results(out)
     ends = math.inf if time_budget is None else time.monotonic() + time_budget
 
@@ -155,6 +155,7 @@ def run_search(
                 time_budget=seconds_left(),
                 tell=tell,
                 warn=warn,
+                checked=True,
             )
             return _without(trial_rows(results), left, before) if left else before
 

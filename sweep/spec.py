@@ -66,8 +66,8 @@ class ForgetSpec(Section):
     ratio: axis(Annotated[float, Field(gt=0, lt=1)]) | None = Field(  # type: ignore[valid-type]
         None, description="share of the training data that is forgotten (random)"
     )
-    classes: axis(Annotated[int, Field(ge=0)]) | None = Field(  # type: ignore[valid-type]
-        None, alias="class", description="class that is forgotten (class)"
+    classes: axis(Annotated[int, Field(ge=0)] | str) | None = Field(  # type: ignore[valid-type]
+        None, alias="class", description="class that is forgotten, by its label in the data (class)"
     )
 
     @model_validator(mode="before")
@@ -332,10 +332,12 @@ def _explain(
 
 
 def _written_location(data: Any, location: tuple[int | str, ...]) -> list[str]:
-    """The location that pydantic gives, as the spec was written: a value given bare has no position in a list."""
+    """The location that pydantic gives, as the spec was written: a value given bare has no position in a list, and
+    which of several types was tried is no key.
+    """
     written = []
     for part in location:
-        if isinstance(part, int) and not isinstance(data, list):
+        if not isinstance(data, list if isinstance(part, int) else dict):
             continue
         written.append(str(part))
         if isinstance(data, dict):

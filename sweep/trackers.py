@@ -19,7 +19,7 @@ from sweep.errors import InputError
 from sweep.objective import Row
 from sweep.results import Results
 
-SETTING = ("dataset", "model", "method", "seed", "scenario", "forget_ratio", "forget_class")
+SETTING = ("dataset", "model", "method", "seed", "scenario", "forget_ratio", "forget_class", "forget_class_name")
 """Columns of a row that say, beside hyperparameters, what was run."""
 
 CIRCUMSTANCES = ("status", "trial_id", "study", "code_version", "device", "threads", "host")

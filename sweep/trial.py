@@ -272,7 +272,7 @@ class Worker:
         looked_at = (on_retain, on_forget, on_test, on_validation)
         if not all(bool(part.logits.isfinite().all()) for part in looked_at if part is not None):
             raise Diverged("outputs are not finite")
-        forget_class = describe(trial)["forget"].get("class")
+        forget_class = data.forgotten_class(describe(trial)["forget"])
         on_others, on_forgotten = on_test.apart(forget_class)
         members, non_members = _equally_many(on_retain, on_others, trial.seed)
         ended.columns |= {

@@ -118,10 +118,13 @@ def test_a_grid_has_a_row_per_configuration_and_seeds_share_one(table_of):
 def test_tasks_are_apart_and_named(table_of):
     rows = [row("retrain", task="a"), row("retrain", task="b", forget_ratio=0.5)]
     rows.append(row("retrain", task="c", scenario="class", forget_ratio=None, forget_class=3))
+    named = {"forget_ratio": None, "forget_class": None, "forget_class_name": "cat"}
+    rows.append(row("retrain", task="d", scenario="class", **named))
     assert table_of(rows)["task"].tolist() == [
         "digits, small-cnn, forget 10 % at random",
         "digits, small-cnn, forget 50 % at random",
         "digits, small-cnn, forget class 3",
+        "digits, small-cnn, forget class cat",
     ]
 
 

@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import shutil
@@ -5,9 +6,12 @@ import subprocess
 import sys
 from contextlib import contextmanager
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from PIL import Image
 from tiny_sweeps import BUILT_INS, MISBEHAVING, call, row_of, rows, run, spec, write_spec
 
 from methods import METHODS
@@ -391,3 +395,55 @@ def test_a_row_of_what_a_search_gave_up_is_no_trial_that_ran(finished, tmp_path,
     assert ended.code == 3
     assert "1 trials were not run; the same command runs them" in ended.out
     assert call(*command).code == 0
+
+
+@pytest.fixture
+def twins(tmp_path):
+    """A Parquet set whose labels have holes, with 5 images that are there twice and a test image of the training set.
+
+    Its last training image is damaged where `damaged` is given.
+    """
+
+    def write(damaged=None):
+        noise = np.random.default_rng(0).integers(256, size=(60, 8, 8), dtype=np.uint8)
+        labels = np.resize([1, 4], 60)
+        for split, chosen in (("train", [*range(40), *range(5)]), ("test", range(39, 60))):
+            images = [png(noise[row]) for row in chosen]
+            images[-1] = damaged or images[-1]
+            table = pa.table({"image": [{"bytes": image} for image in images], "label": labels[list(chosen)]})
+            pq.write_table(table, tmp_path / f"{split}.parquet")
+        return {"name": "parquet", "path": str(tmp_path), "crop": 0, "flip": False}
+
+    return write
+
+
+def png(pixels):
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, format="PNG")
+    return stream.getvalue()
+
+
+def test_what_should_be_known_of_a_dataset_is_a_warning_that_is_given_once(tmp_path, twins):
+    changes = {"dataset": twins() | {"validation": 0.2}, "forget": {"scenario": "class", "class": 4}}
+    path = write_spec(tmp_path, RETRAIN, **changes, search=SEARCH)
+    for command in ("plan", "run", "search"):
+        ended = call(command, path, "--out", tmp_path / "out", *([] if command == "plan" else ["--executor", "inline"]))
+        assert ended.code == 0
+        assert ended.err.splitlines() == [
+            "warning: dataset: labels 1, 4: 2 classes, numbered anew from 0",
+            "warning: dataset: 1 of 21 test samples are training samples too, of the same image and label",
+        ]
+    assert {row["forget_class"] for row in rows(tmp_path / "out")} == {4}
+
+
+SEARCH = {"methods": [{"name": "finetune", "epochs": 1}], "trials": 1, "seeds": [0], "confirm_seeds": [1]}
+
+
+def test_a_damaged_image_is_found_before_anything_runs(tmp_path, twins):
+    path = write_spec(tmp_path, RETRAIN, dataset=twins(damaged=b"no image"))
+    for command in ("plan", "run"):
+        ended = call(command, path, "--out", tmp_path / "out")
+        assert (ended.code, len(ended.err.splitlines())) == (2, 1)
+        where = f"'{tmp_path}/train.parquet', image of row 44 (from 0)"
+        assert f"{path}: dataset: {where}: it is no image that Pillow can read" in ended.err
+        assert not (tmp_path / "out").exists()

@@ -101,7 +101,7 @@ def make_row() -> Callable[..., dict[str, Any]]:
         now = datetime(2030, 1, 1, tzinfo=UTC)
         row = {
             **dict.fromkeys(("task_id", "original_id", "sweep", "study", "error", "dataset", "model"), "text"),
-            **dict.fromkeys(("scenario", "method", "params", "config", "device", "host"), "text"),
+            **dict.fromkeys(("scenario", "forget_class_name", "method", "params", "config", "device", "host"), "text"),
             **dict.fromkeys(("code_version", "original_version", "original_sha256", "precision"), "text"),
             **dict.fromkeys(("seed", "forget_class", "n_retain", "n_forget", "threads"), 1),
             **dict.fromkeys(("retain_accuracy", "forget_accuracy", "test_accuracy", "validation_accuracy"), 50.0),
@@ -128,15 +128,19 @@ def png(pixels: np.ndarray) -> bytes:
 
 @pytest.fixture(scope="session")
 def write_images() -> Callable[..., None]:
-    """Write a Parquet file in the hubs' layout: a struct of encoded bytes and path, and an integer label."""
+    """Write a Parquet file in the hubs' layout: a struct of bytes and path, and a label. Pixels are encoded as PNG."""
 
-    def write(path: Path, images: Sequence[np.ndarray], labels: Sequence[int], **more: Sequence[Any]) -> None:
+    def write(path: Path, images: Sequence[np.ndarray | bytes | None], labels: Any, **more: Sequence[Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         encoded = pa.array(
-            [{"bytes": png(image), "path": f"{number}.png"} for number, image in enumerate(images)],
+            [
+                {"bytes": png(image) if isinstance(image, np.ndarray) else image, "path": f"{number}.png"}
+                for number, image in enumerate(images)
+            ],
             pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
         )
-        columns = {"image": encoded, "label": pa.array(labels, pa.int64())}
+        labels = labels if isinstance(labels, pa.Array) else pa.array(labels, None if len(labels) else pa.int64())
+        columns = {"image": encoded, "label": labels}
         pq.write_table(pa.table(columns | {name: pa.array(values) for name, values in more.items()}), path)
 
     return write

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from sweep.datasets import Digits, Images
-from sweep.device_data import augmentation, crop_and_flip, to_device
+from sweep.device_data import augmentation, crop_and_flip, mean_and_spread, to_device
 from sweep.splits import limited, noisy
 
 CPU = torch.device("cpu")
@@ -45,6 +45,18 @@ def in_one_loop(image: np.ndarray, top: int, left: int, flip: bool, padding: int
                     pixel = image[channel, source_row, source_column]
                     result[channel, row, width - 1 - column if flip else column] = pixel
     return result
+
+
+@pytest.mark.parametrize("count", [1, 50, 5000])
+def test_means_and_spreads_have_the_bits_that_numpy_gives(count):
+    random = np.random.default_rng(count)
+    flat = np.full((count, 1, 3, 2), 9, np.uint8)
+    shape, scale = (count, 3, 3, 2), random.integers(2, 256, (1, 3, 1, 1))
+    images = np.concatenate([random.integers(0, scale, shape).astype(np.uint8), flat], axis=1)
+    found = [torch.tensor(each) for each in mean_and_spread(images)]
+    expected = [images.mean(axis=(0, 2, 3), dtype=np.float64), images.std(axis=(0, 2, 3), dtype=np.float64)]
+    for ours, numpys in zip(found, expected, strict=True):
+        assert ours.numpy().tobytes() == numpys.astype(np.float32).tobytes()
 
 
 @pytest.mark.parametrize("padding", [0, 1, 2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 
@@ -14,7 +15,7 @@ from plugin_examples import Sharded, Stripes
 from methods import UAM, FineTune
 from sweep.errors import InputError
 from sweep.identity import canonical_json, code_version, content_id
-from sweep.plan import check_task, describe, location_options, plan_trials, trial_for
+from sweep.plan import check_task, dataset_identity, describe, location_options, plan_trials, trial_for
 from sweep.splits import split
 
 numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -149,6 +150,48 @@ def test_a_parquet_sets_content_is_part_of_its_identity_and_its_path_is_not(make
 
     assert trial_ids("one", 7) == trial_ids("copy", 7)
     assert trial_ids("one", 7) != trial_ids("other", 8)
+
+
+def test_options_that_came_later_are_part_of_an_identity_only_where_they_are_given(make_spec, write_images, tmp_path):
+    for part in ("train", "test", "validation"):
+        noise = np.random.default_rng(len(part)).integers(256, size=(2, 3, 3), dtype=np.uint8)
+        write_images(tmp_path / f"{part}.parquet", noise, [0, 1])
+
+    def identity(**options) -> dict:
+        return dataset_identity(make_spec(dataset={"name": "parquet", "path": str(tmp_path)} | options).dataset)
+
+    files = {part: (tmp_path / f"{part}.parquet").read_bytes() for part in ("train", "test")}
+    content = b"".join(held + part.encode() for part, held in files.items())
+    assert identity() == {
+        "name": "parquet",
+        "image_column": None,
+        "label_column": None,
+        "image_size": None,
+        "grayscale": False,
+        "fingerprint": hashlib.sha256(content).hexdigest()[:16],
+        "label_noise": 0.0,
+        "validation": 0.0,
+        "limit": None,
+        "crop": 4,
+        "flip": True,
+    }
+    assert identity(test_split="test", train_split="train", background="white") == identity()
+    assert identity(background="black") == identity() | {"background": "black"}
+    assert identity(test_split="validation")["test_split"] == "validation"
+
+
+def test_a_set_whose_labels_are_numbered_anew_is_another_than_when_they_were_not(make_spec, write_images, tmp_path):
+    def fingerprint(folder: str, labels: object) -> str:
+        for part in ("train", "test"):
+            noise = np.random.default_rng(len(part)).integers(256, size=(3, 3, 3), dtype=np.uint8)
+            write_images(tmp_path / folder / f"{part}.parquet", noise, labels)
+        spec = make_spec(dataset={"name": "parquet", "path": str(tmp_path / folder)})
+        return dataset_identity(spec.dataset)["fingerprint"]
+
+    found = fingerprint("holes", [0, 2, 5])
+    held = [(tmp_path / "holes" / f"{split}.parquet").read_bytes() + split.encode() for part in ("train", "test")]
+    assert found != hashlib.sha256(b"".join(held)).hexdigest()[:16]
+    assert found == fingerprint("again", [0, 2, 5])
 
 
 def test_what_the_grid_has_twice_is_run_once(make_spec):
@@ -289,6 +332,41 @@ def test_batches_of_one_sample_that_a_network_can_train_on_are_none_of_its_fault
     check_task(coloured(**alone, methods=[without_retain_data]))
 
 
+@pytest.fixture
+def with_twins(write_images, tmp_path):
+    """Images of 3 classes called 0, 2 and 7, of which 20 of 60 are there twice, and 2 test samples among them."""
+    noise = np.random.default_rng(0).integers(256, size=(48, 8, 8), dtype=np.uint8)
+    labels = np.resize([0, 2, 7], 48)
+    write_images(tmp_path / "train.parquet", np.concatenate([noise[:40], noise[:20]]), [*labels[:40], *labels[:20]])
+    write_images(tmp_path / "test.parquet", noise[38:], labels[38:])
+    return {"name": "parquet", "path": str(tmp_path)}
+
+
+def test_what_should_be_known_of_a_dataset_is_told(make_spec, with_twins):
+    told = []
+    check_task(make_spec(dataset=with_twins, forget={"ratio": 0.5}, seeds=[0, 1]), told.append)
+    assert told[:2] == [
+        "dataset: labels 0, 2, 7: 3 classes, numbered anew from 0",
+        "dataset: 2 of 10 test samples are training samples too, of the same image and label",
+    ]
+    assert len(told) == 3
+    count, rest = told[2].removeprefix("dataset: ").split(" of ", 1)
+    assert 0 < int(count) < 20
+    assert rest == "30 samples to be forgotten are retained too, of the same image and label"
+
+
+def test_of_a_dataset_without_oddities_nothing_is_told(make_spec):
+    told = []
+    check_task(make_spec(), told.append)
+    assert told == []
+
+
+def test_a_class_to_be_forgotten_goes_by_its_label_in_the_data(make_spec, with_twins):
+    check_task(make_spec(dataset=with_twins, forget={"scenario": "class", "class": [0, 2, 7]}))
+    with pytest.raises(InputError, match=r"^forget: class 1 is none of 0, 2, 7$"):
+        check_task(make_spec(dataset=with_twins, forget={"scenario": "class", "class": 1}))
+
+
 def test_a_network_that_cannot_be_built_is_found_before_running(make_spec):
     with pytest.raises(InputError, match=r"^model: resnet50 cannot be used on images of 1 x 8 x 8: ValueError: .*"):
         check_task(make_spec(model={"name": "resnet50"}))
@@ -306,7 +384,8 @@ def test_a_network_that_refuses_its_options_or_the_images_is_found_before_runnin
     make_spec, write_images, tmp_path, model, message
 ):
     for part in ("train", "test"):
-        write_images(tmp_path / f"{part}.parquet", list(np.zeros((40, 4, 4, 3), np.uint8)), [0, 1] * 20)
+        noise = np.random.default_rng(len(part)).integers(256, size=(40, 4, 4, 3), dtype=np.uint8)
+        write_images(tmp_path / f"{part}.parquet", list(noise), [0, 1] * 20)
     data = {"name": "parquet", "path": str(tmp_path)}
     check_task(make_spec(dataset=data))
     with pytest.raises(InputError, match=f"^model: {model['name']} cannot be used on images of 3 x 4 x 4: .*{message}"):

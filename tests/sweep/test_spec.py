@@ -107,6 +107,8 @@ def test_crop_and_flip_default_to_what_is_usual_for_the_dataset():
         ("forget: {ratio: 0}", "forget.ratio: should be greater than 0, not 0"),
         ("forget: {ratio: [0.1, 1]}", "forget.ratio.1: should be less than 1, not 1"),
         ("forget: {class: 1}", "forget: 'class' needs scenario: class"),
+        ("forget: {scenario: class, class: -1}", "forget.class: should be greater than or equal to 0, not -1"),
+        ("forget: {scenario: class, class: [a, 1.5]}", "forget.class.1: should be a valid integer, not 1.5"),
         ("forget: {scenario: class}", "forget: scenario: class needs 'class'"),
         ("forget: {scenario: class, class: 1, ratio: 0.1}", "forget: 'ratio' needs scenario: random"),
         ("training: {momentum: 0}", "training: nesterov needs a momentum above 0"),

@@ -29,7 +29,7 @@ def store(results, make_row):
     def store(trial_id="t", later=0.0, **changes):
         ended = datetime(2030, 1, 1, tzinfo=UTC) + timedelta(seconds=later)
         own = {"method": "uam", "seed": 3, "params": '{"rho": 2.0, "hessian": null}', "sweep": "tiny", "mia": 12.5}
-        absent = dict.fromkeys(("error", "validation_accuracy", "forget_class"))
+        absent = dict.fromkeys(("error", "validation_accuracy", "forget_class", "forget_class_name"))
         row = make_row(trial_id, **(own | absent | {"finished_at": ended} | changes))
         traces = [
             {

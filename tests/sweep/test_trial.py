@@ -58,7 +58,8 @@ def test_a_row_says_what_was_run_how_it_ended_and_what_it_cost(make_trial, run):
     before = datetime.now(UTC)
     trial = make_trial("finetune", {"epochs": 2, "batch_size": 32}, seeds=[5])
     row = run(trial, sweep="mine")
-    absent = {"study", "error", "forget_class", "forgotten_test_accuracy", "validation_accuracy", "validation_mia"}
+    absent = {"study", "error", "forget_class", "forget_class_name", "validation_accuracy", "validation_mia"}
+    absent |= {"forgotten_test_accuracy"}
     assert {name for name in TRIALS.names if row[name] is None} == absent
     assert (row["trial_id"], row["task_id"], row["original_id"]) == (trial.id, trial.task_id, trial.original_id)
     assert (row["sweep"], row["dataset"], row["model"], row["method"]) == ("mine", "digits", "small-cnn", "finetune")
@@ -260,6 +261,29 @@ def test_validation_accuracy_is_of_true_labels(make_trial, run):
     parts = split(noisy(true, 0.9, 10), true, seed=0, validation=0.5, ratio=0.1)
     assert row["validation_accuracy"] == pytest.approx(100 * np.mean(true[parts.validation] == 0))
     assert row["forget_accuracy"] == pytest.approx(100 * np.mean(noisy(true, 0.9, 10)[parts.forget] == 0))
+
+
+@pytest.mark.parametrize(("labels", "called"), [(["cat", "dog", "ant"], "dog"), ([3, 8, 0], 8)], ids=["text", "holes"])
+def test_a_class_that_is_forgotten_goes_by_its_label_in_the_data(
+    make_trial, make_worker, results, write_images, tmp_path, labels, called
+):
+    random = np.random.default_rng(0)
+    for part in ("train", "test"):
+        images = random.integers(256, size=(30, 8, 8), dtype=np.uint8)
+        write_images(tmp_path / f"{part}.parquet", images, labels * 10)
+    location = {"path": str(tmp_path)}
+    trial = make_trial("retrain", dataset={"name": "parquet"} | location, forget={"scenario": "class", "class": called})
+    assert make_worker(location=location).run(Job(trial)).status == "ok"
+    row = results.trial(trial.id)
+    text = isinstance(called, str)
+    assert (row["forget_class"], row["forget_class_name"]) == ((None, called) if text else (called, None))
+    assert (row["n_forget"], row["n_retain"], row["forget_accuracy"]) == (10, 20, 0)
+    predictions = results.predictions(trial.id).to_pylist()
+    assert {each["label"] for each in predictions if each["split"] == "forget"} == {2}
+    tested = [each for each in predictions if each["split"] == "test" and each["label"] == 2]
+    correct = [np.argmax(each["logits"]) == 2 for each in tested]
+    assert row["forgotten_test_accuracy"] == 100 * np.mean(correct)
+    assert {len(each["logits"]) for each in predictions} == {3}
 
 
 def test_epochs_are_traced(make_trial, run, results):

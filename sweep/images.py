@@ -1,0 +1,168 @@
+"""What a dataset is: images in memory, what is looked at before anything is trained, and a source of both."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.errors import InputError, nearest
+
+
+@dataclass(frozen=True)
+class Called:
+    """What a dataset's source calls the classes 0, 1, ...
+
+    Attributes:
+        values: the labels there, one for each class, sorted: all integers or all text.
+        names: words for these labels, if the source has any; else empty.
+    """
+
+    values: tuple[int, ...] | tuple[str, ...]
+    names: tuple[str, ...] = ()
+
+    @property
+    def renumbered(self) -> bool:
+        """Whether a label there is another than here."""
+        return self.values != tuple(range(len(self.values)))
+
+
+@dataclass(frozen=True)
+class Images:
+    """A dataset in memory.
+
+    Attributes:
+        train_images, test_images: uint8 [N, C, H, W].
+        train_labels, test_labels: int64 [N], in [0, classes).
+        classes: number of classes.
+        called: what the source calls them; None: just by these numbers.
+    """
+
+    train_images: NDArray[np.uint8]
+    train_labels: NDArray[np.int64]
+    test_images: NDArray[np.uint8]
+    test_labels: NDArray[np.int64]
+    classes: int
+    called: Called | None = None
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What is looked at before anything is trained.
+
+    Attributes:
+        labels, test_labels: of the training and the test set, int64 [N], as `Images` has them.
+        classes: number of classes.
+        shape: C, H, W of an image.
+        called: as `Images` has it.
+        samples: a number for each training sample, int64 [N], the same for two of the same image and label; None if
+            that is not known.
+        remarks: what somebody who uses this dataset should know, a line each.
+    """
+
+    labels: NDArray[np.int64]
+    test_labels: NDArray[np.int64]
+    classes: int
+    shape: tuple[int, ...]
+    called: Called | None = None
+    samples: NDArray[np.int64] | None = None
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Dataset(ABC):
+    """A source of images. Subclasses are frozen dataclasses whose fields are the options a spec may set.
+
+    `crop` (pixels of padding for the random crop; 0: none) and `flip` are what a spec that says nothing gets.
+    """
+
+    crop: ClassVar[int] = 0
+    flip: ClassVar[bool] = False
+    located_by: ClassVar[tuple[str, ...]] = ()
+    """Options that say where the data lies and not what it is: they are no part of a trial's identity."""
+    came_later: ClassVar[tuple[str, ...]] = ()
+    """Options that are part of a trial's identity only where they are not at their defaults: it is older than they."""
+
+    @abstractmethod
+    def load(self) -> Images:
+        """Read everything.
+
+        Raises:
+            InputError: the data is missing or not as described.
+        """
+
+    def outline(self) -> Outline:
+        """What `load` would give, without the images. Raises what `load` raises."""
+        return outlined(self.load())
+
+    def fingerprint(self) -> str | None:
+        """A hash of the content, for datasets whose options do not determine it. Called once per plan.
+
+        Raises:
+            InputError: the data is missing.
+        """
+        return None
+
+
+def outlined(images: Images) -> Outline:
+    """What is to be known of a dataset in memory."""
+    remarks = []
+    called = images.called
+    if called is not None and called.renumbered and isinstance(called.values[0], int):
+        remarks.append(f"labels {listed(called.values)}: {images.classes} classes, numbered anew from 0")
+    numbers: dict[bytes, int] = {}
+    samples = [numbers.setdefault(key, len(numbers)) for key in keys(images.train_images, images.train_labels)]
+    again = sum(key in numbers for key in keys(images.test_images, images.test_labels))
+    if again:
+        among = f"{again} of {len(images.test_labels)} test samples"
+        remarks.append(f"{among} are training samples too, of the same image and label")
+    return Outline(
+        images.train_labels,
+        images.test_labels,
+        images.classes,
+        images.train_images.shape[1:],
+        called,
+        np.array(samples),
+        tuple(remarks),
+    )
+
+
+def keys(images: NDArray[np.uint8], labels: NDArray[np.int64] | None = None) -> list[bytes]:
+    """A hash of each image, and of its label where labels are given."""
+    marks = [b""] * len(images) if labels is None else [str(label).encode() for label in labels.tolist()]
+    return [hashlib.sha256(image.tobytes() + mark).digest() for image, mark in zip(images, marks, strict=True)]
+
+
+def class_number(label: int | str, called: Called | None) -> int:
+    """The class that a source calls `label`.
+
+    Raises:
+        InputError: it calls none so.
+    """
+    values: tuple[int | str, ...] = () if called is None else called.values
+    if called is None and isinstance(label, int):
+        return label
+    if label in values:
+        return values.index(label)
+    if called is not None and label in called.names:
+        raise InputError(f"forget: class '{label}' is {values[called.names.index(str(label))]} in the data; say that")
+    if not isinstance(label, str) and str(label) not in values:
+        raise InputError(f"forget: class {label} is none of {listed(values)}")
+    known = [str(value) for value in values]
+    hint = nearest(str(label), known) if known else "classes are numbers here"
+    raise InputError(f"forget: class {label!r} is none of the labels, {type_word(values)}; {hint}")
+
+
+def type_word(values: tuple[int | str, ...]) -> str:
+    """What kind of labels these are."""
+    return "which are text" if values and isinstance(values[0], str) else "which are integers"
+
+
+def listed(values: tuple[int | str, ...], most: int = 10) -> str:
+    """The first few of some labels, and how many more there are."""
+    shown = ", ".join(map(repr, values[:most]))
+    return f"{shown} and {len(values) - most} more" if len(values) > most else shown

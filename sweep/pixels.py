@@ -1,0 +1,97 @@
+"""An encoded image as 8-bit grey or colour: every mode that Pillow reads, or the reason why not."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from contextlib import suppress
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageOps, TiffImagePlugin, UnidentifiedImageError
+
+Background = Literal["white", "black"]
+
+PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
+OPAQUE = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV")
+SIXTEEN_BITS = ("PNG", "PPM")
+"""Formats that Pillow may open as 32-bit integers and that hold 16 bits."""
+
+
+class Unusable(Exception):
+    """Why an image cannot be used; one line."""
+
+
+def decode(encoded: bytes, mode: Literal["L", "RGB"], background: Background, size: int | None) -> NDArray[np.uint8]:
+    """The first frame of an encoded image, upright as its EXIF says, on `background` where it is transparent.
+
+    Of 16 bits the upper 8 are taken, which undoes both common ways to widen 8 bits.
+
+    Args:
+        size: pixels of the square that it is resized to; None: as it is.
+
+    Returns:
+        uint8 [C, H, W].
+
+    Raises:
+        Unusable: it is damaged, or of a mode whose range is not known.
+    """
+    warnings.filterwarnings("ignore", module="PIL")  # what matters of its warnings is raised here
+    try:
+        with Image.open(io.BytesIO(encoded)) as image:
+            image.load()
+            with suppress(Exception):  # EXIF that cannot be read says nothing
+                ImageOps.exif_transpose(image, in_place=True)
+            plain = without_alpha(eight_bits(image), background).convert(mode)
+    except UnidentifiedImageError as error:
+        raise Unusable("it is no image that Pillow can read") from error
+    except Unusable:
+        raise
+    except Exception as error:  # Pillow raises many things over damaged files
+        raise Unusable(f"it cannot be decoded: {' '.join(str(error).split()) or type(error).__name__}") from error
+    if size is not None and plain.size != (size, size):
+        plain = plain.resize((size, size), Image.Resampling.BILINEAR)
+    array = np.asarray(plain, dtype=np.uint8)
+    return array[None] if mode == "L" else array.transpose(2, 0, 1)
+
+
+def eight_bits(image: Image.Image) -> Image.Image:
+    """An image of 8 bits per channel, and of a mode that `without_alpha` takes.
+
+    Raises:
+        Unusable: its range is not known.
+    """
+    if image.mode.startswith("I;16"):
+        return _from_sixteen_bits(image)
+    if image.mode == "I" and image.format in SIXTEEN_BITS:
+        return _from_sixteen_bits(image)
+    if image.mode == "LAB":
+        lab, rgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(image, lab, rgb, outputMode="RGB")
+        assert converted is not None
+        return converted
+    if image.mode in OPAQUE or image.has_transparency_data:
+        return image
+    raise Unusable(f"its pixels have mode {image.mode} ({image.format}), whose range is not known; 8 or 16 bits are")
+
+
+def without_alpha(image: Image.Image, background: Background) -> Image.Image:
+    """The image laid on a plain background, where it has an alpha channel or a transparent colour."""
+    if not image.has_transparency_data:
+        return image
+    straight = image.convert(PREMULTIPLIED.get(image.mode, "RGBA")).convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, background), straight)
+
+
+def _from_sixteen_bits(image: Image.Image) -> Image.Image:
+    values, bits = np.asarray(image).astype(np.int64), 16
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        bits = image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (16,))[0]
+        if image.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:  # 0 is white; Pillow leaves that to us
+            values = (1 << bits) - 1 - values
+    grey = Image.fromarray((values >> (bits - 8)).astype(np.uint8))
+    if "transparency" not in image.info:
+        return grey
+    opaque = Image.fromarray(np.where(values == image.info["transparency"], 0, 255).astype(np.uint8))
+    return Image.merge("LA", (grey, opaque))
