@@ -9,14 +9,29 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.code_versions import also, code_words
+from analysis.doing_nothing import original_level
 from analysis.figure import STYLES, WIDTH, Drawn, Skipped, new_figure
+from analysis.finding import finding
 from analysis.frames import LABELS, Frames
 from analysis.intervals import Interval, Key, mean_interval, rank, summarise
-from analysis.marks import SMALL, Label, draw_line, draw_reference, finish, logarithmic, shades, titled, value_axis
+from analysis.marks import (
+    SMALL,
+    Label,
+    draw_line,
+    draw_original,
+    draw_reference,
+    finish,
+    logarithmic,
+    shades,
+    titled,
+    value_axis,
+)
 from analysis.selection import ended_ok, fullest_task, numeric_parameter, parameter, setting_without
 from analysis.words import joined, left_out_words, number_words, ranking_words, seeds_words, task_words
 
 MOST_LINES = 4
+UAM = "no configuration of UAM"
 PANELS = ("average_gap", "forget_accuracy", "retain_accuracy", "test_accuracy")
 
 
@@ -60,26 +75,32 @@ def draw_ablation(frames: Frames, question: str, along: Hyperparameter, lines: H
     retrain = ended_ok(frames.trials[(frames.trials["task_id"] == task) & (frames.trials["method"] == "retrain")])
     references = {metric: mean_interval(retrain[metric], metric) for metric in PANELS[1:]}
 
-    figure, labels = _panels(means, references, along, lines)
+    original = original_level(chosen)
+    figure, labels = _panels(means, references, original, along, lines)
     fixed = f", {lines.symbol} = {number_words(kept[0])}" if len(kept) == 1 else ""
     described = f"{task_words(frames.trials, task)}{fixed}"
-    finish(figure, f"UAM on {described}. {seeds_words(means['average_gap']['n'])}.", labels)
+    finish(figure, f"UAM on {described}. {seeds_words(means['average_gap']['n'])}.{also(code_words(chosen))}", labels)
 
     def name(key: Key) -> str:
         first, second = f"{along.symbol} = {number_words(key[0])}", f"{lines.symbol} = {number_words(key[1])}"
         return first if chosen[lines.name].nunique() == 1 else f"{first}, {second}"
 
     best = chosen[(chosen[along.name] == ranking.best[0]) & (chosen[lines.name] == ranking.best[1])]
-    finding = (
+    claim = (
         f"UAM's mean average gap (percentage points) is lowest at {name(ranking.best)}: {ranking.interval}, "
         f"with a forget accuracy gap of {best['gap.forget_accuracy'].mean():.1f}{ranking_words(ranking, name)}"
         f"{left_out_words(uam[(uam['task_id'] == task) & (uam['setting'] == setting)])}."
     )
-    return Drawn(along.name, question, figure, finding, _alt(means, references, along, lines, described))
+    found = finding(claim, chosen, ranking.interval, who=UAM)
+    return Drawn(along.name, question, figure, found, _alt(means, references, along, lines, described))
 
 
 def _panels(
-    means: dict[str, pd.DataFrame], references: dict[str, Interval], along: Hyperparameter, lines: Hyperparameter
+    means: dict[str, pd.DataFrame],
+    references: dict[str, Interval],
+    original: Interval,
+    along: Hyperparameter,
+    lines: Hyperparameter,
 ) -> tuple[Figure, list[tuple[Axes, list[Label]]]]:
     figure, axes = new_figure(WIDTH, 6.6, rows=len(PANELS))
     tried = sorted(means["average_gap"][along.name].unique())
@@ -98,6 +119,7 @@ def _panels(
             named.append(Label(references[metric].mean, "Retrain", STYLES["retrain"]))
             titled(panel, f"{LABELS[metric]} (percent)")
         else:
+            named += draw_original(panel, original)
             panel.set_ylim(bottom=0)
             titled(panel, "Average gap to Retrain (percentage points)")
         panel.tick_params(labelbottom=panel is axes[-1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,10 +13,13 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.figure import WIDTH, Drawn, Line, Skipped, Style, new_figure, run_figure, styles
 from analysis.frames import Frames
-from analysis.marks import Label, finish, logarithmic, plain_log_axis, titled
+from analysis.intervals import Interval
+from analysis.marks import Label, draw_original, finish, logarithmic, plain_log_axis, titled
 from analysis.searches import (
     fullest_search,
     meaning_words,
+    original_value,
+    search_code_words,
     search_seeds_words,
     states_words,
     study_labels,
@@ -42,20 +46,21 @@ def draw(frames: Frames) -> Drawn | Skipped:
     described = task_words(frames.trials, task)
     objective = str(tried["objective"].iloc[0])
 
-    figure, marked = _panels(tried, labels, objective)
+    original, mixed = original_value(frames, tried), search_code_words(frames, tried)
+    figure, marked = _panels(tried, labels, objective, Interval(original, np.nan, np.nan, int(not np.isnan(original))))
     note = f"{described}. Mean over {search_seeds_words(tried)}. {states_words(tried)}; only complete ones count."
-    note += meaning_words([objective])
+    note += f"{meaning_words([objective])}{mixed}"
     finish(figure, note, marked)
     finding = (
         f"On validation data the searches' lowest {with_unit(objective)} was {_bests(tried, labels)}; "
         f"{search_seeds_words(tried)}, {states_words(tried)}; a value that was searched for flatters its "
-        f"configuration, and the figure of tuned methods judges it on other seeds."
+        f"configuration, and the figure of tuned methods judges it on other seeds.{mixed}"
     )
     return Drawn(NAME, QUESTION, figure, finding, _alt(tried, labels, objective, described))
 
 
 def _panels(
-    tried: pd.DataFrame, labels: dict[str, str], objective: str
+    tried: pd.DataFrame, labels: dict[str, str], objective: str, original: Interval
 ) -> tuple[Figure, list[tuple[Axes, list[Label]]]]:
     figure, axes = new_figure(WIDTH, 5.6, rows=2)
     marked = []
@@ -75,6 +80,7 @@ def _panels(
             better = points[points["best"] < points["best"].shift(fill_value=float("inf"))]
             panel.plot(better[across], better["best"], color=style.color, marker=style.marker, linestyle="none")
             named.append(Label(float(points["best"].iloc[-1]), labels[str(study)], style))
+        named += draw_original(panel, original)
         if logarithmic(tried["best"].dropna()):
             plain_log_axis(panel, "y")
         else:
@@ -109,7 +115,8 @@ def _bests(tried: pd.DataFrame, labels: dict[str, str]) -> str:
     sizes = tried.groupby("study").size()
     return joined(
         [
-            f"{row['value']:.1f} for {labels[str(row['study'])]} (suggestion {row['count']} of {sizes[row['study']]})"
+            f"{row['value']:.1f} for {labels[str(row['study'])]} "
+            f"(suggestion {row['number']}, after {row['count']} of {sizes[row['study']]})"
             for row in _lowest(tried)
         ]
     )
@@ -122,7 +129,7 @@ def _alt(tried: pd.DataFrame, labels: dict[str, str], objective: str, described:
         study = row["study"]
         first = tried.loc[tried["study"] == study, "best"].dropna().iloc[0]
         parts.append(
-            f"{labels[str(study)]} from {first:.1f} to {row['value']:.1f} at suggestion {row['count']}, after "
+            f"{labels[str(study)]} from {first:.1f} to {row['value']:.1f} after {row['count']} suggestions and "
             f"{row['spent']:.3g} of {total[study]:.3g} seconds"
         )
     return (

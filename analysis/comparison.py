@@ -8,10 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.code_versions import code_versions, code_words
+from analysis.doing_nothing import doing_nothing
+from analysis.finding import tells
 from analysis.frames import varying_settings
 from analysis.intervals import Interval, mean_intervals, pairs, rank
-from analysis.methods_table import REFERENCES, SHOWN, task_labels
-from analysis.selection import choices, ended_ok, representatives
+from analysis.methods_table import SHOWN, task_labels
+from analysis.selection import REFERENCES, choices, ended_ok, representatives
 from analysis.words import method_name, method_words, ranking_words
 
 MOST_TASKS = 20
@@ -37,6 +40,7 @@ class Row:
         reference: whether this is Retrain, whose gaps are 0 by definition.
         n: trials that ended ok.
         ended: how many ended otherwise, in words.
+        versions: of how many code versions they are.
         values: the mean of each of `VALUES`.
     """
 
@@ -45,6 +49,7 @@ class Row:
     reference: bool
     n: int
     ended: str
+    versions: int
     values: dict[str, Interval]
 
 
@@ -54,13 +59,16 @@ class Comparison:
 
     Attributes:
         task: the task in words.
-        answer: which method comes closest to Retrain, in a sentence; empty where no gap is known.
+        answer: which method comes closest to Retrain, in a sentence, after one that no method does better than
+            Original, if that is so; empty where no gap is known.
+        mixed: that code versions are mixed (`code_words`).
         rows: as `methods_table` orders them.
         left_out: how many configurations are not in `rows`.
     """
 
     task: str
     answer: str
+    mixed: str
     rows: list[Row]
     left_out: int
 
@@ -88,7 +96,12 @@ def _comparison(task: str, trials: pd.DataFrame) -> Comparison:
     groups = trials.groupby(["method", "params"], sort=False)
     trials = trials.assign(group=groups.ngroup())
     ok = trials[trials["status"] == "ok"]
-    order = trials.drop_duplicates("group").set_index("group")[["method", "setting"]]
+    order = trials.drop_duplicates("group").set_index("group")[["task_id", "method", "params", "setting"]]
+    averaged = code_versions(trials).averaged
+    configurations = order[["task_id", "method", "params"]].itertuples(index=False, name=None)
+    order["versions"] = [
+        len(averaged.get((task_id, method, params), [""])) for task_id, method, params in configurations
+    ]
     order["gap"] = ok.groupby("group")["average_gap"].mean()
     order["rank"] = order["method"].map({name: place for place, name in enumerate(REFERENCES)}).fillna(len(REFERENCES))
     order = order.sort_values(["rank", "gap", "method"], na_position="last")
@@ -103,11 +116,14 @@ def _comparison(task: str, trials: pd.DataFrame) -> Comparison:
             reference=method == "retrain",
             n=int((ok["group"] == group).sum()),
             ended=ended.get(group, ""),
+            versions=versions,
             values=means[group],
         )
-        for group, method, setting in zip(shown.index, shown["method"], shown["setting"], strict=True)
+        for group, method, setting, versions in zip(
+            shown.index, shown["method"], shown["setting"], shown["versions"], strict=True
+        )
     ]
-    return Comparison(task, _answer(trials), rows, len(order) - len(shown))
+    return Comparison(task, _answer(trials), code_words(trials), rows, len(order) - len(shown))
 
 
 def _means(ok: pd.DataFrame, groups: NDArray[np.int64]) -> dict[int, dict[str, Interval]]:
@@ -146,4 +162,8 @@ def _answer(trials: pd.DataFrame) -> str:
     most = int(compared.groupby("method")["params"].nunique().max())
     if most > 1:
         sentence += f" Of each method this is the best of up to {most} configurations, chosen by the same gap."
-    return sentence
+    nothing = doing_nothing(trials)
+    if not tells(interval, "average_gap"):
+        untold = f"{seeds} do not tell which method is closest to Retrain. Of lowest mean gap is"
+        return f"{nothing} {untold} {sentence}".strip()
+    return f"{nothing} Of the methods, closest is {sentence}" if nothing else sentence

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -108,6 +108,11 @@ def styles(methods: list[str]) -> dict[str, Style]:
     looks = STYLES | {name: OTHERS[place % len(OTHERS)] for place, name in enumerate(others)}
     tuned = {name: replace(looks[base], filled=False) for name, base in own.items() if name != base}
     return looks | tuned
+
+
+def hollow_words(methods: Iterable[str]) -> str:
+    """What hollow markers mean, as a sentence to append; empty where none of the methods has them."""
+    return " Hollow: tuned." if any(name != untuned_name(name) for name in methods) else ""
 
 
 def new_figure(width: float = WIDTH, height: float = 3.6, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:

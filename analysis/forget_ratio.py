@@ -8,11 +8,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figure import WIDTH, Drawn, Skipped, new_figure, run_figure, styles
+from analysis.code_versions import also, code_words
+from analysis.doing_nothing import doing_nothing, original_level
+from analysis.figure import WIDTH, Drawn, Skipped, hollow_words, new_figure, run_figure, styles
 from analysis.frames import Frames
 from analysis.intervals import Ranking, pairs, rank, summarise
 from analysis.marks import SMALL, Label, draw_line, finish, titled, value_axis
-from analysis.selection import drawn_or_lost, ended_ok, several_configurations
+from analysis.selection import REFERENCES, drawn_or_lost, ended_ok, several_configurations
 from analysis.words import joined, left_out_words, method_words, number_words, seeds_words
 
 NAME = "forget_ratio"
@@ -22,30 +24,32 @@ GAP_TITLE = "Average gap to Retrain (percentage points)"
 
 def draw(frames: Frames) -> Drawn | Skipped:
     """Average gap and FA of each method against the forget ratio, for one dataset, model and training recipe."""
-    trials = frames.trials[(frames.trials["scenario"] == "random") & (frames.trials["method"] != "original")]
+    trials = frames.trials[frames.trials["scenario"] == "random"]
     trials = trials.assign(percent=(100 * trials["forget_ratio"]).round(6), place=_settings(trials))
     chosen, choices = _choose(ended_ok(trials))
     if chosen.empty:
         return Skipped(NAME, "needs one dataset and model with two forget ratios, and Retrain: preset ablation-ratio")
     methods = chosen[chosen["method"] != "retrain"]
+    rivals = methods[methods["method"] != "original"]
     gaps = summarise(methods, ["method", "percent"], "average_gap")
     accuracies = summarise(chosen, ["method", "percent"], "forget_accuracy")
     row = chosen.iloc[0]
     described = f"{row['dataset']}, {row['model']}, random forgetting"
 
     figure, labels = _panels(gaps, accuracies)
-    several = several_configurations(trials[(trials["place"] == row["place"]) & (trials["method"] != "retrain")])
+    several = several_configurations(trials[(trials["place"] == row["place"]) & ~trials["method"].isin(REFERENCES)])
     how = "Each method in its configuration of lowest average gap. " if several else ""
-    finish(figure, f"{described}. {how}{seeds_words([*gaps['n'], *accuracies['n']])}.", labels)
+    more = hollow_words(methods["method"]) + also(code_words(chosen))
+    finish(figure, f"{described}. {how}{seeds_words([*gaps['n'], *accuracies['n']])}.{more}", labels)
 
     rankings: dict[float, Ranking] = {}
-    comparisons = sum(pairs(choices[group["method"].unique()]) for _, group in methods.groupby("percent"))
-    for percent, group in methods.groupby("percent"):
+    comparisons = sum(pairs(choices[group["method"].unique()]) for _, group in rivals.groupby("percent"))
+    for percent, group in rivals.groupby("percent"):
         ranking = rank(group, ["method"], "average_gap", comparisons)
         if ranking is not None:
             rankings[float(str(percent))] = ranking
-    finding = f"{_finding(rankings)}{left_out_words(drawn_or_lost(trials, chosen))}."
-    return Drawn(NAME, QUESTION, figure, finding, _alt(gaps, accuracies, described))
+    claim = f"{_nothing(rivals)}{_finding(rankings)}{left_out_words(drawn_or_lost(trials, chosen))}."
+    return Drawn(NAME, QUESTION, figure, f"{claim}{also(code_words(chosen))}", _alt(gaps, accuracies, described))
 
 
 def _settings(trials: pd.DataFrame) -> pd.Series:
@@ -65,7 +69,7 @@ def _choose(ok: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
         Its trials, none if there are not two ratios, and for each method among how many configurations the gap decided.
     """
     ok = ok.dropna(subset=["average_gap"])
-    compared = ok[ok["method"] != "retrain"]
+    compared = ok[~ok["method"].isin(REFERENCES)]
     ratios = compared.groupby(["place", "method", "params"]).agg(
         ratios=("percent", "nunique"), trials=("seed", "size"), gap=("average_gap", "mean")
     )
@@ -78,9 +82,9 @@ def _choose(ok: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
     most = ratios[ratios["ratios"] == ratios.groupby("method")["ratios"].transform("max")]
     best = most.sort_values(["method", "gap"]).drop_duplicates("method")
     configuration = pd.MultiIndex.from_frame(ok[["method", "params"]])
-    drawn = configuration.isin(pd.MultiIndex.from_frame(best[["method", "params"]])) | (ok["method"] == "retrain")
+    drawn = configuration.isin(pd.MultiIndex.from_frame(best[["method", "params"]])) | ok["method"].isin(REFERENCES)
     found = ok[(ok["place"] == place) & drawn]
-    found = found[found["percent"].isin(found.loc[found["method"] != "retrain", "percent"])]
+    found = found[found["percent"].isin(found.loc[~found["method"].isin(REFERENCES), "percent"])]
     return found, most.groupby("method").size()
 
 
@@ -101,6 +105,15 @@ def _panels(gaps: pd.DataFrame, accuracies: pd.DataFrame) -> tuple[Figure, list[
     axes[0].set_ylim(bottom=0)
     axes[-1].set_xlabel("forget ratio (percent of the training data)", fontsize=SMALL + 1)
     return figure, labels
+
+
+def _nothing(rivals: pd.DataFrame) -> str:
+    """At which ratios no method does better than Original, as a sentence to start with; empty if at none."""
+    groups = [(float(str(percent)), group) for percent, group in rivals.groupby("percent") if doing_nothing(group)]
+    if not groups:
+        return ""
+    levels = joined([f"{original_level(group).mean:.1f} at {number_words(percent)} %" for percent, group in groups])
+    return f"The original is at {levels}: there no method is closer to Retrain than doing nothing. "
 
 
 def _finding(rankings: dict[float, Ranking]) -> str:

@@ -39,7 +39,8 @@ class Frames:
         traces: `traces`, one row per epoch or probe.
         damaged: files that could not be read, and why.
         suggestions: `suggestions`, ordered by study and number.
-        searched: the trials that suggestions were judged by, in the same columns.
+        searched: the trials that suggestions were judged by, and the references of them that are in no comparison, in
+            the same columns.
         superseded: how many trials were left out, and with them their suggestions: `superseded` by newer versions.
     """
 
@@ -88,11 +89,12 @@ def flatten_params(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_gaps(trials: pd.DataFrame) -> pd.DataFrame:
-    """Add `gap.<metric>`, `average_gap` and `relative_seconds`, against the Retrain of the same task and seed.
+    """Add `gap.<metric>`, `average_gap` and `relative_seconds`, against the Retrain of the same task and seed, and
+    `original_gap`: the average gap of the Original of that task and seed.
 
     A gap is |value - Retrain's value| in percentage points; `average_gap` is the mean over `GAP_METRICS`;
     `relative_seconds` and `relative_samples` are the cost as a share of Retrain's. All are missing where there is no
-    such Retrain that ended ok.
+    such Retrain that ended ok; `original_gap` also where there is no such Original.
     """
     key = ["task_id", "seed"]
     costs = ["unlearn_seconds", "samples_processed"]
@@ -102,9 +104,17 @@ def with_gaps(trials: pd.DataFrame) -> pd.DataFrame:
     for metric in METRICS:
         result[f"gap.{metric}"] = (trials[metric] - matched[metric]).abs()
     result["average_gap"] = result[[f"gap.{metric}" for metric in GAP_METRICS]].mean(axis=1, skipna=False)
+    result["original_gap"] = _original_gaps(result)
     result["relative_seconds"] = trials["unlearn_seconds"] / matched["unlearn_seconds"]
     result["relative_samples"] = trials["samples_processed"] / matched["samples_processed"]
     return result
+
+
+def _original_gaps(trials: pd.DataFrame) -> pd.Series:
+    key = ["task_id", "seed"]
+    ended = trials[(trials["method"] == "original") & (trials["status"] == "ok")].drop_duplicates(key)
+    gaps = trials[key].merge(ended[[*key, "average_gap"]], on=key, how="left", validate="many_to_one")
+    return gaps["average_gap"].set_axis(trials.index)
 
 
 def configuration_labels(trials: pd.DataFrame) -> pd.Series:

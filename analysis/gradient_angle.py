@@ -7,7 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figure import STYLES, WIDTH, Drawn, Skipped, new_figure, run_figure, styles
+from analysis.code_versions import also, code_words
+from analysis.figure import STYLES, WIDTH, Drawn, Skipped, hollow_words, new_figure, run_figure, styles
+from analysis.finding import finding
 from analysis.frames import Frames
 from analysis.intervals import mean_interval, pairs, rank, summarise
 from analysis.marks import SMALL, Label, draw_line, draw_reference, finish, shades, titled
@@ -55,8 +57,13 @@ def draw(frames: Frames) -> Drawn | Skipped:
     steps = _steps(frames.traces, usable, chosen)
     figure, labels = _panels(means, _ends(retrain), steps)
     described = task_words(frames.trials, task)
+    more = hollow_words(chosen["method"]) + also(code_words(chosen))
     how = "Each method in its configuration of lowest average gap. " if several_configurations(usable) else ""
-    finish(figure, f"{described}. {how}{seeds_words(means['probe_degrees']['n'])}. Dashed: 90 degrees.", labels)
+    finish(
+        figure,
+        f"{described}. {how}{seeds_words(means['probe_degrees']['n'])}. Dashed: 90 degrees.{more}",
+        labels,
+    )
 
     ends = _ends(paths)
     ends["distance"] = (ends["probe_degrees"] - RIGHT_ANGLE).abs()
@@ -64,12 +71,13 @@ def draw(frames: Frames) -> Drawn | Skipped:
     assert ranking is not None
     best = str(ranking.best[0])
     angle = mean_interval(ends.loc[ends["method"] == best, "probe_degrees"], "probe_degrees")
-    finding = (
+    claim = (
         f"{method_words(best)} ends nearest to a right angle between retain and forget gradients, at "
         f"{angle} (degrees){ranking_words(ranking, lambda key: method_words(str(key[0])))}"
         f"{left_out_words(drawn_or_lost(frames.trials, chosen))}.{_steps_words(steps)}"
     )
-    return Drawn(NAME, QUESTION, figure, finding, _alt(means["probe_degrees"], described))
+    found = finding(claim, chosen, angle, "probe_degrees")
+    return Drawn(NAME, QUESTION, figure, found, _alt(means["probe_degrees"], described))
 
 
 def _steps(traces: pd.DataFrame, usable: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:

@@ -7,10 +7,14 @@ from dataclasses import replace
 import pandas as pd
 from matplotlib.axes import Axes
 
+from analysis.ablation import UAM
+from analysis.code_versions import also, code_words
+from analysis.doing_nothing import original_level
 from analysis.figure import STYLES, WIDTH, Drawn, Skipped, Style, new_figure, run_figure
+from analysis.finding import finding
 from analysis.frames import Frames
 from analysis.intervals import Key, pairs, rank, summarise
-from analysis.marks import Label, cost_axis, draw_line, finish, logarithmic, shades, titled, value_axis
+from analysis.marks import Label, cost_axis, draw_line, draw_original, finish, logarithmic, shades, titled, value_axis
 from analysis.selection import ended_ok, fullest_task, numeric_parameter, parameter, setting_without
 from analysis.words import left_out_words, number_words, ranking_words, seeds_words, task_words
 
@@ -53,21 +57,23 @@ def draw(frames: Frames) -> Drawn | Skipped:
         axes[1].hlines(points["mean"], points["fast"], points["slow"], color=looks[name].color, linewidth=1.2)
         for _, found in labels:
             found.append(Label(points["mean"].iloc[-1], name, looks[name]))
-    for panel in axes:
+    for panel, named in labels:
+        named += draw_original(panel, original_level(chosen))
         panel.set_ylim(bottom=0)
     titled(axes[0], "Average gap to Retrain (percentage points)", "epochs of unlearning")
     titled(axes[1], "The same against time", "seconds of unlearning, mean over seeds")
     task, setting = str(chosen["task_id"].iloc[0]), chosen["setting"].iloc[0]
     described = task_words(frames.trials, task)
     longer = " Steps of scalar are up to 1 + γ times as long as the others'." if "scalar" in treatments else ""
-    finish(figure, f"UAM on {described}. {seeds_words(gaps['n'])}.{longer}", labels)
+    finish(figure, f"UAM on {described}. {seeds_words(gaps['n'])}.{longer}{also(code_words(chosen))}", labels)
 
-    finding = (
+    claim = (
         f"UAM's mean average gap (percentage points) is lowest with {_name(ranking.best)}: {ranking.interval}; "
         f"{_bests(both, str(ranking.best[0]))}{ranking_words(ranking, _name)}"
         f"{left_out_words(uam[(uam['task_id'] == task) & (uam['setting'] == setting)])}."
     )
-    return Drawn(NAME, QUESTION, figure, finding, _alt(both, treatments, described))
+    said = finding(claim, chosen, ranking.interval, who=UAM)
+    return Drawn(NAME, QUESTION, figure, said, _alt(both, treatments, described))
 
 
 def _choose(uam: pd.DataFrame) -> pd.DataFrame | None:

@@ -12,7 +12,14 @@ from matplotlib.axes import Axes
 from analysis.figure import WIDTH, Drawn, Skipped, new_figure, run_figure, styles
 from analysis.frames import Frames
 from analysis.marks import finish, titled
-from analysis.searches import fullest_search, meaning_words, objective_words, search_seeds_words, study_labels
+from analysis.searches import (
+    fullest_search,
+    meaning_words,
+    objective_words,
+    search_code_words,
+    search_seeds_words,
+    study_labels,
+)
 from analysis.words import joined, task_words
 
 NAME = "importance"
@@ -38,6 +45,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
     objective = str(complete["objective"].iloc[0])
     counts = complete.groupby("study").size()
 
+    mixed = search_code_words(frames, complete)
     looks = styles([*complete["method"].unique()])
     bars = [len(found) for found in shares.values()]
     figure, axes = new_figure(WIDTH, 1.4 + sum(0.45 + 0.25 * count for count in bars), rows=len(studies))
@@ -54,13 +62,13 @@ def draw(frames: Frames) -> Drawn | Skipped:
     finish(
         figure,
         f"{described}. Estimated by fANOVA from complete suggestions; lines: range over {RESAMPLES} resamples of them. "
-        f"One that has no effect beside the others counts as its default.{meaning_words([objective])}{fewer}",
+        f"One that has no effect beside the others counts as its default.{meaning_words([objective])}{fewer}{mixed}",
     )
     tops = [f"on {_top(found, labels[study])}" for study, found in shares.items()]
     n = f"{counts[studies].min()} to {counts[studies].max()}" if counts[studies].nunique() > 1 else counts[studies[0]]
     finding = (
         f"By an estimate from {n} complete suggestions ({search_seeds_words(complete)} each), the "
-        f"{objective_words(objective)} depends most {joined(tops)}."
+        f"{objective_words(objective)} depends most {joined(tops)}.{mixed}"
     )
     return Drawn(NAME, QUESTION, figure, finding, _alt(shares, labels, described))
 

@@ -19,7 +19,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullLoca
 from matplotlib.transforms import Bbox, ScaledTranslation
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.figure import Line, Style
+from analysis.figure import STYLES, Line, Style
 from analysis.intervals import Interval
 
 SMALL = 9
@@ -83,6 +83,20 @@ def draw_reference(axes: Axes, interval: Interval, style: Style) -> None:
     axes.axhline(interval.mean, color=style.color, linewidth=1.2, zorder=1.5)
     if interval.known:
         axes.axhspan(interval.low, interval.high, color=style.color, alpha=0.13, linewidth=0, zorder=1)
+
+
+def draw_original(axes: Axes, level: Interval, upright: bool = False) -> list[Label]:
+    """A dashed line at Original's average gap, and its label for the margin; neither where it was not run.
+
+    `upright`: the gaps are across.
+    """
+    if level.n == 0:
+        return []
+    style = STYLES["original"]
+    (axes.axvline if upright else axes.axhline)(
+        level.mean, color=style.color, linestyle="--", linewidth=1.2, zorder=1.6
+    )
+    return [Label(level.mean, "Original", style)]
 
 
 def shades(style: Style, count: int) -> list[Style]:

@@ -14,7 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from analysis.code_versions import code_versions, code_words
+from analysis.doing_nothing import doing_nothing
 from analysis.frames import LABELS, Frames, configuration_labels, read_frames
+from analysis.selection import REFERENCES
 from analysis.words import class_words
 
 UNIT = "percent, mean ± standard deviation over n seeds; in brackets the gap to Retrain; cost: time relative to Retrain"
@@ -22,8 +25,6 @@ SHOWN = ("retain_accuracy", "forget_accuracy", "test_accuracy", "forgotten_test_
 """Metrics of the table; `forgotten_test_accuracy` only where a class is forgotten."""
 OF_THE_CLASS = LABELS["forgotten_test_accuracy"]
 WHERE_A_CLASS_IS_FORGOTTEN = f"TA: on the other classes; {OF_THE_CLASS}: on the forgotten one, not in the average gap"
-REFERENCES = ("original", "retrain")
-"""Where the comparison starts and ends: they open the table, and the others follow by average gap."""
 
 
 def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
@@ -36,18 +37,33 @@ def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
         Columns `task`, `method`, `seeds` (trials that ended ok), for each of RA, FA, TA, TA-F and MIA its `.mean`,
         `.std` (sample standard deviation; missing for one seed) and `.gap` (mean over seeds of the per-seed gap),
         `average_gap`, its `.std` and its `.n` (seeds that have it: Retrain ended ok there too), `seconds`,
-        `relative_seconds`, `relative_samples` (means), and `ended`: how many trials ended otherwise, in words.
+        `relative_seconds`, `relative_samples` (means), `ended`: how many trials ended otherwise, in words,
+        `code_versions`: of how many the trials that are averaged are, and `remarks`: what must be said of the row's
+        task first (`task_remarks`).
     """
     if trials.empty:
         return pd.DataFrame()
     labelled = trials.assign(task=task_labels(trials), label=configuration_labels(trials))
     keys = ["task_id", "method", "params"]
     labelled["row"] = labelled.groupby(keys, sort=False).ngroup()
-    table = labelled.drop_duplicates("row")[["task", "label"]].set_axis(["task", "method"], axis=1)
-    table = pd.concat([table.reset_index(drop=True), _statistics(labelled)], axis=1)
+    first = labelled.drop_duplicates("row").reset_index(drop=True)
+    table = first[["task", "label"]].set_axis(["task", "method"], axis=1)
+    table = pd.concat([table, _statistics(labelled)], axis=1)
+    averaged = code_versions(trials).averaged
+    configurations = first[keys].itertuples(index=False, name=None)
+    table["code_versions"] = [
+        len(averaged.get((task, method, params), [""])) for task, method, params in configurations
+    ]
+    remarks = {str(task): " ".join(task_remarks(rows)) for task, rows in labelled.groupby("task")}
+    table["remarks"] = table["task"].map(remarks)
     rank = table["method"].map(lambda name: REFERENCES.index(name) if name in REFERENCES else len(REFERENCES))
     order = table.assign(rank=rank).sort_values(["task", "rank", "average_gap", "method"], na_position="last")
     return table.loc[order.index].reset_index(drop=True)
+
+
+def task_remarks(trials: pd.DataFrame) -> list[str]:
+    """What a reader of one task's table must know first, as sentences."""
+    return [words for words in (doing_nothing(trials), code_words(trials)) if words]
 
 
 def task_labels(trials: pd.DataFrame) -> pd.Series:
@@ -88,30 +104,38 @@ def _counted(statuses: pd.Series) -> str:
     return ", ".join(f"{count} {status}" for status, count in statuses.value_counts().items())
 
 
-NOT_OK = "not ok"
-"""The header of what did not end ok."""
+NOT_OK, CODE = "not ok", "code"
+"""The headers of what did not end ok, and of how many code versions are averaged."""
 
 
 def display_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     """Headers and cells of `methods_table` for people, of one task.
 
-    A column `not ok` appears only where a trial did not end ok, and TA-F only where a class is forgotten.
+    A column `not ok` appears only where a trial did not end ok, `code` only where a row averages trials of several code
+    versions, and TA-F only where a class is forgotten.
     Where gaps are over fewer seeds than accuracies, the average gap says over how many.
     """
     labels = [LABELS[metric] for metric in SHOWN]
     if table[f"{OF_THE_CLASS}.mean"].isna().all():
         labels.remove(OF_THE_CLASS)
     headers = ["method", "n", *labels, "avg. gap", "cost"]
-    with_ended = bool((table["ended"] != "").any())
+    seldom = {NOT_OK: table["ended"], CODE: table["code_versions"].map(_versions)}
+    seldom = {header: cells for header, cells in seldom.items() if (cells != "").any()}
     cells = []
     for row in table.to_dict("records"):
         metrics = [_metric(row, label) for label in labels]
         gap = _spread(row["average_gap"], row["average_gap.std"])
         if 0 < row["average_gap.n"] < row["seeds"]:
             gap += f", n = {row['average_gap.n']}"
-        line = [row["method"], str(row["seeds"]), *metrics, gap, _number(row["relative_seconds"])]
-        cells.append([*line, row["ended"]] if with_ended else line)
-    return ([*headers, NOT_OK] if with_ended else headers), cells
+        cells.append([row["method"], str(row["seeds"]), *metrics, gap, _number(row["relative_seconds"])])
+    for column in seldom.values():
+        for line, cell in zip(cells, column, strict=True):
+            line.append(cell)
+    return [*headers, *seldom], cells
+
+
+def _versions(count: int) -> str:
+    return f"{count} code versions" if count > 1 else ""
 
 
 def _caption(headers: list[str]) -> str:
@@ -134,24 +158,25 @@ def _number(value: float) -> str:
 
 
 def render_rich(table: pd.DataFrame, console: Console) -> None:
-    """Print one table per task, to fit 80 columns: what did not end ok is said below the method's name."""
+    """Print one table per task, to fit 80 columns: what is seldom said of a row stands below the method's name."""
     if table.empty:
         console.print("no trials")
         return
     for task, rows in _by_task(table):
         headers, cells = display_rows(rows)
-        if headers[-1] == NOT_OK:
-            headers.pop()
-            cells = [["\n".join(filter(None, (line[0], line[-1]))), *line[1:-1]] for line in cells]
+        usual = len(headers) - len({NOT_OK, CODE} & set(headers))
+        cells = [["\n".join(filter(None, [line[0], *line[usual:]])), *line[1:usual]] for line in cells]
         caption = _caption(headers)
         view = Table(title=str(task), caption=caption, title_justify="left", caption_justify="left", box=SIMPLE_HEAD)
         view.padding = (0, 0 if OF_THE_CLASS in headers else 1, 0, 0)
-        for position, header in enumerate(headers):
+        for position, header in enumerate(headers[:usual]):
             view.add_column(header, justify="left" if position == 0 else "right", overflow="fold", min_width=1)
         for line in cells:
             narrow = [cell.replace(" ± ", "±").replace(" [", "\n[").replace(", n =", "\nn =") for cell in line]
             view.add_row(*map(Text, narrow))
         console.print(view)
+        if remarks := rows["remarks"].iloc[0]:
+            console.print(remarks, markup=False, highlight=False)
 
 
 def to_markdown(table: pd.DataFrame) -> str:
@@ -167,6 +192,8 @@ def to_markdown(table: pd.DataFrame) -> str:
         lines = [escaped(headers), rule, *(escaped(line) for line in cells)]
         caption = _caption(headers)
         parts.append(f"## {task}\n\n" + "\n".join(lines) + f"\n\n{caption[0].upper()}{caption[1:]}.\n")
+        if remarks := rows["remarks"].iloc[0]:
+            parts[-1] += f"\n{remarks}\n"
     return "\n".join(parts) or "No trials.\n"
 
 
@@ -180,8 +207,9 @@ def to_latex(table: pd.DataFrame) -> str:
         headers, cells = display_rows(rows)
         lines = [" & ".join(cell.translate(escapes) for cell in line) + r" \\" for line in [headers, *cells]]
         body = [rf"\begin{{tabular}}{{l{'r' * (len(headers) - 1)}}}", r"\toprule", lines[0], r"\midrule", *lines[1:]]
-        caption = f"% {task}: {_caption(headers)}"
-        parts.append("\n".join([caption, *body, r"\bottomrule", r"\end{tabular}", ""]))
+        captions = [f"% {task}: {_caption(headers)}"]
+        captions += [f"% {remarks}" for remarks in rows["remarks"].unique() if remarks]
+        parts.append("\n".join([*captions, *body, r"\bottomrule", r"\end{tabular}", ""]))
     return "\n".join(parts) or "% no trials\n"
 
 

@@ -15,6 +15,7 @@ from analysis.searches import (
     fullest_search,
     meaning_words,
     objective_words,
+    search_code_words,
     search_seeds_words,
     states_words,
     with_unit,
@@ -37,11 +38,12 @@ def draw(frames: Frames) -> Drawn | Skipped:
     points["front"] = undominated(points[["x", "y"]].to_numpy(dtype=float))
     described = task_words(frames.trials, str(tried["task_id"].iloc[0]))
 
+    mixed = search_code_words(frames, tried)
     figure = _scatter(points, names)
     finish(
         figure,
         f"{described}. Means over {search_seeds_words(tried)}. {states_words(tried)}; complete ones are drawn. Grey "
-        f"line, large marks: Pareto front.{meaning_words(names)}",
+        f"line, large marks: Pareto front.{meaning_words(names)}{mixed}",
     )
     front = points[points["front"]].sort_values("x")
     counts = front["method"].value_counts()
@@ -51,8 +53,8 @@ def draw(frames: Frames) -> Drawn | Skipped:
     ends = f"{_ends(first, names)} to {_ends(last, names)}"
     finding = f"Of {count} nothing beats {len(front)} in both at once, {shares}: from {ends}."
     if len(front) == 1:
-        finding = f"Of {count} one beats or equals all others in both at once: {_ends(first, names)}."
-    return Drawn(NAME, QUESTION, figure, finding, _alt(points, names, described))
+        finding = f"Of {count} one is the best in both: {_ends(first, names)}."
+    return Drawn(NAME, QUESTION, figure, finding + mixed, _alt(points, names, described))
 
 
 def _points(tried: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, str]]:

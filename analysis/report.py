@@ -13,17 +13,21 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from analysis.code_versions import code_words
 from analysis.comparison import Comparison, comparisons
 from analysis.figure import Draw, Drawn, Skipped, save
 from analysis.figures import FIGURES
 from analysis.frames import Frames, configuration_labels
 from analysis.intervals import Interval
-from analysis.methods_table import REFERENCES, task_labels, write_tables
+from analysis.methods_table import task_labels, write_tables
 from analysis.published import beside_published
+from analysis.selection import REFERENCES
+from analysis.tuning import untuned_name
 from analysis.words import METHODS, joined
+from sweep.errors import InputError
+from sweep.mixed import DEVICES, mixed_devices
 from sweep.results import Results
-from sweep.specfile import write_yaml
-from sweep.status_table import MIXED, mixed_devices
+from sweep.specfile import read_yaml, write_yaml
 
 MOST_TRIALS = 500
 MOST_FAILURES = 100
@@ -126,7 +130,7 @@ def _render(directory: str, frames: Frames, pictures: list[Picture], skipped: li
         failures=_failures(ended_otherwise),
         n_failures=len(ended_otherwise),
         damaged=frames.damaged,
-        reruns=_reruns(trials, directory),
+        reruns=_reruns(trials, directory, _stored_dataset(_text(results, "spec.yaml"))),
         n_trials=len(trials),
         directory=directory,
         quoted=shlex.quote(directory),
@@ -156,13 +160,15 @@ def _facts(trials: pd.DataFrame, searched: pd.DataFrame, frames: Frames) -> list
     facts = [("Trials", f"{len(trials)}, {ended}"), ("Seeds", str(trials["seed"].nunique()))]
     ok = trials[trials["status"] == "ok"]
     if devices := mixed_devices(ok["task_id"], ok["device"].fillna("")):
-        facts.append(("Mixed", f"{joined(devices)} in one task: {MIXED}"))
+        facts.append(("Mixed", f"{joined(devices)} in one task: {DEVICES}"))
+    if mixed := code_words(trials):
+        facts.append(("Mixed", mixed.removeprefix("Mixed code: ").removesuffix(".")))
     if frames.superseded:
         facts.append(("Left out", f"{frames.superseded} of older versions of their methods"))
     if len(suggestions := frames.suggestions):
         studies = suggestions["study"].nunique()
         tried = f"{len(suggestions)} suggestions in {studies} stud{'ies' if studies > 1 else 'y'}"
-        facts.append(("Searched", f"{tried}; their {len(searched)} other trials are in no comparison"))
+        facts.append(("Searched", f"{tried}; {len(searched)} trials that only judged them are in no comparison"))
     for header, column in (("Data", "dataset"), ("Model", "model"), ("Device", "device")):
         names = sorted(trials[column].dropna().unique())
         if names:
@@ -191,7 +197,7 @@ def _failures(trials: pd.DataFrame) -> list[Failure]:
     return failures
 
 
-def _reruns(trials: pd.DataFrame, directory: str) -> list[Rerun]:
+def _reruns(trials: pd.DataFrame, directory: str, dataset: Mapping[str, Any]) -> list[Rerun]:
     if trials.empty:
         return []
     labelled = trials.assign(task=task_labels(trials), label=configuration_labels(trials))
@@ -202,22 +208,49 @@ def _reruns(trials: pd.DataFrame, directory: str) -> list[Rerun]:
             trial_id=row["trial_id"],
             what=f"{row['label']}, seed {row['seed']}" + (f", {row['task']}" if several else ""),
             status=row["status"],
-            command=shlex.join(["unlearn-sweep", "rerun", directory, row["trial_id"]]),
-            spec=spec_fragment(row["config"]),
+            command=shlex.join(["unlearn-sweep", "rerun", directory, row["trial_id"], *_allowed(row)]),
+            spec=spec_fragment(row["config"], dataset),
         )
         for _, row in shown.iterrows()
     ]
 
 
-def spec_fragment(config: str) -> str:
+def _allowed(row: pd.Series) -> list[str]:
+    """The options that let `rerun` import the plugins of a trial."""
+    plugins = dict.fromkeys(name for name in (row["dataset"], row["model"], untuned_name(row["method"])) if ":" in name)
+    return [word for name in plugins for word in ("--plugin", name)]
+
+
+def _stored_dataset(spec: str) -> Mapping[str, Any]:
+    """The section `dataset` of a directory's spec.yaml; empty where that cannot be read."""
+    try:
+        stored = read_yaml(spec, "spec.yaml")
+    except InputError:
+        return {}
+    section = stored.get("dataset") if isinstance(stored, dict) else None
+    return section if isinstance(section, dict) else {}
+
+
+ELSEWHERE = "# dataset: also needs where its files lie, as path: DIR\n"
+
+
+def spec_fragment(config: str, stored: Mapping[str, Any]) -> str:
     """A trial's `config` as the YAML of a spec with this trial only.
 
-    What identifies a dataset's files is left out, and so is where they lie.
+    What identifies a dataset's files is left out; where they lie is added.
+
+    Args:
+        stored: the section `dataset` of the directory's spec.yaml, which says that; where it is of another dataset, and
+            this one has files, a comment says what to add.
     """
     parsed: dict[str, Any] = json.loads(config)
     method = parsed.get("method", {})
+    identity = parsed.get("dataset", {})
+    options = {key: value for key, value in identity.items() if key != "fingerprint"}
+    same = all(key in stored and stored[key] == value for key, value in options.items())
+    location = {key: value for key, value in stored.items() if key not in identity} if same else {}
     document = {
-        "dataset": {key: value for key, value in parsed.get("dataset", {}).items() if key != "fingerprint"},
+        "dataset": options | location,
         "model": parsed.get("model", {}),
         "training": parsed.get("training", {}),
         "seeds": [parsed["seed"]] if "seed" in parsed else [],
@@ -225,7 +258,8 @@ def spec_fragment(config: str) -> str:
         "methods": [{"name": method["name"]} | _bare(method.get("params", {}))] if method else [],
     }
     filled = {key: value for key, value in document.items() if value}
-    return write_yaml(filled) if filled else ""
+    text = write_yaml(filled) if filled else ""
+    return text + (ELSEWHERE if "fingerprint" in identity and not location else "")
 
 
 def _bare(params: dict[str, Any]) -> dict[str, Any]:

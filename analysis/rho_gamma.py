@@ -9,8 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.patches import Rectangle
 
-from analysis.ablation import GAMMA, RHO, uam_where_gamma_acts
+from analysis.ablation import GAMMA, RHO, UAM, uam_where_gamma_acts
+from analysis.code_versions import also, code_words
+from analysis.doing_nothing import original_level
 from analysis.figure import WIDTH, Drawn, Skipped, new_figure, run_figure
+from analysis.finding import finding
 from analysis.frames import Frames
 from analysis.intervals import Key, Ranking, rank, summarise
 from analysis.marks import SMALL, finish, titled
@@ -41,16 +44,18 @@ def draw(frames: Frames) -> Drawn | Skipped:
     grid = means.pivot(index="gamma", columns="rho", values="mean")
 
     figure, (axes,) = new_figure(max(WIDTH, 0.6 + CELL * grid.shape[1]), 1.5 + max(0.42, CELL * 0.9) * grid.shape[0])
-    _heat_map(axes, grid, ranking)
+    original = original_level(chosen)
+    _heat_map(axes, grid, ranking, original.mean)
     titled(axes, "Average gap to Retrain (percentage points)", f"{RHO.symbol} of UAM")
     axes.set_ylabel(GAMMA.symbol, fontsize=SMALL + 1, rotation=0, labelpad=10)
     described = task_words(frames.trials, task)
     judged = "; ≈ and dashed: not distinguishable from it, paired by seed" if ranking.equals else ""
     seeds = seeds_words(means["n"]).replace("Mean and 95 % interval", "Mean")
     untried = "; –: not tried" if grid.isna().any(axis=None) else ""
-    finish(figure, f"UAM on {described}. {seeds}. ★: lowest{judged}{untried}.")
+    level = f" Original: {original.mean:.1f}; ↑: not lower." if original.n else ""
+    finish(figure, f"UAM on {described}. {seeds}. ★: lowest{judged}{untried}.{level}{also(code_words(chosen))}")
 
-    finding = (
+    claim = (
         f"UAM's mean average gap (percentage points) is lowest at {_name(ranking.best)}: {ranking.interval}"
         f"{ranking_words(ranking, _name)}"
         f"{left_out_words(uam[(uam['task_id'] == task) & (uam['setting'] == setting)])}."
@@ -63,7 +68,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
         f"{_name((worst['rho'], worst['gamma']))}. Cells marked as not distinguishable from the lowest: "
         f"{len(ranking.equals)}."
     )
-    return Drawn(NAME, QUESTION, figure, finding, alt)
+    return Drawn(NAME, QUESTION, figure, finding(claim, chosen, ranking.interval, who=UAM), alt)
 
 
 def _choose(uam: pd.DataFrame) -> pd.DataFrame | None:
@@ -93,7 +98,7 @@ def _grid(trials: pd.DataFrame) -> pd.DataFrame:
     return trials.iloc[:0]
 
 
-def _heat_map(axes: Axes, grid: pd.DataFrame, ranking: Ranking) -> None:
+def _heat_map(axes: Axes, grid: pd.DataFrame, ranking: Ranking, original: float) -> None:
     values = grid.to_numpy(dtype=float)
     finite = values[np.isfinite(values)]
     low = max(float(finite.min()), 0.05)
@@ -113,9 +118,17 @@ def _heat_map(axes: Axes, grid: pd.DataFrame, ranking: Ranking) -> None:
             ink = "black" if np.dot(colors[row, column, :3], (0.299, 0.587, 0.114)) > 0.5 else "white"
             best, equal = (rho, gamma) == ranking.best, (rho, gamma) in ranking.equals
             mark = "★" if best else "≈" if equal else ""
+            worse = "↑" if value >= original else ""
             weight = "bold" if best else "normal"
             axes.text(
-                column, row, f"{mark}{value:.1f}", ha="center", va="center", fontsize=SMALL, color=ink, weight=weight
+                column,
+                row,
+                f"{mark}{value:.1f}{worse}",
+                ha="center",
+                va="center",
+                fontsize=SMALL,
+                color=ink,
+                weight=weight,
             )
             if best or equal:
                 line = "-" if best else (0, (3, 2))

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.code_versions import also, code_words
 from analysis.frames import LABELS, Frames
-from analysis.selection import fullest_task
+from analysis.selection import REFERENCES, fullest_task
 from analysis.words import joined, method_words
-from sweep.objective import GAPS, Row, standings
+from sweep.objective import GAPS, Row, ended, seed_values, standings
 
 COST = "cost"
 OBJECTIVE_WORDS = {
@@ -35,7 +36,7 @@ def outcomes(frames: Frames) -> pd.DataFrame:
     """
     searched = _records(frames.searched)
     rows = {row["trial_id"]: row for row in searched}
-    trials = [*searched, *_records(frames.trials[frames.trials["method"] == "retrain"])]
+    trials = [*searched, *_records(_references(frames, "retrain"))]
     suggestions = [{str(key): value for key, value in row.items()} for row in frames.suggestions.to_dict("records")]
     stands, costs = standings(suggestions, trials), standings(suggestions, trials, [COST])
     found = []
@@ -56,6 +57,35 @@ def outcomes(frames: Frames) -> pd.DataFrame:
             | {"seconds": sum(_seconds(rows[trial_id]) for trial_id in new if trial_id in rows)}
         )
     return pd.DataFrame(found)
+
+
+def original_value(frames: Frames, tried: pd.DataFrame) -> float:
+    """The first objective's value of Original on the seeds of these suggestions; NaN where it was not run on them."""
+    objective, task = str(tried["objective"].iloc[0]), str(tried["task_id"].iloc[0])
+    here = frames.searched[(frames.searched["task_id"] == task) & frames.searched["method"].isin(tried["method"])]
+    rows = {name: _by_seed(_references(frames, name), task) for name in REFERENCES}
+    both = [(rows["original"].get(seed), rows["retrain"].get(seed)) for seed in here["seed"].unique().tolist()]
+    values = [
+        seed_values(row, retrain, [objective])[0] for row, retrain in both if row is not None and retrain is not None
+    ]
+    return float(np.mean(values)) if objective in GAPS and values and len(values) == len(both) else float("nan")
+
+
+def _references(frames: Frames, name: str) -> pd.DataFrame:
+    """The trials of Retrain or Original, whether they are in a comparison or not."""
+    found = [trials[trials["method"] == name] for trials in (frames.trials, frames.searched)]
+    return pd.concat([rows for rows in found if len(rows)] or found[:1])
+
+
+def _by_seed(trials: pd.DataFrame, task: str) -> dict[int, Row]:
+    rows = _records(trials[(trials["task_id"] == task) & (trials["status"] == "ok")])
+    return {row["seed"]: row for row in rows if ended(row)}
+
+
+def search_code_words(frames: Frames, tried: pd.DataFrame) -> str:
+    """`code_words` of the trials of these suggestions, to append."""
+    here = frames.searched[frames.searched["task_id"].isin(tried["task_id"])]
+    return also(code_words(here[here["method"].isin([*tried["method"], *REFERENCES])]))
 
 
 def acts(space: dict[str, Any], params: dict[str, Any], name: str) -> bool:

@@ -8,7 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.figure import WIDTH, Drawn, Skipped, Style, new_figure, run_figure, styles
+from analysis.code_versions import also, code_words
+from analysis.figure import WIDTH, Drawn, Skipped, Style, hollow_words, new_figure, run_figure, styles
+from analysis.finding import finding
 from analysis.frames import GAP_METRICS, LABELS, Frames
 from analysis.intervals import Interval, mean_interval, verdicts
 from analysis.marks import finish, fixed_ticks, titled
@@ -59,18 +61,18 @@ def draw(frames: Frames) -> Drawn | Skipped:
     seeds = seeds_words([interval.n for interval in means.values()])
     uneven = any(panel.get_xscale() == "symlog" for panel in figure.axes)
     scale = f" Axes reaching far are logarithmic beyond {LINEAR:g}." if uneven else ""
-    finish(figure, f"{described}. {how}A dot per seed. {seeds}.{scale}")
+    finish(figure, f"{described}. {how}A dot per seed. {seeds}.{scale}{hollow_words(order)}{also(code_words(chosen))}")
 
     first = next(method for method in order if method != "original")
     parts = [f"{LABELS[metric]} {means[first, metric].signed}" for metric in GAP_METRICS]
     rows = differences.loc[differences["method"] == first, [*GAP_METRICS]]
     among = int(choices(usable[usable["method"] != "original"]).sum())
-    finding = (
+    claim = (
         f"{method_words(first)}, of lowest mean average gap, differs from Retrain (percentage points) by "
         f"{joined(parts)}, n = {means[first, GAP_METRICS[0]].n}{_told_apart(rows, among)}"
         f"{left_out_words(drawn_or_lost(frames.trials, chosen))}."
     )
-    return Drawn(NAME, QUESTION, figure, finding, _alt(means, order, described))
+    return Drawn(NAME, QUESTION, figure, finding(claim, chosen), _alt(means, order, described))
 
 
 def _strips(differences: pd.DataFrame, means: dict[tuple[str, str], Interval], order: list[str]) -> Figure:

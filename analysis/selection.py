@@ -8,6 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+REFERENCES = ("original", "retrain")
+"""Where a comparison starts and ends; all other methods are compared."""
+
 
 def ended_ok(trials: pd.DataFrame) -> pd.DataFrame:
     """Trials that ended ok."""

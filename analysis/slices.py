@@ -10,13 +10,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from scipy import stats
 
-from analysis.figure import WIDTH, Drawn, Skipped, Style, new_figure, run_figure, styles
+from analysis.figure import STYLES, WIDTH, Drawn, Skipped, Style, new_figure, run_figure, styles
 from analysis.frames import Frames
 from analysis.marks import finish, logarithmic, plain_log_axis, titled
 from analysis.searches import (
     acts,
     fullest_search,
     meaning_words,
+    original_value,
+    search_code_words,
     search_seeds_words,
     states_words,
     study_labels,
@@ -44,13 +46,15 @@ def draw(frames: Frames) -> Drawn | Skipped:
     objective = str(tried["objective"].iloc[0])
     described = task_words(frames.trials, str(tried["task_id"].iloc[0]))
 
+    original, mixed = original_value(frames, tried), search_code_words(frames, tried)
+    level = "" if np.isnan(original) else f" Dashed: Original, {original:.1f}."
     rows = -(-len(shown) // COLUMNS)
     figure, axes = new_figure(WIDTH, 0.9 + 1.75 * rows, rows=rows, columns=COLUMNS)
     looks = styles([*tried["method"].unique()])
     several = len(spaces) > 1
     for panel, (study, name) in zip(axes, shown, strict=False):
         points = _points(tried[tried["study"] == study], name)
-        _slice(panel, points, spaces[study][name], looks[str(points.attrs["method"])])
+        _slice(panel, points, spaces[study][name], looks[str(points.attrs["method"])], original)
         titled(panel, f"{labels[study]}: {name}" if several else name)
     for panel in axes[len(shown) :]:
         panel.remove()
@@ -60,13 +64,13 @@ def draw(frames: Frames) -> Drawn | Skipped:
         figure,
         f"{described}. Upwards: {with_unit(objective)}, mean over {search_seeds_words(tried)}; ringed: the lowest. "
         f"{states_words(tried)}.{pruned} Suggestions in which a hyperparameter has no effect are not in its panel."
-        f"{meaning_words([objective])}{fewer}",
+        f"{meaning_words([objective])}{level}{fewer}{mixed}",
     )
     bests = [_best(tried[tried["study"] == study], labels[str(study)]) for study in fullest]
     trends = _trends(tried, panels, labels)
     finding = (
         f"The lowest {with_unit(objective)} of {states_words(tried)}, {search_seeds_words(tried)}, was "
-        f"{'; '.join(bests)}. {trends}."
+        f"{'; '.join(bests)}. {trends}.{mixed}"
     )
     return Drawn(NAME, QUESTION, figure, finding, _alt(tried, panels, labels, objective, described))
 
@@ -80,7 +84,7 @@ def _points(tried: pd.DataFrame, name: str) -> pd.DataFrame:
     return points
 
 
-def _slice(panel: Axes, points: pd.DataFrame, space: dict[str, Any], style: Style) -> None:
+def _slice(panel: Axes, points: pd.DataFrame, space: dict[str, Any], style: Style, original: float) -> None:
     choices = [_text(choice) for choice in space.get("choices", [])]
     if choices:
         places = points["x"].map(_text).map({choice: place for place, choice in enumerate(choices)}).astype(float)
@@ -99,7 +103,9 @@ def _slice(panel: Axes, points: pd.DataFrame, space: dict[str, Any], style: Styl
     )
     if not done.any():
         return
-    low, high = float(values[done].min()), float(values[done].max())
+    if not np.isnan(original):
+        panel.axhline(original, color=STYLES["original"].color, linestyle="--", linewidth=1.2, zorder=1.6)
+    low, high = float(values[done].min()), float(np.nanmax([*values[done], original]))
     if low > 0 and logarithmic(values[done]):
         plain_log_axis(panel, "y")
         line, top, end = (high * (high / low) ** share for share in (0.08, 0.16, 0.28))
@@ -157,7 +163,11 @@ def _trends(tried: pd.DataFrame, panels: list[tuple[str, str]], labels: dict[str
         result = stats.spearmanr(points["x"].astype(float), points["value"])
         if result.pvalue < 0.05 / len(panels):
             found.append(f"{'rises' if result.statistic > 0 else 'falls'} with {labels[study]}'s {name}")
-    return f"It {joined(found)} over the range searched" if found else "It rises or falls with none of them throughout"
+    return (
+        f"It {joined(found)} over the range searched"
+        if found
+        else "No hyperparameter makes it rise or fall over its whole range"
+    )
 
 
 def _alt(

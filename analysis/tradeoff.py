@@ -9,7 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.figure import STYLES, WIDTH, Drawn, Skipped, new_figure, run_figure, styles
+from analysis.code_versions import also, code_words
+from analysis.figure import STYLES, WIDTH, Drawn, Skipped, hollow_words, new_figure, run_figure, styles
+from analysis.finding import finding
 from analysis.frames import Frames, varying_settings
 from analysis.intervals import Key, rank, summarise
 from analysis.marks import SMALL, Label, finish, fixed_ticks, place_labels, titled
@@ -59,20 +61,23 @@ def draw(frames: Frames) -> Drawn | Skipped:
     described = task_words(frames.trials, task)
     missing = len(points) - len(drawn)
     fewer = f" {missing} of {len(points)} configurations are not drawn." if missing else ""
-    key = f"Grey line: Pareto front; area: time relative to Retrain; axes linear up to {LINEAR:g}, then logarithmic."
-    finish(figure, f"{described}. {seeds_words(points['n'])}. {key}{fewer}")
+    key = (
+        f"Lower left is better. Grey line: Pareto front; area: time relative to Retrain; axes linear up to {LINEAR:g}, "
+    )
+    key += f"then logarithmic.{hollow_words(points['method'])}"
+    finish(figure, f"{described}. {seeds_words(points['n'])}. {key}{fewer}{also(code_words(ok))}")
     _label(figure.axes[0], drawn)
 
-    names = _names(rivals)
+    names = _names(ok)
     front = [names[key] for key in points.loc[points["front"], CONFIGURATION].itertuples(index=False, name=None)]
     more = f" and {len(front) - FEW} more" if len(front) > FEW else ""
     listed = joined(front) if not more else f"{', '.join(front[:FEW])}{more}"
-    finding = (
+    claim = (
         f"The mean average gap (percentage points) is lowest for {names[ranking.best]}: {ranking.interval}"
         f"{ranking_words(ranking, lambda key: names[key])}; the Pareto front of retain- and forget-side gap: {listed}"
         f"{left_out_words(frames.trials[frames.trials['task_id'] == task])}."
     )
-    return Drawn(NAME, QUESTION, figure, finding, _alt(drawn, described))
+    return Drawn(NAME, QUESTION, figure, finding(claim, ok, ranking.interval), _alt(drawn, described))
 
 
 def _points(ok: pd.DataFrame) -> pd.DataFrame:
@@ -87,7 +92,7 @@ def _points(ok: pd.DataFrame) -> pd.DataFrame:
         cost=("relative_seconds", "mean"),
         n=("seed", "size"),
     )
-    candidate = ((points["method"] != "original") & (2 * points["n"] >= points["n"].max())).to_numpy()
+    candidate = (2 * points["n"] >= points["n"].max()).to_numpy()
     points["front"] = False
     points.loc[candidate, "front"] = undominated(points.loc[candidate, [*SIDES]].to_numpy(dtype=float))
     points["top"] = False
@@ -184,9 +189,9 @@ def _label(axes: Axes, drawn: pd.DataFrame) -> None:
     place_labels(axes, places, [*labels, Label(0, "Retrain", looks["retrain"])], np.concatenate([others, *bars]))
 
 
-def _names(rivals: pd.DataFrame) -> dict[Key, str]:
+def _names(trials: pd.DataFrame) -> dict[Key, str]:
     """Each configuration's method and the hyperparameters that vary."""
-    rows = rivals.drop_duplicates(CONFIGURATION)
+    rows = trials.drop_duplicates(CONFIGURATION)
     settings = varying_settings(rows)
     return {
         (method, params): method_words(method) + (f" ({setting})" if setting else "")

@@ -9,10 +9,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.code_versions import also, code_words
+from analysis.doing_nothing import original_level
 from analysis.figure import WIDTH, Drawn, Skipped, new_figure, run_figure, styles
+from analysis.finding import finding
 from analysis.frames import Frames
 from analysis.intervals import Interval, mean_interval, paired_difference, pairs, verdicts
-from analysis.marks import finish, titled
+from analysis.marks import draw_original, finish, titled
 from analysis.selection import choices, ended_ok, fullest_task, representatives
 from analysis.tuning import untuned_name
 from analysis.words import FEW, joined, left_out_words, method_words, seeds_words, task_words
@@ -57,17 +60,21 @@ def draw(frames: Frames) -> Drawn | Skipped:
     found = sorted(by_task[task], key=lambda pair: float(pair.after.mean()))
     described = task_words(frames.trials, task)
 
-    figure = _panels(found)
     here = tuned[tuned["task_id"] == task]
+    shown = ok[(ok["task_id"] == task) & _of(ok, found)]
+    original = original_level(shown)
+    figure = _panels(found, original)
     alone = _alone(here, found)
-    note = f"{described}. {seeds_words([len(pair.after) for pair in found])}, which no search saw. Hollow: untuned."
-    finish(figure, note + (f" Tuned, but not run untuned: {joined(alone)}." if alone else ""))
-    finding = (
+    note = f"{described}. {seeds_words([len(pair.after) for pair in found])}, which no search saw. Hollow: tuned."
+    note += " Dashed: Original." if original.n else ""
+    note += f" Tuned, but not run untuned: {joined(alone)}." if alone else ""
+    finish(figure, note + also(code_words(shown)))
+    claim = (
         f"{_changes(found)}. {_conclusions(found)}"
         f"{left_out_words(frames.trials[(frames.trials['task_id'] == task) & _of(frames.trials, found)])}."
         f"{_chosen(here[_of(here, found)])}"
     )
-    return Drawn(NAME, QUESTION, figure, finding, _alt(found, described))
+    return Drawn(NAME, QUESTION, figure, finding(claim, shown), _alt(found, described))
 
 
 def _pairs(ok: pd.DataFrame) -> list[Pair]:
@@ -100,22 +107,23 @@ def _by_configuration(trials: pd.DataFrame) -> pd.DataFrame:
     return trials.pivot_table(index="params", columns="seed", values="average_gap")
 
 
-def _panels(found: list[Pair]) -> Figure:
+def _panels(found: list[Pair], original: Interval) -> Figure:
     height = 0.3 * len(found)
     figure, axes = new_figure(WIDTH, 1.9 + 2 * (0.35 + height), rows=2)
     looks = styles([pair.method for pair in found])
     for row, pair in enumerate(found):
         style = looks[pair.method]
-        for values, shift, face in ((pair.before, -0.14, "white"), (pair.after, 0.14, style.color)):
+        for values, shift, face in ((pair.before, -0.14, style.color), (pair.after, 0.14, "white")):
             interval = mean_interval(values, "average_gap")
             _interval(axes[0], row + shift, interval, style.color, style.marker, face)
         _interval(axes[1], row, pair.change, style.color, style.marker, style.color)
     for panel in axes:
         panel.set_yticks(range(len(found)), [method_words(pair.method) for pair in found])
         panel.set_ylim(len(found) - 0.5, -0.5)
+    draw_original(axes[0], original, upright=True)
     axes[0].set_xlim(left=0)
     axes[1].axvline(0, color="black", linewidth=1.2, zorder=1.5)
-    titled(axes[0], "Average gap to Retrain, untuned (hollow) and tuned", "percentage points")
+    titled(axes[0], "Average gap to Retrain, untuned and tuned (hollow)", "percentage points")
     titled(axes[1], "Tuned less untuned, paired by seed", "percentage points; left of 0: tuning helped")
     return figure
 

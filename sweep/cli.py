@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
@@ -53,7 +55,7 @@ class TrackerName(StrEnum):
 
 SpecArgument = Annotated[str, typer.Argument(metavar="[SPEC]", help="A spec file, or the name of a preset.")]
 SetOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Override a key, e.g. methods.2.rho=[1,2].")
+    list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Override a key, e.g. methods.uam.rho=[1,2].")
 ]
 OutOption = Annotated[
     str | None, typer.Option("--out", metavar="DIR", help="Results directory or URI; results/<name> by default.")
@@ -88,12 +90,14 @@ def run(
         raise InputError("--address: the inline executor uses no cluster; drop one of the two")
     budget = seconds("--time-budget", time_budget) if time_budget else None
     console = Console()
-    from sweep.pending import adopt
+    from sweep.pending import adopt, of_other_code
     from sweep.results import Results
 
     loaded, trials, left, where, rows = _plan(spec, overrides, out, refresh, retry_failed)
     adopt(Results(where), trials, rows)
     console.print(f"{loaded.name}: {len(trials)} trials, {len(trials) - len(left)} done before, {len(left)} to run")
+    for line in of_other_code(loaded, trials, left, rows):
+        console.print(line, highlight=False, soft_wrap=True)
     if left or track:
         from sweep.engine import run_trials
         from sweep.tracking import Tracking
@@ -116,7 +120,9 @@ def run(
         _located(spec, action)
     from sweep.run_table import print_outcome
 
-    raise typer.Exit(print_outcome(console, trials, left, rows, where, budget is not None))
+    with _stored(where):
+        code = print_outcome(console, trials, left, rows, where, budget is not None)
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -142,7 +148,7 @@ def search(
 
     from sweep.pending import Again
     from sweep.results import Results
-    from sweep.search import plan_search, run_search
+    from sweep.search import of_other_code, plan_search, run_search
     from sweep.search_table import print_outcome
     from sweep.spec import load_spec
     from sweep.tracking import Tracking
@@ -151,11 +157,14 @@ def search(
     planned = _located(spec, lambda: plan_search(loaded))
     where = out or f"results/{loaded.name}"
     results = Results(where)
-    for found in (results.trials(), results.suggestions()):
+    stored, suggested = results.trials(), results.suggestions()
+    for found in (stored, suggested):
         _warn_of_damage(found)
     console = Console()
     names = ", ".join(definition.name for definition in planned.studies)
     console.print(f"{loaded.name}: {planned.studies[0].budget} suggestions for each of {names}", soft_wrap=True)
+    for line in [] if refresh else of_other_code(planned, suggested.table.to_pylist(), stored.table.to_pylist()):
+        console.print(line, highlight=False, soft_wrap=True)
     with Tracking(track or [], where, _warn) as tracking:
         ended = _located(
             spec,
@@ -173,23 +182,37 @@ def search(
                 budget,
             ),
         )
-    raise typer.Exit(print_outcome(console, where, planned, ended, budget is not None))
+    with _stored(where):
+        code = print_outcome(console, where, planned, ended, budget is not None)
+    raise typer.Exit(code)
 
 
 @app.command()
 def plan(spec: SpecArgument = "digits", out: OutOption = None, overrides: SetOption = None) -> None:
     """Count a sweep's trials and originals, and what exists already. Runs nothing."""
+    from sweep.pending import of_other_code
     from sweep.plan import check_task
-    from sweep.run_table import print_plan
+    from sweep.run_table import print_plan, search_words
 
-    loaded, trials, left, where, _ = _plan(spec, overrides, out)
+    loaded, trials, left, where, rows = _plan(spec, overrides, out)
     if left:
         _located(spec, lambda: check_task(loaded, _warn))
-    print_plan(Console(), loaded.name, trials, left, where)
+    console = Console()
+    print_plan(console, loaded.name, trials, left, where)
+    for line in of_other_code(loaded, trials, left, rows):
+        console.print(line, highlight=False, soft_wrap=True)
+    if loaded.search is not None:
+        console.print(f"and {search_words(loaded)}: unlearn-sweep search {spec}", highlight=False, soft_wrap=True)
 
 
 @app.command()
-def status(directory: Annotated[str, typer.Argument(metavar="DIR")]) -> None:
+def status(
+    directory: Annotated[str, typer.Argument(metavar="DIR")],
+    plugin: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A plugin to import, to count what another version of it computed."),
+    ] = None,
+) -> None:
     """Count the trials in a results directory by method and how they ended, and show what failed."""
     from sweep.results import existing_results
     from sweep.status_table import print_status
@@ -198,7 +221,7 @@ def status(directory: Annotated[str, typer.Argument(metavar="DIR")]) -> None:
     trials, suggestions = results.trials(), results.suggestions()
     for found in (trials, suggestions):
         _warn_of_damage(found)
-    print_status(Console(), directory, trials, suggestions)
+    print_status(Console(), directory, trials, suggestions, frozenset(plugin or ()))
 
 
 @app.command()
@@ -218,16 +241,17 @@ def report(
     folder = Path(out) if out else Path(directory) / "report"
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out: {folder} is not a directory")
-    frames = read_frames(directory)
-    for problem in frames.damaged:
-        _warn(problem)
-    console = Console()
-    table = methods_table(frames.trials)
-    render_rich(table.head(MOST_LINES), console)
-    if len(table) > MOST_LINES:
-        console.print(f"{MOST_LINES} of {len(table)} configurations; all of them are in methods.md and methods.csv")
-    for path in write_report(directory, frames, folder):
-        console.print(str(path), soft_wrap=True, markup=False, highlight=False)
+    with _stored(directory):
+        frames = read_frames(directory)
+        for problem in frames.damaged:
+            _warn(problem)
+        console = Console()
+        table = methods_table(frames.trials)
+        render_rich(table.head(MOST_LINES), console)
+        if len(table) > MOST_LINES:
+            console.print(f"{MOST_LINES} of {len(table)} configurations; all of them are in methods.md and methods.csv")
+        for path in write_report(directory, frames, folder):
+            console.print(str(path), soft_wrap=True, markup=False, highlight=False)
 
 
 @app.command()
@@ -298,7 +322,11 @@ def rerun(
 
 
 @app.command()
-def methods() -> None:
+def methods(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Only these; a plugin as package.module:attribute.")
+    ] = None,
+) -> None:
     """List the methods with their hyperparameters, defaults, search ranges and sources."""
     import dataclasses
     from typing import Literal, get_args, get_origin, get_type_hints
@@ -306,14 +334,15 @@ def methods() -> None:
     from rich.table import Table
 
     from methods import METHODS, Range
+    from sweep.registry import find_method
 
     console = Console()
-    for name, method in METHODS.items():
+    for name, method in {name: find_method(name) for name in names or METHODS}.items():
         console.print(f"[bold]{name}[/bold]  {(method.__doc__ or '').splitlines()[0]}  [dim]{method.source}[/dim]")
         hints = get_type_hints(method)
         table = Table(box=None, pad_edge=False, padding=(0, 2), show_header=False)
         for item in dataclasses.fields(method):
-            search = item.metadata["search"]
+            search = item.metadata.get("search")
             if isinstance(search, Range):
                 found = f"{search.low:g} to {search.high:g}{', log' if search.log else ''}"
             elif get_origin(hints[item.name]) is Literal:
@@ -321,7 +350,7 @@ def methods() -> None:
             else:
                 found = ""
             default = "null" if item.default is None else str(item.default)
-            table.add_row(f"  {item.name}", default, found, item.metadata["meaning"])
+            table.add_row(f"  {item.name}", default, found, item.metadata.get("meaning", ""))
         if table.row_count:
             console.print(table)
         console.print()
@@ -355,6 +384,23 @@ def _plan(
     _warn_of_damage(found)
     rows = {row["trial_id"]: row for row in found.table.to_pylist()}
     return loaded, trials, pending(trials, rows, Again(refresh, retry_failed)), where, rows
+
+
+@contextmanager
+def _stored(where: str) -> Iterator[None]:
+    """What only shows results: if it fails by a fault of ours, the traceback is followed by that nothing is lost.
+
+    Raises:
+        Unsuccessful: it failed.
+    """
+    try:
+        yield
+    except (InputError, Unsuccessful, OSError, typer.Exit):
+        raise
+    except Exception as error:
+        traceback.print_exc()
+        why = f"{type(error).__name__} while results were shown, a fault of this program"
+        raise Unsuccessful(f"{why}: all results are stored in {where}") from error
 
 
 def _located(spec: str, action: Callable[[], T]) -> T:

@@ -8,7 +8,8 @@ from typing import Any
 
 from sweep.plan import Trial
 from sweep.results import Results
-from sweep.versions import is_current
+from sweep.spec import Spec
+from sweep.versions import is_current, other_versions
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,16 @@ def adopt(results: Results, trials: Iterable[Trial], rows: Mapping[str, Mapping[
         row = results.trial(trial.id)
         if row is not None:
             results.write_row(row | {"study": None})
+
+
+def of_other_code(
+    spec: Spec, trials: Iterable[Trial], left: Iterable[Trial], rows: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    """How many trials of a spec that are not left to be run other code computed (`other_versions`)."""
+    ours = (spec.dataset.name, spec.model.name)
+    unrun = {trial.id for trial in left}
+    done = ((trial.method, rows[trial.id]) for trial in trials if trial.id in rows and trial.id not in unrun)
+    return other_versions(((*ours, method), row["code_version"], row["original_version"]) for method, row in done)
 
 
 def pending(trials: Iterable[Trial], rows: Mapping[str, Mapping[str, Any]], again: Again) -> list[Trial]:

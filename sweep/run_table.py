@@ -13,6 +13,7 @@ from sweep.originals import original_path
 from sweep.pending import untouched
 from sweep.plan import Trial
 from sweep.results import Results
+from sweep.spec import Spec
 
 
 def print_plan(console: Console, name: str, trials: Sequence[Trial], left: Sequence[Trial], where: str) -> None:
@@ -30,6 +31,16 @@ def print_plan(console: Console, name: str, trials: Sequence[Trial], left: Seque
     console.print(f"{name} in {where}", soft_wrap=True)
     console.print(table)
     console.print(_originals(trials, where))
+
+
+def search_words(spec: Spec) -> str:
+    """The size of a spec's search, whose trials no sweep has: suggestions are made as it goes on."""
+    search = spec.search
+    assert search is not None
+    studies = len(search.methods) * sum(len(grid.sets()) for grid in spec.forget)
+    count = "" if studies == 1 else f"{studies} x "
+    seeds = "" if len(search.seeds) == 1 else f" x {len(search.seeds)} seeds"
+    return f"a search of {count}{search.trials} suggestions{seeds}, its best on {len(search.confirm_seeds)} more"
 
 
 def print_outcome(

@@ -32,6 +32,7 @@ from sweep.search_run import SearchRun, run_here
 from sweep.searchspec import SearchSpec
 from sweep.spec import MethodSpec, Spec
 from sweep.study import Definition, Study, define_studies
+from sweep.versions import other_versions
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,19 @@ def plan_search(spec: Spec) -> Plan:
         originals=planned([MethodSpec(name="original")], search.seeds) if ordinary else [],
         studies=define_studies(search, by_task),
         baselines=planned([*([] if "retrain" in named else [retrain]), *spec.methods], search.confirm_seeds),
+    )
+
+
+def of_other_code(plan: Plan, suggestions: Sequence[Row], rows: Sequence[Row]) -> list[str]:
+    """How many stored trials of a search other code computed (`other_versions`)."""
+    budgets = {definition.name: definition.budget for definition in plan.studies}
+    asked = {trial.id for trial in (*plan.references, *plan.baselines)}
+    for suggestion in suggestions:
+        if suggestion["number"] < budgets.get(suggestion["study"], 0):
+            asked.update(suggestion["trial_ids"], suggestion["confirm_trial_ids"])
+    done = [row for row in rows if row["trial_id"] in asked and ended(row)]
+    return other_versions(
+        ((row["dataset"], row["model"], row["method"]), row["code_version"], row["original_version"]) for row in done
     )
 
 

@@ -54,6 +54,8 @@ class SearchProgress:
         self._done[study.name] += found.state != "unfinished"
         self._note(study.name, found)
         values = f": {study.named(found.means[-1])}" if found.means else ""
+        if found.means and found.state != "complete":
+            values += f" after {len(found.means)} of {len(suggestion.trials)} seeds"
         line = f"{study.name} {suggestion.number} {found.state}{values} ({study.drawn(suggestion)})"
         if not self._console.is_terminal:
             done, budget = self._done[study.name], self._budgets[study.name]

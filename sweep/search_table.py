@@ -22,7 +22,7 @@ def print_outcome(console: Console, where: str, plan: Plan, found: Found, budget
         console.print(f"{study.name}: {len(counted)} suggestions: {words}", highlight=False, soft_wrap=True)
         for suggestion in best:
             values = study.named(study.standing(suggestion.number).values or ())
-            line = f"  best: {suggestion.number}: {values} ({study.drawn(suggestion)})"
+            line = f"  best: suggestion {suggestion.number}: {values} ({study.drawn(suggestion)})"
             console.print(line, highlight=False, soft_wrap=True)
     pruned, total, share = saved(found)
     if pruned:

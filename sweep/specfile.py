@@ -152,18 +152,17 @@ def read_yaml(text: str, name: str) -> Any:
 
 
 def _apply(document: dict[str, Any], override: str) -> None:
-    """Set one value in place: `training.epochs=5`, `methods.2.rho=[1,2]`."""
+    """Set one value in place: `training.epochs=5`, `methods.uam.rho=[1,2]`, or `methods.2.rho=[1,2]`."""
     path, separator, text = override.partition("=")
     if not separator or not path:
-        raise InputError(f"--set {override}: write PATH=VALUE, as in methods.2.rho=[1,2]")
+        raise InputError(f"--set {override}: write PATH=VALUE, as in methods.uam.rho=[1,2]")
     value = read_yaml(text, f"--set {path}")
     *parents, last = path.split(".")
     place: Any = document
     for depth, part in enumerate([*parents, last]):
         here = ".".join([*parents, last][:depth])
         if isinstance(place, list):
-            if not part.isdecimal() or int(part) >= len(place):
-                raise InputError(f"--set {override}: '{here}' has entries 0 to {len(place) - 1}, not '{part}'")
+            part = _entry(place, part, f"--set {override}: '{here}'")
         elif not isinstance(place, dict):
             raise InputError(f"--set {override}: '{here}' is a value and has no '{part}'")
         key: Any = int(part) if isinstance(place, list) else part
@@ -173,3 +172,21 @@ def _apply(document: dict[str, Any], override: str) -> None:
             if isinstance(place, dict) and place.get(key) is None:
                 place[key] = {}
             place = place[key]
+
+
+def _entry(entries: list[Any], part: str, what: str) -> str:
+    """The position of a list's entry that is given by its position or by its `name`.
+
+    Raises:
+        InputError: there is none, or there are several of that name.
+    """
+    if part.isdecimal() and int(part) < len(entries):
+        return part
+    found = [str(place) for place, one in enumerate(entries) if isinstance(one, dict) and one.get("name") == part]
+    if not found:
+        names = [str(one["name"]) for one in entries if isinstance(one, dict) and "name" in one]
+        hint = f"; {nearest(part, names)}" if names else ""
+        raise InputError(f"{what} has entries 0 to {len(entries) - 1}, not '{part}'{hint}")
+    if len(found) > 1:
+        raise InputError(f"{what} has several entries named '{part}': {', '.join(found)}; give one of these numbers")
+    return found[0]

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import get_args
 
 from rich.console import Console
 from rich.table import Table
 
 from sweep.identity import code_version, package_version
-from sweep.objective import State, standings
+from sweep.mixed import DEVICES, Computed, mixed_code, mixed_devices
+from sweep.objective import Row, State, standings
 from sweep.originals import DIFFER, of_several_weights
 from sweep.reading import Rows
 
-MIXED = "devices compute with different precision, so part of the differences is theirs"
-"""What to say of `mixed_devices`."""
+COLUMNS = [
+    *("trial_id", "task_id", "dataset", "model", "method", "params", "seed", "status", "error", "device"),
+    *("code_version", "original_version", "original_id", "original_sha256"),
+]
 
 
-def print_status(console: Console, directory: str, trials: Rows, suggestions: Rows) -> None:
-    """Print counts by method and status, studies, what other code versions wrote, mixed devices, and what failed."""
-    names = ["trial_id", "task_id", "method", "seed", "status", "error", "device", "code_version", "original_version"]
-    rows = trials.table.select([*names, "original_id", "original_sha256"]).to_pylist()
+def print_status(
+    console: Console, directory: str, trials: Rows, suggestions: Rows, plugins: frozenset[str] = frozenset()
+) -> None:
+    """Print counts by method and status, studies, what other code versions wrote, mixed devices, and what failed.
+
+    `plugins` may be imported, to see whether their code is that of the rows; of others rows are compared with rows.
+    """
+    rows = trials.table.select(COLUMNS).to_pylist()
     counts = Counter((row["method"], row["status"]) for row in rows)
     statuses = sorted({row["status"] for row in rows}, key=["ok", "diverged", "failed", "pruned"].index)
     console.print(f"{len(rows)} trials in {directory}", soft_wrap=True)
@@ -42,8 +49,10 @@ def print_status(console: Console, directory: str, trials: Rows, suggestions: Ro
                 f"{count} trials {what} of code version {version}, not {code_version()} (--refresh repeats them)"
             )
     ok = [row for row in rows if row["status"] == "ok"]
+    for line in [*_edited(rows, plugins), *_mixed(ok)]:
+        console.print(line, highlight=False, soft_wrap=True)
     if devices := mixed_devices((row["task_id"] for row in ok), (row["device"] for row in ok)):
-        console.print(f"trials of one task ran on {' and '.join(devices)}: {MIXED}", soft_wrap=True)
+        console.print(f"trials of one task ran on {' and '.join(devices)}: {DEVICES}", soft_wrap=True)
     if several := of_several_weights(rows):
         console.print(f"{len(several)} originals {DIFFER}", soft_wrap=True)
     for row in rows:
@@ -51,6 +60,42 @@ def print_status(console: Console, directory: str, trials: Rows, suggestions: Ro
             last = row["error"].strip().splitlines()[-1]
             line = f"{row['status']}: {row['method']} seed {row['seed']} ({row['trial_id']}): {last}"
             console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _names(row: Row) -> tuple[str, str, str]:
+    return row["dataset"], row["model"], row["method"]
+
+
+def _edited(rows: Sequence[Row], plugins: frozenset[str]) -> list[str]:
+    """How many trials another version of plugins computed, of those that use no others than these."""
+    found = []
+    for row in rows:
+        used = {name for name in _names(row) if ":" in name}
+        ours = package_version(row["code_version"]) == code_version()
+        if used and used <= plugins and ours and row["status"] != "pruned":
+            found.append((_names(row), row["code_version"], row["original_version"]))
+    if not found:
+        return []
+    from sweep.versions import other_versions  # it imports the plugins, and torch
+
+    return other_versions(found)
+
+
+def _mixed(ok: Sequence[Row]) -> list[str]:
+    """Which methods' rows in tables are means over several code versions."""
+    found = mixed_code(
+        Computed(
+            (row["task_id"], row["method"], row["params"]), _names(row), row["code_version"], row["original_version"]
+        )
+        for row in ok
+    )
+    methods: dict[str, set[str]] = {}
+    for (_, method, _), versions in found.averaged.items():
+        methods.setdefault(method, set()).update(versions)
+    return [
+        f"{method}: tables average trials of {' and '.join(sorted(versions))} (--refresh repeats those of other code)"
+        for method, versions in methods.items()
+    ]
 
 
 def _print_studies(console: Console, trials: Rows, suggestions: Rows) -> None:
@@ -66,11 +111,3 @@ def _print_studies(console: Console, trials: Rows, suggestions: Rows) -> None:
         numbers = [counts[study, state] for state in get_args(State)]
         table.add_row(study, str(sum(numbers)), *map(str, numbers))
     console.print(table)
-
-
-def mixed_devices(tasks: Iterable[str], devices: Iterable[str | None]) -> list[str]:
-    """The devices of the trials of tasks that ran on several, sorted; none where each task ran on one."""
-    found: dict[str, set[str]] = {}
-    for task, device in zip(tasks, devices, strict=True):
-        found.setdefault(task, set()).update([device] if device else [])
-    return sorted(set().union(*(several for several in found.values() if len(several) > 1)))

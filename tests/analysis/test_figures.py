@@ -10,10 +10,12 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from analysis import comparison, forget_ratio, gamma, gradient_angle, hessian, rho, rho_gamma, seeds, tradeoff
+from analysis.doing_nothing import doing_nothing
 from analysis.figure import STYLES, Drawn, Skipped, new_figure, save
 from analysis.figures import FIGURES
+from analysis.finding import tells
 from analysis.frames import Frames, flatten_params, with_gaps
-from analysis.intervals import Ranking, mean_interval
+from analysis.intervals import Interval, Ranking, mean_interval
 from analysis.marks import shades
 from analysis.selection import undominated
 from analysis.words import ranking_words, seeds_words
@@ -96,14 +98,21 @@ def methods():
 @cache
 def full():
     """Results that allow every figure."""
+    return with_paths(full_rows())
+
+
+def with_paths(rows):
+    return frames(rows, [p for one in rows if one["method"] != "original" for p in path(one, (60.0, 80.0, 89.0))])
+
+
+def full_rows():
     rows = methods()
     for seed in range(3):
         rows += [uam(seed, abs(r - 2) + abs(g - 1.7) + seed + 0.5, rho=r, gamma=g) for r in (1, 4) for g in (0.0, 1.7)]
         rows += [uam(seed, 3.0 + seed, gamma=0.0)]
         rows += [uam(seed, 20 / e + seed, hessian=h, epochs=e) for h in ("none", "exact") for e in (5, 10)]
         rows += [uam(seed, 4.0 + seed, ratio=0.5), row("retrain", seed, ratio=0.5, seconds=10.0)]
-    traces = [point for one in rows if one["method"] != "original" for point in path(one, (60.0, 80.0, 89.0))]
-    return frames(rows, traces)
+    return rows
 
 
 @cache
@@ -167,6 +176,73 @@ def test_trials_that_did_not_end_ok_are_left_out_and_counted(name):
     result = drawn(FIGURES[name](Frames(pd.concat([whole.trials, more], ignore_index=True), whole.traces, [])))
     assert "1 diverged and 1 failed trials left out" in result.finding
     assert result.finding.split(";")[0] == fully_drawn(name).finding.split(";")[0].rstrip(".")
+
+
+OF_GAPS = [name for name in PRESETS if name != "gradient_angle"]
+
+
+def with_original(gap):
+    """`full_rows`, in which Original has this average gap to Retrain on every task and seed."""
+    values = (100.0, 80.0 + 2 * gap, 90.0, 40.0 - 2 * gap)
+    originals = [row("original", seed, values, ratio=ratio) for seed in range(3) for ratio in (0.1, 0.5)]
+    return [one for one in full_rows() if one["method"] != "original"] + originals
+
+
+@pytest.mark.parametrize("name", OF_GAPS)
+def test_a_finding_says_first_that_no_method_is_closer_than_doing_nothing(name):
+    result = drawn(FIGURES[name](frames(with_original(0.25))))
+    assert result.finding.startswith("The original is at 0.2"), result.finding
+    assert "closer to Retrain than doing nothing. " in result.finding
+    assert "doing nothing" not in fully_drawn(name).finding
+
+
+@pytest.mark.parametrize("name", OF_GAPS)
+def test_a_figure_of_gaps_shows_originals(name):
+    result = drawn(FIGURES[name](frames(with_original(6.0))))
+    shown = "Original: 6.0; ↑: not lower." if name == "rho_gamma" else "Original"
+    assert any(shown in text.replace("\n", " ") for text in texts(result))
+    if name in ("rho", "gamma", "hessian"):
+        levels = [line for line in result.figure.axes[0].get_lines() if list(line.get_ydata()) == [6.0, 6.0]]
+        assert [line.get_linestyle() for line in levels] == ["--"]
+
+
+def test_doing_nothing_is_worse_than_a_method_that_is_closer_on_the_seeds_of_both():
+    values = lambda gap: (100.0, 80.0 + 2 * gap, 90.0, 40.0 - 2 * gap)  # noqa: E731
+    rows = [*retrains(3), *(row("original", seed, values(gap)) for seed, gap in enumerate((3.0, 1.0)))]
+    better = rows + [uam(seed, gap) for seed, gap in enumerate((2.5, 1.2, 9.0))]  # on shared seeds 1.85 against 2
+    assert doing_nothing(frames(better).trials) == ""
+    worse = rows + [uam(seed, gap) for seed, gap in enumerate((3.2, 1.2, 0.1))]  # 2.2 against 2, though 1.5 in all
+    assert doing_nothing(frames(worse).trials) == (
+        "The original is at 2.0: at this setting no method is closer to Retrain than doing nothing."
+    )
+    assert doing_nothing(frames([*retrains(3), uam(0, 1.0)]).trials) == ""
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_figure_says_that_code_versions_are_mixed_and_only_then(name):
+    rows = [
+        one | ({"code_version": "2"} if one["seed"] == 2 and one["method"] != "retrain" else {}) for one in full_rows()
+    ]
+    result = drawn(FIGURES[name](with_paths(rows)))
+    assert re.search(r"Mixed code: .*(UAM|configurations) averages? trials of 1 and 2; --refresh", result.finding)
+    assert any("Mixed code:" in text for text in texts(result))
+    assert "Mixed code" not in fully_drawn(name).finding + "".join(texts(fully_drawn(name)))
+
+
+def test_an_interval_of_most_of_what_is_possible_is_no_finding():
+    rows = methods()
+    ends = {"uam": (40.0, 90.0, 140.0), "finetune": (20.0, 21.0, 22.0)}
+    traces = [p for one in rows if one["method"] in ends for p in path(one, (60.0, ends[one["method"]][one["seed"]]))]
+    assert drawn(gradient_angle.draw(frames(rows, traces))).finding == (
+        "The seeds do not tell: their mean is 90.0 [0.0, 180.0], n = 3, which holds most of what is possible."
+    )
+
+
+def test_what_an_interval_tells():
+    assert tells(Interval(90.0, 50.0, 139.0, 3), "probe_degrees")
+    assert not tells(Interval(90.0, 40.0, 140.0, 3), "probe_degrees")
+    assert tells(Interval(90.0, np.nan, np.nan, 1), "probe_degrees")
+    assert tells(Interval(5.0, -900.0, 900.0, 3), "anything")
 
 
 def test_rho_finds_the_lowest_gap_and_what_cannot_be_told_from_it():
@@ -346,6 +422,16 @@ def test_tradeoff_names_the_pareto_front():
     assert result.finding.endswith("the Pareto front of retain- and forget-side gap: NegGrad and UAM.")
     assert "UAM (retain side 0.0, forget side 4.0, 0.5 times Retrain's time)" in result.alt
     assert "NegGrad (retain side 8.0, forget side 0.0, 0.1 times Retrain's time)" in result.alt
+
+
+def test_a_method_that_is_original_with_noise_is_on_no_front_that_original_is_on():
+    rows = [*retrains(), *(uam(seed, 9.0) for seed in range(3))]
+    for seed in range(3):
+        rows.append(row("original", seed, (100.0, 84.0, 90.0, 36.0)))
+        rows.append(row("fisher", seed, (99.0, 84.0 + seed / 2, 89.5, 36.0)))
+    result = drawn(tradeoff.draw(frames(rows)))
+    assert result.finding.endswith("the Pareto front of retain- and forget-side gap: Original.")
+    assert result.finding.startswith("The original is at 2.0: at this setting no method is closer")
 
 
 def test_tradeoff_names_no_method_at_a_configuration_of_one_lucky_seed():

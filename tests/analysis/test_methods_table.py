@@ -173,6 +173,51 @@ def test_latex_escapes_special_characters(table_of):
     assert text.count(r" \\") == 1 + 4  # the header, and a row per configuration
 
 
+EDITED = [
+    *TWO_SEEDS[:2],
+    *(one | {"method": "mine:Plus"} for one in TWO_SEEDS[2:]),
+    row("mine:Plus", 2, params={"lr": 0.1}, metrics=(99.0, 96.0, 91.0, 30.0), code_version="1+p+edited"),
+]
+"""Two seeds of a plugin, and one more after it was edited."""
+
+
+def test_a_row_that_averages_trials_of_several_code_versions_is_marked_and_the_table_says_so(table_of, tmp_path):
+    table = table_of(EDITED)
+    assert line(table, "mine:Plus")["code_versions"] == 2
+    assert line(table, "retrain")["code_versions"] == 1
+    remark = "Mixed code: Plus averages trials of 1 and 1+p+edited; --refresh repeats those of other code."
+    assert set(table["remarks"]) == {remark}
+    assert display_rows(table)[0][-1] == "code"
+    assert [cells[-1] for cells in display_rows(table)[1]] == ["", "2 code versions"]
+    console = Console(width=120, file=StringIO())
+    render_rich(table, console)
+    lines = [" ".join(text.split()) for text in console.file.getvalue().splitlines()]
+    assert lines[next(place for place, text in enumerate(lines) if "mine:Plus" in text) + 1].startswith(
+        "2 code version"
+    )
+    assert remark in lines
+    assert remark in to_markdown(table)
+    assert f"% {remark}\n" in to_latex(table)
+
+
+def test_rows_of_different_code_versions_side_by_side_are_told(table_of):
+    table = table_of([*TWO_SEEDS[:2], *(one | {"code_version": "1+later"} for one in TWO_SEEDS[2:])])
+    assert set(table["code_versions"]) == {1}
+    assert set(table["remarks"]) == {
+        "Mixed code: trials of 1 and 1+later are compared; --refresh repeats those of other code."
+    }
+    assert display_rows(table)[0][-1] == "cost"
+
+
+def test_where_no_method_is_closer_than_original_the_table_says_so(table_of):
+    original = [row("original", seed, metrics=(99.0, 91.0, 91.0, 45.0)) for seed in (0, 1)]
+    table = table_of([*TWO_SEEDS, *original])  # gaps of original: 2 and 3; of finetune 7 and 5.5
+    remark = "The original is at 2.5: at this setting no method is closer to Retrain than doing nothing."
+    assert set(table["remarks"]) == {remark}
+    better = row("uam", 0, metrics=(100.0, 90.0, 91.0, 50.0))
+    assert set(table_of([better])["remarks"]) == {""}
+
+
 def test_csv_is_the_table_unrounded(directory, tmp_path):
     third = row("finetune", 2, params={"lr": 0.1}, metrics=(100 / 3, 200 / 3, 1 / 7, 2 / 7), seconds=1 / 3, samples=7)
     frames = read_frames(directory([*TWO_SEEDS, third]))

@@ -107,6 +107,30 @@ def test_the_page_says_where_devices_are_mixed_and_older_versions_left_out(direc
     assert "2 of older versions of their methods" in page_of(directory([versioned(one, 2) for one in together]))
 
 
+def test_the_answer_says_first_that_no_method_is_closer_than_doing_nothing(directory, page_of):
+    original = [row("original", seed, metrics=(99.0, 91.0, 91.0, 45.0)) for seed in (0, 1)]
+    text = text_of(page_of(directory([*TWO_SEEDS, *original])))
+    assert (
+        "The original is at 2.5: at this setting no method is closer to Retrain than doing nothing. "
+        "Of the methods, closest is FineTune, with an average gap of 6.2 percentage points"
+    ) in text
+
+
+def test_the_answer_is_that_seeds_do_not_tell_where_the_interval_is_that_wide(directory, page_of):
+    rows = [*TWO_SEEDS[:2], *(row("uam", seed, metrics=metrics) for seed, metrics in enumerate((BAD, GOOD)))]
+    assert "2 seeds do not tell which method is closest to Retrain. Of lowest mean gap is UAM, with" in text_of(
+        page_of(directory(rows))
+    )
+
+
+def test_the_page_marks_what_averages_trials_of_several_code_versions(directory, page_of):
+    rows = [*TWO_SEEDS[:3], TWO_SEEDS[3] | {"code_version": "2"}]
+    page = text_of(page_of(directory(rows)))
+    assert "Mixed FineTune averages trials of 1 and 2; --refresh repeats those of other code " in page
+    assert "FineTune 2 2 code versions 99.0" in page
+    assert "code versions" not in page_of(directory(TWO_SEEDS))
+
+
 def test_one_method_is_asked_about_by_name(directory, page_of):
     assert "How close does FineTune come to Retrain?" in page_of(directory(TWO_SEEDS))
 
@@ -303,10 +327,27 @@ def test_every_trial_has_its_command_and_a_spec_of_it_alone(directory, page_of, 
         True
     ] * 8
     for trial in trials:
-        fragment = spec_fragment(trial.config)
+        fragment = spec_fragment(trial.config, {})
         assert fragment in document.texts["pre"]
         (again,) = plan_trials(parse_spec({"name": "again"} | yaml.safe_load(fragment)))
         assert again.id == trial.id
+
+
+def test_the_command_allows_the_plugins_and_the_spec_says_where_files_lie(directory, page_of, tmp_path):
+    config = {"seed": 1, "dataset": {"name": "mine:Data", "limit": 3, "fingerprint": "f"}, "method": {"name": "mine:M"}}
+    rows = [row("mine:M", 1, trial_id="id", dataset="mine:Data", model="other:net", config=json.dumps(config))]
+    location = directory(rows)
+    document = Document(page_of(location))
+    command = f"unlearn-sweep rerun {location} id --plugin mine:Data --plugin other:net --plugin mine:M"
+    assert command in document.texts["pre"]
+    assert any("# dataset: also needs where its files lie, as path: DIR" in text for text in document.texts["pre"])
+    for stored, found in (({"name": "mine:Data", "limit": 3, "path": "here"}, True), ({"name": "mine:Data"}, False)):
+        Results(location).write("spec.yaml", yaml.safe_dump({"dataset": stored}).encode())
+        fragments = [
+            text for text in Document(page_of(location)).texts["pre"] if text.startswith("dataset:\n  name: m")
+        ]
+        assert [yaml.safe_load(text)["dataset"].get("path") for text in fragments][-1] == ("here" if found else None)
+        assert ("also needs" in fragments[-1]) != found
 
 
 def test_a_hyperparameter_that_is_a_list_is_no_grid_axis():
@@ -315,7 +356,7 @@ def test_a_hyperparameter_that_is_a_list_is_no_grid_axis():
         "method": {"name": "a:B", "params": {"layers": [1, 2]}},
         "dataset": {"name": "c", "fingerprint": "f"},
     }
-    parsed = yaml.safe_load(spec_fragment(json.dumps(config)))
+    parsed = yaml.safe_load(spec_fragment(json.dumps(config), {}))
     assert parsed["methods"] == [{"name": "a:B", "layers": [[1, 2]]}]
     assert parsed["dataset"] == {"name": "c"}
 

@@ -89,10 +89,10 @@ def test_the_report_of_a_search_shows_it(tmp_path):
         results.write_suggestion(one)
     found = read_frames(str(tmp_path))
     page = write_report(str(tmp_path), found, tmp_path / "report")[-1].read_text("utf-8")
-    assert "16 suggestions in 1 study; their 32 other trials are in no comparison" in page
+    assert "16 suggestions in 1 study; 34 trials that only judged them are in no comparison" in page
     assert "<b>UAM (tuned)</b>" in page
     assert all(f'id="figure-{name}"' in page for name in DRAWS)
-    assert len(re.findall("unlearn-sweep rerun", page)) == 5 + 3 + 3  # each compared trial once
+    assert len(re.findall("unlearn-sweep rerun", page)) == 3 + 3 + 3  # each compared trial once
 
 
 @pytest.mark.parametrize("name", [*DRAWS, "tradeoff", "seeds"])
@@ -111,8 +111,22 @@ def test_what_was_tuned_on_is_compared_with_nothing():
     compared = full().trials
     searched = {trial_id for ids in full().suggestions["trial_ids"] for trial_id in ids}
     assert not searched & set(compared["trial_id"])
-    assert set(full().searched["trial_id"]) == searched
-    assert set(compared.loc[~compared["method"].isin(["retrain"]), "seed"]) == set(CONFIRM_SEEDS)
+    judges = {one["trial_id"] for one in references(SEARCH_SEEDS)}
+    assert set(full().searched["trial_id"]) == searched | judges
+    assert set(compared["seed"]) == set(CONFIRM_SEEDS)
+
+
+def test_references_are_over_the_seeds_that_the_methods_have(tmp_path):
+    own = [trial("original", seed, {"epochs": 0}, off=12.0) for seed in SEARCH_SEEDS]
+    rows, suggestions = everything(methods=("uam",))
+    found = frames([*own, *rows], suggestions)
+    table = methods_table(found.trials).set_index("method")
+    assert set(table["seeds"]) == {len(CONFIRM_SEEDS)}
+    assert table.loc["retrain", "RA.mean"] == RETRAIN[0]
+    alone = frames(references(SEARCH_SEEDS) + search("uam")[0][:40], search("uam")[1])  # nothing is confirmed yet
+    assert methods_table(alone.trials)["seeds"].tolist() == [len(SEARCH_SEEDS)]
+    later = frames(references([*SEARCH_SEEDS, *CONFIRM_SEEDS, 50]) + rows, suggestions)
+    assert 50 in set(later.trials["seed"])  # no search asked for it
 
 
 def test_a_tuned_method_stands_beside_the_untuned_one():
@@ -150,7 +164,7 @@ def test_a_search_trial_that_the_sweep_ran_itself_is_still_compared():
 def test_a_suggestions_value_is_the_mean_over_its_seeds_of_what_the_search_minimised():
     tried = outcomes(full())
     rows = full().searched.set_index("trial_id")
-    retrain = full().trials[full().trials["method"] == "retrain"].set_index("seed")
+    retrain = full().searched[full().searched["method"] == "retrain"].set_index("seed")
     complete = tried[tried["state"] == "complete"]
     assert len(complete) > 30
     listed = full().suggestions.set_index(["study", "number"])["trial_ids"]
@@ -259,8 +273,9 @@ def test_best_so_far_counts_pruned_suggestions_and_follows_complete_ones():
         suggestions.append(suggestion("finetune", number, one, trials))
     result = drawn(best_so_far.draw(frames(rows, suggestions)))
     values = outcomes(frames(rows, suggestions))["value"]
-    assert f"{values[3]:.1f} for FineTune (suggestion 4 of 4); n = 2 search seeds, 4 suggestions, 1 pruned" in (
-        result.finding
+    assert (
+        f"{values[3]:.1f} for FineTune (suggestion 3, after 4 of 4); n = 2 search seeds, 4 suggestions, 1 pruned"
+        in (result.finding)
     )
     line = result.figure.axes[0].lines[0]
     assert line.get_xdata()[-1] == 4
@@ -348,9 +363,47 @@ def test_pareto_is_over_the_first_two_objectives_or_the_only_one_and_cost():
     )
 
 
+@pytest.mark.parametrize("name", ["best_so_far", "slices"])
+def test_figures_of_a_searched_gap_show_originals_where_it_was_run_on_the_seeds_of_the_search(name):
+    own = [trial("original", seed, {"epochs": 0}, off=8.0) for seed in SEARCH_SEEDS]
+    rows, suggestions = everything(methods=("uam",))
+    wanted = "Original" if name == "best_so_far" else "Dashed: Original, 8.0."
+    assert any(wanted in text for text in texts(drawn(DRAWS[name](frames([*own, *rows], suggestions)))))
+    assert not any("Original" in text for text in texts(drawn(DRAWS[name](frames([own[0], *rows], suggestions)))))
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_a_figure_of_searches_says_that_code_versions_are_mixed(name):
+    rows, suggestions = everything(methods=("uam",))
+    last = {SEARCH_SEEDS[1], CONFIRM_SEEDS[2]}
+    edited = [one | ({"code_version": "2"} if one["seed"] in last and one["method"] == "uam" else {}) for one in rows]
+    result = drawn(DRAWS[name](frames(edited, suggestions)))
+    assert "Mixed code: " in result.finding
+    assert any("Mixed code: " in text for text in texts(result))
+
+
+def test_hollow_markers_are_tuned_methods_in_every_figure():
+    for name in ("tuned", "tradeoff", "seeds"):
+        assert any("Hollow: tuned." in text for text in texts(drawn(FIGURES[name](full()))))
+    panel = drawn(tuned.draw(full())).figure.axes[0]
+    faces = [line.get_markerfacecolor() for line in panel.lines if line.get_marker() not in ("", "None")]
+    assert [face == "white" for face in faces] == [False, True] * 3
+    plain = frames(references() + untuned("uam"), [])
+    assert not any("Hollow" in text for text in texts(drawn(FIGURES["seeds"](plain))))
+
+
+def test_the_finding_of_tuned_says_first_that_no_method_is_closer_than_doing_nothing():
+    found = before_and_after(uam=([5.0] * 3, [4.0] * 3), original=([1.0] * 3, []))
+    result = drawn(tuned.draw(found))
+    assert result.finding.startswith("The original is at 1.0: at this setting no method is closer")
+    assert any("Dashed: Original." in text for text in texts(result))
+
+
 def before_and_after(**gaps):
     """Results in which each method has these gaps, untuned and tuned, seed by seed."""
     rows, suggestions = references(), []
+    for seed, off in enumerate(gaps.pop("original", ((),))[0]):
+        rows.append(trial("original", seed, {"epochs": 0}, off=off))
     for method, (before, after) in gaps.items():
         found = DEFAULTS[method] | {"lr": 0.05}
         rows += [trial(method, seed, DEFAULTS[method], off=off) for seed, off in enumerate(before)]

@@ -212,10 +212,15 @@ def test_rows_of_another_code_version_are_kept_counted_and_refreshed_when_asked(
     command += ("--executor", "inline")
 
     assert "1 trials are of code version 0.0.1+old" in call("status", finished).out
-    assert "1 trials, 1 done before, 0 to run" in call(*command).out
+    kept = call(*command).out
+    assert "1 trials, 1 done before, 0 to run" in kept
+    told = f"1 trial done before by code version 0.0.1+old, not {code_version()}; --refresh repeats it\n"
+    assert told in kept
+    assert told in call("plan", command[1], "--out", finished).out
     assert row_of(finished, "neggrad")["test_accuracy"] == 0.0
 
-    assert "1 trials, 0 done before, 1 to run" in call(*command, "--refresh").out
+    assert "1 trials, 0 done before, 1 to run" in (repeated := call(*command, "--refresh").out)
+    assert "done before by" not in repeated
     refreshed = row_of(finished, "neggrad")
     assert refreshed["code_version"] == code_version()
     assert refreshed["test_accuracy"] == row["test_accuracy"] != 0.0
@@ -267,6 +272,8 @@ def test_what_started_from_an_original_of_another_code_version_is_refreshed_too(
 
     added = call(*command)
     assert "2 trials, 1 done before, 1 to run" in added.out
+    assert "1 trial done before by code version 0.0.1+old, not " in added.out
+    assert "1 trial done before from originals by code version 0.0.1+old" in call(*command).out
     assert added.err == "warning: 1 originals are of another code version, 0.0.1+old: --refresh trains them again\n"
     stale = row_of(tmp_path / "out", "neggrad")
     assert (stale["code_version"], stale["original_version"]) == (code_version(), "0.0.1+old")
@@ -321,10 +328,54 @@ def test_an_edited_plugin_is_another_code_version(tmp_path):
     command = ("run", path, "--out", tmp_path / "out", "--executor", "inline")
     where = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     assert run(*command, **where).code == 0
-    (tmp_path / "own_network.py").write_text(NETWORK.format("LazyLinear(classes)"))
-    assert "0 to run" in run(*command, **where).out
+    (tmp_path / "own_network.py").write_text(NETWORK.format("Linear(64, classes, True)"))
+    told = "1 trial done before by another version of own_network:net; --refresh repeats it"
+    ended = run(*command, **where).out
+    assert "0 to run" in ended
+    assert told in ended
+    assert told in run("status", tmp_path / "out", "--plugin", "own_network:net", **where).out
+    assert told not in run("status", tmp_path / "out", **where).out  # what only results name is not imported
+    more = run(*command, "--set", "seeds=[0,1]", **where).out
+    assert "2 code versions" in more
+    assert "Mixed code: FineTune averages trials of " in more
+    assert "finetune: tables average trials of " in run("status", tmp_path / "out", **where).out
     assert "1 trials, 0 done before, 1 to run" in run(*command, "--refresh", **where).out
     assert "0 to run" in run(*command, "--refresh", **where).out
+
+
+def test_a_table_that_fails_is_told_with_where_the_results_are(finished, tmp_path, monkeypatch):
+    def broken(trials):
+        raise ValueError("zip() argument 2 is shorter than argument 1")
+
+    monkeypatch.setattr("analysis.methods_table.methods_table", broken)
+    path = write_spec(tmp_path, BUILT_INS)
+    for command in (("run", path, "--out", finished, "--executor", "inline"), ("report", finished)):
+        ended = call(*command)
+        lines = ended.err.splitlines()
+        assert (ended.code, lines[0]) == (1, "Traceback (most recent call last):")
+        assert lines[-1] == (
+            "unlearn-sweep: ValueError while results were shown, a fault of this program: "
+            f"all results are stored in {finished}"
+        )
+
+
+def test_methods_describes_a_plugin_too():
+    shown = call("methods", "sweep_plugins:Slow", "uam").out
+    assert "sweep_plugins:Slow  Fine-tuning that takes PAUSE seconds longer." in shown
+    assert "uam  " in shown
+    assert "neggrad" not in shown
+    refused = call("methods", "unlearn")
+    assert (refused.code, len(refused.err.splitlines())) == (2, 1)
+
+
+def test_plan_mentions_a_search(tmp_path):
+    methods = [{"name": "finetune", "epochs": 1}, {"name": "uam", "epochs": 1}]
+    search = {"methods": methods, "trials": 8, "seeds": [0, 1], "confirm_seeds": [7, 8, 9]}
+    data = {"name": "digits", "limit": 200, "validation": 0.1}
+    path = write_spec(tmp_path, RETRAIN, search=search, dataset=data, forget={"ratio": [0.1, 0.2]})
+    told = f"and a search of 4 x 8 suggestions x 2 seeds, its best on 3 more: unlearn-sweep search {path}"
+    assert told in call("plan", path, "--out", tmp_path / "out").out
+    assert "a search of" not in call("plan", write_spec(tmp_path, RETRAIN), "--out", tmp_path / "out").out
 
 
 def test_a_corrupt_row_is_warned_about_and_its_trial_runs_again(inline_sweep, finished, tmp_path):

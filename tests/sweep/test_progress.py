@@ -13,8 +13,10 @@ from rich.console import Console
 from sweep.deaths import Processes
 from sweep.device import busy
 from sweep.engine import Run
+from sweep.objective import Standing
 from sweep.progress import RunProgress
 from sweep.schedule import Schedule
+from sweep.search_progress import SearchProgress
 from sweep.trial import Job, Outcome
 
 
@@ -49,6 +51,24 @@ def test_without_a_terminal_each_trial_is_a_line_and_counts_and_time_left_one_a_
         "2 running, 1 failed, 2 ok; about 0:02:55 left",  # 7 trials at 25 s, after 75 s
         *("[4/10]", "[5/10]", "[6/10]"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("state", "means", "said"), [("pruned", 1, "3.64 after 1 of 2 seeds"), ("complete", 2, "3.64")]
+)
+def test_a_suggestion_that_ended_early_says_of_how_many_seeds_its_value_is(state, means, said):
+    study = SimpleNamespace(
+        name="uam-1",
+        definition=SimpleNamespace(budget=9),
+        finished=list,
+        named=lambda values: f"average_gap {values[0]:.2f}",
+        drawn=lambda suggestion: "lr=0.1",
+    )
+    suggestion = SimpleNamespace(study="uam-1", number=5, trials=(0, 1))
+    console = Console(file=io.StringIO(), width=200)
+    with SearchProgress(console, [study]) as shown:
+        shown.ended(study, suggestion, Standing(state, ((3.64,),) * means))
+    assert console.file.getvalue() == f"[1/9] uam-1 5 {state}: average_gap {said} (lr=0.1)\n"
 
 
 def test_a_terminal_has_a_bar_with_counts_and_time_left_even_if_trials_take_minutes(jobs, clock):

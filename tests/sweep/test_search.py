@@ -16,11 +16,12 @@ from rich.console import Console
 from methods import Retrain
 from sweep.datasets import Digits
 from sweep.errors import InputError, Unsuccessful
+from sweep.identity import code_version
 from sweep.objective import standing
 from sweep.originals import Original, load_original, store_original
 from sweep.pending import NOTHING, Again
 from sweep.plan import plan_trials, trial_for
-from sweep.search import Found, plan_search, run_search, saved
+from sweep.search import Found, of_other_code, plan_search, run_search, saved
 from sweep.trial import Worker
 
 TWO_METHODS = [
@@ -268,6 +269,28 @@ def test_what_another_code_version_wrote_is_run_again_when_asked(search_of, resu
     search_of(search=section, told=told, again=Again(refresh=True))
     assert set(told) >= set(old)
     assert "0.0.1+old" not in {row["code_version"] for row in trials(results).values()}
+
+
+def test_what_another_code_version_wrote_is_told(make_spec):
+    section = {"methods": TWO_METHODS, "trials": 1, "seeds": [0], "confirm_seeds": [7]}
+    spec = make_spec(dataset={"name": "digits", "limit": 200, "validation": 0.1}, search=section)
+    plan = plan_search(spec)
+    study = next(one for one in plan.studies if ":" in one.method)
+
+    def row(trial_id, method, version, status="ok"):
+        known = {"dataset": "digits", "model": "small-cnn", "validation_mia": 50.0, "original_version": None}
+        return known | {"trial_id": trial_id, "method": method, "code_version": version, "status": status}
+
+    plugin = f"{code_version()}+{'0' * 8}"
+    rows = [row(plan.references[0].id, "retrain", code_version()), row(plan.baselines[0].id, "retrain", "0.0.1+old")]
+    rows += [row(name, study.method, plugin) for name in ("first", "best", "beyond", "another")]
+    rows.append(row("given up", study.method, plugin, "pruned"))
+    asked = {"study": study.name, "number": 0, "trial_ids": ["first", "given up"], "confirm_trial_ids": ["best"]}
+    suggested = [asked, asked | {"number": 1, "trial_ids": ["beyond"]}, asked | {"study": "of another search"}]
+    assert of_other_code(plan, suggested, rows) == [
+        f"1 trial done before by code version 0.0.1+old, not {code_version()}; --refresh repeats it",
+        f"2 trials done before by another version of {study.method}; --refresh repeats them",
+    ]
 
 
 def test_an_original_that_a_method_shapes_is_trained_again_where_another_code_version_trained_it(search_of, results):

@@ -186,11 +186,26 @@ def test_numbers_in_scientific_notation_need_no_point(write_spec):
 
 
 def test_set_replaces_values_anywhere():
-    overrides = ["methods.7.rho=[1,2]", "training.epochs=3", "seeds=5", "training.lr=5e-4", "forget.ratio=0.3"]
+    overrides = [
+        "methods.7.rho=[1,2]",
+        "methods.finetune.lr=0.5",
+        "training.epochs=3",
+        "seeds=5",
+        "training.lr=5e-4",
+        "forget.ratio=0.3",
+    ]
     spec = load_spec("digits", overrides)
     assert values(spec, 7)["rho"] == [1.0, 2.0]
+    [finetune] = [place for place, entry in enumerate(spec.methods) if entry.name == "finetune"]
+    assert values(spec, finetune)["lr"] == [0.5]
     assert (spec.training.epochs, spec.training.lr, spec.seeds) == (3, 0.0005, [5])
     assert spec.forget[0].ratio == [0.3]
+
+
+def test_set_by_a_name_that_several_entries_have_asks_for_a_number(write_spec):
+    path = write_spec("methods: [{name: retrain}, {name: uam, rho: 1}, {name: uam, rho: 2}]")
+    message = refusal(lambda: load_spec(path, ["methods.uam.lr=1"]))
+    assert "'methods' has several entries named 'uam': 1, 2; give one of these numbers" in message
 
 
 def test_set_makes_sections_that_the_file_leaves_out(write_spec):
@@ -205,7 +220,7 @@ def test_set_makes_sections_that_the_file_leaves_out(write_spec):
         ("training.epochs", "write PATH=VALUE"),
         ("=3", "write PATH=VALUE"),
         ("methods.8.rho=1", "'methods' has entries 0 to 7, not '8'"),
-        ("methods.uam.rho=1", "'methods' has entries 0 to 7, not 'uam'"),
+        ("methods.uma.rho=1", "'methods' has entries 0 to 7, not 'uma'; did you mean 'uam'?"),
         ("methods.-1.rho=1", "'methods' has entries 0 to 7, not '-1'"),
         ("methods.².rho=1", "'methods' has entries 0 to 7, not '²'"),
         ("name.first=1", "'name' is a value and has no 'first'"),

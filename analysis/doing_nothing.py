@@ -1,0 +1,32 @@
+"""Whether unlearning comes closer to Retrain than the original does, which is what one has without it."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis.intervals import Interval, mean_interval
+from analysis.selection import REFERENCES, ended_ok, representatives
+
+
+def original_level(trials: pd.DataFrame) -> Interval:
+    """Original's average gap over the seeds (and tasks) of these trials; n = 0 where it was not run."""
+    known = trials.dropna(subset=["original_gap"]).drop_duplicates(["task_id", "seed"])
+    return mean_interval(known["original_gap"], "average_gap")
+
+
+def doing_nothing(trials: pd.DataFrame, who: str = "no method") -> str:
+    """That none of these trials' methods has a lower average gap than Original, as a sentence; empty if one has.
+
+    Each method counts in its configuration of lowest average gap, paired with Original by seed.
+
+    Args:
+        trials: of one task, as `read_frames` gives them.
+        who: the methods in words, as the sentence's subject.
+    """
+    ok = ended_ok(trials)
+    rivals = representatives(ok[~ok["method"].isin(REFERENCES)].dropna(subset=["average_gap", "original_gap"]))
+    beyond = (rivals["average_gap"] - rivals["original_gap"]).groupby(rivals["method"]).mean()
+    if beyond.empty or (beyond < 0).any():
+        return ""
+    level = original_level(rivals)
+    return f"The original is at {level.mean:.1f}: at this setting {who} is closer to Retrain than doing nothing."
