@@ -189,7 +189,7 @@ def test_a_set_whose_labels_are_numbered_anew_is_another_than_when_they_were_not
         return dataset_identity(spec.dataset)["fingerprint"]
 
     found = fingerprint("holes", [0, 2, 5])
-    held = [(tmp_path / "holes" / f"{split}.parquet").read_bytes() + split.encode() for part in ("train", "test")]
+    held = [(tmp_path / "holes" / f"{part}.parquet").read_bytes() + part.encode() for part in ("train", "test")]
     assert found != hashlib.sha256(b"".join(held)).hexdigest()[:16]
     assert found == fingerprint("again", [0, 2, 5])
 
@@ -300,7 +300,8 @@ def test_a_search_that_would_be_judged_on_no_other_class_is_found_before_running
 def coloured(make_spec, write_images, tmp_path):
     """Makes a spec of 40 images of 3 x 32 x 32; of one, MNASNet's last BatchNorm sees one value."""
     for part in ("train", "test"):
-        write_images(tmp_path / f"{part}.parquet", list(np.zeros((40, 32, 32, 3), np.uint8)), [0, 1] * 20)
+        noise = np.random.default_rng(len(part)).integers(256, size=(40, 32, 32, 3), dtype=np.uint8)
+        write_images(tmp_path / f"{part}.parquet", list(noise), [0, 1] * 20)
     data = {"name": "parquet", "path": str(tmp_path)}
     return lambda **changes: make_spec(**{"dataset": data, "model": {"name": "mnasnet0_5"}} | changes)
 
