@@ -54,7 +54,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
     retrain = probed.merge(reference[["trial_id", "method", "seed"]], on="trial_id")
     means = {column: summarise(paths, ["method", "epoch"], column) for column in PANELS}
 
-    steps = _steps(frames.traces, usable, chosen)
+    steps = _steps(frames.traces, usable)
     figure, labels = _panels(means, _ends(retrain), steps)
     described = task_words(frames.trials, task)
     more = hollow_words(chosen["method"]) + also(code_words(chosen))
@@ -74,28 +74,37 @@ def draw(frames: Frames) -> Drawn | Skipped:
     claim = (
         f"{method_words(best)} ends nearest to a right angle between retain and forget gradients, at "
         f"{angle} (degrees){ranking_words(ranking, lambda key: method_words(str(key[0])))}"
-        f"{left_out_words(drawn_or_lost(frames.trials, chosen))}.{_steps_words(steps)}"
+        f"{left_out_words(drawn_or_lost(frames.trials, chosen))}."
     )
-    found = finding(claim, chosen, angle, "probe_degrees")
+    found = finding(claim, chosen, angle, "probe_degrees") + _steps_words(steps)
     return Drawn(NAME, QUESTION, figure, found, _alt(means["probe_degrees"], described))
 
 
-def _steps(traces: pd.DataFrame, usable: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
-    """The angle of UAM's steps per epoch: of its configuration in `chosen`, and of those that differ from it only in
-    gamma, which is then 0, or in rho's schedule. Columns `gamma`, `schedule` and those of `summarise`.
+def _steps(traces: pd.DataFrame, usable: pd.DataFrame) -> pd.DataFrame:
+    """The angle of UAM's steps per epoch, in variants that differ only in gamma, 0 in some, and in rho's schedule.
+
+    Shown is the setting of the other hyperparameters with most such variants, then the lowest gap; of its gammas above
+    0 the one with most of them, likewise. Columns `gamma`, `schedule` and those of `summarise`.
     """
-    free = {"gamma", "rho_schedule"}
-    shown = chosen[chosen["method"] == "uam"].head(1)
-    uam = usable[usable["method"] == "uam"]
-    uam = uam[setting_without(uam, free).isin(setting_without(shown, free))]
-    uam = uam.assign(gamma=numeric_parameter(uam, "gamma"), schedule=parameter(uam, "rho_schedule"))
-    uam = uam[uam["gamma"].isin({0.0, *numeric_parameter(shown, "gamma")})]
     seen = traces.dropna(subset=["gradient_degrees"])
-    return summarise(
-        seen.merge(uam[["trial_id", "gamma", "schedule"]], on="trial_id"),
-        ["gamma", "schedule", "epoch"],
-        "gradient_degrees",
+    uam = usable[(usable["method"] == "uam") & usable["trial_id"].isin(seen["trial_id"])]
+    uam = uam.assign(
+        gamma=numeric_parameter(uam, "gamma"),
+        schedule=parameter(uam, "rho_schedule"),
+        setting=setting_without(uam, {"gamma", "rho_schedule"}),
     )
+    uam = uam.assign(acts=uam["gamma"] > 0)
+    uam = uam[uam["setting"].isin(_with_most(uam, "setting", ["acts", "schedule"]))]
+    uam = uam[~uam["acts"] | uam["gamma"].isin(_with_most(uam[uam["acts"]], "gamma", ["schedule"]))]
+    paths = seen.merge(uam[["trial_id", "gamma", "schedule"]], on="trial_id")
+    return summarise(paths, ["gamma", "schedule", "epoch"], "gradient_degrees")
+
+
+def _with_most(trials: pd.DataFrame, column: str, varied: list[str]) -> list[object]:
+    """The value of a column with most combinations of what is varied, then the lowest gap; none without trials."""
+    count = trials.drop_duplicates([column, *varied]).groupby(column).size().rename("count")
+    order = pd.concat([count, trials.groupby(column)["average_gap"].mean()], axis=1)
+    return [*order.sort_values(["count", "average_gap"], ascending=[False, True]).index[:1]]
 
 
 def _variant(gamma: float, schedule: str) -> str:

@@ -367,6 +367,9 @@ def test_the_angle_of_uams_steps_stands_beside_gamma_zero_and_a_constant_radius(
             for schedule, more, degrees in (("cosine", 0.0, (79.0, 90.0)), ("constant", 0.5, constant)):
                 rows.append(uam(seed, gap + more, gamma=g, rho_schedule=schedule))
                 traces += steps(rows[-1], degrees)
+        for alone in ({"gamma": 2.5}, {"epochs": 20}):  # closer to Retrain, with nothing beside them
+            rows.append(uam(seed, 0.5, rho_schedule="cosine", **alone))
+            traces += steps(rows[-1], (70.0, 71.0))
     result = drawn(gradient_angle.draw(frames(rows, traces)))
     one, other = "from 79 to 90", f"from {constant[0]:.0f} to {constant[1]:.0f}"
     reason = ": it follows the annealing of ρ, at any γ, and says nothing about γ" if follows else ""
