@@ -38,3 +38,51 @@ def test_a_benchmark_runs(command, printed, tmp_path):
     )
     assert ended.returncode == 0, ended.stderr
     assert printed in ended.stdout
+
+
+PEER = """
+class UAM:
+    def __init__(self, model, optimizer, rho):
+        self.optimizer, self.rho = optimizer, rho
+
+    def step(self, cost, batches):
+        self.optimizer.zero_grad()
+        cost(batches["Retain"]).backward()
+        self.optimizer.step()
+"""
+
+
+def test_the_peer_may_lie_on_the_python_path(tmp_path):
+    package = tmp_path / "torchunlearn" / "optim"
+    package.mkdir(parents=True)
+    (package / "minimizer.py").write_text(PEER)
+    ended = subprocess.run(
+        [sys.executable, BENCHMARKS / "peer.py", "--small", "--peer-python", sys.executable],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "torchunlearn  " in ended.stdout
+
+
+@pytest.mark.parametrize(("beside", "on_the_path"), [(True, True), (False, True), (False, False)])
+def test_the_command_is_beside_python_else_on_the_path(beside, on_the_path, tmp_path):
+    folders = {"beside": beside, "path": on_the_path}
+    for name, there in folders.items():
+        (tmp_path / name).mkdir()
+        if there:
+            (tmp_path / name / "unlearn-sweep").touch(mode=0o755)
+    code = f"import sys; sys.executable = {str(tmp_path / 'beside' / 'python')!r}; import command_line as found; "
+    ended = subprocess.run(
+        [sys.executable, "-c", code + "print(found.script())"],
+        capture_output=True,
+        text=True,
+        cwd=BENCHMARKS,
+        env=os.environ | {"PATH": str(tmp_path / "path")},
+    )
+    if not on_the_path:
+        assert (ended.returncode, ended.stdout) == (1, "")
+        assert ended.stderr.startswith("no command unlearn-sweep in ")
+    else:
+        assert ended.stdout == f"{tmp_path / ('beside' if beside else 'path') / 'unlearn-sweep'}\n"
