@@ -307,6 +307,8 @@ def test_originals_that_were_trained_to_different_weights_are_told(tmp_path):
     options = ("--executor", "inline", "--out", tmp_path / "out")
     call("run", write_spec(tmp_path, first), *options)
     row, results = row_of(tmp_path / "out", "finetune"), Results(str(tmp_path / "out"))
+    results.write_trial(row | {"trial_id": "another"})  # from the same weights
+    assert "trained more than once" not in call("status", tmp_path / "out").out
     results.write_trial(row | {"original_sha256": None})  # of a version that did not store it
     assert "trained more than once" not in call("status", tmp_path / "out").out
     results.write_trial(row | {"original_sha256": "of another machine"})
