@@ -341,7 +341,10 @@ def test_the_command_allows_the_plugins_and_the_spec_says_where_files_lie(direct
     command = f"unlearn-sweep rerun {location} id --plugin mine:Data --plugin other:net --plugin mine:M"
     assert command in document.texts["pre"]
     assert any("# dataset: also needs where its files lie, as path: DIR" in text for text in document.texts["pre"])
-    for stored, found in (({"name": "mine:Data", "limit": 3, "path": "here"}, True), ({"name": "mine:Data"}, False)):
+    for stored, found in (
+        ({"name": "mine:Data", "limit": 3, "path": "here"}, True),
+        ({"name": "mine:Data", "limit": 4, "path": "there"}, False),
+    ):
         Results(location).write("spec.yaml", yaml.safe_dump({"dataset": stored}).encode())
         fragments = [
             text for text in Document(page_of(location)).texts["pre"] if text.startswith("dataset:\n  name: m")
