@@ -1,8 +1,8 @@
 """Choose the `digits` preset's hyperparameters: python benchmarks/digits_search.py [--out DIR].
 
 Runs (or resumes) `digits-search.yaml` and prints, for each method, its configurations in the order of the mean plus
-one standard deviation, over seeds, of the gap to Retrain (itself the mean over retain, forget and validation accuracy).
-Test data is not looked at.
+one standard deviation, over seeds, of the gap to Retrain (itself the mean over retain, forget and validation accuracy
+and the attack's success with validation data for non-members). Test data is not looked at.
 """
 
 import subprocess
@@ -14,7 +14,7 @@ from command_line import script
 
 from analysis.frames import configuration_labels, read_frames
 
-JUDGED_ON = ["gap.retain_accuracy", "gap.forget_accuracy", "gap.validation_accuracy"]
+JUDGED_ON = ["gap.retain_accuracy", "gap.forget_accuracy", "gap.validation_accuracy", "gap.validation_mia"]
 HERE = Path(__file__).resolve().parent
 
 
@@ -23,9 +23,9 @@ def main(out: Annotated[str, typer.Option(help="Results directory.")] = "results
     trials = read_frames(out).trials
     trials = trials[trials["method"] != "retrain"]
     trials = trials.assign(label=configuration_labels(trials), gap=trials[JUDGED_ON].mean(axis=1, skipna=False))
-    print("| configuration | seeds ok | gap, mean | gap, s.d. | RA | FA | VA |")
-    print("|:--|--:|--:|--:|--:|--:|--:|")
-    columns = ["gap", "retain_accuracy", "forget_accuracy", "validation_accuracy"]
+    print("| configuration | seeds ok | gap, mean | gap, s.d. | RA | FA | VA | MIA-V |")
+    print("|:--|--:|--:|--:|--:|--:|--:|--:|")
+    columns = ["gap", "retain_accuracy", "forget_accuracy", "validation_accuracy", "validation_mia"]
     for _, rows in trials.groupby("method", sort=True):
         means = {name: (name, "mean") for name in columns}
         table = rows.groupby("label").agg(ok=("gap", "count"), spread=("gap", "std"), **means)
