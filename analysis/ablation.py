@@ -48,15 +48,29 @@ GAMMA = Hyperparameter("gamma", "γ")
 
 
 def uam_where_gamma_acts(trials: pd.DataFrame, free: set[str]) -> pd.DataFrame:
-    """Trials of UAM with numeric columns `rho`, `gamma`, and `setting`: their hyperparameters but the free ones.
+    """Trials of UAM in which gamma acts, with numeric columns `rho` and `gamma`, and two of text.
 
-    Only those in which gamma acts (`hessian: projection` or `scalar`, two settings).
+    `setting` is their hyperparameters but the free ones; `rule` says in words what of UAM's rule is not as by default
+    (`hessian: scalar`, `ascent: rise`), and is empty where all is.
     """
     uam = trials[trials["method"] == "uam"]
-    uam = uam[parameter(uam, "hessian").fillna("projection").isin(["projection", "scalar"])]
-    return uam.assign(
-        rho=numeric_parameter(uam, "rho"), gamma=numeric_parameter(uam, "gamma"), setting=setting_without(uam, free)
+    hessian, ascent = parameter(uam, "hessian").fillna("projection"), parameter(uam, "ascent").fillna("radius")
+    scalar, rise = (hessian == "scalar").map({True: "hessian: scalar", False: ""}), ascent == "rise"
+    uam = uam.assign(
+        rho=numeric_parameter(uam, "rho"),
+        gamma=numeric_parameter(uam, "gamma"),
+        setting=setting_without(uam, free),
+        rule=[
+            ", ".join(filter(None, (one, "ascent: rise" if two else ""))) for one, two in zip(scalar, rise, strict=True)
+        ],
     )
+    return uam[hessian.isin(["projection", "scalar"])]
+
+
+def uam_words(chosen: pd.DataFrame) -> str:
+    """UAM, and what of its rule is not as by default in trials of one setting."""
+    rule = chosen["rule"].iloc[0]
+    return f"UAM ({rule})" if rule else "UAM"
 
 
 def draw_ablation(frames: Frames, question: str, along: Hyperparameter, lines: Hyperparameter) -> Drawn | Skipped:
@@ -79,7 +93,11 @@ def draw_ablation(frames: Frames, question: str, along: Hyperparameter, lines: H
     figure, labels = _panels(means, references, original, along, lines)
     fixed = f", {lines.symbol} = {number_words(kept[0])}" if len(kept) == 1 else ""
     described = f"{task_words(frames.trials, task)}{fixed}"
-    finish(figure, f"UAM on {described}. {seeds_words(means['average_gap']['n'])}.{also(code_words(chosen))}", labels)
+    finish(
+        figure,
+        f"{uam_words(chosen)} on {described}. {seeds_words(means['average_gap']['n'])}.{also(code_words(chosen))}",
+        labels,
+    )
 
     def name(key: Key) -> str:
         first, second = f"{along.symbol} = {number_words(key[0])}", f"{lines.symbol} = {number_words(key[1])}"
@@ -87,8 +105,9 @@ def draw_ablation(frames: Frames, question: str, along: Hyperparameter, lines: H
 
     best = chosen[(chosen[along.name] == ranking.best[0]) & (chosen[lines.name] == ranking.best[1])]
     claim = (
-        f"UAM's mean average gap (percentage points) is lowest at {name(ranking.best)}: {ranking.interval}, "
-        f"with a forget accuracy gap of {best['gap.forget_accuracy'].mean():.1f}{ranking_words(ranking, name)}"
+        f"{uam_words(chosen)}'s mean average gap (percentage points) is lowest at {name(ranking.best)}: "
+        f"{ranking.interval}, with a retain accuracy gap of {best['gap.retain_accuracy'].mean():.1f} and a forget "
+        f"accuracy gap of {best['gap.forget_accuracy'].mean():.1f}{ranking_words(ranking, name)}"
         f"{left_out_words(uam[(uam['task_id'] == task) & (uam['setting'] == setting)])}."
     )
     found = finding(claim, chosen, ranking.interval, who=UAM)
@@ -162,7 +181,8 @@ def _spread(values: list[float], best: float) -> list[float]:
 
 
 def _choose(uam: pd.DataFrame, along: str, lines: str) -> pd.DataFrame | None:
-    """Trials that ended ok in the task with most of them, and of its settings in the one with most values of `along`.
+    """Trials that ended ok in the task with most of them, and of its settings in one of UAM's rule by default, if there
+    is any, with most values of `along`.
 
     Where settings tie: most trials, then the lowest average gap.
     """
@@ -173,6 +193,9 @@ def _choose(uam: pd.DataFrame, along: str, lines: str) -> pd.DataFrame | None:
         return None
     ok = ok[ok["task_id"] == fullest_task(ok)]
     ok = ok.assign(values=ok.groupby(line)[along].transform("nunique"))
-    order = ok.groupby("setting").agg(values=("values", "max"), trials=("seed", "size"), gap=("average_gap", "mean"))
-    first = str(order.sort_values(["values", "trials", "gap"], ascending=[False, False, True]).index[0])
+    order = ok.groupby("setting").agg(
+        rule=("rule", "first"), values=("values", "max"), trials=("seed", "size"), gap=("average_gap", "mean")
+    )
+    order["rule"] = order["rule"] != ""
+    first = str(order.sort_values([*order], ascending=[True, False, False, True]).index[0])
     return ok[ok["setting"] == first].drop(columns="values")

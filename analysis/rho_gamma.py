@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.patches import Rectangle
 
-from analysis.ablation import GAMMA, RHO, UAM, uam_where_gamma_acts
+from analysis.ablation import GAMMA, RHO, UAM, uam_where_gamma_acts, uam_words
 from analysis.code_versions import also, code_words
 from analysis.doing_nothing import original_level
 from analysis.figure import WIDTH, Drawn, Skipped, new_figure, run_figure
@@ -53,11 +53,14 @@ def draw(frames: Frames) -> Drawn | Skipped:
     seeds = seeds_words(means["n"]).replace("Mean and 95 % interval", "Mean")
     untried = "; –: not tried" if grid.isna().any(axis=None) else ""
     level = f" Original: {original.mean:.1f}; ↑: not lower." if original.n else ""
-    finish(figure, f"UAM on {described}. {seeds}. ★: lowest{judged}{untried}.{level}{also(code_words(chosen))}")
+    finish(
+        figure,
+        f"{uam_words(chosen)} on {described}. {seeds}. ★: lowest{judged}{untried}.{level}{also(code_words(chosen))}",
+    )
 
     claim = (
-        f"UAM's mean average gap (percentage points) is lowest at {_name(ranking.best)}: {ranking.interval}"
-        f"{ranking_words(ranking, _name)}"
+        f"{uam_words(chosen)}'s mean average gap (percentage points) is lowest at {_name(ranking.best)}: "
+        f"{ranking.interval}{ranking_words(ranking, _name)}"
         f"{left_out_words(uam[(uam['task_id'] == task) & (uam['setting'] == setting)])}."
     )
     worst = means.sort_values("mean").iloc[-1]
@@ -72,7 +75,10 @@ def draw(frames: Frames) -> Drawn | Skipped:
 
 
 def _choose(uam: pd.DataFrame) -> pd.DataFrame | None:
-    """Trials that ended ok of the task with most of them that lie on a grid, in the setting with most cells."""
+    """Trials that ended ok of the task with most of them that lie on a grid, in the setting with most cells.
+
+    One of UAM's rule by default is preferred.
+    """
     ok = ended_ok(uam).dropna(subset=["rho", "gamma", "average_gap"])
     grids = [_grid(group) for _, group in ok.groupby(["task_id", "setting"])]
     grids = [grid for grid in grids if not grid.empty]
@@ -80,7 +86,7 @@ def _choose(uam: pd.DataFrame) -> pd.DataFrame | None:
         return None
     task = fullest_task(pd.concat(grids))
     here = [grid for grid in grids if grid["task_id"].iloc[0] == task]
-    return max(here, key=lambda grid: len(grid.drop_duplicates(["rho", "gamma"])))
+    return max(here, key=lambda grid: (grid["rule"].iloc[0] == "", len(grid.drop_duplicates(["rho", "gamma"]))))
 
 
 def _grid(trials: pd.DataFrame) -> pd.DataFrame:

@@ -252,8 +252,8 @@ def test_rho_finds_the_lowest_gap_and_what_cannot_be_told_from_it():
     result = drawn(rho.draw(frames(rows)))
     # average gaps at rho 2: 1, 1.5, 2.6; at rho 4: 2.5, 2, 0.9; FA is off by twice the average gap
     assert result.finding == (
-        "UAM's mean average gap (percentage points) is lowest at ρ = 2: 1.7 [0.0, 3.7], n = 3, with a forget accuracy "
-        "gap of 3.4; ρ = 4 is not distinguishable from it."
+        "UAM's mean average gap (percentage points) is lowest at ρ = 2: 1.7 [0.0, 3.7], n = 3, with a retain accuracy "
+        "gap of 0.0 and a forget accuracy gap of 3.4; ρ = 4 is not distinguishable from it."
     )
     assert "the average gap is 5.7 at ρ = 0.5, lowest at 2 (1.7) and 1.8 at 4" in result.alt
 
@@ -285,6 +285,23 @@ def test_gamma_is_drawn_only_where_it_acts():
     assert isinstance(gamma.draw(frames(rows)), Skipped)
     rows += [uam(seed, 4.0 - g, gamma=g) for seed in range(3) for g in (0, 1)]
     assert "lowest at γ = 1: 3.0 in every seed, n = 3" in drawn(gamma.draw(frames(rows))).finding
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [({"ascent": "rise"}, "UAM (ascent: rise)"), ({"hessian": "scalar"}, "UAM (hessian: scalar)"), ({}, "UAM")],
+)
+def test_ablations_are_of_the_usual_rule_where_it_was_run_and_name_another(changed, words):
+    grid = [(r, g) for r in (1, 2, 4) for g in (0, 1)]
+    others = [uam(seed, 1.0 + r + seed, rho=r, gamma=g, **changed) for seed in range(3) for r, g in grid]
+    for figure in (rho, rho_gamma):
+        result = drawn(figure.draw(frames([*retrains(), *others])))
+        assert result.finding.startswith(f"{words}'s mean average gap")
+        assert result.figure.get_supxlabel().startswith(f"{words} on")
+        if changed:
+            usual = [uam(seed, 8.0 + r + seed, rho=r, gamma=g) for seed in range(3) for r, g in grid[:4]]
+            result = drawn(figure.draw(frames([*retrains(), *others, *usual])))
+            assert result.finding.startswith("UAM's mean average gap (percentage points) is lowest at ρ = 1")
 
 
 def test_rho_gamma_marks_the_best_cell_and_its_equals():
