@@ -118,7 +118,7 @@ def test_ray_tells_how_many_gpus_there_are_and_workers_how_busy_theirs_are(jobs,
     for each in processes:
         given.on_trial_start(0, processes, each)
     assert shown.detail() == "2 running, GPU 1/4 in use"
-    given.ended(processes[0], {"status": "ok", "error": None, "busy": 70, "hostname": "node"})
+    given.ended(processes[0], {"status": "ok", "error": None, "busy": 70, "hostname": "node", "device": "cpu"})
     assert shown.detail() == "1 running, 1 ok, GPU 0.5/4 in use (70 % busy)"
 
 
