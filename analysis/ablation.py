@@ -31,7 +31,7 @@ from analysis.selection import ended_ok, fullest_task, numeric_parameter, parame
 from analysis.words import joined, left_out_words, number_words, ranking_words, seeds_words, task_words
 
 MOST_LINES = 4
-UAM = "no configuration of UAM"
+UAM = "none of the configurations here"
 PANELS = ("average_gap", "forget_accuracy", "retain_accuracy", "test_accuracy")
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.code_versions import code_versions, code_words
-from analysis.doing_nothing import doing_nothing
+from analysis.doing_nothing import doing_nothing, original_level
 from analysis.finding import tells
 from analysis.frames import varying_settings
 from analysis.intervals import Interval, mean_intervals, pairs, rank
@@ -162,7 +162,9 @@ def _answer(trials: pd.DataFrame) -> str:
     most = int(compared.groupby("method")["params"].nunique().max())
     if most > 1:
         sentence += f" Of each method this is the best of up to {most} configurations, chosen by the same gap."
-    nothing = doing_nothing(trials)
+    nothing, level = doing_nothing(trials), original_level(compared)
+    if level.n and not nothing:
+        sentence += f" The original is at {level.mean:.1f}."
     if not tells(interval, "average_gap"):
         untold = f"{seeds} do not tell which method is closest to Retrain. Of lowest mean gap is"
         return f"{nothing} {untold} {sentence}".strip()

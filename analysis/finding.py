@@ -26,7 +26,7 @@ def finding(
         who: as in `doing_nothing`.
     """
     nothing = doing_nothing(trials, who) if quantity == "average_gap" else ""
-    made = claim if interval is None or tells(interval, quantity) else _untold(interval)
+    made = claim if interval is None or tells(interval, quantity) else _untold(interval, quantity)
     return f"{nothing} {made}".strip() + also(code_words(trials))
 
 
@@ -36,5 +36,6 @@ def tells(interval: Interval, quantity: str) -> bool:
     return not interval.high - interval.low > (high - low) / 2
 
 
-def _untold(interval: Interval) -> str:
-    return f"The seeds do not tell: their mean is {interval}, which holds most of what is possible."
+def _untold(interval: Interval, quantity: str) -> str:
+    what = "lowest mean average gap is" if quantity == "average_gap" else "angle nearest to 90 degrees is"
+    return f"The seeds do not tell: the {what} {interval}, which holds most of what is possible."

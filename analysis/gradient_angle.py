@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from analysis.ablation import uam_where_gamma_acts
 from analysis.code_versions import also, code_words
 from analysis.figure import STYLES, WIDTH, Drawn, Skipped, hollow_words, new_figure, run_figure, styles
 from analysis.finding import finding
@@ -18,7 +19,6 @@ from analysis.selection import (
     drawn_or_lost,
     ended_ok,
     fullest_task,
-    numeric_parameter,
     parameter,
     representatives,
     setting_without,
@@ -83,13 +83,14 @@ def draw(frames: Frames) -> Drawn | Skipped:
 def _steps(traces: pd.DataFrame, usable: pd.DataFrame) -> pd.DataFrame:
     """The angle of UAM's steps per epoch, in variants that differ only in gamma, 0 in some, and in rho's schedule.
 
+    Only of trials in which gamma acts.
+
     Shown is the setting of the other hyperparameters with most such variants, then the lowest gap; of its gammas above
     0 the one with most of them, likewise. Columns `gamma`, `schedule` and those of `summarise`.
     """
     seen = traces.dropna(subset=["gradient_degrees"])
-    uam = usable[(usable["method"] == "uam") & usable["trial_id"].isin(seen["trial_id"])]
+    uam = uam_where_gamma_acts(usable[usable["trial_id"].isin(seen["trial_id"])], set())
     uam = uam.assign(
-        gamma=numeric_parameter(uam, "gamma"),
         schedule=parameter(uam, "rho_schedule"),
         setting=setting_without(uam, {"gamma", "rho_schedule"}),
     )
@@ -122,7 +123,8 @@ def _steps_words(steps: pd.DataFrame) -> str:
     ]
     changes = ends["last"] - ends["first"]
     annealed = ends["schedule"] == "cosine"
-    follows = annealed.any() and not annealed.all() and changes[annealed].min() > 2 * changes[~annealed].abs().max()
+    both = min(ends.loc[kept, "gamma"].nunique() for kept in (annealed, ~annealed)) > 1
+    follows = both and changes[annealed].min() > 2 * changes[~annealed].abs().max()
     reason = ": it follows the annealing of ρ, at any γ, and says nothing about γ" if follows else ""
     return f" Along UAM's path the angle between its two gradients goes {joined(parts)}{reason}."
 

@@ -20,7 +20,10 @@ from analysis.frames import LABELS, Frames, configuration_labels, read_frames
 from analysis.selection import REFERENCES
 from analysis.words import class_words
 
-UNIT = "percent, mean ± standard deviation over n seeds; in brackets the gap to Retrain; cost: time relative to Retrain"
+UNIT = (
+    "percent, mean ± standard deviation over n seeds; in brackets the mean gap to Retrain of the same seed; cost: time "
+    "relative to Retrain"
+)
 SHOWN = ("retain_accuracy", "forget_accuracy", "test_accuracy", "forgotten_test_accuracy", "mia")
 """Metrics of the table; `forgotten_test_accuracy` only where a class is forgotten."""
 OF_THE_CLASS = LABELS["forgotten_test_accuracy"]

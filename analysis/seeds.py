@@ -49,7 +49,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
     )
     order = [str(method) for method in chosen.groupby("method")["average_gap"].mean().sort_values().index]
     means = {
-        (method, metric): mean_interval(differences.loc[differences["method"] == method, metric])
+        (method, metric): mean_interval(differences.loc[differences["method"] == method, metric], "difference")
         for method in order
         for metric in GAP_METRICS
     }
@@ -115,7 +115,8 @@ def _told_apart(differences: pd.DataFrame, among: int) -> str:
     found = verdicts(differences.to_numpy(dtype=float).T, among * len(GAP_METRICS)).tolist()
     same = [LABELS[metric] for metric, verdict in zip(GAP_METRICS, found, strict=True) if verdict == 0]
     unjudged = [LABELS[metric] for metric, verdict in zip(GAP_METRICS, found, strict=True) if np.isnan(verdict)]
-    parts = [f"its {joined(same)} not distinguishable from Retrain's"] if same else []
+    counted = f"with {among * len(GAP_METRICS)} comparisons counted"
+    parts = [f"{counted}, its {joined(same)} cannot be told from Retrain's"] if same else []
     if unjudged:
         parts.append(f"its {joined(unjudged)} not judged, every seed showing the same difference")
     return "; " + (" and ".join(parts) or "all four distinguishable from Retrain's")

@@ -81,7 +81,7 @@ def ranking_words(ranking: Ranking, name: Callable[[Key], str]) -> str:
     if others == 0:
         return ""
     if len(ranking.unjudged) == others:
-        return "; too few seeds to tell the others from it"
+        return "; the others are not judged: too few seeds, or the same difference in each"
     if not ranking.equals:
         share = f"{len(ranking.worse)} of {others}" if ranking.unjudged else "all"
         return f"; {share} others are distinguishable from it"

@@ -87,9 +87,9 @@ def _label_column(path: str, train: Sequence[Shard], test: Sequence[Shard]) -> s
     """
     schema = train[0].parquet().schema_arrow
     integers: list[str] = [item.name for item in schema if _is_integer(item.type)]
-    text = [item.name for item in schema if _is_text(item.type) and _classes_as_text(item.name, train, test)]
     if len(integers) == 1 and "label" in integers[0].lower():
         return integers[0]
+    text = [item.name for item in schema if _is_text(item.type) and _classes_as_text(item.name, train, test)]
     found: list[str] = [item.name for item in schema if item.name in (*integers, *text)]
     if len(found) == 1:
         return found[0]
@@ -101,6 +101,10 @@ def _label_column(path: str, train: Sequence[Shard], test: Sequence[Shard]) -> s
 
 
 def _classes_as_text(column: str, train: Sequence[Shard], test: Sequence[Shard]) -> bool:
+    for shard in (*train, *test):
+        schema = shard.parquet().schema_arrow
+        if column not in schema.names or not _is_text(schema.field(column).type):
+            return False  # no candidate, and no reason to refuse the set
     seen, tested = _column(train, column), _column(test, column)
     return _no_classes(pc.unique(seen).to_pylist(), tested, len(seen)) is None
 

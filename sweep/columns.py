@@ -28,7 +28,7 @@ TRIALS = pa.schema(
         pa.field("seed", pa.int32(), nullable=False),
         pa.field("scenario", pa.string(), nullable=False),
         pa.field("forget_ratio", pa.float64()),
-        pa.field("forget_class", pa.int32()),
+        pa.field("forget_class", pa.int64()),
         pa.field("forget_class_name", pa.string()),
         pa.field("n_retain", pa.int32()),
         pa.field("n_forget", pa.int32()),

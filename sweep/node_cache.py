@@ -23,7 +23,12 @@ BLOCK = 1 << 24
 def cache_folder() -> Path:
     """Where copies lie: `UNLEARN_SWEEP_CACHE`, else `unlearn-sweep` in the user's cache folder."""
     named = os.environ.get("UNLEARN_SWEEP_CACHE")
-    return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "unlearn-sweep"
+    if named:
+        return Path(named)
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "unlearn-sweep"
+    except RuntimeError as error:  # as in containers that run as a user without a home
+        raise OSError(f"no folder for copies: {error} Set UNLEARN_SWEEP_CACHE") from error
 
 
 def local_copy(filesystem: pafs.FileSystem, location: str, info: pafs.FileInfo) -> Path:
@@ -49,9 +54,9 @@ def kept_array(name: str, make: Callable[[], NDArray[np.uint8]]) -> NDArray[np.u
 
     Where nothing can be kept it is made each time.
     """
-    path = cache_folder() / f"{name}.npy"
-    lock = FileLock(f"{path}.lock")
     try:
+        path = cache_folder() / f"{name}.npy"
+        lock = FileLock(f"{path}.lock")
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except (OSError, NotImplementedError):

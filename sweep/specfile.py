@@ -147,7 +147,7 @@ def read_yaml(text: str, name: str) -> Any:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise InputError(f"{name}: {where}not YAML: {error.problem}") from error
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{name}: not YAML: {str(error).splitlines()[0]}") from error
 
 

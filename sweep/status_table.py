@@ -9,7 +9,7 @@ from typing import get_args
 from rich.console import Console
 from rich.table import Table
 
-from sweep.identity import code_version, package_version
+from sweep.identity import code_version, method_version, package_version
 from sweep.mixed import DEVICES, Computed, mixed_code, mixed_devices
 from sweep.objective import Row, State, standings
 from sweep.originals import DIFFER, of_several_weights
@@ -17,7 +17,7 @@ from sweep.reading import Rows
 
 COLUMNS = [
     *("trial_id", "task_id", "dataset", "model", "method", "params", "seed", "status", "error", "device"),
-    *("code_version", "original_version", "original_id", "original_sha256"),
+    *("code_version", "original_version", "original_id", "original_sha256", "config"),
 ]
 
 
@@ -49,7 +49,7 @@ def print_status(
                 f"{count} trials {what} of code version {version}, not {code_version()} (--refresh repeats them)"
             )
     ok = [row for row in rows if row["status"] == "ok"]
-    for line in [*_edited(rows, plugins), *_mixed(ok)]:
+    for line in [*_edited(_newest(rows), plugins), *_mixed(_newest(ok))]:
         console.print(line, highlight=False, soft_wrap=True)
     if devices := mixed_devices((row["task_id"] for row in ok), (row["device"] for row in ok)):
         console.print(f"trials of one task ran on {' and '.join(devices)}: {DEVICES}", soft_wrap=True)
@@ -60,6 +60,17 @@ def print_status(
             last = row["error"].strip().splitlines()[-1]
             line = f"{row['status']}: {row['method']} seed {row['seed']} ({row['trial_id']}): {last}"
             console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _newest(rows: Sequence[Row]) -> list[Row]:
+    """The rows of the newest version of each task's methods: those that tables show."""
+    versions = [method_version(row["config"]) for row in rows]
+    newest: dict[tuple[str, str], int] = {}
+    for row, version in zip(rows, versions, strict=True):
+        key = row["task_id"], row["method"]
+        newest[key] = max(version, newest.get(key, version))
+    kept = zip(rows, versions, strict=True)
+    return [row for row, version in kept if version == newest[row["task_id"], row["method"]]]
 
 
 def _names(row: Row) -> tuple[str, str, str]:

@@ -234,7 +234,8 @@ def test_an_interval_of_most_of_what_is_possible_is_no_finding():
     ends = {"uam": (40.0, 90.0, 140.0), "finetune": (20.0, 21.0, 22.0)}
     traces = [p for one in rows if one["method"] in ends for p in path(one, (60.0, ends[one["method"]][one["seed"]]))]
     assert drawn(gradient_angle.draw(frames(rows, traces))).finding == (
-        "The seeds do not tell: their mean is 90.0 [0.0, 180.0], n = 3, which holds most of what is possible."
+        "The seeds do not tell: the angle nearest to 90 degrees is 90.0 [0.0, 180.0], n = 3, which holds most of what is "
+        "possible."
     )
 
 
@@ -395,6 +396,11 @@ def test_the_angle_of_uams_steps_stands_beside_gamma_zero_and_a_constant_radius(
         f"{other} with γ = 1.7, ρ constant, {one} with γ = 0, ρ annealed and {one} with γ = 1.7, ρ annealed{reason}."
     )
     assert {"γ = 0, ρ annealed", "γ = 1.7, ρ constant"} <= set(texts(result))
+    for fewer in ('"gamma": 1.7', '"gamma": 0.0'):  # of one gamma nothing is said of any
+        single = [row for row in rows if row["method"] == "retrain" or fewer in row["params"]]
+        assert "any γ" not in drawn(gradient_angle.draw(frames(single, traces))).finding
+    inert = [row | {"params": row["params"].replace("projection", "none")} for row in rows]
+    assert "Along UAM's path" not in drawn(gradient_angle.draw(frames(inert, traces))).finding
     alone = [row for row in rows if row["method"] == "retrain" or '"gamma": 1.7' in row["params"]]
     alone = [row for row in alone if "constant" not in row["params"]]
     assert "Along UAM's path" not in drawn(gradient_angle.draw(frames(alone, traces))).finding
@@ -485,8 +491,8 @@ def test_seeds_are_paired_with_retrain_of_the_same_seed():
     assert result.finding == (
         "UAM, of lowest mean average gap, differs from Retrain (percentage points) by RA -1.0 in every seed, "
         "FA +2.0 [-0.5, +4.5], TA +0.0 in every seed and MIA +0.0 in every seed, n = 3; "
-        "its FA, TA and MIA not distinguishable from Retrain's and its RA not judged, every seed showing the same "
-        "difference."
+        "with 4 comparisons counted, its FA, TA and MIA cannot be told from Retrain's and its RA not judged, every seed "
+        "showing the same difference."
     )
 
 
@@ -553,7 +559,7 @@ def test_of_four_metrics_of_the_best_of_several_methods_a_few_differ_from_retrai
         rows += [row("uam", seed, values, UAM), row("finetune", seed, (90.0, 95.0 + error, 80.0, 0.0), {"lr": 0.1})]
     finding = drawn(seeds.draw(frames(rows))).finding
     assert "RA -3.0 [-5.3, -0.7], FA -5.0 [-5.7, -4.3], TA +0.0 in every seed" in finding
-    assert finding.endswith("; its RA, TA and MIA not distinguishable from Retrain's.")
+    assert finding.endswith("; with 8 comparisons counted, its RA, TA and MIA cannot be told from Retrain's.")
 
 
 def test_tasks_are_never_averaged():
@@ -584,7 +590,7 @@ def test_words_for_a_ranking_do_not_pass_over_what_could_not_be_judged():
     assert said("b", "c", "") == "; b is not distinguishable from it"
     assert said("bc", "", "de") == "; b and c are not distinguishable from it, and 2 of 4 others not judged"
     assert said("", "bc", "d") == "; 2 of 3 others are distinguishable from it"
-    assert said("", "", "bc") == "; too few seeds to tell the others from it"
+    assert said("", "", "bc") == "; the others are not judged: too few seeds, or the same difference in each"
 
 
 def test_words_for_seeds():

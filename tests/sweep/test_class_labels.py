@@ -103,6 +103,15 @@ def test_integers_that_are_called_labels_are_preferred_to_text(labels):
     assert labels(columns, columns).train.tolist() == [0, 1, 0]
 
 
+@pytest.mark.parametrize("name", ["label", "y"])
+@pytest.mark.parametrize("note", [["a", "b"], [None, None]], ids=["text", "nothing"])
+def test_text_that_is_not_in_every_file_is_no_rival_and_no_fault(labels, name, note):
+    """A column of Nones only is of type null."""
+    train = {name: [0, 1], "note": ["a", "b"]}
+    assert labels(train, {name: [1]}).train.tolist() == [0, 1]
+    assert labels(train | {"note": note}, {name: [1], "note": [None]}).train.tolist() == [0, 1]
+
+
 @pytest.mark.parametrize(
     ("train", "test", "message"),
     [

@@ -65,6 +65,19 @@ def test_without_a_place_to_keep_it_an_array_is_made_each_time(folder, monkeypat
     assert make.calls == 2
 
 
+def test_a_user_without_a_home_keeps_nothing(monkeypatch):
+    monkeypatch.delenv("UNLEARN_SWEEP_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+
+    def homeless(path):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(node_cache.Path, "expanduser", homeless)
+    np.testing.assert_array_equal(kept_array("a", Maker()), ARRAY)
+    with pytest.raises(OSError, match="Set UNLEARN_SWEEP_CACHE"):
+        cache_folder()
+
+
 def test_an_array_that_cannot_be_stored_is_used_all_the_same(folder, monkeypatch):
     def full(stream, array):
         stream.write(b"half")

@@ -165,3 +165,8 @@ def test_what_only_older_yaml_reads_as_something_else_is_one_line(override, mess
     with pytest.raises(InputError) as caught:
         load_spec("digits", [override])
     assert str(caught.value) == f"digits: {message}"
+
+
+def test_yaml_that_is_nested_too_deeply_is_one_line():
+    with pytest.raises(InputError, match=r"^text: not YAML: "):
+        read_yaml("a: " + "[" * 3000, "text")
