@@ -234,8 +234,8 @@ def test_an_interval_of_most_of_what_is_possible_is_no_finding():
     ends = {"uam": (40.0, 90.0, 140.0), "finetune": (20.0, 21.0, 22.0)}
     traces = [p for one in rows if one["method"] in ends for p in path(one, (60.0, ends[one["method"]][one["seed"]]))]
     assert drawn(gradient_angle.draw(frames(rows, traces))).finding == (
-        "The seeds do not tell: the angle nearest to 90 degrees is 90.0 [0.0, 180.0], n = 3, which holds most of what is "
-        "possible."
+        "The seeds do not tell: the angle nearest to 90 degrees is 90.0 [0.0, 180.0], n = 3, which holds most of what "
+        "is possible."
     )
 
 
@@ -491,8 +491,8 @@ def test_seeds_are_paired_with_retrain_of_the_same_seed():
     assert result.finding == (
         "UAM, of lowest mean average gap, differs from Retrain (percentage points) by RA -1.0 in every seed, "
         "FA +2.0 [-0.5, +4.5], TA +0.0 in every seed and MIA +0.0 in every seed, n = 3; "
-        "with 4 comparisons counted, its FA, TA and MIA cannot be told from Retrain's and its RA not judged, every seed "
-        "showing the same difference."
+        "with 4 comparisons counted, its FA, TA and MIA cannot be told from Retrain's and its RA not judged, every "
+        "seed showing the same difference."
     )
 
 
