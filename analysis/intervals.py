@@ -65,7 +65,7 @@ def limits(quantity: str) -> tuple[float, float]:
     """The least and the largest value that a column of this name can have; infinite for one that may be negative."""
     if quantity.startswith("gap.") or quantity.endswith(("accuracy", "mia", "_gap", "_side")):
         return 0.0, 100.0
-    if quantity == "difference":
+    if quantity == "percent_difference":
         return -100.0, 100.0
     if quantity.endswith("degrees"):
         return 0.0, 180.0

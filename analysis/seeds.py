@@ -49,7 +49,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
     )
     order = [str(method) for method in chosen.groupby("method")["average_gap"].mean().sort_values().index]
     means = {
-        (method, metric): mean_interval(differences.loc[differences["method"] == method, metric], "difference")
+        (method, metric): mean_interval(differences.loc[differences["method"] == method, metric], "percent_difference")
         for method in order
         for metric in GAP_METRICS
     }

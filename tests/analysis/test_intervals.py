@@ -75,6 +75,7 @@ def test_summarise_groups_and_leaves_out_what_is_missing():
         ("gap.mia", (0, 100)),
         ("probe_degrees", (0, 180)),
         ("unlearn_seconds", (0, 90 + 127.062)),
+        ("percent_difference", (-37.062, 100)),
         ("difference", (90 - 127.062, 90 + 127.062)),
     ],
 )
