@@ -31,7 +31,7 @@ from analysis.selection import ended_ok, fullest_task, numeric_parameter, parame
 from analysis.words import joined, left_out_words, number_words, ranking_words, seeds_words, task_words
 
 MOST_LINES = 4
-UAM = "none of the configurations here"
+HERE = "none of the configurations here"
 PANELS = ("average_gap", "forget_accuracy", "retain_accuracy", "test_accuracy")
 
 
@@ -110,7 +110,7 @@ def draw_ablation(frames: Frames, question: str, along: Hyperparameter, lines: H
         f"accuracy gap of {best['gap.forget_accuracy'].mean():.1f}{ranking_words(ranking, name)}"
         f"{left_out_words(uam[(uam['task_id'] == task) & (uam['setting'] == setting)])}."
     )
-    found = finding(claim, chosen, ranking.interval, who=UAM)
+    found = finding(claim, chosen, ranking.interval, who=HERE)
     return Drawn(along.name, question, figure, found, _alt(means, references, along, lines, described))
 
 

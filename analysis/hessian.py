@@ -7,7 +7,7 @@ from dataclasses import replace
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.ablation import UAM
+from analysis.ablation import HERE
 from analysis.code_versions import also, code_words
 from analysis.doing_nothing import original_level
 from analysis.figure import STYLES, WIDTH, Drawn, Skipped, Style, new_figure, run_figure
@@ -72,7 +72,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
         f"{_bests(both, str(ranking.best[0]))}{ranking_words(ranking, _name)}"
         f"{left_out_words(uam[(uam['task_id'] == task) & (uam['setting'] == setting)])}."
     )
-    said = finding(claim, chosen, ranking.interval, who=UAM)
+    said = finding(claim, chosen, ranking.interval, who=HERE)
     return Drawn(NAME, QUESTION, figure, said, _alt(both, treatments, described))
 
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.patches import Rectangle
 
-from analysis.ablation import GAMMA, RHO, UAM, uam_where_gamma_acts, uam_words
+from analysis.ablation import GAMMA, HERE, RHO, uam_where_gamma_acts, uam_words
 from analysis.code_versions import also, code_words
 from analysis.doing_nothing import original_level
 from analysis.figure import WIDTH, Drawn, Skipped, new_figure, run_figure
@@ -71,7 +71,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
         f"{_name((worst['rho'], worst['gamma']))}. Cells marked as not distinguishable from the lowest: "
         f"{len(ranking.equals)}."
     )
-    return Drawn(NAME, QUESTION, figure, finding(claim, chosen, ranking.interval, who=UAM), alt)
+    return Drawn(NAME, QUESTION, figure, finding(claim, chosen, ranking.interval, who=HERE), alt)
 
 
 def _choose(uam: pd.DataFrame) -> pd.DataFrame | None:

@@ -31,8 +31,8 @@ class Descent(Method):
     them likewise, on a few batches). One that draws none knows no statistics but the original's: its steps normalise by
     them and leave them as they are, as do methods without steps, which compute in evaluation mode. Public code lets the
     steps normalise by forget batches and evaluates with the running averages of those: forgetting class 3 of digits,
-    plain NegGrad then has an FA of 3, 5 or 88 with the averages, the original's statistics or the retain set's at the
-    same weights, so that FA measures the choice and not the method.
+    plain NegGrad (one epoch at 0.03) then has an FA of 3, 5 or 88 with the averages, the original's statistics or the
+    retain set's at the same weights, so that FA measures the choice and not the method.
     """
 
     epochs: int = hyperparameter(10, "passes over the retain set", search=Range(1, 20, log=True), ge=1)

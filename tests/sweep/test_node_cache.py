@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -37,6 +40,29 @@ def test_an_array_is_made_once():
     kept_array("b", make)
     assert make.calls == 2
     assert sorted(path.name for path in cache_folder().glob("*.npy")) == ["a.npy", "b.npy"]
+    assert isinstance(kept_array("a", make).base, np.memmap)  # in memory once, however many processes read it
+
+
+MAKING = """import sys, time
+import numpy as np
+from sweep.node_cache import kept_array
+
+def make():
+    with open(sys.argv[1], "a") as made:
+        made.write("made\\n")
+    time.sleep(0.5)
+    return np.ones(3, np.uint8)
+
+print(kept_array("a", make).sum())
+"""
+
+
+def test_of_processes_that_start_together_one_makes_it(tmp_path):
+    made = tmp_path / "made"
+    command = [sys.executable, "-c", MAKING, str(made)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    assert [process.communicate(timeout=60)[0].strip() for process in processes] == ["3"] * 3
+    assert made.read_text() == "made\n"
 
 
 def test_what_is_written_into_a_kept_array_stays_with_the_writer():
