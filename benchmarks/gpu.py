@@ -10,7 +10,6 @@ is not done again. --tiny runs everything in a tiny form without a GPU.
 """
 
 import contextlib
-import dataclasses
 import importlib.util
 import json
 import os
@@ -19,12 +18,9 @@ import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 import tempfile
-import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
@@ -34,65 +30,20 @@ import pandas as pd
 import torch
 import typer
 import yaml
-from chaos import end_session, stored, victim_of
+from chaos import stored, victim_of
 from command_line import script
+from gpu_visit import Options, Step, Visit, quoted
 from machine import machine
-from made_trials import ENVIRONMENT
 
 from analysis.frames import read_trials
 from analysis.methods_table import methods_table, to_markdown
 from sweep.columns import METRICS
-from sweep.identity import code_version
 from sweep.plan import plan_trials
 from sweep.results import Results
 from sweep.spec import load_spec
 from sweep.specfile import read_document
 
 HERE = Path(__file__).resolve().parent
-STORE_EVERY = 20.0
-"""Seconds between two writings of what there is, while a step runs."""
-MARGIN = 8.0
-"""Seconds of the budget that are left for the last of them."""
-LEFT_OUT = {"models", "predictions"}
-"""Folders of results that stay behind; so do those whose name starts with a dot."""
-LAST_LINES = 15
-"""Of a command that did not end well, gpu.md shows so many."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What holds for every step: how, and on what, trials are run."""
-
-    tiny: bool
-    epochs: int
-    data: str
-
-    @property
-    def gpu(self) -> bool:
-        return not self.tiny
-
-
-@dataclass(frozen=True)
-class Step:
-    """Something to be tried.
-
-    Attributes:
-        name, title: of the step, and of its part of gpu.md.
-        least: seconds without which it is not begun.
-        limit: seconds after which it is ended.
-    """
-
-    name: str
-    title: str
-    least: float
-    limit: float
-
-    def done(self, visit: "Visit") -> bool:
-        return visit.record(self).done
-
-    def run(self, visit: "Visit", seconds: float) -> None:
-        """Do it within so many seconds, and say in `visit.record(self)` what was found."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -119,16 +70,16 @@ class Sweep(Step):
         recipe = (f"training.epochs={options.epochs}",) if self.folder == "resnet18" else ()
         return [*self.settings, *data, *recipe]
 
-    def trials(self, visit: "Visit") -> list[str]:
+    def trials(self, visit: Visit) -> list[str]:
         return [trial.id for trial in plan_trials(load_spec(self.preset, self.overrides(visit.options)))]
 
-    def rows(self, visit: "Visit") -> pd.DataFrame:
+    def rows(self, visit: Visit) -> pd.DataFrame:
         return read_trials(str(visit.work / self.folder), self.trials(visit))
 
-    def done(self, visit: "Visit") -> bool:
+    def done(self, visit: Visit) -> bool:
         return (visit.work / self.folder / "trials").exists() and len(self.rows(visit)) == len(self.trials(visit))
 
-    def run(self, visit: "Visit", seconds: float) -> None:
+    def run(self, visit: Visit, seconds: float) -> None:
         record, began = visit.record(self), time.monotonic()
         budget = max(10, seconds - self.tail)
         gpus = f"resources.gpus={self.share if visit.options.gpu else 0}"
@@ -144,7 +95,7 @@ class Sweep(Step):
             record.say(f"The command ended with {code}:\n\n{quoted(lines)}")
         record.text = self.findings(visit, rows)
 
-    def findings(self, visit: "Visit", rows: pd.DataFrame) -> str:
+    def findings(self, visit: Visit, rows: pd.DataFrame) -> str:
         return to_markdown(methods_table(rows)).replace("## ", "### ")
 
 
@@ -152,7 +103,7 @@ class Sweep(Step):
 class Recipe(Sweep):
     """A sweep of Original and Retrain alone, one at a time, which shows what the training recipe gives and takes."""
 
-    def findings(self, visit: "Visit", rows: pd.DataFrame) -> str:
+    def findings(self, visit: Visit, rows: pd.DataFrame) -> str:
         traces = Results(str(visit.work / self.folder)).traces().table.to_pandas()
         lines = []
         for row in rows.sort_values("method").to_dict("records"):
@@ -173,7 +124,7 @@ class Script(Step):
     words: tuple[str, ...]
     needs: str = ""
 
-    def run(self, visit: "Visit", seconds: float) -> None:
+    def run(self, visit: Visit, seconds: float) -> None:
         record = visit.record(self)
         if self.needs and importlib.util.find_spec(self.needs) is None:
             record.say(f"Not run: {self.needs} is not there.")
@@ -194,7 +145,7 @@ class Script(Step):
 class Smoke(Step):
     """Digits through Ray Tune, a process of which is killed, and without Ray."""
 
-    def run(self, visit: "Visit", seconds: float) -> None:
+    def run(self, visit: Visit, seconds: float) -> None:
         record, gpu = visit.record(self), visit.options.gpu
         # Wide enough to be at work for a while: a process is to be killed while it computes.
         settings = ["seeds=[0]", "dataset.limit=600", f"training.epochs={10 if gpu else 2}"]
@@ -257,152 +208,6 @@ class Killing:
             f"A process that ran trials was killed (SIGKILL) when {self.rows} rows were there; the sweep went on to "
             f"its end. Memory of the GPU in use, MiB: {self.used} then, {self.least} at the least in the 5 s after."
         )
-
-
-@dataclass
-class Record:
-    """What is known of a step, on whichever days: `notes` are its visits, `text` is what was found, as Markdown."""
-
-    begun: bool = False
-    done: bool = False
-    seconds: float = 0.0
-    notes: list[str] = field(default_factory=list)
-    text: str = ""
-
-    def say(self, note: str) -> None:
-        print(note, flush=True)
-        self.notes.append(note)
-
-
-@dataclass
-class Visit:
-    """One use of the machine: where results are, until when, and what is known of each step."""
-
-    out: Path
-    work: Path
-    options: Options
-    ends: float
-    machine: str
-    steps: list[Step]
-    records: dict[str, Record] = field(default_factory=dict)
-    machines: list[str] = field(default_factory=list)
-
-    @property
-    def left(self) -> float:
-        return self.ends - time.monotonic()
-
-    def record(self, step: Step) -> Record:
-        return self.records.setdefault(step.name, Record())
-
-    def go_on_from(self, path: Path) -> None:
-        """Unpack what an earlier visit left."""
-        with tarfile.open(path) as archive:
-            archive.extractall(self.work, filter="data")
-        state = json.loads((self.work / "visits.json").read_text())
-        self.records = {name: Record(**record) for name, record in state["records"].items()}
-        self.machines = state["machines"]
-
-    def go(self, chosen: list[Step]) -> None:
-        """Take the steps that fit into what is left."""
-        recipe = "tiny" if self.options.tiny else f"{self.options.epochs} epochs of training with ResNet-18"
-        self.machines.append(f"{self.machine}; code {code_version()}; {recipe}")
-        print(self.machines[-1], flush=True)
-        self.store()
-        for step in chosen:
-            began = time.monotonic()
-            try:
-                self.take(step)
-            except Exception as error:  # the other steps are still to be taken
-                self.record(step).say(f"Visit {len(self.machines)}: {type(error).__name__}: {error}")
-            finally:
-                self.record(step).seconds += time.monotonic() - began
-                self.store()
-
-    def take(self, step: Step) -> None:
-        """Take one step, unless it is done or does not fit."""
-        record, least, most = self.record(step), step.least, min(step.limit, self.left - MARGIN)
-        if self.options.tiny:
-            least, most = 0, self.left - MARGIN
-        record.done = step.done(self)
-        if record.done:
-            print(f"{step.name}: done before", flush=True)
-        elif most < least:
-            print(f"{step.name}: needs {least:.0f} s, and {max(0, most):.0f} s are left", flush=True)
-        else:
-            print(f"{step.name}: {step.title} At most {most:.0f} s.", flush=True)
-            began, record.begun = time.monotonic(), True
-            step.run(self, most)
-            record.done = step.done(self)
-            print(f"{step.name}: {time.monotonic() - began:.0f} s", flush=True)
-
-    def command(
-        self, words: list[str], seconds: float, watch: Callable[[int], None] | None = None
-    ) -> tuple[int | None, list[str]]:
-        """Run a command and print its lines as they come; its exit status, None if its time was over, and the lines."""
-        process = subprocess.Popen(
-            words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENVIRONMENT, start_new_session=True
-        )
-        lines: list[str] = []
-        reading = threading.Thread(target=lambda: lines.extend(map(printed, process.stdout or ())), daemon=True)
-        reading.start()
-        ends, kept = time.monotonic() + seconds, time.monotonic()
-        try:
-            while process.poll() is None and time.monotonic() < ends:
-                time.sleep(0.1)
-                if watch is not None:
-                    watch(process.pid)
-                if time.monotonic() > kept + STORE_EVERY:
-                    with contextlib.suppress(OSError):  # a file may vanish while it is read; the next time will do
-                        self.store()
-                    kept = time.monotonic()
-            code = process.poll()
-        finally:
-            end_session(process.pid)
-            process.wait()
-        reading.join(5)
-        return code, lines
-
-    def store(self) -> None:
-        """Write `gpu.md` and `results.tar`, each as a whole or not at all."""
-        state = {name: dataclasses.asdict(record) for name, record in self.records.items()}
-        (self.work / "visits.json").write_text(json.dumps({"machines": self.machines, "records": state}))
-        archive, page = self.out / "results.tar", self.out / "gpu.md"
-        with tarfile.open(f"{archive}.new", "w") as writing:
-            for path in sorted(self.work.iterdir()):
-                writing.add(path, path.name, filter=wanted)
-        os.replace(f"{archive}.new", archive)
-        Path(f"{page}.new").write_text(self.page(), encoding="utf-8")
-        os.replace(f"{page}.new", page)
-
-    def page(self) -> str:
-        """What was found, as Markdown."""
-        lines = ["# What was tried on a GPU", ""]
-        lines += [f"{number}. {machine}" for number, machine in enumerate(self.machines, 1)] + [""]
-        lines += ["| step | state | seconds |", "|:--|:--|--:|"]
-        for step in self.steps:
-            record = self.record(step)
-            state = "done" if record.done else "begun, to be continued" if record.begun else "still to be run"
-            lines.append(f"| {step.name} | {state} | {record.seconds:.0f} |")
-        for step in self.steps:
-            record = self.record(step)
-            if record.text or record.notes:
-                lines += ["", f"## {step.name}: {step.title}", "", record.text, *(f"- {note}" for note in record.notes)]
-        return "\n".join(lines) + "\n"
-
-
-def wanted(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    """Of what lies in the folders of results, what comes back."""
-    parts = Path(member.name).parts
-    return None if any(part in LEFT_OUT or part.startswith(".") for part in parts) else member
-
-
-def printed(line: str) -> str:
-    print("  " + line, end="", flush=True)
-    return line.rstrip("\n")
-
-
-def quoted(lines: list[str], most: int = LAST_LINES) -> str:
-    return "```\n" + "\n".join(lines[-most:]) + "\n```"
 
 
 def tiny(preset: str, settings: list[str]) -> list[str]:
