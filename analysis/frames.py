@@ -94,14 +94,9 @@ def with_gaps(trials: pd.DataFrame) -> pd.DataFrame:
 
     A gap is |value - Retrain's value| in percentage points; `average_gap` is the mean over `GAP_METRICS`;
     `relative_seconds` and `relative_samples` are the cost as a share of Retrain's. All are missing where there is no
-    such Retrain that ended ok; `original_gap` also where there is no such Original. A row of a forgotten class whose
-    test accuracy is that of all classes, as code before `forgotten_test_accuracy` had it, has no gap to one whose is
-    not.
+    such Retrain that ended ok; `original_gap` also where there is no such Original.
     """
-    known = trials["forgotten_test_accuracy"].notna()
-    anywhere = known.groupby([trials["task_id"], trials["seed"]]).transform("any")
-    trials = trials.assign(without_class=known.where(trials["status"] == "ok", anywhere))
-    key = ["task_id", "seed", "without_class"]
+    key = ["task_id", "seed"]
     costs = ["unlearn_seconds", "samples_processed"]
     reference = trials.loc[(trials["method"] == "retrain") & (trials["status"] == "ok"), [*key, *METRICS, *costs]]
     matched = trials[key].merge(reference, on=key, how="left", validate="many_to_one").set_index(trials.index)
@@ -112,7 +107,7 @@ def with_gaps(trials: pd.DataFrame) -> pd.DataFrame:
     result["original_gap"] = _original_gaps(result)
     result["relative_seconds"] = trials["unlearn_seconds"] / matched["unlearn_seconds"]
     result["relative_samples"] = trials["samples_processed"] / matched["samples_processed"]
-    return result.drop(columns="without_class")
+    return result
 
 
 def _original_gaps(trials: pd.DataFrame) -> pd.Series:

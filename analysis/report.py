@@ -237,7 +237,7 @@ ELSEWHERE = "# dataset: also needs where its files lie, as path: DIR\n"
 def spec_fragment(config: str, stored: Mapping[str, Any]) -> str:
     """A trial's `config` as the YAML of a spec with this trial only.
 
-    What identifies a dataset's files is left out; where they lie is added.
+    What identifies a dataset's files and the version of a scenario is left out; where the files lie is added.
 
     Args:
         stored: the section `dataset` of the directory's spec.yaml, which says that; where it is of another dataset, and
@@ -254,7 +254,7 @@ def spec_fragment(config: str, stored: Mapping[str, Any]) -> str:
         "model": parsed.get("model", {}),
         "training": parsed.get("training", {}),
         "seeds": [parsed["seed"]] if "seed" in parsed else [],
-        "forget": parsed.get("forget", {}),
+        "forget": {key: value for key, value in parsed.get("forget", {}).items() if key != "version"},
         "methods": [{"name": method["name"]} | _bare(method.get("params", {}))] if method else [],
     }
     filled = {key: value for key, value in document.items() if value}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
@@ -47,9 +48,12 @@ def task_words(trials: pd.DataFrame, task_id: str) -> str:
 
 
 def class_words(row: pd.Series) -> str:
-    """The forgotten class of a trial, by its label in the dataset's source."""
-    text = row.get("forget_class_name")
-    return f"class {text}" if isinstance(text, str) else f"class {row['forget_class']:.0f}"
+    """The forgotten class of a trial, by its label in the dataset's source, and whether the row is of code that decided
+    it by the labels trained on and tested on all classes.
+    """
+    text, forget = row.get("forget_class_name"), json.loads(row.get("config") or "{}").get("forget", {})
+    former = " (by trained labels, TA on all classes)" if "class" in forget and "version" not in forget else ""
+    return (f"class {text}" if isinstance(text, str) else f"class {row['forget_class']:.0f}") + former
 
 
 def seeds_words(counts: Iterable[int]) -> str:

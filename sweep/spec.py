@@ -59,6 +59,13 @@ class TrainingSpec(Section):
         return self
 
 
+CLASS_VERSION = 2
+"""Raised, like a method's, by whoever changes what forgetting a class means: rows of the old meaning keep their ids.
+
+2: a class is decided by true labels, and test accuracy and attack look at the other classes.
+"""
+
+
 class ForgetSpec(Section):
     """Which samples are to be forgotten; `ratio` and `class` are grid axes."""
 
@@ -91,7 +98,7 @@ class ForgetSpec(Section):
         """The forget sets of this grid, as they enter a trial's identity."""
         if self.scenario == "random":
             return [{"scenario": "random", "ratio": ratio} for ratio in self.ratio or ()]
-        return [{"scenario": "class", "class": label} for label in self.classes or ()]
+        return [{"scenario": "class", "class": label, "version": CLASS_VERSION} for label in self.classes or ()]
 
 
 class ResourcesSpec(Section):

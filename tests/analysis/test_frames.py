@@ -41,21 +41,6 @@ def test_a_gap_is_to_the_retrain_of_the_same_task():
     assert trials["average_gap"].tolist() == [0, 0, 0, 15]
 
 
-def test_test_accuracies_with_and_without_the_forgotten_class_are_not_compared():
-    """Code before the column `forgotten_test_accuracy` tested on all classes, under the same ids."""
-    metrics = {"retrain": (100.0, 0.0, 89.3, 100.0), "original": (100.0, 100.0, 99.5, 0.0)}
-    old = [row(method, task="class", scenario="class", metrics=values) for method, values in metrics.items()]
-    new = row("uam", task="class", scenario="class", metrics=(100.0, 0.0, 99.4, 100.0), forgotten_test_accuracy=1.0)
-    lost = row("neggrad", task="class", scenario="class", status="diverged", seconds=2.0)
-    trials = with_gaps(pd.DataFrame([*old, new, lost]))
-    assert trials["average_gap"].isna().tolist() == [False, False, True, True]
-    again = [one | {"forgotten_test_accuracy": 5.0, "unlearn_seconds": 4.0} for one in old]
-    trials = with_gaps(pd.DataFrame([*again, new, lost]))
-    assert trials["average_gap"].isna().tolist() == [False, False, False, True]
-    assert trials["relative_seconds"].iloc[3] == 0.5
-    assert "without_class" not in trials
-
-
 @pytest.mark.parametrize("status", ["failed", "diverged"])
 def test_without_a_retrain_that_ended_ok_there_is_no_gap(directory, status):
     rows = [row("retrain", status=status, metrics=(10.0, 10.0, 10.0, 10.0), seconds=1.0), TWO_SEEDS[2]]

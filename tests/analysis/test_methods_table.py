@@ -1,3 +1,4 @@
+import json
 import math
 import subprocess
 import sys
@@ -120,10 +121,15 @@ def test_tasks_are_apart_and_named(table_of):
     rows.append(row("retrain", task="c", scenario="class", forget_ratio=None, forget_class=3))
     named = {"forget_ratio": None, "forget_class": None, "forget_class_name": "cat"}
     rows.append(row("retrain", task="d", scenario="class", **named))
+    for task, forget in (("e", {"class": 4}), ("f", {"class": 4, "version": 2})):
+        config = json.dumps({"forget": forget})
+        rows.append(row("retrain", task=task, scenario="class", forget_ratio=None, forget_class=4, config=config))
     assert table_of(rows)["task"].tolist() == [
         "digits, small-cnn, forget 10 % at random",
         "digits, small-cnn, forget 50 % at random",
         "digits, small-cnn, forget class 3",
+        "digits, small-cnn, forget class 4",
+        "digits, small-cnn, forget class 4 (by trained labels, TA on all classes)",
         "digits, small-cnn, forget class cat",
     ]
 

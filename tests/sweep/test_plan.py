@@ -16,6 +16,7 @@ from methods import UAM, FineTune
 from sweep.errors import InputError
 from sweep.identity import canonical_json, code_version, content_id
 from sweep.plan import check_task, dataset_identity, describe, location_options, plan_trials, trial_for
+from sweep.spec import CLASS_VERSION
 from sweep.splits import split
 
 numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -131,6 +132,17 @@ def test_ids_depend_on_the_methods_version(make_trial, monkeypatch):
     assert make_trial("finetune").id != before.id
     assert make_trial("finetune").original_id == before.original_id
     assert make_trial("uam") == other
+
+
+def test_ids_of_a_forgotten_class_depend_on_what_that_means(make_trial, monkeypatch):
+    forgotten = {"scenario": "class", "class": 1}
+    before, random = make_trial("retrain", forget=forgotten), make_trial("retrain")
+    original = make_trial("original", forget=forgotten).original_id
+    monkeypatch.setattr("sweep.spec.CLASS_VERSION", CLASS_VERSION + 1)
+    after = make_trial("retrain", forget=forgotten)
+    assert (after.id != before.id, after.task_id != before.task_id) == (True, True)
+    assert make_trial("retrain") == random
+    assert make_trial("original", forget=forgotten).original_id == original
 
 
 def test_where_a_dataset_lies_is_no_part_of_its_identity(make_spec, tmp_path, monkeypatch):
