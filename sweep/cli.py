@@ -99,23 +99,24 @@ def run(
     for line in of_other_code(loaded, trials, left, rows):
         console.print(line, highlight=False, soft_wrap=True)
     if left or track:
-        from sweep.engine import run_trials
+        from sweep.engine import Request, run_sweep
+        from sweep.pending import Again
         from sweep.tracking import Tracking
 
         def action() -> None:
             with Tracking(track or [], where, _warn) as tracking:
-                run_trials(
+                request = Request(
                     loaded,
-                    left,
                     where,
                     executor.value,
                     address,
-                    console,
-                    refresh=refresh,
+                    again=Again(refresh, retry_failed),
                     time_budget=budget,
+                    console=console,
                     tell=tracking.ended,
                     warn=_warn,
                 )
+                run_sweep(request, left)
 
         _located(spec, action)
     from sweep.run_table import print_outcome
@@ -137,7 +138,7 @@ def search(
     time_budget: TimeBudgetOption = None,
     storage: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Copy the studies into an Optuna storage too, for dashboards."),
+        typer.Option(metavar="URL", help="Let the studies live in an Optuna storage, for dashboards."),
     ] = None,
     track: TrackOption = None,
 ) -> None:
@@ -146,6 +147,7 @@ def search(
         raise InputError("--address: the inline executor uses no cluster; drop one of the two")
     budget = seconds("--time-budget", time_budget) if time_budget else None
 
+    from sweep.engine import Request
     from sweep.pending import Again
     from sweep.results import Results
     from sweep.search import of_other_code, plan_search, run_search
@@ -166,22 +168,19 @@ def search(
     for line in [] if refresh else of_other_code(planned, suggested.table.to_pylist(), stored.table.to_pylist()):
         console.print(line, highlight=False, soft_wrap=True)
     with Tracking(track or [], where, _warn) as tracking:
-        ended = _located(
-            spec,
-            lambda: run_search(
-                loaded,
-                planned,
-                where,
-                executor.value,
-                address,
-                console,
-                storage,
-                _warn,
-                tracking.ended,
-                Again(refresh, retry_failed),
-                budget,
-            ),
+        request = Request(
+            loaded,
+            where,
+            executor.value,
+            address,
+            storage,
+            Again(refresh, retry_failed),
+            budget,
+            console,
+            tracking.ended,
+            _warn,
         )
+        ended = _located(spec, lambda: run_search(request, planned))
     with _stored(where):
         code = print_outcome(console, where, planned, ended, budget is not None)
     raise typer.Exit(code)

@@ -14,6 +14,9 @@ METRICS = (
     "validation_mia",
 )
 
+MEASURED = (*METRICS, "unlearn_seconds", "eval_seconds", "samples_processed", "peak_memory_bytes")
+"""Columns of `trials` that say how good a trial's model is, and what it cost."""
+
 TRIALS = pa.schema(
     [
         pa.field("trial_id", pa.string(), nullable=False),

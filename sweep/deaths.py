@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any
 
 from sweep.timeout import GRACE
 
@@ -63,8 +62,8 @@ def death(told: str, actor: str | None, late: float | None = None) -> Death:
     return Death(f"{told}\n{short}".strip(), innocent)
 
 
-class Processes:
-    """What Ray Tune's processes are at, one for each of its trials, and how often their jobs are run again.
+class Deaths:
+    """Counts deaths of processes, and says whether the job that a process was at runs again.
 
     Args:
         max_retries: times that a job is run again which may be to blame.
@@ -75,20 +74,30 @@ class Processes:
         self._retries = {False: max_retries, True: INNOCENT}
         self._limit = time_limit
         self._at: dict[str, tuple[str, float]] = {}
-        self._deaths: Counter[tuple[Hashable, bool]] = Counter()
+        self._counts: Counter[tuple[Hashable, bool]] = Counter()
 
-    def began(self, trial: Any) -> None:
-        """The process of a trial of Ray Tune's begins a job."""
-        self._at[trial.trial_id] = trial.temporary_state.ray_actor._actor_id.hex(), time.monotonic()
+    def began(self, name: str, process: str) -> None:
+        """A process begins a job.
 
-    def ended(self, trial: Any) -> None:
-        """A trial of Ray Tune's has nothing more to do."""
-        self._at.pop(trial.trial_id, None)
+        Args:
+            name: of the trial of Ray Tune's that the job is.
+            process: how Ray shows its actor: Actor(class, id).
+        """
+        self._at[name] = process.rpartition(" ")[2].rstrip(")"), time.monotonic()
 
-    def died(self, trial: Any, told: str, job: Hashable) -> tuple[Death, bool]:
-        """How the process of a trial of Ray Tune's died that was at `job`, and whether to run that again."""
-        actor, began = self._at.pop(trial.trial_id, (None, time.monotonic()))
+    def ended(self, name: str) -> None:
+        """The job of that name ended."""
+        del self._at[name]
+
+    def died(self, name: str, told: str, job: Hashable) -> tuple[Death, bool]:
+        """How a process died that was at `job`, and whether to run that again.
+
+        Args:
+            name: of the trial of Ray Tune's that the job was.
+            told: Ray's words.
+        """
+        actor, began = self._at.pop(name)
         late = self._limit is not None and time.monotonic() - began > self._limit + GRACE
         found = death(told, actor, self._limit if late else None)
-        self._deaths[job, found.innocent] += 1
-        return found, self._deaths[job, found.innocent] <= self._retries[found.innocent]
+        self._counts[job, found.innocent] += 1
+        return found, self._counts[job, found.innocent] <= self._retries[found.innocent]

@@ -1,4 +1,4 @@
-"""Running pending trials: in this process, or scheduled by Ray Tune on one machine or a cluster."""
+"""The driver: runs the jobs of a schedule, in this process or with Ray Tune, and shows and notes how each ends."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import FrameType
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 from rich.console import Console
@@ -21,13 +21,13 @@ from rich.console import Console
 from sweep.environment import environment_json
 from sweep.errors import InputError
 from sweep.location import absolute_location
-from sweep.merging import Merging
 from sweep.originals import DIFFER, load_original, of_several_weights
+from sweep.pending import NOTHING, Again
 from sweep.plan import Trial, check_task, describe, location_options
-from sweep.progress import RunProgress
+from sweep.progress import Progress
 from sweep.results import Results
 from sweep.rows import trial_row
-from sweep.schedule import Schedule
+from sweep.schedule import GridSchedule, Schedule
 from sweep.spec import Spec
 from sweep.trial import Context, Job, Outcome, Worker
 from sweep.versions import original_version
@@ -35,59 +35,146 @@ from sweep.versions import original_version
 Executor = Literal["ray", "inline"]
 
 
-class Described(Protocol):
-    """What `described_run` needs of a run."""
-
-    context: Context
-    results: Results
-    merging: Merging
-
-    @property
-    def progress(self) -> AbstractContextManager[object]:
-        """What shows the run while it goes on."""
-
-
-class Stoppable(Protocol):
-    """What hands out jobs until it is stopped. Any thread may do that."""
-
-    def stop(self) -> None:
-        """Hand out nothing more."""
-
-
 def nobody(what: str) -> None:
     """Nobody is told."""
 
 
-class Run:
-    """The driver's view of a run: what is left, and what is shown. Results hold everything that must last.
+@dataclass(frozen=True)
+class Request:
+    """What a command asks for.
 
-    Args:
+    Attributes:
+        spec: what to run.
+        out: the results directory.
+        executor: who runs it: Ray Tune, or this process.
+        address: of a Ray cluster; None: this machine, or what RAY_ADDRESS says.
+        storage: URL of the Optuna storage that a search's studies live in; None: memory.
+        again: what is run again though it has a row.
+        time_budget: seconds after which nothing more is started; None: no limit.
+        console: where progress is shown.
         tell: is told the id of every trial that ended, once its row is stored.
+        warn: is told what should be known, a line each.
     """
 
-    def __init__(
-        self, schedule: Schedule, context: Context, progress: RunProgress, tell: Callable[[str], None] = nobody
-    ) -> None:
-        self.schedule = schedule
-        self.context = context
-        self.progress = progress
-        self.results = Results(context.out)
-        self.merging = Merging(self.results, progress.say)
-        self._tell = tell
+    spec: Spec
+    out: str
+    executor: Executor = "ray"
+    address: str | None = None
+    storage: str | None = None
+    again: Again = NOTHING
+    time_budget: float | None = None
+    console: Console = field(default_factory=Console)
+    tell: Callable[[str], None] = nobody
+    warn: Callable[[str], None] = nobody
 
-    def finished(self, job: Job, outcome: Outcome) -> None:
-        """Note a job's end; trials that lost their original by it are recorded with its outcome.
+
+class Driver:
+    """Runs what a request asks for; shows and tells what ends. Results hold everything that must last."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.results = Results(request.out)
+        self.context = run_context(request.spec, request.out, request.again.refresh)
+        self.progress = Progress(request.console)
+
+    def grid(self, trials: Sequence[Trial], originals: Sequence[Trial] = ()) -> GridSchedule:
+        """A schedule of trials, and of the originals that they start from and that are missing.
+
+        Args:
+            trials: what is run.
+            originals: trials that are not run, but whose originals are trained if they are missing.
+
+        Raises:
+            OSError: results cannot be read.
+        """
+        stored, stale, weights = _stored_originals(self.results, [*trials, *originals])
+        columns = ["original_id", "original_sha256"]
+        rows = self.results.trials(columns).table.select(columns).to_pylist() if stored else []
+        if other := of_several_weights([*rows, *weights]) & stored:
+            self.request.warn(f"{len(other)} originals {DIFFER}")
+        if self.request.again.refresh:
+            stored -= stale.keys()
+        elif stale:
+            versions = ", ".join(sorted(set(stale.values())))
+            self.request.warn(
+                f"{len(stale)} originals are of another code version, {versions}: --refresh trains them again"
+            )
+        schedule = GridSchedule(trials, stored, originals, lost=self.record)
+        self.progress.expect(trials=len(trials), originals=schedule.originals)
+        return schedule
+
+    def run(self, schedule: Schedule, check: Callable[[], None]) -> None:
+        """Run a schedule's jobs until it has ended, or the time budget is spent. Starts nothing if it has ended.
+
+        Args:
+            check: is called before the first job; what it raises ends the run.
+
+        Raises:
+            InputError: the resources asked for are not there, or no cluster answers.
+            Unsuccessful: Ray does not start, or what ended leaves nothing to go on with.
+            OSError: results cannot be stored.
+            KeyboardInterrupt: interrupted (Ctrl-C or SIGTERM); rows of finished trials are stored.
+        """
+        with sigterm_interrupts(), deadline(schedule, self.request.time_budget):
+            if schedule.ended:
+                return
+            with ThreadPoolExecutor(1) as pool:
+                checking = pool.submit(check)
+                if self.request.executor == "ray":
+                    importlib.import_module("sweep.ray_executor")  # takes as long as the check, so both at once
+                checking.result()
+            if self.request.executor == "inline":
+                with self.described(gpus_of_this_process(self.request.spec)):
+                    _run_inline(self, schedule)
+            else:
+                from sweep.ray_executor import run_ray
+
+                run_ray(self, schedule)
+
+    @contextmanager
+    def described(self, gpus: float) -> Iterator[None]:
+        """What an executor runs jobs in, once it knows how many GPUs each has: the results directory says what is run,
+        and progress is shown.
 
         Raises:
             OSError: results cannot be stored.
         """
+        spec, executor = self.request.spec, self.request.executor
+        self.context = replace(self.context, gpu=gpus > 0, expendable=executor == "ray")
+        self.results.write("spec.yaml", spec.to_yaml().encode())
+        self.results.write("environment.json", environment_json(executor, spec.training.precision).encode())
+        with self.progress:
+            yield
+
+    def ended(self, schedule: Schedule, job: Job, outcome: Outcome) -> None:
+        """Show, tell and note that a job ended whose row is stored.
+
+        Raises:
+            OSError: what follows from it cannot be stored.
+        """
         self.progress.finished(job, outcome)
         if not job.original_only:
-            self._stored(job.trial)
-        for trial in self.schedule.finished(job, outcome):
-            self.record(trial, outcome)
-            self.progress.ended(Job(trial), outcome)
-            self._stored(trial)
+            self.request.tell(job.trial.id)
+        schedule.finished(job, outcome)
+
+    def record(self, trial: Trial, outcome: Outcome) -> None:
+        """Store, show and tell how a trial ended that no worker ran.
+
+        Raises:
+            OSError: its row cannot be stored.
+        """
+        self.store(trial, outcome)
+        self.progress.ended(Job(trial), outcome)
+        if outcome.status != "pruned":
+            self.request.tell(trial.id)
+
+    def store(self, trial: Trial, outcome: Outcome) -> None:
+        """Store the row of a trial that no worker stored.
+
+        Raises:
+            OSError: it cannot be stored.
+        """
+        self.results.write_trial(trial_row(trial, self.context, outcome, datetime.now(UTC)))
 
     def check_row(self, trial: Trial, host: str) -> None:
         """Make sure that a row which `host` stored is here.
@@ -100,98 +187,17 @@ class Run:
             where = f"{self.results.location}: node {host}"
             raise OSError(f"{where} stored a row that does not appear here: it is not the same storage")
 
-    def record(self, trial: Trial, outcome: Outcome) -> None:
-        """Store the row of a trial that no worker could store.
 
-        Raises:
-            OSError: it cannot be stored.
-        """
-        row = trial_row(trial, self.context, outcome, datetime.now(UTC))
-        self.results.write_trial(row)
-
-    def _stored(self, trial: Trial) -> None:
-        self.merging.stored()
-        self._tell(trial.id)
-
-
-def run_trials(
-    spec: Spec,
-    pending: list[Trial],
-    out: str,
-    executor: Executor,
-    address: str | None,
-    console: Console,
-    refresh: bool = False,
-    originals: Sequence[Trial] = (),
-    time_budget: float | None = None,
-    tell: Callable[[str], None] = nobody,
-    warn: Callable[[str], None] = nobody,
-    checked: bool = False,
-) -> None:
-    """Run `pending` and store their rows in the results directory `out`. Starts nothing if there is nothing to do.
-
-    With `refresh`, originals that another code version trained are trained again. The originals of the trials in
-    `originals` are trained too, where they are missing, though those trials are not run. After `time_budget` seconds
-    nothing more is started; what runs then is ended and stored. `tell` is as in `Run`; `warn` is told what
-    `check_task` tells, and, without `refresh`, of originals of another code version. `checked`: whether
-    `check_task` was called before.
+def run_sweep(request: Request, pending: Sequence[Trial]) -> None:
+    """Run the `pending` trials of a sweep and store their rows.
 
     Raises:
-        InputError: what `check_task` finds, the resources asked for are not there, or no cluster answers.
-        OSError: results cannot be stored.
-        KeyboardInterrupt: interrupted (Ctrl-C or SIGTERM); rows of finished trials are stored.
+        InputError: what `check_task` finds.
+        InputError, Unsuccessful, OSError, KeyboardInterrupt: as in `Driver.run`.
     """
-    if not pending and not originals:
-        return
-    results = Results(out)
-    stored, stale, weights = _stored_originals(results, [*pending, *originals])
-    columns = ["original_id", "original_sha256"]
-    rows = results.trials(columns).table.select(columns).to_pylist()
-    if other := of_several_weights([*rows, *weights]) & stored:
-        warn(f"{len(other)} originals {DIFFER}")
-    if refresh:
-        stored -= stale.keys()
-    elif stale:
-        versions = ", ".join(sorted(set(stale.values())))
-        warn(f"{len(stale)} originals are of another code version, {versions}: --refresh trains them again")
-    schedule = Schedule(pending, stored, originals)
-    if schedule.done:
-        return
-    with ThreadPoolExecutor(1) as pool:
-        checking = None if checked else pool.submit(check_task, spec, warn)
-        if executor == "ray":
-            importlib.import_module("sweep.ray_executor")  # takes as long as the check, so both at once
-        if checking is not None:
-            checking.result()
-    progress = RunProgress(console, len(pending), schedule.originals)
-    run = Run(schedule, run_context(spec, out, refresh), progress, tell)
-    with sigterm_interrupts(), deadline(schedule, time_budget):
-        if executor == "inline":
-            gpus = gpus_of_this_process(spec)
-            with described_run(run, spec, "inline", gpus):
-                _run_inline(run)
-        else:
-            from sweep.ray_executor import run_ray
-
-            run_ray(run, spec, address)
-
-
-def _stored_originals(
-    results: Results, trials: list[Trial]
-) -> tuple[set[str], dict[str, str], list[dict[str, str | None]]]:
-    """The ids of the originals that trials need and that are stored, and two things that are known of them.
-
-    Of those of another code version, the versions; of all, the weights, in the columns of `of_several_weights`.
-    """
-    needed = {trial.original_id: trial for trial in trials if trial.original_id is not None}
-    found: dict[str, str] = {}
-    weights: list[dict[str, str | None]] = []
-    for name in needed:
-        if (original := load_original(results, name)) is not None:
-            found[name] = original.version
-            weights.append({"original_id": name, "original_sha256": original.sha256})
-    stale = {name: found[name] for name in found if found[name] != original_version(describe(needed[name]))}
-    return set(found), stale, weights
+    if pending:
+        driver = Driver(request)
+        driver.run(driver.grid(pending), lambda: check_task(request.spec, request.warn))
 
 
 def run_context(spec: Spec, out: str, refresh: bool) -> Context:
@@ -212,21 +218,6 @@ def run_context(spec: Spec, out: str, refresh: bool) -> Context:
     )
 
 
-@contextmanager
-def described_run(run: Described, spec: Spec, executor: Executor, gpus: float) -> Iterator[None]:
-    """What an executor runs its jobs in, once it knows that it can: the results directory says what is run, with live
-    progress, and rows are merged where there are many.
-
-    Raises:
-        OSError: results cannot be stored.
-    """
-    run.context = replace(run.context, gpu=gpus > 0, expendable=executor == "ray")
-    run.results.write("spec.yaml", spec.to_yaml().encode())
-    run.results.write("environment.json", environment_json(executor, spec.training.precision).encode())
-    with run.progress, run.merging:
-        yield
-
-
 def gpus_of_this_process(spec: Spec) -> float:
     """GPUs per trial where trials run in this process.
 
@@ -239,17 +230,37 @@ def gpus_of_this_process(spec: Spec) -> float:
     return found if wanted is None else wanted
 
 
-def _run_inline(run: Run) -> None:
-    worker = Worker(run.context)
-    while job := run.schedule.next():
-        run.progress.started(job)
-        run.finished(job, worker.run(job))
+def _run_inline(driver: Driver, schedule: Schedule) -> None:
+    worker = Worker(driver.context)
+    while job := schedule.next():
+        driver.progress.started(job)
+        driver.ended(schedule, job, worker.run(job))
+
+
+def _stored_originals(
+    results: Results, trials: Sequence[Trial]
+) -> tuple[set[str], dict[str, str], list[dict[str, str | None]]]:
+    """The ids of the originals that trials need and that are stored, and two things that are known of them.
+
+    Of those of another code version, the versions; of all, the weights, in the columns of `of_several_weights`.
+    """
+    needed = {trial.original_id: trial for trial in trials if trial.original_id is not None}
+    found: dict[str, str] = {}
+    weights: list[dict[str, str | None]] = []
+    for name in needed:
+        if (original := load_original(results, name)) is not None:
+            found[name] = original.version
+            weights.append({"original_id": name, "original_sha256": original.sha256})
+    stale = {name: found[name] for name in found if found[name] != original_version(describe(needed[name]))}
+    return set(found), stale, weights
 
 
 @contextmanager
-def deadline(run: Stoppable, seconds: float | None) -> Iterator[None]:
-    """Let a run hand out nothing more after so many seconds."""
-    timer = threading.Timer(min(threading.TIMEOUT_MAX, math.inf if seconds is None else seconds), run.stop)
+def deadline(schedule: Schedule, seconds: float | None) -> Iterator[None]:
+    """Stop a schedule after so many seconds: at once after none."""
+    if seconds is not None and seconds <= 0:
+        schedule.stop()
+    timer = threading.Timer(min(threading.TIMEOUT_MAX, math.inf if seconds is None else seconds), schedule.stop)
     timer.daemon = True
     timer.start()
     try:

@@ -35,11 +35,11 @@ NOTHING = Again()
 
 
 def untouched(
-    left: Iterable[Trial], before: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]]
+    left: Iterable[str], before: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]]
 ) -> set[str]:
-    """Ids of the trials that were left to be run and of which nothing new is stored; rows have a `finished_at`."""
+    """Of the ids of trials that were left to be run those of which nothing new is stored; rows have a `finished_at`."""
     nothing: Mapping[str, Any] = {}
-    ends = ((trial.id, [rows.get(trial.id, nothing).get("finished_at") for rows in (before, now)]) for trial in left)
+    ends = ((name, [rows.get(name, nothing).get("finished_at") for rows in (before, now)]) for name in left)
     return {name for name, (then, at_last) in ends if then == at_last}
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from datetime import timedelta
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 
 from sweep.redaction import redacted
 from sweep.trial import Job, Outcome
@@ -18,42 +20,45 @@ SUMMARY_SECONDS = 60.0
 """How often counts and time left are printed where there is no bar."""
 
 
-def progress_bar(console: Console) -> Progress:
-    """A bar for each task, which needs a field `detail`; nothing where there is no terminal."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[detail]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-        speed_estimate_period=PACE_SECONDS,
-    )
+class Progress:
+    """Counts jobs, and a search's suggestions, as they start and end. A context manager: the bars live inside it."""
 
-
-class RunProgress:
-    """Counts jobs as they start and end. A context manager: the bar lives inside it."""
-
-    def __init__(self, console: Console, trials: int, originals: int) -> None:
+    def __init__(self, console: Console) -> None:
         self._console = console
-        self._total = trials
         self._running: set[Job] = set()
         self.counts: Counter[str] = Counter()
-        self._bar = progress_bar(console)
+        self._bar = Bars(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[detail]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+            speed_estimate_period=PACE_SECONDS,
+        )
         self._gpus = (0.0, 0.0)
         self._busy: float | None = None
         self._summarised = self._bar.get_time()
-        self._originals = self._bar.add_task("originals", total=originals, visible=originals > 0, detail="")
-        self._trials = self._bar.add_task("trials", total=trials, detail="")
+        self._total = {"originals": 0, "trials": 0}
+        self._originals = self._bar.add_task("originals", total=0, visible=False, detail="")
+        self._trials = self._bar.add_task("trials", total=0, detail="")
+        self._studies: dict[str, StudyBar] = {}
 
-    def __enter__(self) -> RunProgress:
+    def __enter__(self) -> Progress:
         self._bar.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._bar.stop()
+
+    def expect(self, trials: int = 0, originals: int = 0) -> None:
+        """So many more trials are to be run, and originals to be trained; fewer, if negative."""
+        self._total["trials"] += trials
+        self._total["originals"] += originals
+        self._bar.update(self._trials, total=self._total["trials"])
+        self._bar.update(self._originals, total=self._total["originals"], visible=self._total["originals"] > 0)
 
     def gpus(self, each: float, there: float) -> None:
         """A job takes `each` of the `there` GPUs."""
@@ -65,7 +70,7 @@ class RunProgress:
             self._busy = percent if self._busy is None else (self._busy + percent) / 2
 
     def say(self, line: str) -> None:
-        """Print a line, above the bar if there is one."""
+        """Print a line, above the bars if there are any."""
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def started(self, job: Job) -> None:
@@ -98,17 +103,47 @@ class RunProgress:
             if job.original_only
             else f"{job.trial.method} {job.trial.id}"
         )
-        line = f"{what} seed {job.trial.seed}"
-        done = sum(self.counts.values())
+        line = f"{what} seed {job.trial.seed} {outcome.status}{reason}"
         if not self._console.is_terminal:
-            self._console.print(f"[{done}/{self._total}] {line} {outcome.status}{reason}", markup=False, soft_wrap=True)
-        elif outcome.status != "ok":
-            self._console.print(f"{line} {outcome.status}{reason}", markup=False, style="yellow")
+            self.say(f"[{sum(self.counts.values())}/{self._total['trials']}] {line}")
+        elif outcome.status not in ("ok", "pruned"):
+            self._console.print(line, markup=False, style="yellow")
         self._refresh()
 
-    def _refresh(self) -> None:
-        self._bar.update(self._trials, detail=self.detail())
-        self._bar.update(self._originals, detail=f"{self._running_originals()} running")
+    def study(self, name: str, budget: int, ended: int, best: float | None) -> None:
+        """A study is under way.
+
+        Args:
+            budget: how many suggestions it will have.
+            ended: how many of them have ended.
+            best: the lowest value of its objective so far, if it has one objective.
+        """
+        task = self._bar.add_task(name, total=budget, completed=ended, detail="")
+        self._studies[name] = StudyBar(task, budget, ended, best)
+        self._show_study(name)
+
+    def suggestion_began(self, name: str) -> None:
+        """A suggestion of a study begins."""
+        self._studies[name].running += 1
+        self._show_study(name)
+
+    def suggestion_ended(self, name: str, line: str, value: float | None, failed: bool) -> None:
+        """A suggestion of a study ended.
+
+        Args:
+            line: what to print of it.
+            value: of the objective, if it has one and is complete.
+        """
+        study = self._studies[name]
+        study.running -= 1
+        study.ended += 1
+        if value is not None:
+            study.best = value if study.best is None else min(study.best, value)
+        if not self._console.is_terminal:
+            self.say(f"[{study.ended}/{study.budget}] {line}")
+        elif failed:
+            self._console.print(line, markup=False, style="yellow")
+        self._show_study(name)
 
     def detail(self) -> str:
         """What runs, how what ended did, and how much of the GPUs is in use."""
@@ -120,6 +155,15 @@ class RunProgress:
             words.append(f"GPU {len(self._running) * each:g}/{there:g} in use{busy}")
         return ", ".join(words)
 
+    def _refresh(self) -> None:
+        self._bar.update(self._trials, detail=self.detail())
+        self._bar.update(self._originals, detail=f"{self._running_originals()} running")
+
+    def _show_study(self, name: str) -> None:
+        study = self._studies[name]
+        best = "" if study.best is None else f", best {study.best:.2f}"
+        self._bar.update(study.task, completed=study.ended, detail=f"{study.running} running{best}")
+
     def _running_originals(self) -> int:
         return sum(job.original_only for job in self._running)
 
@@ -130,4 +174,15 @@ class RunProgress:
             return
         self._summarised = now
         left = timedelta(seconds=int(task.time_remaining))
-        self._console.print(f"{self.detail()}; about {left} left", markup=False, highlight=False, soft_wrap=True)
+        self.say(f"{self.detail()}; about {left} left")
+
+
+@dataclass
+class StudyBar:
+    """A study's bar: its task, how many suggestions it will have, how many ended and run, and the best value so far."""
+
+    task: TaskID
+    budget: int
+    ended: int
+    best: float | None
+    running: int = 0

@@ -1,16 +1,16 @@
-"""Jobs through Ray Tune: each of its trials is a process that takes one job after another until none is left.
+"""Jobs as trials of Ray Tune: their configs say what is run, and their results are the metrics of the rows.
 
-Ray Tune's trials cost scheduling, and a process that starts costs seconds; a step of a trial costs hardly anything. So
-Ray Tune has as many trials as there is room for, and each job is one step of one of them: the driver hears of each
-job's end, answers with the next job, and, when a process dies, knows which one it was at.
+Processes are reused: a trial of Ray Tune's is one job, and whichever process is free takes the next one.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import tempfile
-import time
+from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,66 +24,203 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from sweep.deaths import Processes
-from sweep.engine import Run, described_run, sigterm_interrupts
+from sweep.deaths import Deaths
+from sweep.engine import Driver, sigterm_interrupts
+from sweep.errors import InputError, Unsuccessful
+from sweep.plan import Trial, describe
 from sweep.reach import check_nodes
 from sweep.registry import search_last
 from sweep.schedule import Schedule
-from sweep.spec import Spec
 from sweep.trial import Context, Job, Outcome, Worker, warm_up
 from sweep.tune_repairs import repair_tune
 
 repair_tune()
 
-LONGEST_WAIT = 2.0
-"""Seconds after which a process that has nothing to do asks again."""
+MOST_TRIALS = 10_000
+"""Trials that Ray Tune gets at once: it keeps about 24 kB of each until all have ended."""
 
 STILLBORN = 10
 """Processes that may die one after another before they began a job."""
 
+UNSTORED = "unstored"
+"""The status that a job reports whose result its worker could not store."""
 
-def run_ray(run: Run, spec: Spec, address: str | None) -> None:
-    """Run a schedule's jobs with Ray Tune, on this machine or on the cluster at `address`.
+
+def run_ray(driver: Driver, schedule: Schedule) -> list[tune.ResultGrid]:
+    """Run a schedule's jobs with Ray Tune, on this machine or on a cluster.
+
+    Returns:
+        What Ray Tune knows of them: one grid of results for every `MOST_TRIALS` jobs.
 
     Raises:
         InputError: the resources asked for are not there, or no cluster answers.
-        Unsuccessful: Ray does not start.
+        Unsuccessful: Ray does not start, or what ended leaves nothing to go on with.
         OSError: results cannot be stored.
     """
-    logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # that processes died is told by rows and progress
+    spec, grids = driver.request.spec, []
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # rows and progress say what ended, and how
     with ExitStack() as stack:
-        local = stack.enter_context(session(address))
+        local = stack.enter_context(session(driver.request.address))
         stack.enter_context(sigterm_interrupts())  # again: Ray's start put its own handler in the place of ours
         gpus = gpus_per_trial(spec, local)
-        if not local and not check_nodes(run.context.out, spec.resources.cpus, gpus):
-            run.progress.say(f"no node has {spec.resources.cpus:g} CPUs and {gpus:g} GPUs: waiting for one to join")
+        if not local and not check_nodes(driver.context.out, spec.resources.cpus, gpus):
+            driver.progress.say(f"no node has {spec.resources.cpus:g} CPUs and {gpus:g} GPUs: waiting for one to join")
         stack.enter_context(asked_ahead())
-        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="unlearn-sweep-"))
-        stack.enter_context(described_run(run, spec, "ray", gpus))
+        stack.enter_context(driver.described(gpus))
         resources = {"cpu": spec.resources.cpus, "gpu": gpus}
-        jobs = Jobs(run, Processes(spec.max_retries, spec.trial_timeout), gpus)
+        jobs = TuneJobs(driver, schedule, gpus, room=lambda: room(resources), local=local)
+        while not schedule.ended:
+            grids.append(_fit(jobs, driver.context, resources))
+        if jobs.error is not None:
+            raise jobs.error
+    return grids
+
+
+def _fit(jobs: TuneJobs, context: Context, resources: dict[str, float]) -> tune.ResultGrid:
+    """Let Ray Tune run jobs until the schedule has ended, or it has had as many as it may get."""
+    jobs.given = 0
+    with tempfile.TemporaryDirectory(prefix="unlearn-sweep-") as scratch:
         tuner = tune.Tuner(
-            tune.with_resources(job_trainable(run.context), resources),
+            tune.with_resources(job_trainable(context), resources),
             tune_config=tune.TuneConfig(
-                search_alg=ProcessSearcher(run.schedule, room(resources) if local else None),
-                scheduler=JobScheduler(run.schedule, jobs),
+                search_alg=JobSearcher(jobs),
+                scheduler=AnyFreeProcess(jobs),
                 num_samples=-1,
                 reuse_actors=True,
-                trial_name_creator=trial_name,
-                trial_dirname_creator=trial_name,
+                trial_name_creator=tune_trial_name,
+                trial_dirname_creator=tune_trial_name,
             ),
             run_config=tune.RunConfig(
                 storage_path=scratch,
                 name="tune",
                 verbose=0,
-                callbacks=[jobs],
+                callbacks=[JobCallback(jobs)],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=0),
             ),
         )
-        tuner.fit()
-        if jobs.error is not None:
-            raise jobs.error
+        return tuner.fit()
+
+
+class TuneJobs:
+    """The jobs that are trials of Ray Tune, by those trials' names.
+
+    Args:
+        driver: is told how jobs end.
+        schedule: hands them out.
+        gpus: share of GPUs that a job takes.
+        room: how many jobs Ray has room for at once.
+        local: whether Ray runs on this machine only. On a cluster more jobs are asked for than there is room, so that
+            an autoscaler sees that they wait.
+
+    Attributes:
+        error: what ends the run.
+        given: jobs that the present call of Ray Tune has had.
+    """
+
+    def __init__(self, driver: Driver, schedule: Schedule, gpus: float, room: Callable[[], int], local: bool) -> None:
+        self._driver = driver
+        self._schedule = schedule
+        self._gpus = gpus
+        self._room = room
+        self._local = local
+        spec = driver.request.spec
+        self._deaths = Deaths(spec.max_retries, spec.trial_timeout)
+        self._waiting: dict[str, Job] = {}
+        self._running: dict[str, Job] = {}
+        self._stillborn = 0
+        self._hosts: set[str] = set()
+        self.error: Exception | None = None
+        self.given = 0
+
+    @property
+    def stopped(self) -> bool:
+        """Whether no job is to begin any more."""
+        return self._schedule.stopped
+
+    def next(self, name: str) -> dict[str, Any] | str | None:
+        """The config of Ray Tune's next trial, None if there is none at the moment, or FINISHED."""
+        if self._schedule.ended or self.given == MOST_TRIALS:
+            return str(Searcher.FINISHED)
+        open_jobs = len(self._waiting) + len(self._running)
+        if open_jobs >= self._room() + (0 if self._local else self._schedule.ahead):
+            return None
+        job = self._guarded(self._schedule.next)
+        if job is None:
+            return None
+        self.given += 1
+        self._waiting[name] = job
+        return tune_config(job)
+
+    def began(self, name: str, process: str) -> None:
+        """A process begins a job.
+
+        Args:
+            process: how Ray shows its actor: Actor(class, id).
+        """
+        self._stillborn = 0
+        if self._gpus:
+            self._driver.progress.gpus(self._gpus, ray.cluster_resources().get("GPU", 0))
+        job = self._running[name] = self._waiting.pop(name)
+        self._deaths.began(name, process)
+        self._driver.progress.started(job)
+
+    def ended(self, name: str, result: dict[str, Any]) -> None:
+        """A job ended, and its worker stored the result or could not."""
+        job = self._running.pop(name)
+        self._deaths.ended(name)
+        self._driver.progress.busy(result["busy"])
+        if result["status"] == UNSTORED:
+            self._abandon(OSError(result["error"]))
+        else:
+            self._finish(job, Outcome(result["status"], result["error"], result["device"]), result["hostname"])
+
+    def died(self, name: str, told: str) -> None:
+        """A process died, and with it its job, which is run again as often as may be.
+
+        Args:
+            told: Ray's words.
+        """
+        job = self._waiting.pop(name, None)
+        if job is not None:
+            self._schedule.back(job)
+            self._stillborn += 1
+            if self._stillborn > STILLBORN:
+                self._abandon(OSError(f"no process of Ray's gets to its first job: {told.strip()}"))
+            return
+        job = self._running.pop(name)
+        death, again = self._deaths.died(name, told, job)
+        if again:
+            self._driver.progress.interrupted(job)
+            self._guarded(lambda: self._schedule.back(job))
+        else:
+            self._finish(job, Outcome("failed", death.reason))
+
+    def _finish(self, job: Job, outcome: Outcome, host: str | None = None) -> None:
+        """A job ended. `host` has stored its row; without one, it is stored here."""
+
+        def finish() -> None:
+            if not job.original_only:
+                if host is None:
+                    self._driver.store(job.trial, outcome)
+                elif host not in self._hosts:
+                    self._driver.check_row(job.trial, host)
+                    self._hosts.add(host)
+            self._driver.ended(self._schedule, job, outcome)
+
+        self._guarded(finish)
+
+    def _guarded(self, action: Callable[[], Any]) -> Any:
+        try:
+            return action()
+        except (OSError, InputError, Unsuccessful) as error:
+            self._abandon(error)
+            return None
+
+    def _abandon(self, error: Exception) -> None:
+        """Start nothing more, so that the run ends with this error."""
+        self.error = self.error or error
+        self._schedule.stop()
 
 
 class Unsaved:
@@ -93,32 +230,19 @@ class Unsaved:
         return {}
 
 
-class ProcessSearcher(Unsaved, Searcher):  # type: ignore[misc]
-    """Asks for a process as long as there are more jobs than processes.
+class JobSearcher(Unsaved, Searcher):  # type: ignore[misc]
+    """Asks the schedule for jobs."""
 
-    Args:
-        room: processes that can run at once; None on a cluster, which may grow.
-    """
-
-    def __init__(self, schedule: Schedule, room: int | None) -> None:
+    def __init__(self, jobs: TuneJobs) -> None:
         super().__init__(metric=None, mode=None)
-        self._schedule = schedule
-        self._room = room
-        self._open: set[str] = set()
+        self._jobs = jobs
 
-    def suggest(self, trial_id: str) -> Any:
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Ray Tune's hook: the next configuration, None for not now, or FINISHED."""
-        if self._schedule.ended:
-            return Searcher.FINISHED
-        most = self._schedule.left if self._room is None else min(self._schedule.left, self._room)
-        if self._schedule.done or len(self._open) >= most:
-            return None
-        self._open.add(trial_id)
-        return {}
+        return self._jobs.next(trial_id)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Ray Tune's hook: a process ended, or has no more to do."""
-        self._open.discard(trial_id)
+        """Ray Tune's hook. `JobCallback` hears of it."""
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: results are the only state."""
@@ -127,159 +251,93 @@ class ProcessSearcher(Unsaved, Searcher):  # type: ignore[misc]
         """Nothing: results are the only state."""
 
 
-class JobScheduler(Unsaved, FIFOScheduler):  # type: ignore[misc]
-    """Goes on with a process while there are jobs, and starts none when there are none."""
+class AnyFreeProcess(Unsaved, FIFOScheduler):  # type: ignore[misc]
+    """Gives a job to any process that is free.
 
-    def __init__(self, schedule: Schedule, jobs: Jobs) -> None:
+    Ray Tune's own choice would give a process that comes free the job whose own process is starting, and end that one.
+    So where processes start for longer than jobs run, one process would run them all.
+    """
+
+    def __init__(self, jobs: TuneJobs) -> None:
         super().__init__()
-        self._schedule = schedule
         self._jobs = jobs
 
-    def choose_trial_to_run(self, tune_controller: Any) -> Any:
-        """Ray Tune's hook: which of those that wait is the next one."""
-        if not self._schedule.done:
-            return super().choose_trial_to_run(tune_controller)
-        stop_waiting(tune_controller)
-        return None
+    def choose_trial_to_run(self, tune_controller: Any) -> None:
+        """Ray Tune's hook: none in particular. What waits when a run is stopped is ended."""
+        if not self._jobs.stopped:
+            return
+        for waiting in [trial for trial in tune_controller.get_live_trials() if trial.status == trial.PENDING]:
+            waiting.init_local_path()  # Ray Tune takes it for granted when it sums up
+            tune_controller.stop_trial(waiting)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Ray Tune's hook: a job ended."""
-        self._jobs.ended(trial, result)
-        return str(TrialScheduler.CONTINUE if self._jobs.give(trial) else TrialScheduler.STOP)
+        """Ray Tune's hook: a job has one result, with which it ends."""
+        return str(TrialScheduler.STOP)
 
 
-def stop_waiting(tune_controller: Any) -> None:
-    """End what Ray Tune has not started yet."""
-    for trial in [trial for trial in tune_controller.get_live_trials() if trial.status == trial.PENDING]:
-        trial.init_local_path()  # Ray Tune takes it for granted when it sums up
-        tune_controller.stop_trial(trial)
+class JobCallback(Unsaved, tune.Callback):  # type: ignore[misc]
+    """Tells of jobs that begin and end, and of processes that die."""
 
-
-class Jobs(Unsaved, tune.Callback):  # type: ignore[misc]
-    """Gives jobs to processes and tells a run of their ends; `error` is what kept a result from being stored."""
-
-    def __init__(self, run: Run, processes: Processes, gpus: float) -> None:
-        self._run = run
-        self._processes = processes
-        self._gpus = gpus
-        self._at: dict[str, Job] = {}
-        self._idle_since: dict[str, float] = {}
-        self._stillborn = 0
-        self._hosts: set[str] = set()
-        self.error: OSError | None = None
+    def __init__(self, jobs: TuneJobs) -> None:
+        self._jobs = jobs
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Ray Tune's hook: a process is there."""
-        self._stillborn = 0
-        if self._gpus:
-            self._run.progress.gpus(self._gpus, ray.cluster_resources().get("GPU", 0))
-        self.give(trial)
+        """Ray Tune's hook."""
+        self._jobs.began(trial.trial_id, repr(trial.temporary_state.ray_actor))
 
-    def give(self, trial: Any) -> bool:
-        """Give the process of a trial of Ray Tune's its next job, or let it wait for one; False: there will be none."""
-        job, name = self._run.schedule.next(), trial.trial_id
-        if job is not None:
-            self._idle_since.pop(name, None)
-            self._at[name] = job
-            self._processes.began(trial)
-            self._run.progress.started(job)
-            wait = 0.0
-        else:
-            since = self._idle_since.setdefault(name, time.monotonic())
-            wait = min(LONGEST_WAIT, 0.05 + (time.monotonic() - since) / 10)
-        trial.temporary_state.ray_actor.take.remote(job, wait)
-        return job is not None or not self._run.schedule.done
-
-    def ended(self, trial: Any, result: dict[str, Any]) -> None:
-        """A job ended, and its worker stored the result or could not; or a wait for a job."""
-        job = self._at.pop(trial.trial_id, None)
-        if job is None:
-            return
-        self._processes.ended(trial)
-        self._run.progress.busy(result["busy"])
-        if result["status"] == UNSTORED:
-            self._abandon(OSError(result["error"]))
-        else:
-            self._finish(job, Outcome(result["status"], result["error"], result["device"]), result["hostname"])
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Ray Tune's hook."""
+        self._jobs.ended(trial.trial_id, result)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Ray Tune's hook: a process died, and with it its job, which is run again as often as may be."""
-        job = self._at.pop(trial.trial_id, None)
-        self._idle_since.pop(trial.trial_id, None)
-        if job is None:
-            self._stillborn += 1
-            if self._stillborn > STILLBORN:
-                self._abandon(OSError(f"no process of Ray's gets to its first job: {told(trial).strip()}"))
-            return
-        death, again = self._processes.died(trial, told(trial), job)
-        if again:
-            self._run.progress.interrupted(job)
-            self._run.schedule.back(job)
-        else:
-            self._finish(job, Outcome("failed", death.reason))
-
-    def _finish(self, job: Job, outcome: Outcome, host: str | None = None) -> None:
-        """A job ended. `host` has stored its row; without one, it is stored here."""
-        try:
-            if not job.original_only:
-                if host is None:
-                    self._run.record(job.trial, outcome)
-                elif host not in self._hosts:
-                    self._run.check_row(job.trial, host)
-                    self._hosts.add(host)
-            self._run.finished(job, outcome)
-        except OSError as error:
-            self._abandon(error)
-
-    def _abandon(self, error: OSError) -> None:
-        """Results cannot be stored: start nothing more, so that the run ends with this error."""
-        self.error = self.error or error
-        self._run.schedule.stop()
+        """Ray Tune's hook."""
+        self._jobs.died(trial.trial_id, Path(trial.error_file).read_text() if trial.error_file else "")
 
 
-def told(trial: Any) -> str:
-    """What Ray said when a process died that had a trial of Ray Tune's."""
-    return Path(trial.error_file).read_text() if trial.error_file else ""
+def tune_config(job: Job) -> dict[str, Any]:
+    """What Ray Tune shows of a job, and under `job` all of it as JSON."""
+    config = describe(job.trial)
+    shown = {"dataset": config["dataset"]["name"], "model": config["model"]["name"], "seed": job.trial.seed}
+    if job.original_only:
+        shown |= {"original_id": job.trial.original_id}
+    else:
+        forget = {key if key == "scenario" else f"forget_{key}": value for key, value in config["forget"].items()}
+        shown |= {"trial_id": job.trial.id, "method": job.trial.method} | forget
+    params = {} if job.original_only else config["method"]["params"]
+    return params | shown | {"job": json.dumps(asdict(job))}
+
+
+def job_of(config: dict[str, Any]) -> Job:
+    """The job that a config shows."""
+    stored = json.loads(config["job"])
+    return Job(Trial(**stored["trial"]), stored["original_only"])
 
 
 def job_trainable(context: Context) -> type[tune.Trainable]:
-    """What Ray Tune runs in each process: a job a step."""
+    """What Ray Tune runs in each process: a job is a trial with one step."""
 
     class JobTrainable(tune.Trainable):  # type: ignore[misc]
         def setup(self, config: dict[str, Any]) -> None:
             """Ray Tune's hook: a new process."""
             self._worker = kept_worker(context)
-            warm_up(torch.device("cpu"))  # it may have to wait for its first job
+            warm_up(torch.device("cpu"))
 
         def reset_config(self, new_config: dict[str, Any]) -> bool:
             """Ray Tune's hook: the process is used again."""
             return True
 
-        def take(self, job: Job | None, wait: float) -> None:
-            """What the next step does: a job, or wait for so many seconds."""
-            self._job, self._wait = job, wait
-
         def step(self) -> dict[str, Any]:
-            """Ray Tune's hook: run a job, and say how it ended."""
-            if self._job is None:
-                time.sleep(self._wait)
-                return {"status": "idle"}
+            """Ray Tune's hook: run the job, and say how it ended."""
             try:
-                outcome = self._worker.run(self._job)
+                outcome = self._worker.run(job_of(self.config))
             except OSError as error:
-                return {"status": UNSTORED, "error": str(error), "busy": None}
-            return {
-                "status": outcome.status,
-                "error": outcome.error,
-                "device": outcome.device,
-                "busy": self._worker.busy,
-            }
+                return {"status": UNSTORED, "error": str(error), "busy": None, "done": True}
+            ended = {"status": outcome.status, "error": outcome.error, "device": outcome.device}
+            return {**outcome.metrics, **ended, "busy": self._worker.busy, "done": True}
 
     return JobTrainable
-
-
-UNSTORED = "unstored"
-"""What a job reports whose result its worker could not store."""
 
 
 _workers: list[Worker] = []
@@ -294,6 +352,6 @@ def kept_worker(context: Context) -> Worker:
     return _workers[0]
 
 
-def trial_name(trial: Any) -> str:
+def tune_trial_name(trial: Any) -> str:
     """What Ray Tune calls a trial of its own, and the trial's folder."""
     return str(trial.trial_id)

@@ -15,5 +15,4 @@ def import_ours() -> None:
     places. A module there may have any name: sweep, methods, torch.
     """
     with suppress(Exception):  # the first task fails in the same way, and is heard
-        import sweep.ray_executor
-        import sweep.seeds  # noqa: F401
+        import sweep.ray_executor  # noqa: F401

@@ -66,7 +66,7 @@ def print_outcome(
     failed = int((rows["status"] == "failed").sum())
     ran = rows[rows["status"] != "pruned"]
     ends = {name: {"finished_at": ended} for name, ended in zip(ran["trial_id"], ran["finished_at"], strict=True)}
-    missing = len(planned.keys() - ends.keys() | untouched(left, before, ends))
+    missing = len(planned.keys() - ends.keys() | untouched([trial.id for trial in left], before, ends))
     return tell_ends(console, where, failed, missing, budgeted)
 
 

@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 import json
-import math
-import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rich.console import Console
+from optuna.storages import BaseStorage
 
 from methods import Method
-from sweep.engine import (
-    Executor,
-    deadline,
-    described_run,
-    gpus_of_this_process,
-    run_context,
-    run_trials,
-    sigterm_interrupts,
-)
+from sweep.engine import Driver, Request
 from sweep.errors import InputError, Unsuccessful
 from sweep.objective import Row, ended
-from sweep.pending import NOTHING, Again, untouched
+from sweep.optuna_storage import open_storage, storage_needed
+from sweep.pending import Again, untouched
 from sweep.plan import Trial, check_task, plan_trials, trial_for
 from sweep.registry import find_method
 from sweep.results import Results
-from sweep.search_progress import SearchProgress
-from sweep.search_run import SearchRun, run_here
+from sweep.schedule import GridSchedule, InTurn, Schedule
 from sweep.searchspec import SearchSpec
 from sweep.spec import MethodSpec, Spec
 from sweep.study import Definition, Study, define_studies
+from sweep.suggestions import SuggestionSchedule
 from sweep.versions import other_versions
 
 
@@ -106,102 +96,91 @@ def of_other_code(plan: Plan, suggestions: Sequence[Row], rows: Sequence[Row]) -
     )
 
 
-def run_search(
-    spec: Spec,
-    plan: Plan,
-    out: str,
-    executor: Executor,
-    address: str | None,
-    console: Console,
-    storage: str | None,
-    warn: Callable[[str], None],
-    tell: Callable[[str], None],
-    again: Again = NOTHING,
-    time_budget: float | None = None,
-) -> Found:
-    """Run or resume a search; whatever has a row is left as it is, but for what is run `again`: a suggestion keeps its
-    number and hyperparameters then. `tell` is told the id of every trial that ended.
+def run_search(request: Request, plan: Plan) -> Found:
+    """Run or resume a search. What has a row is left as it is, unless the request asks to run it again.
 
-    After `time_budget` seconds no trial is started; nothing is confirmed before every suggestion has ended.
+    A suggestion that is run again keeps its number and hyperparameters.
 
     Raises:
-        InputError: what `check_task` finds, the resources are not there, no cluster or storage answers, or Retrain
-            diverged on a search seed.
-        Unsuccessful: Retrain failed on a search seed.
-        OSError: results cannot be stored.
-        KeyboardInterrupt: interrupted (Ctrl-C or SIGTERM); rows of finished trials are stored.
+        InputError: what `check_task` finds, no storage answers, or Retrain diverged on a search seed.
+        Unsuccessful: Retrain failed on a search seed, or the storage failed.
+        InputError, Unsuccessful, OSError, KeyboardInterrupt: as in `Driver.run`.
     """
-    search = _section(spec)
-    check_task(spec.model_copy(update={"seeds": [*search.seeds, *search.confirm_seeds]}), warn)
-    results = Results(out)
-    ends = math.inf if time_budget is None else time.monotonic() + time_budget
+    search = _section(request.spec)
+    seeds = [*search.seeds, *search.confirm_seeds]
+    check_task(request.spec.model_copy(update={"seeds": seeds}), request.warn)
+    storage = None if request.storage is None else open_storage(request.storage)
+    phases = Phases(Driver(request), plan, storage)
+    phases.driver.run(InTurn([phases.references, phases.suggestions, phases.confirmation]), lambda: None)
+    return phases.found()
 
-    def seconds_left() -> float | None:
-        return None if time_budget is None else max(0.0, ends - time.monotonic())
 
-    def out_of_time() -> bool:
-        return time.monotonic() >= ends
+class Phases:
+    """What a search does, one phase after another: each is a schedule, made when the one before has ended.
 
-    with ExitStack() as stack:
-        mirror = None
-        if storage is not None:
-            from sweep.mirror import Mirror
+    Args:
+        driver: runs them.
+        plan: of the search.
+        storage: where Optuna's studies live; None: in memory.
+    """
 
-            mirror = Mirror(storage, warn)
-            stack.callback(mirror.close)
+    def __init__(self, driver: Driver, plan: Plan, storage: BaseStorage | None) -> None:
+        self.driver = driver
+        self._plan = plan
+        self._storage = storage
+        self._again = driver.request.again
+        self._before = trial_rows(driver.results)
+        self._left: set[str] = set()
+        self._studies: list[Study] = []
+        self._tuned: dict[str, list[Trial]] = {}
 
-        def run(trials: list[Trial], originals: list[Trial]) -> dict[str, Row]:
-            before = trial_rows(results)
-            left = [trial for trial in trials if _to_run(trial, before.get(trial.id), again)]
-            if out_of_time():
-                return _without(before, left, before)
-            if left:
-                _start(stack, executor, address)
-            run_trials(
-                spec,
-                left,
-                out,
-                executor,
-                address,
-                console,
-                refresh=again.refresh,
-                originals=originals,
-                time_budget=seconds_left(),
-                tell=tell,
-                warn=warn,
-                checked=True,
-            )
-            return _without(trial_rows(results), left, before) if left else before
+    def references(self) -> Schedule:
+        """Retrain and the originals of the search seeds."""
+        return self._grid(self._plan.references, self._plan.originals)
 
-        rows = run(plan.references, plan.originals)
-        if out_of_time() and not all(ended(rows.get(trial.id)) for trial in plan.references):
-            return Found([], {}, rows)
-        _require_ok(plan.references, rows)
+    def suggestions(self) -> Schedule:
+        """Every suggestion that has not ended.
+
+        Raises:
+            InputError: Retrain diverged on a search seed.
+            Unsuccessful: it failed, or the storage did.
+        """
+        rows = self._rows()
+        _require_ok(self._plan.references, rows)
+        results = self.driver.results
         suggestions = results.suggestions().table.to_pylist()
-        repeated = _repeated(plan.studies, suggestions, rows, again)
+        repeated = _repeated(self._plan.studies, suggestions, rows, self._again)
+        self._left |= repeated
         rows = {name: row for name, row in rows.items() if name not in repeated}
-        studies = [Study(definition, suggestions, rows, spec.name) for definition in plan.studies]
-        if mirror is not None:
-            for study in studies:
-                mirror.reconcile(study)
-        progress = SearchProgress(console, studies)
-        under_way = SearchRun(studies, rows, run_context(spec, out, again.refresh), progress, mirror, tell, repeated)
-        if not under_way.done and not out_of_time():
-            local = _start(stack, executor, address)
-            with deadline(under_way, seconds_left()):
-                _suggest(under_way, spec, executor, local)
-        if not all(study.ended for study in studies):
-            return Found(studies, {}, rows)
-        tuned = {study.name: _confirm(study, plan.baselines, results) for study in studies}
-        confirming = [trial for trials in tuned.values() for trial in trials]
-        rows = run(list({trial.id: trial for trial in [*confirming, *plan.baselines]}.values()), [])
-    return Found(studies, tuned, rows)
+        sweep = self.driver.request.spec.name
+        with storage_needed():
+            self._studies = [Study(each, suggestions, rows, sweep, self._storage) for each in self._plan.studies]
+        return SuggestionSchedule(self._studies, rows, self.driver, repeated)
 
+    def confirmation(self) -> Schedule:
+        """The best suggestions and the baselines on the confirmation seeds, once every suggestion has ended."""
+        if not all(study.ended for study in self._studies):
+            return GridSchedule([])
+        baselines, results = self._plan.baselines, self.driver.results
+        self._tuned = {study.name: _confirm(study, baselines, results) for study in self._studies}
+        confirming = [trial for trials in self._tuned.values() for trial in trials]
+        return self._grid(list({trial.id: trial for trial in [*confirming, *baselines]}.values()))
 
-def _without(rows: dict[str, Row], left: Sequence[Trial], before: Mapping[str, Row]) -> dict[str, Row]:
-    """The rows, but for those of trials that were left to be run and are as they were before."""
-    unrun = untouched(left, before, rows)
-    return {name: row for name, row in rows.items() if name not in unrun}
+    def found(self) -> Found:
+        """What the search has come to."""
+        return Found(self._studies, self._tuned, self._rows())
+
+    def _grid(self, trials: Sequence[Trial], originals: Sequence[Trial] = ()) -> Schedule:
+        rows = self._rows()
+        left = [trial for trial in trials if _to_run(trial, rows.get(trial.id), self._again)]
+        self._left |= {trial.id for trial in left}
+        return self.driver.grid(left, originals)
+
+    def _rows(self) -> dict[str, Row]:
+        """Rows of trials by id, but for those that were left to be run and are as they were before."""
+        rows = trial_rows(self.driver.results)
+        unrun = untouched(self._left, self._before, rows)
+        return {name: row for name, row in rows.items() if name not in unrun}
 
 
 def _to_run(trial: Trial, row: Row | None, again: Again) -> bool:
@@ -261,28 +240,6 @@ def _section(spec: Spec) -> SearchSpec:
 
 def _starts_from_ordinary(method: type[Method]) -> bool:
     return method.needs_original and method.shapes_training is None
-
-
-def _start(stack: ExitStack, executor: Executor, address: str | None) -> bool:
-    """With Ray, one session for everything that follows; whether all runs on this machine."""
-    local = True
-    if executor == "ray":
-        from sweep.ray_session import session
-
-        local = stack.enter_context(session(address))
-    stack.enter_context(sigterm_interrupts())
-    return local
-
-
-def _suggest(run: SearchRun, spec: Spec, executor: Executor, local: bool) -> None:
-    """Run suggestions until every study has as many as it wants."""
-    if executor == "inline":
-        with described_run(run, spec, executor, gpus_of_this_process(spec)):
-            run_here(run)
-    else:
-        from sweep.ray_search import run_ray_search
-
-        run_ray_search(run, spec, local)
 
 
 def _require_ok(references: list[Trial], rows: dict[str, Row]) -> None:

@@ -1,7 +1,7 @@
 """One method's search: what it is made of, its suggestions, and Optuna's study of them, rebuilt from rows.
 
-The study lives in memory. Rows of `suggestions` and `trials` are what lasts: a study that starts again tells Optuna
-everything that they hold, in order, and goes on.
+Rows of `suggestions` and `trials` are what lasts. The study lives in memory, or in an Optuna storage for others to look
+at: when it starts again it is made anew, and told everything that the rows hold, in order.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import optuna
-from optuna.storages import InMemoryStorage
-from optuna.trial import BaseTrial, FrozenTrial, TrialState
+from optuna.storages import BaseStorage, InMemoryStorage
+from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import Trial as OptunaTrial
 
 from sweep.identity import canonical_json, content_id
 from sweep.objective import Row, Standing, ended, pareto_front, standing
@@ -25,8 +26,8 @@ from sweep.sampler import PRUNERS, NumberedSampler
 from sweep.searchspec import SearchSpec
 from sweep.space import Space, make_space
 
-NUMBER = "suggestion number"
-"""The key under which `Study.define` tells a suggestion's number; no hyperparameter has a space in its name."""
+NUMBER = "suggestion"
+"""The user attribute of an Optuna trial that holds its suggestion's number."""
 
 
 @dataclass(frozen=True)
@@ -119,13 +120,21 @@ class Study:
         suggestions: rows of `suggestions`; those of other studies are left aside.
         rows: rows of `trials` by id; the caller adds what ends.
         sweep: name of the sweep, for new rows.
+        storage: where Optuna's study lives; None: in memory. One that has the study's name is replaced.
 
     Attributes:
         suggestions: by number.
         stored: numbers of those that have a row.
     """
 
-    def __init__(self, definition: Definition, suggestions: Sequence[Row], rows: Mapping[str, Row], sweep: str) -> None:
+    def __init__(
+        self,
+        definition: Definition,
+        suggestions: Sequence[Row],
+        rows: Mapping[str, Row],
+        sweep: str,
+        storage: BaseStorage | None = None,
+    ) -> None:
         self.definition = definition
         self.name = definition.name
         self.suggestions: dict[int, Suggestion] = {}
@@ -133,14 +142,16 @@ class Study:
         self._rows = rows
         self._sweep = sweep
         self._numbers: dict[int, int] = {}
-        self._handles: dict[int, BaseTrial] = {}
+        self._handles: dict[int, OptunaTrial] = {}
         seed = f"{self.name} {definition.search.sampler_seed}"
-        self.sampler = NumberedSampler(definition.search.sampler, seed, self._number)
-        self.storage = InMemoryStorage()
+        self._sampler = NumberedSampler(definition.search.sampler, seed, self._number)
+        storage = storage or InMemoryStorage()
+        if self.name in optuna.get_all_study_names(storage):
+            optuna.delete_study(study_name=self.name, storage=storage)
         self.optuna = optuna.create_study(
-            storage=self.storage,
+            storage=storage,
             study_name=self.name,
-            sampler=self.sampler,
+            sampler=self._sampler,
             pruner=PRUNERS[definition.search.pruner_name](),
             directions=["minimize"] * len(definition.objectives),
         )
@@ -177,18 +188,15 @@ class Study:
     def ask(self) -> Suggestion:
         """The next suggestion, unfinished ones of before first."""
         trial = self.optuna.ask()
-        return self.suggestions[self.define(trial)[NUMBER]]
-
-    def define(self, trial: BaseTrial) -> dict[str, int]:
-        """Draw a suggestion's hyperparameters (Optuna's define-by-run function); `NUMBER` says which it is."""
         number = self._numbers[trial.number]
+        trial.set_user_attr(NUMBER, number)
         params = self.definition.space.suggest(trial)
         self._handles[number] = trial
         if number not in self.suggestions:
             trials = self.definition.trials(params, self.definition.retrain)
             stored = json.loads(trials[0].config)["method"]["params"]
             self.suggestions[number] = Suggestion(self.name, number, stored, trials, (), datetime.now(UTC))
-        return {NUMBER: number}
+        return self.suggestions[number]
 
     def report(self, number: int, step: int, value: float) -> None:
         """Tell Optuna the running mean after `step` seeds; with one objective only."""
@@ -277,7 +285,7 @@ class Study:
     def _replay(self) -> None:
         """Tell Optuna of every suggestion: what finished as it went, what did not as something to be asked for next."""
         unfinished = []
-        self.sampler.replaying = True
+        self._sampler.replaying = True
         for number, suggestion in self.suggestions.items():
             found = self.standing(number)
             if found.state == "unfinished":
@@ -290,7 +298,7 @@ class Study:
                     self.report(number, step, value)
                     self.optuna.pruner.prune(self.optuna, self.frozen(number))  # asha notes its rungs in the study
             self.tell(number)
-        self.sampler.replaying = False
+        self._sampler.replaying = False
         for number in unfinished:
             self._enqueue(self.suggestions[number])
 

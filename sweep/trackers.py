@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sweep.columns import METRICS
+from sweep.columns import MEASURED
 from sweep.errors import InputError
 from sweep.objective import Row
 from sweep.results import Results
@@ -24,9 +24,6 @@ SETTING = ("dataset", "model", "method", "seed", "scenario", "forget_ratio", "fo
 
 CIRCUMSTANCES = ("status", "trial_id", "study", "code_version", "device", "threads", "host")
 """Columns that say how it ended, and where."""
-
-MEASURED = (*METRICS, "unlearn_seconds", "eval_seconds", "samples_processed", "peak_memory_bytes")
-"""Columns that become final metrics."""
 
 NOT_CURVES = ("trial_id", "epoch", "step", "seconds", "samples", "other")
 """Columns of `traces` that are no curves."""

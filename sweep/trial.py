@@ -9,7 +9,7 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -21,6 +21,7 @@ from torch import nn
 
 from methods import Diverged, Method, Recorder, Samples, Task
 from methods.task import derived_seed
+from sweep.columns import MEASURED
 from sweep.device import (
     busy,
     device_name,
@@ -85,11 +86,19 @@ class Context:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended, and on which device a worker computed it; None where none did, or none could say."""
+    """How a job ended.
+
+    Attributes:
+        status: in a word.
+        error: why it failed or diverged, or is not run.
+        device: that a worker computed it on; None where none did, or none could say.
+        metrics: what the trial's row says of its metrics and cost.
+    """
 
     status: Status
     error: str | None = None
     device: str | None = None
+    metrics: Mapping[str, float | None] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -128,7 +137,7 @@ class Worker:
             return outcome
         row = trial_row(job.trial, self.context, outcome, started) | ended.columns
         self._results.write_trial(row, ended.traces, ended.predictions)
-        return outcome
+        return replace(outcome, metrics={name: row.get(name) for name in MEASURED})
 
     def measure(self, job: Job) -> tuple[Ended, Outcome]:
         """Run a job and store nothing but an original that is missing.

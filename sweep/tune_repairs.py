@@ -1,4 +1,4 @@
-"""What Ray Tune does to processes that run one thing after another for days, and must not."""
+"""What of Ray Tune is replaced: how it hears that a process ended."""
 
 from __future__ import annotations
 
@@ -11,12 +11,6 @@ from sweep.deaths import PREEMPTED
 
 
 def repair_tune() -> None:
-    """Make Ray Tune tell every end of a process, and forget what it was told by each step of one."""
-    _survive()
-    _forget()
-
-
-def _survive() -> None:
     """Make every end of a process one that Ray Tune tells.
 
     It gives up a whole run for an exception that is neither a task's nor an actor's, as Ray raises one for a process
@@ -31,19 +25,3 @@ def _survive() -> None:
         known(self, tracked_actor_task, exception)
 
     RayActorManager._actor_task_failed = failed
-
-
-def _forget() -> None:
-    """Let go of what the steps of a process returned.
-
-    Ray Tune keeps it, 2 kB a step, for as long as the process lives; and here a process may live for 100,000 steps.
-    """
-    schedule = RayActorManager._schedule_tracked_actor_task
-
-    def scheduled(self: RayActorManager, tracked_actor_task: Any, *arguments: Any, **options: Any) -> Any:
-        task = schedule(self, tracked_actor_task, *arguments, **options)
-        futures = self._tracked_actors_to_task_futures[tracked_actor_task._tracked_actor]
-        futures.intersection_update(self._actor_task_events.get_futures())
-        return task
-
-    RayActorManager._schedule_tracked_actor_task = scheduled

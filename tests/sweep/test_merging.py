@@ -13,6 +13,9 @@ from unittest import mock
 
 import pytest
 from rich.console import Console
+from sweep.search_progress import SearchProgress
+from sweep.search_run import SearchRun
+from sweep.seeds import run_seeds
 
 from sweep import merging
 from sweep.compaction import compact
@@ -24,9 +27,6 @@ from sweep.plan import plan_trials
 from sweep.results import Results
 from sweep.schedule import Schedule
 from sweep.search import plan_search, trial_rows
-from sweep.search_progress import SearchProgress
-from sweep.search_run import SearchRun
-from sweep.seeds import run_seeds
 from sweep.study import Study
 
 TRACE = {"step": 9, "seconds": 0.5, "samples": 90}

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from rich.console import Console
+from sweep.search_progress import SearchProgress
 
 from sweep.deaths import Processes
 from sweep.device import busy
@@ -16,7 +17,6 @@ from sweep.engine import Run
 from sweep.objective import Standing
 from sweep.progress import RunProgress
 from sweep.schedule import Schedule
-from sweep.search_progress import SearchProgress
 from sweep.trial import Job, Outcome
 
 
