@@ -156,8 +156,13 @@ class InTurn(Schedule):
 
     def next(self) -> Job | None:
         """The next job of the schedule whose turn it is."""
-        self._go_on()
-        return None if self._stopped else self._phase.next()
+        job = None
+        while job is None and not self.ended:
+            job = self._phase.next()
+            if job is None and not self._phase.ended:
+                break
+            self._go_on()
+        return None if self._stopped else job
 
     def back(self, job: Job) -> None:
         """Give a job back to the schedule whose turn it is."""

@@ -10,6 +10,8 @@ import pytest
 from tiny_sweeps import BUILT_INS, call, ended_on_error, row_of, rows, run, start, tracked, write_spec
 
 from sweep import ray_executor
+from sweep.ray_executor import run_ray
+from sweep.results import Results
 
 DEAD = "sweep_plugins:Dies"
 
@@ -121,17 +123,26 @@ def test_a_second_process_comes_to_run_trials_that_are_shorter_than_its_start(tm
     assert process.returncode == 130
 
 
-def test_ray_tune_forgets_the_steps_of_a_process_that_it_was_told_of(tmp_path, monkeypatch):
+def test_ray_tune_shows_our_methods_and_hyperparameters_as_its_configs_and_our_metrics_as_its_results(
+    tmp_path, monkeypatch
+):
+    kept = []
+    monkeypatch.setattr(ray_executor, "run_ray", lambda *given: kept.extend(run_ray(*given)))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-    kept, known = [], ray_executor.JobScheduler.on_trial_result
-
-    def on_trial_result(self, tune_controller, trial, result):
-        kept.extend(map(len, tune_controller._actor_manager._tracked_actors_to_task_futures.values()))
-        return known(self, tune_controller, trial, result)
-
-    monkeypatch.setattr(ray_executor.JobScheduler, "on_trial_result", on_trial_result)
-    monkeypatch.setenv("NOTES", str(tmp_path))
-    method = {"name": "sweep_plugins:Noted", "number": list(range(12))}
-    assert call("run", write_spec(tmp_path, [method]), "--out", tmp_path / "out").code == 0
-    assert len(kept) > 12
-    assert max(kept) <= 2
+    methods = [{"name": "uam", "epochs": 1, "rho": [1, 2], "gamma": [0.5, 1.7]}, {"name": "retrain"}]
+    assert call("run", write_spec(tmp_path, methods, seeds=[0, 1]), "--out", tmp_path / "out").code == 0
+    [grid] = kept
+    shown = grid.get_dataframe().set_index("config/trial_id")
+    stored = {row["trial_id"]: row for row in Results(str(tmp_path / "out")).trials().table.to_pylist()}
+    assert grid.num_errors == 0
+    assert len(shown) == len(stored) + 2  # two trials of Ray Tune's trained originals
+    for name, row in stored.items():
+        seen = shown.loc[name]
+        params = json.loads(row["params"])
+        for key in ("method", "seed", "scenario", "forget_ratio"):
+            assert seen[f"config/{key}"] == row[key]
+        for key in ("rho", "gamma") if row["method"] == "uam" else ():
+            assert seen[f"config/{key}"] == params[key]
+        for key in ("status", "retain_accuracy", "forget_accuracy", "test_accuracy", "mia", "unlearn_seconds"):
+            assert seen[key] == row[key]
+    assert set(shown["status"]) == {"ok"}

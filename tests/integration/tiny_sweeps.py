@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from sweep import cli
-from sweep.merging import Merging
+from sweep.engine import Driver
 from sweep.results import Results
 
 SCRIPT = Path(sys.executable).with_name("unlearn-sweep")
@@ -212,15 +212,15 @@ def spent_after(count):
     """For a `deadline`: the time is spent once so many rows are stored, before anything more is handed out."""
 
     @contextlib.contextmanager
-    def deadline(work, seconds):
-        known, rows = Merging.stored, itertools.count(1)
+    def deadline(schedule, seconds):
+        ended, jobs = Driver.ended, itertools.count(1)
 
-        def stored(merging):
-            known(merging)
-            if next(rows) == count:
-                work.stop()
+        def note(driver, schedule, job, outcome):
+            if not job.original_only and next(jobs) == count:
+                schedule.stop()
+            ended(driver, schedule, job, outcome)
 
-        with mock.patch.object(Merging, "stored", stored):
+        with mock.patch.object(Driver, "ended", note):
             yield
 
     return deadline

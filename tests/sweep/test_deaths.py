@@ -1,10 +1,8 @@
 """What is made of Ray's words when a process dies; the words are Ray's own, shortened."""
 
-from types import SimpleNamespace
-
 import pytest
 
-from sweep.deaths import INNOCENT, Processes, death
+from sweep.deaths import INNOCENT, Deaths, death
 
 DIED = """The actor died unexpectedly before finishing this task.
 	pid: 16345
@@ -55,30 +53,29 @@ def test_who_is_to_blame(told, actor, innocent, short):
     assert found.reason == f"{told}\n{short}".strip()
 
 
-def trial(actor="0926e8"):
-    handle = SimpleNamespace(_actor_id=SimpleNamespace(hex=lambda: actor))
-    return SimpleNamespace(trial_id="t", temporary_state=SimpleNamespace(ray_actor=handle))
+ACTOR = "Actor(JobTrainable, 0926e8)"
 
 
 def test_deaths_that_are_no_fault_of_a_job_do_not_count_as_its_retries_and_are_not_endless():
-    processes, again = Processes(max_retries=1, time_limit=None), []
-    for told in [LOST, DIED, MEMORY, DIED]:
-        processes.began(trial())
-        again.append(processes.died(trial(), told, "job")[1])
-    assert again == [True, True, True, False]
-    for _ in range(INNOCENT - 2):
-        assert processes.died(trial(), LOST, "job")[1]
-    assert not processes.died(trial(), LOST, "job")[1]
-    assert processes.died(trial(), LOST, "another job")[1]
+    deaths = Deaths(max_retries=1, time_limit=None)
+
+    def died(told, job="job"):
+        deaths.began("t", ACTOR)
+        return deaths.died("t", told, job)[1]
+
+    assert [died(told) for told in [LOST, DIED, MEMORY, DIED]] == [True, True, True, False]
+    assert all(died(LOST) for _ in range(INNOCENT - 2))
+    assert not died(LOST)
+    assert died(LOST, "another job")
 
 
 def test_a_process_that_dies_after_the_time_limit_was_ended_for_it(monkeypatch):
     now = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
-    processes = Processes(max_retries=0, time_limit=60)
-    processes.began(trial())
+    deaths = Deaths(max_retries=0, time_limit=60)
+    deaths.began("t", ACTOR)
     now[0] = 71.0
-    found, again = processes.died(trial(), DIED, "job")
+    found, again = deaths.died("t", DIED, "job")
     assert found.reason.endswith(
         "took longer than trial_timeout: 60 s, and no exception reached it: its process was ended"
     )

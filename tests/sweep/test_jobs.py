@@ -1,139 +1,151 @@
-"""Which process gets which job, and when none begins any more; Ray Tune's controller and trials are made up."""
+"""What Ray Tune is given to run, and what is made of jobs that end and of processes that die."""
 
-from types import SimpleNamespace
+from __future__ import annotations
+
+import io
+import json
 
 import pytest
+from rich.console import Console
 
-from sweep.deaths import Processes
-from sweep.engine import Run
+from sweep import ray_executor
+from sweep.engine import Driver, Request
 from sweep.plan import Trial
-from sweep.ray_executor import STILLBORN, UNSTORED, Jobs, JobScheduler, ProcessSearcher
-from sweep.schedule import Schedule
+from sweep.ray_executor import STILLBORN, UNSTORED, TuneJobs, job_of, tune_config
+from sweep.schedule import GridSchedule
+from sweep.trial import Job
 
 OK = {"status": "ok", "error": None, "device": "cpu", "busy": None, "hostname": "node"}
-IDLE = {"status": "idle"}
-
-
-class Process:
-    """A trial of Ray Tune's whose process notes what it is to do."""
-
-    PENDING = "PENDING"
-
-    def __init__(self, name, status="RUNNING"):
-        self.trial_id, self.status, self.error_file = name, status, None
-        self.taken = []
-        actor = SimpleNamespace(_actor_id=name.encode(), take=SimpleNamespace(remote=self.take))
-        self.temporary_state = SimpleNamespace(ray_actor=actor)
-
-    def take(self, job, wait):
-        self.taken.append(
-            wait if job is None else f"original {job.trial.original_id}" if job.original_only else job.trial.id
-        )
-
-    def init_local_path(self):
-        pass
-
-
-class Progress:
-    def __getattr__(self, name):
-        return lambda *values, **named: None
+ACTOR = "Actor(JobTrainable, 0926e8)"
 
 
 @pytest.fixture
-def made(make_worker, monkeypatch):
-    """Jobs of a schedule with trials that start from the originals given (None: from none)."""
+def made(make_spec, tmp_path, monkeypatch):
+    """Jobs of a schedule with trials that start from the originals given (None: from none), and what was recorded."""
 
-    def make(*originals):
-        trials = [Trial(f"t{place}", "{}", "task", name, "uam", seed=0) for place, name in enumerate(originals)]
-        run = Run(Schedule(trials), make_worker().context, Progress())
-        monkeypatch.setattr(run, "check_row", lambda trial, host: None)
-        monkeypatch.setattr(run, "record", lambda trial, outcome: recorded.append((trial.id, outcome.status)))
-        recorded = run.recorded = []
-        return run, Jobs(run, Processes(max_retries=1, time_limit=None), gpus=0)
+    def make(*originals, room=9, local=True, gpus=0.0):
+        trials = [trial if isinstance(trial, Trial) else named(place, trial) for place, trial in enumerate(originals)]
+        out = str(tmp_path / "results")
+        driver = Driver(Request(make_spec(max_retries=1), out, console=Console(file=io.StringIO())))
+        monkeypatch.setattr(driver, "check_row", lambda trial, host: None)
+        schedule = GridSchedule(trials, lost=driver.record)
+        return driver, schedule, TuneJobs(driver, schedule, gpus, lambda: room, local)
 
     return make
 
 
-def test_a_process_waits_while_the_original_of_the_last_trials_is_trained_and_longer_each_time(made):
-    run, jobs = made("a", "a")
-    scheduler, one, two = JobScheduler(run.schedule, jobs), Process("one"), Process("two")
-    for process in (one, two):
-        jobs.on_trial_start(0, [], process)
-    assert scheduler.on_trial_result(None, two, IDLE) == "CONTINUE"
-    assert one.taken == ["original a"]
-    assert all(0 < wait < 0.1 for wait in two.taken)
-    assert two.taken == sorted(two.taken)
-    assert scheduler.on_trial_result(None, one, OK) == "CONTINUE"
-    assert scheduler.on_trial_result(None, two, IDLE) == "CONTINUE"
-    assert (one.taken[-1], two.taken[-1]) == ("t0", "t1")
-    assert scheduler.on_trial_result(None, one, OK) == "STOP"
-    assert scheduler.on_trial_result(None, two, OK) == "STOP"
-    assert run.schedule.ended
+def named(place, original):
+    config = {"dataset": {"name": "d"}, "model": {"name": "m"}, "forget": {"scenario": "random", "ratio": 0.1}}
+    method = {"method": {"name": "uam", "params": {"rho": 2}}}
+    return Trial(f"t{place}", json.dumps(config | method), "task", original, "uam", seed=0)
 
 
-def test_what_a_dead_process_was_at_goes_to_another_as_often_as_retries_allow(made):
-    run, jobs = made(None)
-    for number in range(2):
-        jobs.on_trial_start(0, [], Process(f"{number}"))
-        assert run.schedule.done
-        jobs.on_trial_error(0, [], Process(f"{number}"))
-    assert run.schedule.ended
-    assert run.recorded == [("t0", "failed")]
+def begin(jobs, name):
+    """Let Ray Tune ask for a job, and start it at once; the id of its trial or original."""
+    config = jobs.next(name)
+    jobs.began(name, ACTOR)
+    return config.get("trial_id") or config["original_id"]
+
+
+def test_a_config_says_what_a_job_is_and_holds_all_of_it(make_trial):
+    trial = make_trial("uam", {"rho": 2.5})
+    config = tune_config(Job(trial))
+    shown = {name: config[name] for name in ("method", "rho", "gamma", "seed", "scenario", "forget_ratio", "trial_id")}
+    assert shown == {
+        "method": "uam",
+        "rho": 2.5,
+        "gamma": 1.7,
+        "seed": 0,
+        "scenario": "random",
+        "forget_ratio": 0.1,
+        "trial_id": trial.id,
+    }
+    assert job_of(config) == Job(trial)
+    training = Job(trial, original_only=True)
+    assert job_of(tune_config(training)) == training
+    assert tune_config(training)["original_id"] == trial.original_id
+
+
+def test_no_more_jobs_are_out_than_there_is_room_and_on_a_cluster_some_wait(made):
+    _, schedule, here = made("a", "a", None, room=2)
+    assert [here.next(f"{number}") is None for number in range(3)] == [False, False, True]
+    here.began("1", ACTOR)
+    here.ended("1", OK)
+    assert here.next("3") is None  # what is left waits for the original
+    schedule.stop()
+    assert here.next("4") == "FINISHED"
+    _, schedule, cluster = made(*[None] * 50, room=2, local=False)
+    assert [cluster.next(f"{number}") is None for number in range(35)] == [False] * (2 + schedule.ahead) + [True]
+
+
+def test_ray_tune_gets_so_many_trials_at_once_and_no_more(made, monkeypatch):
+    monkeypatch.setattr(ray_executor, "MOST_TRIALS", 2)
+    _, schedule, jobs = made(None, None, None)
+    assert [begin(jobs, "0"), begin(jobs, "1"), jobs.next("2")] == ["t0", "t1", "FINISHED"]
+    for name in "01":
+        jobs.ended(name, OK)
+    assert not schedule.ended
+    jobs.given = 0
+    assert begin(jobs, "3") == "t2"
+
+
+def test_what_a_dead_process_was_at_runs_again_as_often_as_retries_allow(made):
+    driver, schedule, jobs = made(None)
+    for name in "01":
+        assert begin(jobs, name) == "t0"
+        assert not schedule.ended
+        jobs.died(name, "told")
+    assert schedule.ended
+    [row] = driver.results.trials().table.to_pylist()
+    assert (row["trial_id"], row["status"]) == ("t0", "failed")
+    assert row["error"].startswith("told")
 
 
 @pytest.mark.parametrize(("gpu", "named", "unknown"), [(True, "NVIDIA H100", None), (False, "cpu", "cpu")])
-def test_rows_of_the_driver_have_the_device_that_a_worker_named(
-    make_trial, make_worker, results, monkeypatch, gpu, named, unknown
-):
+def test_rows_of_the_driver_have_the_device_that_a_worker_named(made, make_trial, monkeypatch, gpu, named, unknown):
     def no_driver(device=None):
         raise RuntimeError("Found no NVIDIA driver on your system.")
 
     monkeypatch.setattr("torch.cuda.get_device_name", no_driver)
     lost, killed = make_trial("finetune"), make_trial("retrain")
-    run = Run(Schedule([lost, killed]), make_worker(gpu=gpu).context, Progress())
-    jobs, one, two = Jobs(run, Processes(max_retries=0, time_limit=None), gpus=0.25), Process("one"), Process("two")
-    jobs.give(one), jobs.give(two)
-    assert [one.taken, two.taken] == [[f"original {lost.original_id}"], [killed.id]]
-    jobs.ended(one, OK | {"status": "failed", "error": "no luck", "device": named})
-    jobs.on_trial_error(0, [], two)
-    devices = {row["trial_id"]: row["device"] for row in results.trials().table.to_pylist()}
+    driver, schedule, jobs = made(lost, killed)
+    with driver.described(gpus=0.25 if gpu else 0):
+        assert [begin(jobs, "one"), begin(jobs, "two")] == [lost.original_id, killed.id]
+        jobs.ended("one", OK | {"status": "failed", "error": "no luck", "device": named})
+        for name in ("two", "three"):
+            jobs.died(name, "")
+            if name == "two":
+                begin(jobs, "three")
+    devices = {row["trial_id"]: row["device"] for row in driver.results.trials().table.to_pylist()}
     assert devices == {lost.id: named, killed.id: unknown}
-    assert run.schedule.ended
+    assert schedule.ended
 
 
 def test_processes_that_never_begin_a_job_end_the_run_with_what_ray_said(made):
-    run, jobs = made(None)
-    for number in range(STILLBORN):
-        jobs.on_trial_error(0, [], Process(f"{number}"))
-    assert jobs.error is None
-    jobs.on_trial_error(0, [], Process("one more"))
-    assert "no process of Ray's gets to its first job" in str(jobs.error)
-    assert run.schedule.ended
+    _, schedule, jobs = made(None)
+    for number in range(STILLBORN + 1):
+        assert jobs.error is None
+        jobs.next(f"{number}")
+        jobs.died(f"{number}", "no such module")
+    assert str(jobs.error) == "no process of Ray's gets to its first job: no such module"
+    assert schedule.ended
 
 
 def test_results_that_cannot_be_stored_end_the_run_after_the_jobs_under_way(made):
-    run, jobs = made(None, None, None)
-    scheduler, one, two = JobScheduler(run.schedule, jobs), Process("one"), Process("two")
-    for process in (one, two):
-        jobs.on_trial_start(0, [], process)
-    assert scheduler.on_trial_result(None, one, {"status": UNSTORED, "error": "disk full", "busy": None}) == "STOP"
-    assert scheduler.on_trial_result(None, two, OK) == "STOP"
-    assert str(jobs.error) == "disk full"
+    _, schedule, jobs = made(None, None, None)
+    for name in "01":
+        begin(jobs, name)
+    jobs.ended("0", {"status": UNSTORED, "error": "disk full", "busy": None})
+    assert jobs.next("2") == "FINISHED"
+    jobs.ended("1", OK)
+    assert (str(jobs.error), schedule.ended) == ("disk full", True)
 
 
-def test_there_are_no_more_processes_than_room_or_jobs_and_none_begins_when_nothing_is_left(made):
-    run, jobs = made("a", "a", None)
-    here, cluster = ProcessSearcher(run.schedule, room=2), ProcessSearcher(run.schedule, room=None)
-    assert [here.suggest(f"{number}") for number in range(3)] == [{}, {}, None]
-    assert [cluster.suggest(f"{number}") for number in range(5)] == [{}, {}, {}, {}, None]  # with the original
-    here.on_trial_complete("0")
-    assert here.suggest("3") == {}
-    scheduler, stopped = JobScheduler(run.schedule, jobs), []
-    waiting = [Process("waiting", "PENDING"), Process("running")]
-    controller = SimpleNamespace(
-        get_live_trials=lambda: waiting, stop_trial=lambda trial: stopped.append(trial.trial_id)
-    )
-    run.schedule.stop()
-    assert scheduler.choose_trial_to_run(controller) is None
-    assert stopped == ["waiting"]
-    assert here.suggest("4") == "FINISHED"
+def test_ray_tells_how_many_gpus_there_are_and_workers_how_busy_theirs_are(made, monkeypatch):
+    monkeypatch.setattr(ray_executor.ray, "cluster_resources", lambda: {"CPU": 8.0, "GPU": 4.0})
+    driver, _, jobs = made(None, None, gpus=0.5)
+    for name in "01":
+        begin(jobs, name)
+    assert driver.progress.detail() == "2 running, GPU 1/4 in use"
+    jobs.ended("0", OK | {"busy": 70})
+    assert driver.progress.detail() == "1 running, 1 ok, GPU 0.5/4 in use (70 % busy)"

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import io
 import re
-from types import SimpleNamespace
 
 import pytest
 import torch
 from rich.console import Console
-from sweep.search_progress import SearchProgress
 
-from sweep.deaths import Processes
 from sweep.device import busy
-from sweep.engine import Run
-from sweep.objective import Standing
-from sweep.progress import RunProgress
-from sweep.schedule import Schedule
+from sweep.progress import Progress
 from sweep.trial import Job, Outcome
 
 
@@ -33,7 +27,9 @@ def clock():
 
 def watched(trials, clock, terminal=False):
     console = Console(file=io.StringIO(), width=200, force_terminal=terminal, get_time=lambda: clock[0])
-    return RunProgress(console, trials, originals=0), console.file
+    shown = Progress(console)
+    shown.expect(trials)
+    return shown, console.file
 
 
 def test_without_a_terminal_each_trial_is_a_line_and_counts_and_time_left_one_a_minute(jobs, clock):
@@ -53,22 +49,34 @@ def test_without_a_terminal_each_trial_is_a_line_and_counts_and_time_left_one_a_
     ]
 
 
-@pytest.mark.parametrize(
-    ("state", "means", "said"), [("pruned", 1, "3.64 after 1 of 2 seeds"), ("complete", 2, "3.64")]
-)
-def test_a_suggestion_that_ended_early_says_of_how_many_seeds_its_value_is(state, means, said):
-    study = SimpleNamespace(
-        name="uam-1",
-        definition=SimpleNamespace(budget=9),
-        finished=list,
-        named=lambda values: f"average_gap {values[0]:.2f}",
-        drawn=lambda suggestion: "lr=0.1",
-    )
-    suggestion = SimpleNamespace(study="uam-1", number=5, trials=(0, 1))
-    console = Console(file=io.StringIO(), width=200)
-    with SearchProgress(console, [study]) as shown:
-        shown.ended(study, suggestion, Standing(state, ((3.64,),) * means))
-    assert console.file.getvalue() == f"[1/9] uam-1 5 {state}: average_gap {said} (lr=0.1)\n"
+def test_suggestions_are_lines_with_their_study_s_count_and_on_a_terminal_a_bar_with_the_best(jobs, clock):
+    shown, printed = watched(0, clock)
+    shown.study("uam-1", budget=9, ended=2, best=None)
+    with shown:
+        shown.suggestion_began("uam-1")
+        shown.suggestion_ended("uam-1", "uam-1 5 complete: average_gap 3.64 (lr=0.1)", 3.64, failed=False)
+    assert printed.getvalue() == "[3/9] uam-1 5 complete: average_gap 3.64 (lr=0.1)\n"
+    shown, printed = watched(0, clock, terminal=True)
+    shown.study("uam-1", budget=9, ended=2, best=4.0)
+    with shown:
+        shown.suggestion_began("uam-1")
+        shown.suggestion_began("uam-1")
+        shown.suggestion_ended("uam-1", "not shown", 3.64, failed=False)
+        shown.suggestion_ended("uam-1", "uam-1 6 failed", None, failed=True)
+        shown.suggestion_began("uam-1")
+    text = " ".join(re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", printed.getvalue()).split())
+    assert "not shown" not in text
+    assert "uam-1 6 failed" in text
+    assert "4/9 1 running, best 3.64" in text
+
+
+def test_what_is_expected_may_grow_and_shrink(jobs, clock):
+    shown, printed = watched(1, clock)
+    shown.expect(trials=3)
+    shown.expect(trials=-1)
+    with shown:
+        shown.finished(jobs[0], Outcome("ok"))
+    assert printed.getvalue().startswith("[1/3] ")
 
 
 def test_a_terminal_has_a_bar_with_counts_and_time_left_even_if_trials_take_minutes(jobs, clock):
@@ -98,28 +106,6 @@ def test_gpus_in_use_are_shown_where_trials_take_some(jobs, clock):
         shown.busy(80)
         shown.busy(40)
     assert shown.detail() == "3 running, GPU 0.75/2 in use (60 % busy)"
-
-
-def process(name):
-    """A trial of Ray Tune's, whose process takes any job."""
-    actor = SimpleNamespace(_actor_id=name.encode(), take=SimpleNamespace(remote=lambda job, wait: None))
-    return SimpleNamespace(trial_id=name, temporary_state=SimpleNamespace(ray_actor=actor))
-
-
-def test_ray_tells_how_many_gpus_there_are_and_workers_how_busy_theirs_are(jobs, clock, make_worker, monkeypatch):
-    from sweep import ray_executor
-
-    monkeypatch.setattr(ray_executor.ray, "cluster_resources", lambda: {"CPU": 8.0, "GPU": 4.0})
-    shown, _ = watched(len(jobs), clock)
-    run = Run(Schedule([job.trial for job in jobs], {jobs[0].trial.original_id}), make_worker().context, shown)
-    monkeypatch.setattr(run, "check_row", lambda trial, host: None)
-    given = ray_executor.Jobs(run, Processes(max_retries=0, time_limit=None), gpus=0.5)
-    processes = [process(name) for name in "ab"]
-    for each in processes:
-        given.on_trial_start(0, processes, each)
-    assert shown.detail() == "2 running, GPU 1/4 in use"
-    given.ended(processes[0], {"status": "ok", "error": None, "busy": 70, "hostname": "node", "device": "cpu"})
-    assert shown.detail() == "1 running, 1 ok, GPU 0.5/4 in use (70 % busy)"
 
 
 def test_how_busy_a_gpu_is_is_none_where_nobody_can_tell(monkeypatch):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.plan import Trial
-from sweep.schedule import Schedule
+from sweep.schedule import GridSchedule, InTurn
 from sweep.trial import Job, Outcome
 
 OK = Outcome("ok")
@@ -21,22 +22,20 @@ def trials(*originals: str | None) -> list[Trial]:
     return [trial(number, original) for number, original in enumerate(originals)]
 
 
-def handed_out(schedule: Schedule) -> list[str]:
+def handed_out(schedule: GridSchedule | InTurn) -> list[str]:
     """What can be started now: ids of trials, and of originals in brackets."""
     jobs = iter(schedule.next, None)
     return [f"[{job.trial.original_id}]" if job.original_only else job.trial.id for job in jobs]
 
 
 def test_a_job_that_comes_back_is_the_next_one_and_the_schedule_has_not_ended_before():
-    schedule = Schedule(trials(None, None, None))
+    schedule = GridSchedule(trials(None, None, None))
     out = [schedule.next(), schedule.next()]
     schedule.back(out[1])
     assert schedule.next() is out[1]
     out.append(schedule.next())
-    assert schedule.done
     assert not schedule.ended
     schedule.back(out[2])
-    assert not schedule.done
     assert handed_out(schedule) == ["t2"]
     for job in out:
         schedule.finished(job, OK)
@@ -44,7 +43,7 @@ def test_a_job_that_comes_back_is_the_next_one_and_the_schedule_has_not_ended_be
 
 
 def test_a_stopped_schedule_has_ended_and_takes_nothing_back():
-    schedule = Schedule(trials(None, None))
+    schedule = GridSchedule(trials(None, None))
     job = schedule.next()
     schedule.stop()
     schedule.back(job)
@@ -53,76 +52,120 @@ def test_a_stopped_schedule_has_ended_and_takes_nothing_back():
 
 
 def test_originals_come_first_and_their_trials_after_them():
-    schedule = Schedule(trials("a", None, "a"))
+    schedule = GridSchedule(trials("a", None, "a"))
     assert handed_out(schedule) == ["[a]", "t1"]
     schedule.finished(Job(trial(0, "a"), original_only=True), OK)
     assert handed_out(schedule) == ["t0", "t2"]
-    assert schedule.done
+    assert handed_out(schedule) == []
 
 
 def test_the_original_that_most_trials_need_is_first():
-    assert handed_out(Schedule(trials("a", "b", "c", "b", "c", "c"))) == ["[c]", "[b]", "[a]"]
+    assert handed_out(GridSchedule(trials("a", "b", "c", "b", "c", "c"))) == ["[c]", "[b]", "[a]"]
 
 
 def test_a_stored_original_is_not_trained_and_its_trials_go_together():
-    schedule = Schedule(trials("b", "a", "b", "new", "a"), stored={"a", "b"})
+    schedule = GridSchedule(trials("b", "a", "b", "new", "a"), stored={"a", "b"})
     assert schedule.originals == 1
     assert handed_out(schedule) == ["[new]", "t1", "t4", "t0", "t2"]
 
 
 def test_originals_may_be_trained_for_trials_that_are_not_run():
-    schedule = Schedule(
+    schedule = GridSchedule(
         trials("a"), stored={"b"}, originals=[trial(7, "a"), trial(8, "b"), trial(9, "c"), trial(6, None)]
     )
     assert schedule.originals == 2
     assert handed_out(schedule) == ["[a]", "[c]"]
     for number, original in ((0, "a"), (9, "c")):
-        assert schedule.finished(Job(trial(number, original), original_only=True), OK) == []
+        schedule.finished(Job(trial(number, original), original_only=True), OK)
     assert handed_out(schedule) == ["t0"]
-    assert schedule.done
+    schedule.finished(Job(trial(0, "a")), OK)
+    assert schedule.ended
 
 
-def test_what_is_left_are_jobs_that_have_not_ended_wherever_they_are():
-    schedule = Schedule(trials("a", None, "a"))
-    assert schedule.left == 4
-    original = schedule.next()
-    other = schedule.next()
-    assert schedule.left == 4
-    schedule.finished(other, OK)
-    assert schedule.left == 3
-    schedule.finished(original, OK)
-    assert schedule.left == 2
-
-
-def test_nothing_to_run_is_done_at_once():
-    schedule = Schedule([])
-    assert schedule.done
+def test_nothing_to_run_has_ended_at_once():
+    schedule = GridSchedule([])
+    assert schedule.ended
     assert schedule.next() is None
 
 
-def test_a_schedule_that_waits_for_an_original_is_not_done():
-    schedule = Schedule(trials("a"))
+def test_a_schedule_that_waits_for_an_original_has_not_ended():
+    schedule = GridSchedule(trials("a"))
     job = schedule.next()
     assert schedule.next() is None
-    assert not schedule.done
+    assert not schedule.ended
     schedule.finished(job, OK)
+    assert not schedule.ended
     assert schedule.next() == Job(trial(0, "a"))
-    assert schedule.done
 
 
-def test_trials_whose_original_failed_or_diverged_are_given_back_and_not_handed_out():
-    schedule = Schedule(trials("a", "b", "a"))
+def test_trials_whose_original_failed_or_diverged_are_lost_with_its_outcome():
+    lost = []
+    schedule = GridSchedule(trials("a", "b", "a"), lost=lambda *found: lost.append(found))
     first, second = schedule.next(), schedule.next()
-    assert schedule.finished(first, Outcome("failed", "why")) == [trial(0, "a"), trial(2, "a")]
-    assert schedule.finished(second, Outcome("diverged", "why")) == [trial(1, "b")]
+    failed, diverged = Outcome("failed", "why"), Outcome("diverged", "why")
+    schedule.finished(first, failed)
+    schedule.finished(second, diverged)
+    assert lost == [(trial(0, "a"), failed), (trial(2, "a"), failed), (trial(1, "b"), diverged)]
     assert schedule.next() is None
-    assert schedule.done
+    assert schedule.ended
 
 
 def test_a_trial_that_failed_takes_no_other_with_it():
-    schedule = Schedule(trials(None, None))
-    assert schedule.finished(schedule.next(), Outcome("failed", "why")) == []
+    schedule = GridSchedule(trials(None, None), lost=lambda *found: pytest.fail("lost"))
+    schedule.finished(schedule.next(), Outcome("failed", "why"))
     assert handed_out(schedule) == ["t1"]
+
+
+def test_schedules_in_turn_are_made_when_the_one_before_has_ended():
+    made = []
+
+    def phase(*originals):
+        def make():
+            made.append(originals)
+            return GridSchedule(trials(*originals))
+
+        return make
+
+    schedule = InTurn([phase(), phase(None, None), phase(), phase("a")])
+    assert made == [(), (None, None)]
+    first, second = schedule.next(), schedule.next()
+    schedule.back(second)
+    schedule.finished(first, OK)
+    assert handed_out(schedule) == ["t1"]
+    assert made == [(), (None, None)]
+    schedule.finished(second, OK)
+    assert len(made) == 4
+    original = schedule.next()
+    schedule.finished(original, OK)
+    assert not schedule.ended
+    schedule.finished(schedule.next(), OK)
+    assert schedule.ended
+    assert InTurn([phase()]).ended
+
+
+def test_a_schedule_that_ends_while_it_is_asked_hands_over_to_the_next():
+    class Known(GridSchedule):
+        """Finds out that there is nothing to run when it is asked."""
+
+        asked = False
+
+        def next(self):
+            self.asked = True
+
+        def _exhausted(self):
+            return self.asked
+
+    schedule = InTurn([lambda: Known([]), lambda: Known([]), lambda: GridSchedule(trials(None))])
+    assert handed_out(schedule) == ["t0"]
+
+
+def test_schedules_in_turn_that_are_stopped_make_no_other():
+    schedule = InTurn([lambda: GridSchedule(trials(None)), lambda: pytest.fail("made")])
+    job = schedule.next()
+    schedule.stop()
+    schedule.finished(job, OK)
+    assert schedule.ended
+    assert schedule.next() is None
 
 
 @given(
@@ -132,8 +175,8 @@ def test_a_trial_that_failed_takes_no_other_with_it():
     st.randoms(),
 )
 def test_whatever_the_order_of_ends_every_trial_runs_once_or_is_given_back(originals, stored, failing, random):
-    schedule = Schedule(trials(*originals), stored)
     there, running, ran, trained = set(stored), [], [], []
+    schedule = GridSchedule(trials(*originals), stored, lost=lambda lost, outcome: ran.append(lost.id))
     while True:
         while job := schedule.next():
             running.append(job)
@@ -145,12 +188,12 @@ def test_whatever_the_order_of_ends_every_trial_runs_once_or_is_given_back(origi
             trained.append(name)
             failed = name in failing
             there |= set() if failed else {name}
-            ran.extend(lost.id for lost in schedule.finished(job, Outcome("failed") if failed else OK))
+            schedule.finished(job, Outcome("failed") if failed else OK)
         else:
             assert name is None or name in there
             ran.append(job.trial.id)
             schedule.finished(job, OK)
-    assert schedule.done
+    assert schedule.ended
     assert sorted(ran) == sorted(f"t{number}" for number in range(len(originals)))
     assert sorted(trained) == sorted(set(originals) - {None} - stored)
     assert schedule.originals == len(trained)

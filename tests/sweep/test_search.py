@@ -15,6 +15,7 @@ from rich.console import Console
 
 from methods import Retrain
 from sweep.datasets import Digits
+from sweep.engine import Request
 from sweep.errors import InputError, Unsuccessful
 from sweep.identity import code_version
 from sweep.objective import standing
@@ -34,17 +35,24 @@ TWO_METHODS = [
 def search_of(make_spec, results):
     """Run a search inline in the test's results directory."""
 
-    def run(storage=None, warnings=None, told=None, again=NOTHING, time_budget=None, **changes) -> Found:
+    def run(storage=None, told=None, again=NOTHING, time_budget=None, **changes) -> Found:
         section = {"methods": TWO_METHODS, "trials": 4, "seeds": [0, 1], "confirm_seeds": [7]} | changes.pop(
             "search", {}
         )
         spec = make_spec(
             **({"dataset": {"name": "digits", "limit": 200, "validation": 0.1}, "search": section} | changes)
         )
-        warn = (warnings if warnings is not None else []).append
-        console, tell = Console(quiet=True), (told if told is not None else []).append
-        planned, out = plan_search(spec), results.location
-        return run_search(spec, planned, out, "inline", None, console, storage, warn, tell, again, time_budget)
+        request = Request(
+            spec,
+            results.location,
+            "inline",
+            storage=storage,
+            again=again,
+            time_budget=time_budget,
+            console=Console(quiet=True),
+            tell=(told if told is not None else []).append,
+        )
+        return run_search(request, plan_search(spec))
 
     return run
 
@@ -363,9 +371,10 @@ def test_a_search_out_of_time_starts_nothing_more_and_goes_on_as_if_it_had_not_s
     results._root = results.location = str(tmp_path / "stopped")
     under_way, told = [], Told()
     with monkeypatch.context() as patch:
-        patch.setattr("sweep.search.deadline", spent)
+        patch.setattr("sweep.engine.deadline", spent)
         found = search_of(search=section, told=told, time_budget=3600)
-    assert (len(told), len(trials(results)), found.tuned) == (count + 2, count + 2, {})
+    ran = count and count + 2
+    assert (len(told), len(trials(results)), found.tuned) == (ran, ran, {})
     assert all(row["confirm_trial_ids"] == [] for row in suggestions(results))
     search_of(search=section)
     assert whole == [
@@ -373,46 +382,53 @@ def test_a_search_out_of_time_starts_nothing_more_and_goes_on_as_if_it_had_not_s
     ]
 
 
-def mirrored(url):
-    return {
-        summary.study_name: optuna.load_study(study_name=summary.study_name, storage=url).trials
-        for summary in optuna.get_all_study_summaries(url)
-    }
+def stored_studies(url):
+    return {name: optuna.load_study(study_name=name, storage=url).trials for name in optuna.get_all_study_names(url)}
 
 
-def test_a_storage_holds_a_copy_of_the_studies(search_of, tmp_path):
-    url = f"sqlite:///{tmp_path / 'copy.db'}"
-    found = search_of(storage=url, search={"trials": 3})
+def test_the_studies_live_in_the_storage_and_continue_there(search_of, results, tmp_path, monkeypatch):
+    url = f"sqlite:///{tmp_path / 'studies.db'}"
+    search_of(storage=url, search={"trials": 3})
     found = search_of(storage=url)
-    copies = mirrored(url)
-    assert set(copies) == {study.name for study in found.studies}
+    stored = stored_studies(url)
+    assert set(stored) == {study.name for study in found.studies}
     for study in found.studies:
-        assert [trial.user_attrs["suggestion"] for trial in copies[study.name]] == [0, 1, 2, 3]
-        assert [trial.values for trial in copies[study.name]] == [
+        assert [trial.user_attrs["suggestion"] for trial in stored[study.name]] == [0, 1, 2, 3]
+        assert [trial.values for trial in stored[study.name]] == [
             list(study.verdict(n)[0] or ()) or None for n in range(4)
         ]
+        assert all(trial.state.is_finished() for trial in stored[study.name])
+    suggested = [(row["study"], row["number"], row["params"]) for row in suggestions(results)]
+    monkeypatch.setattr(results, "_root", str(tmp_path / "in memory"))
+    results.location = results._root
+    search_of()
+    assert [(row["study"], row["number"], row["params"]) for row in suggestions(results)] == suggested
 
 
-def test_a_copy_that_says_otherwise_is_made_anew(search_of, tmp_path):
-    url = f"sqlite:///{tmp_path / 'copy.db'}"
-    found = search_of(search={"methods": TWO_METHODS[:1]})
-    [study] = found.studies
+def test_a_stored_study_that_says_otherwise_is_brought_up_to_the_rows(search_of, tmp_path):
+    url = f"sqlite:///{tmp_path / 'studies.db'}"
+    [study] = search_of(search={"methods": TWO_METHODS[:1]}).studies
     wrong = optuna.create_study(storage=url, study_name=study.name)
     wrong.add_trial(optuna.trial.create_trial(value=0.0, user_attrs={"suggestion": 1}))
     search_of(storage=url, search={"methods": TWO_METHODS[:1]})
-    assert [trial.value for trial in mirrored(url)[study.name]] == [study.standing(n).values[0] for n in range(4)]
+    assert [trial.value for trial in stored_studies(url)[study.name]] == [study.standing(n).values[0] for n in range(4)]
 
 
-def test_a_storage_that_fails_midway_loses_nothing_and_is_warned_of_once(search_of, results, tmp_path, monkeypatch):
-    warnings = []
+def test_a_storage_that_fails_midway_ends_the_search_in_one_line_and_loses_nothing(
+    search_of, results, tmp_path, monkeypatch
+):
+    def broken(*arguments, **named):
+        raise optuna.exceptions.StorageInternalError("disk full")
 
-    def broken(*arguments):
-        raise OSError(28, "disk full")
-
-    monkeypatch.setattr(optuna.storages.RDBStorage, "set_trial_state_values", broken)
-    search_of(storage=f"sqlite:///{tmp_path / 'copy.db'}", warnings=warnings)
-    assert len(warnings) == 1
-    assert "disk full" in warnings[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(optuna.storages.RDBStorage, "set_trial_state_values", broken)
+        with pytest.raises(Unsuccessful, match="--storage: failed: disk full; what was stored"):
+            search_of(storage=f"sqlite:///{tmp_path / 'studies.db'}")
+    ran = set(trials(results))
+    assert len(ran) == 4  # Retrain and a suggestion, on two seeds
+    told = []
+    search_of(told=told)
+    assert ran.isdisjoint(told)
     assert len(suggestions(results)) == 8
 
 
