@@ -1,10 +1,10 @@
 """What a trial costs besides its computing: python benchmarks/overhead.py [--small].
 
 An empty trial through plain Ray Tune (a function that returns one number, `reuse_actors=True`, all else as it comes),
-through this engine (a job handed out, its row brought to the disk), and through this engine with all that is measured
-of a trial (model restored, evaluated on three sets, attacked; a row and a file of predictions). Each is run with few
-and with many trials, in turns; what one more trial costs is the difference divided by the difference in trials, so
-that starting Ray is not in it. Target: a third of plain Ray Tune.
+through this engine (each job a trial of Ray Tune, its row brought to the disk), and through this engine with all that
+is measured of a trial (model restored, evaluated on three sets, attacked; a row and a file of predictions). Each is run
+with few and with many trials, in turns; what one more trial costs is the difference divided by the difference in
+trials, so that starting Ray is not in it. Target: an empty trial here costs at most 1.2 times one of plain Ray Tune.
 """
 
 import subprocess
@@ -16,7 +16,7 @@ import typer
 from machine import machine
 from made_trials import made_sweep, run_sweep
 
-TARGET = 3
+TARGET = 1.2
 
 PLAIN_TUNE = """
 import sys, tempfile
@@ -58,8 +58,9 @@ def main(
             each[name] = 1000 * (long - short) / (many - few)
             figures = f"{few} trials {short:6.1f} s, {many} trials {long:6.1f} s, one more {each[name]:5.1f} ms"
             print(f"{name:14}: {figures}", flush=True)
-        ratios = [each["plain Ray Tune"] / each[name] for name in ("this engine", "with measuring")]
-        print(f"plain Ray Tune / this engine {ratios[0]:.1f} (target {TARGET}); with measuring {ratios[1]:.1f}")
+        ratio = each["this engine"] / each["plain Ray Tune"]
+        measuring = each["with measuring"] - each["this engine"]
+        print(f"this engine / plain Ray Tune {ratio:.2f} (target {TARGET}); measuring {measuring:.1f} ms more")
 
 
 def engine(method: str, trials: int) -> float:

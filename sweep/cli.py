@@ -21,6 +21,7 @@ from sweep.exit_status import INTERRUPTED
 from sweep.redaction import redacted
 
 if TYPE_CHECKING:
+    from sweep.engine import Executor
     from sweep.plan import Trial
     from sweep.reading import Rows
     from sweep.spec import Spec
@@ -38,7 +39,7 @@ app = typer.Typer(
 )
 
 
-class Executor(StrEnum):
+class ExecutorName(StrEnum):
     """Where trials run."""
 
     ray = "ray"
@@ -62,7 +63,7 @@ OutOption = Annotated[
 ]
 
 AddressOption = Annotated[str | None, typer.Option(metavar="ADDR", help="Address of a Ray cluster, or 'auto'.")]
-ExecutorOption = Annotated[Executor, typer.Option(help="Ray Tune, or this process without Ray.")]
+ExecutorOption = Annotated[ExecutorName, typer.Option(help="Ray Tune, or this process without Ray.")]
 RefreshOption = Annotated[bool, typer.Option(help="Run again what another code version wrote.")]
 RetryFailedOption = Annotated[bool, typer.Option(help="Run again the trials that failed.")]
 TimeBudgetOption = Annotated[
@@ -78,7 +79,7 @@ def run(
     spec: SpecArgument = "digits",
     out: OutOption = None,
     address: AddressOption = None,
-    executor: ExecutorOption = Executor.ray,
+    executor: ExecutorOption = ExecutorName.ray,
     overrides: SetOption = None,
     refresh: RefreshOption = False,
     retry_failed: RetryFailedOption = False,
@@ -86,7 +87,7 @@ def run(
     track: TrackOption = None,
 ) -> None:
     """Run or resume a sweep, then print the comparison of its methods."""
-    if address is not None and executor is Executor.inline:
+    if address is not None and executor is ExecutorName.inline:
         raise InputError("--address: the inline executor uses no cluster; drop one of the two")
     budget = seconds("--time-budget", time_budget) if time_budget else None
     console = Console()
@@ -108,7 +109,7 @@ def run(
                 request = Request(
                     loaded,
                     where,
-                    executor.value,
+                    _executor(executor),
                     address,
                     again=Again(refresh, retry_failed),
                     time_budget=budget,
@@ -131,7 +132,7 @@ def search(
     spec: Annotated[str, typer.Argument(metavar="SPEC", help="A spec file with a search, or the name of a preset.")],
     out: OutOption = None,
     address: AddressOption = None,
-    executor: ExecutorOption = Executor.ray,
+    executor: ExecutorOption = ExecutorName.ray,
     overrides: SetOption = None,
     refresh: RefreshOption = False,
     retry_failed: RetryFailedOption = False,
@@ -143,7 +144,7 @@ def search(
     track: TrackOption = None,
 ) -> None:
     """Find the hyperparameters of each method with Optuna, or go on, then compare the best on seeds of their own."""
-    if address is not None and executor is Executor.inline:
+    if address is not None and executor is ExecutorName.inline:
         raise InputError("--address: the inline executor uses no cluster; drop one of the two")
     budget = seconds("--time-budget", time_budget) if time_budget else None
 
@@ -171,7 +172,7 @@ def search(
         request = Request(
             loaded,
             where,
-            executor.value,
+            _executor(executor),
             address,
             storage,
             Again(refresh, retry_failed),
@@ -383,6 +384,13 @@ def _plan(
     _warn_of_damage(found)
     rows = {row["trial_id"]: row for row in found.table.to_pylist()}
     return loaded, trials, pending(trials, rows, Again(refresh, retry_failed)), where, rows
+
+
+def _executor(chosen: ExecutorName) -> Executor:
+    from sweep.engine import INLINE
+    from sweep.ray_tune import RAY
+
+    return RAY if chosen is ExecutorName.ray else INLINE
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 import os
 import signal
@@ -13,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import FrameType
-from typing import Literal
 
 import torch
 from rich.console import Console
@@ -32,11 +30,24 @@ from sweep.spec import Spec
 from sweep.trial import Context, Job, Outcome, Worker
 from sweep.versions import original_version
 
-Executor = Literal["ray", "inline"]
-
 
 def nobody(what: str) -> None:
     """Nobody is told."""
+
+
+@dataclass(frozen=True)
+class Executor:
+    """What runs jobs.
+
+    Attributes:
+        name: as on the command line.
+        load: imports what it needs, which may take seconds, and returns what runs a schedule's jobs for a driver.
+        own_processes: whether jobs run in processes that may be ended without harm to the driver.
+    """
+
+    name: str
+    load: Callable[[], Callable[[Driver, Schedule], object]]
+    own_processes: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,7 @@ class Request:
     Attributes:
         spec: what to run.
         out: the results directory.
-        executor: who runs it: Ray Tune, or this process.
+        executor: what runs it.
         address: of a Ray cluster; None: this machine, or what RAY_ADDRESS says.
         storage: URL of the Optuna storage that a search's studies live in; None: memory.
         again: what is run again though it has a row.
@@ -58,7 +69,7 @@ class Request:
 
     spec: Spec
     out: str
-    executor: Executor = "ray"
+    executor: Executor
     address: str | None = None
     storage: str | None = None
     again: Again = NOTHING
@@ -120,16 +131,9 @@ class Driver:
                 return
             with ThreadPoolExecutor(1) as pool:
                 checking = pool.submit(check)
-                if self.request.executor == "ray":
-                    importlib.import_module("sweep.ray_executor")  # takes as long as the check, so both at once
+                execute = self.request.executor.load()  # takes as long as the check, so both at once
                 checking.result()
-            if self.request.executor == "inline":
-                with self.described(gpus_of_this_process(self.request.spec)):
-                    _run_inline(self, schedule)
-            else:
-                from sweep.ray_executor import run_ray
-
-                run_ray(self, schedule)
+            execute(self, schedule)
 
     @contextmanager
     def described(self, gpus: float) -> Iterator[None]:
@@ -140,9 +144,9 @@ class Driver:
             OSError: results cannot be stored.
         """
         spec, executor = self.request.spec, self.request.executor
-        self.context = replace(self.context, gpu=gpus > 0, expendable=executor == "ray")
+        self.context = replace(self.context, gpu=gpus > 0, expendable=executor.own_processes)
         self.results.write("spec.yaml", spec.to_yaml().encode())
-        self.results.write("environment.json", environment_json(executor, spec.training.precision).encode())
+        self.results.write("environment.json", environment_json(executor.name, spec.training.precision).encode())
         with self.progress:
             yield
 
@@ -230,11 +234,22 @@ def gpus_of_this_process(spec: Spec) -> float:
     return found if wanted is None else wanted
 
 
-def _run_inline(driver: Driver, schedule: Schedule) -> None:
-    worker = Worker(driver.context)
-    while job := schedule.next():
-        driver.progress.started(job)
-        driver.ended(schedule, job, worker.run(job))
+def run_inline(driver: Driver, schedule: Schedule) -> None:
+    """Run a schedule's jobs in this process, one after another.
+
+    Raises:
+        InputError: more GPUs are wanted than there are.
+        OSError: results cannot be stored.
+    """
+    with driver.described(gpus_of_this_process(driver.request.spec)):
+        worker = Worker(driver.context)
+        while job := schedule.next():
+            driver.progress.started(job)
+            driver.ended(schedule, job, worker.run(job))
+
+
+INLINE = Executor("inline", lambda: run_inline)
+"""This process."""
 
 
 def _stored_originals(

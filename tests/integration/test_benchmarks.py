@@ -20,7 +20,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
         ("hotspots.py trial", "convolution, backward"),
         ("hotspots.py sweep", "unlearning"),
         ("occupancy.py", "busy: "),
-        ("overhead.py", "plain Ray Tune / this engine"),
+        ("overhead.py", "this engine / plain Ray Tune"),
         ("growth.py", "slots trials  seconds"),
         ("scale.py", "driver after"),
         ("paper.py", "methods-cifar10: 8 trials and 1 originals"),

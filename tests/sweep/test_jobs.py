@@ -12,6 +12,7 @@ from sweep import ray_executor
 from sweep.engine import Driver, Request
 from sweep.plan import Trial
 from sweep.ray_executor import STILLBORN, UNSTORED, TuneJobs, job_of, tune_config
+from sweep.ray_tune import RAY
 from sweep.schedule import GridSchedule
 from sweep.trial import Job
 
@@ -26,7 +27,7 @@ def made(make_spec, tmp_path, monkeypatch):
     def make(*originals, room=9, local=True, gpus=0.0):
         trials = [trial if isinstance(trial, Trial) else named(place, trial) for place, trial in enumerate(originals)]
         out = str(tmp_path / "results")
-        driver = Driver(Request(make_spec(max_retries=1), out, console=Console(file=io.StringIO())))
+        driver = Driver(Request(make_spec(max_retries=1), out, RAY, console=Console(file=io.StringIO())))
         monkeypatch.setattr(driver, "check_row", lambda trial, host: None)
         schedule = GridSchedule(trials, lost=driver.record)
         return driver, schedule, TuneJobs(driver, schedule, gpus, lambda: room, local)

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from methods import Retrain
 from sweep.datasets import Digits
-from sweep.engine import Request
+from sweep.engine import INLINE, Request
 from sweep.errors import InputError, Unsuccessful
 from sweep.identity import code_version
 from sweep.objective import standing
@@ -45,7 +45,7 @@ def search_of(make_spec, results):
         request = Request(
             spec,
             results.location,
-            "inline",
+            INLINE,
             storage=storage,
             again=again,
             time_budget=time_budget,
