@@ -16,7 +16,8 @@ from methods import UAM, FineTune
 from sweep.errors import InputError
 from sweep.identity import canonical_json, code_version, content_id
 from sweep.plan import check_task, dataset_identity, describe, location_options, plan_trials, trial_for
-from sweep.spec import CLASS_VERSION
+from sweep.search import plan_search
+from sweep.spec import CLASS_VERSION, load_spec
 from sweep.splits import split
 
 numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -403,3 +404,30 @@ def test_a_network_that_refuses_its_options_or_the_images_is_found_before_runnin
     check_task(make_spec(dataset=data))
     with pytest.raises(InputError, match=f"^model: {model['name']} cannot be used on images of 3 x 4 x 4: .*{message}"):
         check_task(make_spec(dataset=data, model=model))
+
+
+PRESETS = {
+    "ablation-angle": "ddc96656899af0fe",
+    "ablation-ascent": "ce55a1701bcc3599",
+    "ablation-gamma": "dc91a3c2792bd487",
+    "ablation-hessian": "9b78a2411f561287",
+    "ablation-ratio": "2db5621042889da4",
+    "ablation-rho": "72c816b587b393a5",
+    "ablation-rho-gamma": "f3aba2b86b82a4a6",
+    "class-forgetting": "05def90773c20352",
+    "digits": "f2560e77a98a7724",
+    "methods": "7abff5ff8ff5b03d",
+    "search-uam": "56fdc4157e8b7d2a",
+    "tuned-comparison": "3d9e9a3667acae1f",
+}
+"""A hash of each preset's ids: whoever changes one makes stored rows useless, and raises a method's version instead."""
+
+
+@pytest.mark.parametrize(("preset", "expected"), PRESETS.items(), ids=PRESETS)
+def test_ids_of_trials_originals_and_studies_do_not_change(preset, expected):
+    spec = load_spec(preset)
+    trials = plan_trials(spec) if spec.methods else []
+    originals = sorted({trial.original_id for trial in trials if trial.original_id})
+    studies = [study.name for study in plan_search(spec).studies] if spec.search else []
+    ids = json.dumps([[trial.id for trial in trials], originals, studies])
+    assert hashlib.sha256(ids.encode()).hexdigest()[:16] == expected
