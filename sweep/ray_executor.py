@@ -21,6 +21,7 @@ from sweep.ray_session import asked_ahead, gpus_per_trial, room, session
 import ray
 import torch
 from ray import tune
+from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
@@ -275,10 +276,14 @@ class AnyFreeProcess(Unsaved, FIFOScheduler):  # type: ignore[misc]
         return str(TrialScheduler.STOP)
 
 
-class JobCallback(Unsaved, tune.Callback):  # type: ignore[misc]
-    """Tells of jobs that begin and end, and of processes that die."""
+class JobCallback(Unsaved, TrialProgressCallback):  # type: ignore[misc]
+    """Tells of jobs that begin and end, and of processes that die.
+
+    It takes the place of the callback that Ray Tune adds where there is none of its class, and that prints.
+    """
 
     def __init__(self, jobs: TuneJobs) -> None:
+        super().__init__()
         self._jobs = jobs
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -290,6 +295,9 @@ class JobCallback(Unsaved, tune.Callback):  # type: ignore[misc]
     ) -> None:
         """Ray Tune's hook."""
         self._jobs.ended(trial.trial_id, result)
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Ray Tune's hook: told before, with the result."""
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Ray Tune's hook."""

@@ -13,6 +13,8 @@ from sweep.results import Results
 
 METHODS = [{"name": "sweep_plugins:Slow", "epochs": 1, "lr": [round(0.01 * step, 2) for step in range(1, 31)]}]
 PAUSE = {"PAUSE": "2"}
+OURS = re.compile(r"\[\d+/60\] |tiny: 60 trials|\d+ running")
+"""How the lines of a run's progress begin."""
 
 pytestmark = pytest.mark.skipif(
     subprocess.run(["unshare", "-um", "true"], capture_output=True).returncode != 0, reason="needs namespaces"
@@ -96,9 +98,11 @@ def test_a_cluster_that_loses_a_node_and_gets_another_writes_the_rows_of_one_pro
     cluster.kill(first)
     cluster.add("second")
     with ended_on_error(process):
-        _, err = process.communicate(timeout=500)
+        said, err = process.communicate(timeout=500)
     assert (process.returncode, err) == (0, "")
     assert {kind: rows(out, kind) for kind in expected} == expected
+    before_table = said[: said.index("digits, small-cnn")].splitlines()
+    assert [line for line in before_table if not OURS.match(line)] == []  # nothing of Ray Tune's own between
     if missing := {"first", "second"} - hosts(out):
         pytest.skip(f"the sweep ended before a trial had started on {missing}: the machine is slow")
     assert len(hosts(out)) == 3
