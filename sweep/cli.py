@@ -255,19 +255,6 @@ def report(
 
 
 @app.command()
-def compact(directory: Annotated[str, typer.Argument(metavar="DIR")]) -> None:
-    """Merge the many small files of a results directory into few. A sweep may go on meanwhile."""
-    from sweep.compaction import compact as merge
-    from sweep.results import existing_results
-
-    results = existing_results(directory)
-    for done in merge(results):
-        for problem in done.left:
-            _warn(f"{problem}; it is left as it is")
-        print(f"{done.folder}: {done.before} files before, {done.after} now")
-
-
-@app.command()
 def track(
     directory: Annotated[str, typer.Argument(metavar="DIR")],
     to: Annotated[list[TrackerName], typer.Option("--to", help="Where; may be given several times.")],

@@ -21,7 +21,6 @@ from rich.console import Console
 from sweep.environment import environment_json
 from sweep.errors import InputError
 from sweep.location import absolute_location
-from sweep.merging import Merging
 from sweep.originals import DIFFER, load_original, of_several_weights
 from sweep.plan import Trial, check_task, describe, location_options
 from sweep.progress import RunProgress
@@ -40,7 +39,6 @@ class Described(Protocol):
 
     context: Context
     results: Results
-    merging: Merging
 
     @property
     def progress(self) -> AbstractContextManager[object]:
@@ -72,7 +70,6 @@ class Run:
         self.context = context
         self.progress = progress
         self.results = Results(context.out)
-        self.merging = Merging(self.results, progress.say)
         self._tell = tell
 
     def finished(self, job: Job, outcome: Outcome) -> None:
@@ -83,11 +80,11 @@ class Run:
         """
         self.progress.finished(job, outcome)
         if not job.original_only:
-            self._stored(job.trial)
+            self._tell(job.trial.id)
         for trial in self.schedule.finished(job, outcome):
             self.record(trial, outcome)
             self.progress.ended(Job(trial), outcome)
-            self._stored(trial)
+            self._tell(trial.id)
 
     def check_row(self, trial: Trial, host: str) -> None:
         """Make sure that a row which `host` stored is here.
@@ -108,10 +105,6 @@ class Run:
         """
         row = trial_row(trial, self.context, outcome, datetime.now(UTC))
         self.results.write_trial(row)
-
-    def _stored(self, trial: Trial) -> None:
-        self.merging.stored()
-        self._tell(trial.id)
 
 
 def run_trials(
@@ -215,7 +208,7 @@ def run_context(spec: Spec, out: str, refresh: bool) -> Context:
 @contextmanager
 def described_run(run: Described, spec: Spec, executor: Executor, gpus: float) -> Iterator[None]:
     """What an executor runs its jobs in, once it knows that it can: the results directory says what is run, with live
-    progress, and rows are merged where there are many.
+    progress.
 
     Raises:
         OSError: results cannot be stored.
@@ -223,7 +216,7 @@ def described_run(run: Described, spec: Spec, executor: Executor, gpus: float) -
     run.context = replace(run.context, gpu=gpus > 0, expendable=executor == "ray")
     run.results.write("spec.yaml", spec.to_yaml().encode())
     run.results.write("environment.json", environment_json(executor, spec.training.precision).encode())
-    with run.progress, run.merging:
+    with run.progress:
         yield
 
 

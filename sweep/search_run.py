@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sweep.merging import Merging
 from sweep.objective import Row, ended
 from sweep.results import Results
 from sweep.rows import trial_row
@@ -48,7 +47,6 @@ class SearchRun:
         self.context = context
         self.progress = progress
         self.results = Results(context.out)
-        self.merging = Merging(self.results, progress.say)
         self._rows = rows
         self._mirror = mirror
         self._tell = tell
@@ -103,8 +101,6 @@ class SearchRun:
         self._running[study.name, number] = end.step
         trial = suggestion.trials[end.step - 1]
         self._read(trial.id)
-        if end.ran:
-            self.merging.stored()
         self._tell(trial.id)
         if end.means is None:
             self._give_up(suggestion, end.step, f"seed {trial.seed} failed")
@@ -143,7 +139,6 @@ class SearchRun:
         trial = suggestion.trials[step]
         row = trial_row(trial, self.context, Outcome("failed", reason), datetime.now(UTC))
         self.results.write_trial(row)
-        self.merging.stored()
         self._read(trial.id)
         self._tell(trial.id)
         self._give_up(suggestion, step + 1, f"seed {trial.seed} failed")
@@ -218,7 +213,6 @@ class SearchRun:
             row = trial_row(trial, self.context, Outcome("pruned", reason), datetime.now(UTC))
             self.results.write_trial(row)
             self._rows[trial.id] = row
-            self.merging.stored()
 
 
 def run_here(run: SearchRun) -> None:

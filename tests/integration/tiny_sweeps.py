@@ -15,7 +15,6 @@ import pytest
 import yaml
 
 from sweep import cli
-from sweep.merging import Merging
 from sweep.results import Results
 
 SCRIPT = Path(sys.executable).with_name("unlearn-sweep")
@@ -209,18 +208,19 @@ class Sweep:
 
 
 def spent_after(count):
-    """For a `deadline`: the time is spent once so many rows are stored, before anything more is handed out."""
+    """For a `deadline`: the time is spent once so many trials have ended, before anything more is handed out."""
 
     @contextlib.contextmanager
     def deadline(work, seconds):
-        known, rows = Merging.stored, itertools.count(1)
+        name = "finished" if hasattr(work, "finished") else "seed_ended"
+        known, trials = getattr(type(work), name), itertools.count(1)
 
-        def stored(merging):
-            known(merging)
-            if next(rows) == count:
+        def ended(self, what, end):
+            if not getattr(what, "original_only", False) and next(trials) == count:
                 work.stop()
+            return known(self, what, end)
 
-        with mock.patch.object(Merging, "stored", stored):
+        with mock.patch.object(type(work), name, ended):
             yield
 
     return deadline
