@@ -255,6 +255,22 @@ def report(
 
 
 @app.command()
+def export(
+    directory: Annotated[str, typer.Argument(metavar="DIR")],
+    out: Annotated[str, typer.Argument(metavar="OUT", help="A folder; a file that is there is never replaced.")],
+) -> None:
+    """Write each folder of results as one Parquet file, OUT/<folder>.parquet, for sharing and other programs."""
+    from sweep.export import export as write
+    from sweep.results import existing_results
+
+    for done in write(existing_results(directory), out):
+        for problem in done.damaged:
+            _warn(f"{problem}; its rows are left out")
+        if done.rows:
+            print(f"{done.path}: {done.rows} rows")
+
+
+@app.command()
 def track(
     directory: Annotated[str, typer.Argument(metavar="DIR")],
     to: Annotated[list[TrackerName], typer.Option("--to", help="Where; may be given several times.")],
