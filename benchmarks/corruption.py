@@ -1,6 +1,6 @@
 """Damage to files of results: is each told, or is the file read as it was? `python benchmarks/corruption.py [FILES]`.
 
-Bits flipped, ends cut off, pages zeroed or overwritten, in trials, traces, predictions, suggestions, merged files and
+Bits flipped, ends cut off, pages zeroed or overwritten, in trials, traces, predictions, suggestions, the index and
 originals. Child processes read, so that one that dies is counted. `unsealed` are trials as other programs write them,
 with checksums of pages and none of the whole file: what that one is for.
 """
@@ -8,6 +8,7 @@ with checksums of pages and none of the whole file: what that one is for.
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -21,13 +22,13 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from sweep import index
 from sweep.columns import FOLDERS, PREDICTIONS
-from sweep.compaction import compact
 from sweep.originals import Original, load_original, original_path, store_original
 from sweep.results import Results
 from sweep.sealing import MARK
 
-KINDS = ("trials", "traces", "predictions", "suggestions", "merged", "original", "unsealed")
+KINDS = ("trials", "traces", "predictions", "suggestions", "index", "original", "unsealed")
 PAGES = (64, 512, 4096)
 
 
@@ -85,11 +86,9 @@ def damages(rng: random.Random) -> dict[str, Callable[[bytes], bytes]]:
 def prepare(root: Path) -> dict[str, tuple[Path, Callable[[], object]]]:
     """For each kind a results directory with one file to damage, and what its reader finds: content, or nothing."""
 
-    def only(kind: str, folder: str, merged: bool = False) -> tuple[Path, Callable[[], object]]:
+    def only(kind: str, folder: str) -> tuple[Path, Callable[[], object]]:
         results = Results(str(root / kind))
-        write(results, 8 if merged else 1)
-        if merged:
-            compact(results)
+        write(results, 1)
         [info] = results.files(folder)
         if folder == "predictions":
             trial_id = info.base_name.removesuffix(".parquet")
@@ -104,7 +103,7 @@ def prepare(root: Path) -> dict[str, tuple[Path, Callable[[], object]]]:
         return Path(info.path), rows
 
     prepared = {folder: only(folder, folder) for folder in FOLDERS}
-    prepared["merged"] = only("merged", "trials", merged=True)
+    prepared["index"] = indexed(Results(str(root / "index")))
     prepared["unsealed"] = only("unsealed", "trials")
     path = prepared["unsealed"][0]
     path.write_bytes(path.read_bytes().replace(MARK, bytes(len(MARK))))
@@ -114,6 +113,26 @@ def prepare(root: Path) -> dict[str, tuple[Path, Callable[[], object]]]:
     store_original(results, "o", Original(state, "0.1.0+12345678"))
     prepared["original"] = root / "original" / original_path("o"), lambda: state_of(results)
     return prepared
+
+
+def indexed(results: Results) -> tuple[Path, Callable[[], object]]:
+    """The index's only file, and what is read with it, or without it."""
+    write(results)
+    for info in results.files("trials"):
+        os.utime(info.path, (0, 0))
+    index.FEWEST = 8
+    expected = results.trials()
+    [part] = Path(results.location, index.INDEX).glob("*.parquet")
+
+    def rows() -> object:
+        for other in set(part.parent.iterdir()) - {part}:
+            other.unlink()
+        found = results.trials()
+        assert not found.damaged
+        assert found.table.equals(expected.table), "wrong rows"
+        return found.table.to_pylist()
+
+    return part, rows
 
 
 def state_of(results: Results) -> object:

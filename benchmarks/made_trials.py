@@ -1,6 +1,5 @@
 """Methods for the benchmarks, as `made_trials:Name`, and sweeps of them."""
 
-import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,14 +11,13 @@ from typing import ClassVar
 
 import torch
 import yaml
-from command_line import script
+from command_line import environment, script
 from torch import nn
 
 from methods import Method, Task, hyperparameter
 from sweep.trial import Ended, Outcome, Worker
 
-_PATHS = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(_PATHS), "RAY_worker_niceness": "0"}
+ENVIRONMENT = environment()
 """For commands that are to find this file."""
 
 

@@ -1,14 +1,15 @@
 """Time and memory of the report on a large results directory: python benchmarks/report.py [--trials N] [--keep DIR].
 
 Writes N trials (one file each, as a sweep does) and ten times as many trace rows to a temporary folder, runs
-`unlearn-sweep report` on them on two cores, and prints its seconds and peak memory against the targets.
+`unlearn-sweep report` on them twice on two cores, first without and then with the index that the first one writes, and
+`unlearn-sweep status`, and prints seconds and peak memory against the targets. With `--keep`, an index that is there
+stays, and there is no first run.
 """
 
 import json
 import math
 import os
 import random
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,9 +21,11 @@ from typing import Annotated
 from unittest import mock
 
 import typer
-from command_line import script
+from command_line import measure
+from machine import machine
 
 from sweep.identity import canonical_json, content_id
+from sweep.index import INDEX, SETTLED
 from sweep.results import Results
 
 CORES = 2
@@ -31,7 +34,6 @@ TASKS = 10
 EPOCHS = 10
 TARGET_SECONDS = 60
 TARGET_GIB = 2
-LAYOUTS = ("one file per trial", "one file in all")
 METHODS = ("finetune", "neggrad", "randomlabel", "fisher", "influence", "uam")
 OPTIMISER = {"epochs": EPOCHS, "momentum": 0.9, "weight_decay": 0.0005, "batch_size": 64}
 
@@ -41,18 +43,21 @@ def main(
     keep: Annotated[Path | None, typer.Option(metavar="DIR", help="Write the results here, and leave them.")] = None,
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        root = keep or Path(folder)
-        many, few = root / "many-files", root / "few-files"
-        if not many.exists():
+        directory = keep or Path(folder) / "results"
+        print(machine())
+        if not directory.exists():
             started = time.perf_counter()
-            generate(many, trials)
+            generate(directory, trials)
             print(f"{trials} trials, {trials * EPOCHS} trace rows; generated in {time.perf_counter() - started:.0f} s")
-        if not few.exists():
-            merge(many, few)
-        for layout, directory in zip(LAYOUTS, (many, few), strict=True):
-            seconds, computing, gib = measure(directory)
-            print(f"{layout}: {seconds:.1f} s (target {TARGET_SECONDS}), {gib:.2f} GiB at most (target {TARGET_GIB})")
-            print(f"  {computing:.1f} s of computing; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+            time.sleep(SETTLED / 1e9 + 1)  # files of a moment ago are not remembered
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
+        report = ["report", directory, "--out", Path(folder) / "report"]
+        target = f"target {TARGET_SECONDS} s, {TARGET_GIB} GiB"
+        if not (directory / INDEX).exists():
+            print(f"report, without the index: {measure(*report)} ({target})", flush=True)
+        print(f"report, with the index: {measure(*report)} ({target})", flush=True)
+        print(f"status, with the index: {measure('status', directory)}", flush=True)
+        print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
 
 
 def generate(directory: Path, trials: int) -> None:
@@ -108,31 +113,6 @@ def made_trace(trial_id: str, epoch: int, draw: random.Random) -> dict:
     trace |= {"probe_retain_loss": draw.random(), "probe_forget_loss": draw.random(), "probe_cosine": 0.0}
     trace |= {f"probe_{name}_accuracy": draw.uniform(60, 100) for name in ("retain", "forget")}
     return trace | {"probe_degrees": draw.uniform(0, 180)}
-
-
-def merge(many: Path, few: Path) -> None:
-    """The same rows in one file per folder, which every reader of Parquet takes for the same table."""
-    import pyarrow.parquet as pq
-
-    results = Results(str(many))
-    for folder, table in (("trials", results.trials().table), ("traces", results.traces().table)):
-        (few / folder).mkdir(parents=True)
-        pq.write_table(table, few / folder / "all.parquet", compression="zstd", write_page_checksum=True)
-
-
-def measure(directory: Path) -> tuple[float, float, float]:
-    """Seconds of the clock and of computing, and GiB of peak resident memory, of the report."""
-    with tempfile.TemporaryDirectory() as out:
-        command = [script(), "report", directory, "--out", out]
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
-        started = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"unlearn-sweep report exited with {process.returncode}")
-    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**20
 
 
 if __name__ == "__main__":

@@ -255,16 +255,19 @@ def report(
 
 
 @app.command()
-def compact(directory: Annotated[str, typer.Argument(metavar="DIR")]) -> None:
-    """Merge the many small files of a results directory into few. A sweep may go on meanwhile."""
-    from sweep.compaction import compact as merge
+def export(
+    directory: Annotated[str, typer.Argument(metavar="DIR")],
+    out: Annotated[str, typer.Argument(metavar="OUT", help="A folder; a file that is there is never replaced.")],
+) -> None:
+    """Write each folder of results as one Parquet file, OUT/<folder>.parquet, for sharing and other programs."""
+    from sweep.export import export as write
     from sweep.results import existing_results
 
-    results = existing_results(directory)
-    for done in merge(results):
-        for problem in done.left:
-            _warn(f"{problem}; it is left as it is")
-        print(f"{done.folder}: {done.before} files before, {done.after} now")
+    for done in write(existing_results(directory), out):
+        for problem in done.damaged:
+            _warn(f"{problem}; its rows are left out")
+        if done.rows:
+            print(f"{done.path}: {done.rows} rows")
 
 
 @app.command()

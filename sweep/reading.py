@@ -1,4 +1,4 @@
-"""Reading many small Parquet files as one table: each is checked, and one that is damaged is named and left out.
+"""Parquet files with a checksum. Many small ones are read as one table; one that is damaged is named and left out.
 
 Threads hardly help: reading a file of a few rows is a hundred short calls that wait for the interpreter's lock. Where
 there are thousands of files, other processes read shares of them: python -m sweep.reading, which takes a share as JSON
@@ -8,6 +8,7 @@ and answers with an Arrow stream.
 from __future__ import annotations
 
 import base64
+import io
 import json
 import os
 import subprocess
@@ -16,13 +17,19 @@ import zoneinfo  # noqa: F401  Arrow imports it at the first time that it reads,
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs as pafs
 
-from sweep.sealing import verify
+from sweep.sealing import sealed, verify
 from sweep.storage import steady
+
+LARGE = {"compression": "zstd"}
+SMALL = {"compression": "none", "use_dictionary": False, "write_statistics": False, "store_schema": False}
+"""How to write a file of a few rows: compressed and with dictionaries and statistics per column it takes about twice
+the space and five times as long to read."""
 
 READ_TOGETHER = 256
 """Files whose rows are copied together as they are read: Arrow needs about 0.5 kB for each column of each file else."""
@@ -35,13 +42,23 @@ REMOTE_READERS = 32
 
 DAMAGED = b"damaged"
 
+FILE = ".file"
+"""The column that says which file a row was read from, by name."""
+
 
 @dataclass(frozen=True)
 class Rows:
-    """All readable rows of a folder, and the files that are not readable ("path: why")."""
+    """All readable rows of some files, and the files that are not readable ("path: why")."""
 
     table: pa.Table
     damaged: list[str]
+
+
+def parquet_bytes(table: pa.Table, options: dict[str, Any] = SMALL) -> bytes:
+    """The table as a Parquet file with checksums."""
+    sink = io.BytesIO()
+    pq.write_table(table, sink, write_page_checksum=True, **options)
+    return sealed(sink.getvalue())
 
 
 def no_rows(schema: pa.Schema) -> pa.Table:
@@ -50,7 +67,7 @@ def no_rows(schema: pa.Schema) -> pa.Table:
 
 
 def read_all(filesystem: pafs.FileSystem, paths: list[str], schema: pa.Schema) -> Rows:
-    """The rows of all files, in the order of `paths`, in the schema's columns."""
+    """The rows of all files, in the order of `paths`, in the schema's columns and `FILE`."""
     if not isinstance(filesystem, pafs.LocalFileSystem):
         with ThreadPoolExecutor(REMOTE_READERS) as pool:
             parts = _parts(paths, max(1, min(READ_TOGETHER, len(paths) // REMOTE_READERS)))
@@ -83,7 +100,20 @@ def read_parquet(content: bytes, schema: pa.Schema) -> pa.Table:
     Raises:
         ArrowException, OSError: damaged, or not of this schema.
     """
-    table = _decode(content, schema)
+    return _fitted(_decode(content, schema), schema)
+
+
+def with_file(schema: pa.Schema) -> pa.Schema:
+    """The schema and, last, the column `FILE`."""
+    return schema.append(pa.field(FILE, pa.string()))
+
+
+def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The table in the schema's columns.
+
+    Raises:
+        ArrowException: it is not of this schema.
+    """
     present = set(table.column_names)
     missing = [field for field in schema if field.name not in present]
     if unfillable := [field.name for field in missing if not field.nullable]:
@@ -108,23 +138,32 @@ def _read(filesystem: pafs.FileSystem, paths: list[str], schema: pa.Schema) -> R
 
 def _read_part(filesystem: pafs.FileSystem, paths: list[str], schema: pa.Schema) -> Rows:
     """Rows of some files: checked together where all have just this schema and are sound, else one by one."""
+    names = [path.rpartition("/")[2] for path in paths]
     try:
-        table = pa.concat_tables([_decode(fetch(filesystem, path), schema) for path in paths]).combine_chunks()
+        tables = [_decode(fetch(filesystem, path), schema) for path in paths]
+        table = pa.concat_tables(tables).combine_chunks()
         table.validate(full=True)
         if table.schema.equals(schema):
-            return Rows(table.replace_schema_metadata(None), [])
+            return Rows(_named(table.replace_schema_metadata(None), names, tables), [])
     except (pa.ArrowException, OSError, ValueError):
         pass
-    tables, damaged = [no_rows(schema)], []
-    for path in paths:
+    found, damaged = [no_rows(with_file(schema))], []
+    for path, name in zip(paths, names, strict=True):
         try:
-            tables.append(read_parquet(fetch(filesystem, path), schema))
-        except FileNotFoundError:  # removed since it was listed; `sweep.folders` says why no row is lost by it
+            table = read_parquet(fetch(filesystem, path), schema)
+            found.append(_named(table, [name], [table]))
+        except FileNotFoundError:  # removed since it was listed
             continue
         except (pa.ArrowException, OSError, ValueError) as error:
-            name = "/".join(path.split("/")[-2:])
-            damaged.append(f"{name}: {(str(error) or type(error).__name__).splitlines()[0]}")
-    return Rows(pa.concat_tables(tables).combine_chunks(), damaged)
+            folder = path.split("/")[-2]
+            damaged.append(f"{folder}/{name}: {(str(error) or type(error).__name__).splitlines()[0]}")
+    return Rows(pa.concat_tables(found).combine_chunks(), damaged)
+
+
+def _named(table: pa.Table, names: list[str], tables: list[pa.Table]) -> pa.Table:
+    """The rows of all `tables`, with the names of the files that those are."""
+    files = [name for name, part in zip(names, tables, strict=True) for _ in range(len(part))]
+    return table.append_column(pa.field(FILE, pa.string()), pa.array(files, pa.string()))
 
 
 def _read_elsewhere(filesystem: pafs.FileSystem, paths: list[str], schema: pa.Schema) -> Rows:
@@ -146,7 +185,7 @@ def _parts(paths: list[str], size: int) -> list[list[str]]:
 
 def _joined(parts: Iterable[Rows], schema: pa.Schema) -> Rows:
     found = list(parts)
-    table = pa.concat_tables([no_rows(schema), *(rows.table for rows in found)])
+    table = pa.concat_tables([no_rows(with_file(schema)), *(rows.table for rows in found)])
     return Rows(table, [problem for rows in found for problem in rows.damaged])
 
 

@@ -99,7 +99,7 @@ def test_a_bad_command_is_one_line(tmp_path, monkeypatch, arguments, message):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", [["status"], ["report"], ["compact"], ["track", "--to", "tensorboard"]])
+@pytest.mark.parametrize("command", [["status"], ["report"], ["export", "OUT"], ["track", "--to", "tensorboard"]])
 def test_a_directory_without_results_is_bad_input_and_stays_as_it_is(tmp_path, command):
     (tmp_path / "notes.txt").touch()
     ended = call(command[0], tmp_path, *command[1:])

@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,8 @@ from PIL import Image
 from pyarrow import fs as pafs
 from tiny_sweeps import BUILT_INS, call, rows, run, write_spec
 
+from sweep import index
+from sweep.columns import TRIALS
 from sweep.results import Results
 
 METHODS = [entry for entry in BUILT_INS if entry["name"] in ("original", "finetune", "uam")]
@@ -68,25 +71,25 @@ def test_every_command_reads_an_object_store(on_flaky, tmp_path):
         assert shown == f"tensorboard: {sent} trials sent, {before} before\n"
 
 
-def test_files_of_an_object_store_are_merged(on_flaky):
-    uri, _ = on_flaky
-    before = [rows(uri, kind) for kind in ("trials", "traces", "predictions")]
-    assert "trials: 4 files before, 1 now" in call("compact", uri).out
-    assert [rows(uri, kind) for kind in ("trials", "traces", "predictions")] == before
-    filesystem, path = pafs.FileSystem.from_uri(uri)
-    assert pq.read_table(f"{path}/trials", filesystem=filesystem).num_rows == 4
-
-
-def test_a_run_leaves_rows_of_an_object_store_in_a_file_each(flaky, tmp_path, monkeypatch):
-    from sweep import merging
-
-    started, command = [], merging.command
-    monkeypatch.setattr(merging, "LOOSE", 2)
-    monkeypatch.setattr(merging, "command", lambda location: started.append(location) or command(location))
-    for out in (flaky.uri("unmerged"), tmp_path / "here"):
-        assert call("run", write_spec(tmp_path, METHODS), "--out", out, "--executor", "inline").code == 0
-    assert started[:1] == [str(tmp_path / "here")]
-    assert len(Results(flaky.uri("unmerged")).names("trials")) == 4
+def test_files_of_an_object_store_are_read_once(monkeypatch):
+    monkeypatch.setattr(index, "FEWEST", 4)
+    row = {field.name: "text" for field in TRIALS if not field.nullable} | {"status": "ok", "seed": 0}
+    with ObjectStore() as store:
+        results = Results(store.uri("many"))
+        for number in range(6):
+            results.write_trial(row | {"trial_id": f"t{number}"})
+        for settled, opened in ((3600 * 10**9, 6), (0, 6), (0, 0)):  # an hour ago there were none; now there are
+            monkeypatch.setattr(index, "SETTLED", settled)
+            time.sleep(1.1)  # the store's times are whole seconds
+            store.paths.clear()
+            assert results.trials().table["trial_id"].to_pylist() == [f"t{number}" for number in range(6)]
+            assert sum(store.paths["GET", f"/bucket/many/trials/t{number}.parquet"] for number in range(6)) == opened
+        results.write_trial(row | {"trial_id": "t3", "seed": 7})
+        results.remove("trials/t4.parquet")
+        assert results.trials().table["seed"].to_pylist() == [0, 0, 0, 7, 0]
+        [part] = [name for name in results.names(".index") if name.endswith(".parquet")]
+        results.write(f".index/{part}", b"PAR1 torn")
+        assert results.trials().table["seed"].to_pylist() == [0, 0, 0, 7, 0]
 
 
 def test_a_bucket_that_is_not_there_is_one_line(flaky, tmp_path):

@@ -10,7 +10,6 @@ from pyarrow import fs as pafs
 
 from sweep import reading
 from sweep.columns import TRIALS
-from sweep.compaction import compact
 from sweep.results import Results
 
 
@@ -56,6 +55,7 @@ def test_files_of_another_file_system_are_read_by_threads(folder):
     elsewhere = pafs.SubTreeFileSystem(path, pafs.LocalFileSystem())
     found = reading.read_all(elsewhere, [f"t{number}.parquet" for number in range(9)], TRIALS)
     assert found.table["trial_id"].to_pylist() == [f"t{number}" for number in range(9)]
+    assert found.table[reading.FILE].to_pylist() == [f"t{number}.parquet" for number in range(9)]
 
 
 def test_no_files_are_an_empty_table(results):
@@ -63,10 +63,7 @@ def test_no_files_are_an_empty_table(results):
     assert (found.table.num_rows, found.damaged) == (0, [])
 
 
-@pytest.mark.parametrize("merged", [False, True])
-def test_few_columns_have_the_same_rows_and_the_same_damage(folder, merged):
-    if merged:
-        compact(folder)
+def test_few_columns_have_the_same_rows_and_the_same_damage(folder):
     every, few = folder.trials(), folder.trials(["status", "code_version"])
     assert few.table.column_names == [
         name for name in TRIALS.names if name in ("trial_id", "status", "code_version", "finished_at")

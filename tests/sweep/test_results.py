@@ -21,10 +21,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.columns import PREDICTIONS, SUGGESTIONS, TRACES, TRIALS
-from sweep.compaction import compact
 from sweep.errors import InputError
 from sweep.originals import Original, load_original, original_path, store_original
-from sweep.results import Results, parquet_bytes
+from sweep.reading import parquet_bytes
+from sweep.results import Results
 
 TRACE = {"trial_id": "t", "epoch": 1, "step": 9, "seconds": 0.5, "samples": 90, "retain_loss": 0.1}
 
@@ -88,18 +88,13 @@ def test_traces_and_predictions_are_read_back(results, make_row):
     assert results.predictions("other") is None
 
 
-@pytest.mark.parametrize("merged", [False, True])
-def test_a_run_without_traces_and_predictions_has_none_of_an_earlier_run(results, make_row, merged):
+def test_a_run_without_traces_and_predictions_has_none_of_an_earlier_run(results, make_row):
     results.write_trial(make_row("t"), [TRACE], logits())
     results.write_trial(make_row("u"), [TRACE | {"trial_id": "u"}], logits("u"))
-    if merged:
-        compact(results)
     results.write_trial(make_row("t", status="failed"))
     assert results.traces().table["trial_id"].to_pylist() == ["u"]
     assert (results.trace("t"), results.predictions("t")) == ([], None)
     assert (len(results.trace("u")), len(results.predictions("u"))) == (1, 2)
-    compact(results)
-    assert (results.trace("t"), results.predictions("t")) == ([], None)
     results.write_trial(make_row("t"), [TRACE], logits())
     assert (len(results.trace("t")), len(results.predictions("t"))) == (1, 2)
 
@@ -281,7 +276,7 @@ def test_a_file_system_that_is_not_local(make_row, monkeypatch):
     from pyarrow.fs import _MockFileSystem
 
     mock = _MockFileSystem()
-    monkeypatch.setattr("sweep.results.open_location", lambda location: (mock, "bucket/results"))
+    monkeypatch.setattr("sweep.directory.open_location", lambda location: (mock, "bucket/results"))
     results = Results("mock://bucket/results")
     assert rows(results) == []
     results.write_trial(make_row("t"), [TRACE], logits())

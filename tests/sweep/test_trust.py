@@ -48,10 +48,11 @@ def hostile(make_trial, make_worker, make_spec, results, tmp_path, monkeypatch):
     sys.modules.pop("hostile", None)
 
 
-@pytest.mark.parametrize("command", ["status", "report", "compact", "rerun"])
+@pytest.mark.parametrize("command", ["status", "report", "export", "rerun"])
 def test_no_command_imports_what_only_results_name(hostile, command, capsys, monkeypatch):
     results, trial_id, imported = hostile
-    code, err = call(capsys, monkeypatch, command, results.location, *([trial_id] if command == "rerun" else []))
+    more = {"rerun": [trial_id], "export": [imported.parent / "exported"]}.get(command, [])
+    code, err = call(capsys, monkeypatch, command, results.location, *more)
     assert not imported.exists()
     if command == "rerun":
         assert (code, len(err.splitlines())) == (2, 1)
