@@ -32,7 +32,7 @@ from sweep.columns import FOLDERS, PREDICTIONS, SUGGESTIONS, TRACES, TRIALS
 from sweep.errors import InputError
 from sweep.folders import PLAIN, layer, list_folder, may_hold, merged_file, read_folder, taken_name
 from sweep.location import open_location
-from sweep.reading import Rows, fetch, no_rows, read_parquet
+from sweep.reading import Rows, fetch, fetch_start, no_rows, read_parquet
 from sweep.sealing import sealed
 from sweep.storage import steady
 
@@ -77,6 +77,17 @@ class Results:
         """
         try:
             return fetch(self._fs, self._inside(path))
+        except FileNotFoundError:
+            return None
+
+    def read_start(self, path: str, count: int) -> tuple[bytes, int] | None:
+        """A file's first bytes, at most `count`, and its size in bytes; None if there is no such file.
+
+        Raises:
+            OSError: there is one, and it cannot be read.
+        """
+        try:
+            return fetch_start(self._fs, self._inside(path), count)
         except FileNotFoundError:
             return None
 

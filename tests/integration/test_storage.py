@@ -9,11 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from object_store import CREDENTIALS, ObjectStore
 from PIL import Image
 from pyarrow import fs as pafs
 from tiny_sweeps import BUILT_INS, call, rows, run, write_spec
 
+from sweep.originals import HEAD, Label, Original, read_label, store_original
 from sweep.results import Results
 
 METHODS = [entry for entry in BUILT_INS if entry["name"] in ("original", "finetune", "uam")]
@@ -87,6 +89,15 @@ def test_a_run_leaves_rows_of_an_object_store_in_a_file_each(flaky, tmp_path, mo
         assert call("run", write_spec(tmp_path, METHODS), "--out", out, "--executor", "inline").code == 0
     assert started[:1] == [str(tmp_path / "here")]
     assert len(Results(flaky.uri("unmerged")).names("trials")) == 4
+
+
+def test_of_an_original_in_an_object_store_a_run_reads_the_head(flaky):
+    results = Results(flaky.uri("labelled"))
+    original = Original({"weight": torch.zeros(2**20)}, "1")
+    store_original(results, "o", original)
+    flaky.ranges.clear()
+    assert read_label(results, "o") == Label(original.sha256, "1")
+    assert flaky.ranges == [f"bytes=0-{HEAD - 1}"]
 
 
 def test_a_bucket_that_is_not_there_is_one_line(flaky, tmp_path):

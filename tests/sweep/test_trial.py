@@ -14,12 +14,14 @@ import numpy as np
 import pytest
 import torch
 from plugin_examples import Exhausts, Raises, Stripes
+from rich.console import Console
 from sklearn.svm import SVC
 
 from methods import METHODS
 from sweep import splits
 from sweep.columns import METRICS, TRACES, TRIALS
 from sweep.datasets import Digits
+from sweep.engine import run_trials
 from sweep.errors import Unsuccessful
 from sweep.evaluation import Predictions, predict
 from sweep.identity import code_version
@@ -558,6 +560,24 @@ def test_a_damaged_original_is_trained_again(make_trial, make_worker, run, resul
     assert run(trial)["status"] == "ok"
     again = load_original(results, trial.original_id).state
     assert all(torch.equal(again[name], tensor) for name, tensor in whole.items())
+
+
+def test_a_run_sees_from_their_heads_which_originals_are_there(
+    make_spec, make_trial, make_worker, results, monkeypatch
+):
+    trial, path = make_trial(), original_path(make_trial().original_id)
+    make_worker().run(Job(trial, original_only=True))
+    stored = results.read(path)
+
+    def run_again() -> None:
+        run_trials(make_spec(), [], results.location, "inline", None, Console(quiet=True), originals=[trial])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Results, "read", None)
+        run_again()
+    results.write(path, stored[:-1])
+    run_again()
+    assert results.read(path) == stored
 
 
 def test_a_row_names_the_weights_that_its_original_had(make_trial, make_worker, run, results):
