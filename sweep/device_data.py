@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from methods.task import Samples
 from sweep.images import Called, Images, class_number
-from sweep.splits import Rows, Split, limited, noisy, split
+from sweep.splits import Drawing, Rows, Split, limited, noisy
 
 IMAGES_AT_ONCE = 2048
 """So few that what is counted stays small."""
@@ -31,6 +32,7 @@ class DeviceData:
         train_rows: rows of the dataset's own training data that `limit` kept, int64 [N].
         classes: number of classes.
         called: what the dataset's source calls them, as in `Images`.
+        drawing: (seed, validation) -> what the seed decides; the last one is kept, for trials that share it.
         prepare, draw: as in `methods.task.Samples`; `draw` is None without augmentation.
     """
 
@@ -42,6 +44,7 @@ class DeviceData:
     train_rows: Rows
     classes: int
     called: Called | None
+    drawing: Callable[[int, float], Drawing]
     prepare: Callable[[Tensor, Tensor | None], Tensor]
     draw: Callable[[int, torch.Generator], Tensor] | None
 
@@ -51,14 +54,9 @@ class DeviceData:
         return self.train_inputs.shape[1]
 
     def split(self, seed: int, forget: dict[str, Any], validation: float) -> Split:
-        """The parts of the training set for one seed and forget set; raises InputError as `splits.split` does."""
-        return split(
-            self.train_targets.cpu().numpy(),
-            self.true_targets.cpu().numpy(),
-            seed=seed,
-            validation=validation,
-            ratio=forget.get("ratio"),
-            forget_class=self.forgotten_class(forget),
+        """The parts of the training set for one seed and forget set; raises InputError as `Drawing.split` does."""
+        return self.drawing(seed, validation).split(
+            ratio=forget.get("ratio"), forget_class=self.forgotten_class(forget)
         )
 
     def forgotten_class(self, forget: dict[str, Any]) -> int | None:
@@ -102,6 +100,7 @@ def to_device(images: Images, options: dict[str, Any], device: torch.device) -> 
         rows,
         images.classes,
         images.called,
+        lru_cache(maxsize=1)(partial(Drawing, trained, true)),
         preparation(mean, [max(each, 1e-6) for each in std], crop, device),
         augmentation(crop, flip) if crop or flip else None,
     )

@@ -11,7 +11,7 @@ from pyarrow import fs as pafs
 
 from sweep.errors import InputError
 from sweep.location import open_location
-from sweep.reading import fetch
+from sweep.reading import fetch, fetch_start
 from sweep.storage import steady
 
 OBJECT_STORES = ("s3", "gcs")
@@ -48,6 +48,17 @@ class Directory:
         """
         try:
             return fetch(self.filesystem, self._inside(path))
+        except FileNotFoundError:
+            return None
+
+    def read_start(self, path: str, count: int) -> tuple[bytes, int] | None:
+        """A file's first bytes, at most `count`, and its size in bytes; None if there is no such file.
+
+        Raises:
+            OSError: there is one, and it cannot be read.
+        """
+        try:
+            return fetch_start(self.filesystem, self._inside(path), count)
         except FileNotFoundError:
             return None
 

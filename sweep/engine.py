@@ -19,7 +19,7 @@ from rich.console import Console
 from sweep.environment import environment_json
 from sweep.errors import InputError
 from sweep.location import absolute_location
-from sweep.originals import DIFFER, load_original, of_several_weights
+from sweep.originals import DIFFER, of_several_weights, read_label
 from sweep.pending import NOTHING, Again
 from sweep.plan import Trial, check_task, describe, location_options
 from sweep.progress import Progress
@@ -255,7 +255,7 @@ INLINE = Executor("inline", lambda: run_inline)
 def _stored_originals(
     results: Results, trials: Sequence[Trial]
 ) -> tuple[set[str], dict[str, str], list[dict[str, str | None]]]:
-    """The ids of the originals that trials need and that are stored, and two things that are known of them.
+    """The ids of the originals that trials need and that are stored, by their heads, and two things known of them.
 
     Of those of another code version, the versions; of all, the weights, in the columns of `of_several_weights`.
     """
@@ -263,9 +263,9 @@ def _stored_originals(
     found: dict[str, str] = {}
     weights: list[dict[str, str | None]] = []
     for name in needed:
-        if (original := load_original(results, name)) is not None:
-            found[name] = original.version
-            weights.append({"original_id": name, "original_sha256": original.sha256})
+        if (label := read_label(results, name)) is not None:
+            found[name] = label.version
+            weights.append({"original_id": name, "original_sha256": label.sha256})
     stale = {name: found[name] for name in found if found[name] != original_version(describe(needed[name]))}
     return set(found), stale, weights
 

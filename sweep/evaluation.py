@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from methods.task import Samples
 
 EVALUATION_BATCH = {"cpu": 100, "cuda": 1000}
-"""Samples per forward pass of an evaluation: on a CPU as many as its caches hold (benchmarks/tries.py)."""
+"""Samples per forward pass of an evaluation: on a CPU as many as its caches hold."""
 
 Floats = NDArray[np.float64]
 

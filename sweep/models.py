@@ -178,14 +178,18 @@ def _require_logits(outputs: object, shape: tuple[int, int]) -> None:
         raise ValueError(f"it gives outputs of {tuple(outputs.shape)} for logits of {shape}")
 
 
+FEW = 3
+"""Samples of a set that is tried for a larger one: batches of it have any size that a larger one's have."""
+
+
 def try_on_few(
     network: nn.Module, classes: int, shape: tuple[int, ...], method: Method, retain: int, forget: int
 ) -> None:
-    """Let a method unlearn on images of C, H, W `shape`, on sets as small as these or of three images.
+    """Let a method unlearn on images of C, H, W `shape`, on sets as small as these or of `FEW` images.
 
     Raises what that raises: BatchNorm cannot train on one value per channel.
     """
-    retain, forget = min(retain, 3), min(forget, 3)
+    retain, forget = min(retain, FEW), min(forget, FEW)
     count = retain + forget
     samples = Samples(
         torch.zeros(count, *shape), torch.arange(count) % classes, torch.arange(count), lambda raw, draws: raw

@@ -17,11 +17,11 @@ from sweep.errors import InputError
 from sweep.identity import canonical_json, content_id
 from sweep.images import class_number
 from sweep.location import absolute_location
-from sweep.models import try_on_few, try_out
+from sweep.models import FEW, try_on_few, try_out
 from sweep.registry import find_dataset, find_method, find_model
 from sweep.space import effective
 from sweep.spec import DatasetSpec, MethodSpec, Spec
-from sweep.splits import limited, noisy, split
+from sweep.splits import Drawing, class_may_run_short, limited, noisy
 
 T = TypeVar("T")
 
@@ -102,6 +102,8 @@ def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) ->
 
     `warn` is told what should be known of the dataset, a line each.
 
+    Sets of samples are counted for the first seed, and for the others only where they might be as few as to matter.
+
     Raises:
         InputError: a forget set, or what it leaves to retain, or to test or judge a search on, would be empty; the
             network cannot be built, or not used; or the dataset cannot be read.
@@ -113,18 +115,14 @@ def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) ->
     trained = noisy(true, dataset.label_noise, outline.classes)
     fewest = len(true), len(true)
     twins = (0, 0)
-    for grid, seed in product(spec.forget, spec.seeds):
-        for chosen in grid.sets():
-            label = chosen.get("class")
-            forgotten = None if label is None else class_number(label, outline.called)
-            parts = split(
-                trained,
-                true,
-                seed=seed,
-                validation=dataset.validation,
-                ratio=chosen.get("ratio"),
-                forget_class=forgotten,
-            )
+    sets = [(chosen.get("ratio"), chosen.get("class")) for grid in spec.forget for chosen in grid.sets()]
+    classes = {label: class_number(label, outline.called) for _, label in sets if label is not None}
+    short = any(class_may_run_short(trained, true, dataset.validation, each, FEW) for each in classes.values())
+    for seed in spec.seeds if short else spec.seeds[:1]:  # else the first stands for all
+        drawing = Drawing(trained, true, seed, dataset.validation)
+        for ratio, label in sets:
+            forgotten = None if label is None else classes[label]
+            parts = drawing.split(ratio=ratio, forget_class=forgotten)
             if forgotten is not None and (outline.test_labels == forgotten).all():
                 raise InputError(f"forget: every test sample is of class {label}, and accuracy is of the others")
             if outline.samples is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,42 +74,79 @@ def noisy(labels: NDArray[np.int64], share: float, classes: int) -> NDArray[np.i
     return result
 
 
-def split(
-    trained: NDArray[np.int64],
-    true: NDArray[np.int64],
-    *,
-    seed: int,
-    validation: float,
-    ratio: float | None = None,
-    forget_class: int | None = None,
-) -> Split:
-    """Divide a training set.
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """What a seed decides of a training set: every split of the seed comes out of one drawing.
 
-    The validation part is held out first. Then either round(`ratio` * rest) of the rest are forgotten, nested in the
-    ratio, or all samples of `forget_class`.
-
-    Args:
+    Attributes:
         trained: the labels trained on, with their noise, int64 [N]. The validation part and a share that is forgotten
             are stratified by them.
-        true: the labels without noise, int64 [N]. `forget_class` is a class of theirs: every sample of it is
-            forgotten, whatever label is trained on, and no other.
-
-    Raises:
-        InputError: nothing would be forgotten, or nothing retained.
+        true: the labels without noise, int64 [N]. A forgotten class is one of theirs: every sample of it is forgotten,
+            whatever label is trained on, and no other.
+        seed: a trial's seed.
+        validation: the share that is held out before anything else.
     """
-    order = stratified_order(trained, np.random.default_rng(derived_seed(seed, "validation")))
-    held_out = round(validation * len(trained))
-    rest = np.sort(order[held_out:])
-    if forget_class is not None:
-        chosen = true[rest] == forget_class
-    else:
-        assert ratio is not None
-        ranked = stratified_order(trained[rest], np.random.default_rng(derived_seed(seed, "forget")))
-        chosen = np.zeros(len(rest), dtype=bool)
-        chosen[ranked[: round(ratio * len(rest))]] = True
-    if not chosen.any() or chosen.all():
-        wanted = f"class {forget_class}" if forget_class is not None else f"ratio {ratio}"
-        raise InputError(
-            f"forget: {wanted} leaves no sample to {'retain' if chosen.all() else 'forget'} of {len(rest)}"
-        )
-    return Split(rest[~chosen], rest[chosen], np.sort(order[:held_out]))
+
+    trained: Rows
+    true: Rows
+    seed: int
+    validation: float
+
+    def split(self, *, ratio: float | None = None, forget_class: int | None = None) -> Split:
+        """Forget round(`ratio` * rest) of what is not held out, nested in the ratio, or all samples of `forget_class`.
+
+        Raises:
+            InputError: nothing would be forgotten, or nothing retained.
+        """
+        held_out, rest = self._parts
+        if forget_class is not None:
+            chosen = self.true[rest] == forget_class
+        else:
+            assert ratio is not None
+            chosen = np.zeros(len(rest), dtype=bool)
+            chosen[self._ranked[: round(ratio * len(rest))]] = True
+        if not chosen.any() or chosen.all():
+            wanted = f"class {forget_class}" if forget_class is not None else f"ratio {ratio}"
+            raise InputError(
+                f"forget: {wanted} leaves no sample to {'retain' if chosen.all() else 'forget'} of {len(rest)}"
+            )
+        return Split(rest[~chosen], rest[chosen], held_out)
+
+    @cached_property
+    def _parts(self) -> tuple[Rows, Rows]:
+        """The validation part, and the rest."""
+        count = held_out(len(self.trained), self.validation)
+        order = np.arange(len(self.trained))
+        if count:
+            order = stratified_order(self.trained, np.random.default_rng(derived_seed(self.seed, "validation")))
+        return np.sort(order[:count]), np.sort(order[count:])
+
+    @cached_property
+    def _ranked(self) -> Rows:
+        """Places in the rest, in the order in which they are forgotten."""
+        generator = np.random.default_rng(derived_seed(self.seed, "forget"))
+        return stratified_order(self.trained[self._parts[1]], generator)
+
+
+def held_out(count: int, validation: float) -> int:
+    """The size of the validation part of `count` samples."""
+    return round(validation * count)
+
+
+def class_may_run_short(trained: Rows, true: Rows, validation: float, forget_class: int, fewest: int) -> bool:
+    """Whether some seed might leave fewer than `fewest` samples to forget, to retain, or of other classes to validate.
+
+    Sizes of parts are the same for every seed, but for those of a forgotten class where some are held out: of the
+    samples trained on as one label the validation part has that label's share, to within one sample. Nothing is drawn.
+    """
+    count = held_out(len(trained), validation)
+    if not count:
+        return False
+    every = np.bincount(trained)
+    of_class = np.bincount(trained[true == forget_class], minlength=len(every))
+    least, most = every * count // len(trained), -(-every * count // len(trained))
+    most_held_out = np.minimum(of_class, most).sum()
+    least_held_out = np.maximum(of_class - (every - least), 0).sum()
+    forget = of_class.sum() - most_held_out
+    retain = len(trained) - of_class.sum() - (count - least_held_out)
+    return bool(min(forget, retain, count - most_held_out) < fewest)

@@ -25,6 +25,7 @@ class ObjectStore:
         self.requests = itertools.count(1)
         self.refused = 0
         self.paths = Counter()
+        self.ranges = []
         self._app = DomainDispatcherApplication(create_backend_app)
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self._server = make_server("127.0.0.1", 0, self._answer, threaded=True)
@@ -47,4 +48,6 @@ class ObjectStore:
             start_response("503 Slow Down", [("Content-Type", "application/xml")])
             return [SLOW_DOWN]
         self.paths[environ["REQUEST_METHOD"], environ["PATH_INFO"]] += 1
+        if environ["REQUEST_METHOD"] == "GET":
+            self.ranges.append(environ.get("HTTP_RANGE"))
         return self._app(environ, start_response)

@@ -15,8 +15,6 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
     ("command", "printed"),
     [
         ("step.py", "resnet8    float32"),
-        ("tries.py", "SGD step, fused"),
-        ("batched.py", "small-cnn         2"),
         ("hotspots.py trial", "convolution, backward"),
         ("hotspots.py sweep", "unlearning"),
         ("occupancy.py", "busy: "),

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from object_store import CREDENTIALS, ObjectStore
 from PIL import Image
 from pyarrow import fs as pafs
@@ -17,6 +18,7 @@ from tiny_sweeps import BUILT_INS, call, rows, run, write_spec
 
 from sweep import index
 from sweep.columns import TRIALS
+from sweep.originals import HEAD, Label, Original, read_label, store_original
 from sweep.results import Results
 
 METHODS = [entry for entry in BUILT_INS if entry["name"] in ("original", "finetune", "uam")]
@@ -90,6 +92,15 @@ def test_files_of_an_object_store_are_read_once(monkeypatch):
         [part] = [name for name in results.names(".index") if name.endswith(".parquet")]
         results.write(f".index/{part}", b"PAR1 torn")
         assert results.trials().table["seed"].to_pylist() == [0, 0, 0, 7, 0]
+
+
+def test_of_an_original_in_an_object_store_a_run_reads_the_head(flaky):
+    results = Results(flaky.uri("labelled"))
+    original = Original({"weight": torch.zeros(2**20)}, "1")
+    store_original(results, "o", original)
+    flaky.ranges.clear()
+    assert read_label(results, "o") == Label(original.sha256, "1")
+    assert flaky.ranges == [f"bytes=0-{HEAD - 1}"]
 
 
 def test_a_bucket_that_is_not_there_is_one_line(flaky, tmp_path):

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from plugin_examples import Sharded, Stripes
 
 from methods import UAM, FineTune
+from sweep import splits
 from sweep.errors import InputError
 from sweep.identity import canonical_json, code_version, content_id
 from sweep.plan import check_task, dataset_identity, describe, location_options, plan_trials, trial_for
 from sweep.search import plan_search
 from sweep.spec import CLASS_VERSION, load_spec
-from sweep.splits import split
+from sweep.splits import Drawing
 
 numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 plain = st.recursive(
@@ -298,7 +299,7 @@ def test_a_class_that_all_test_samples_belong_to_is_found_before_running(make_sp
 def test_a_search_that_would_be_judged_on_no_other_class_is_found_before_running(make_spec):
     stripes = {"name": "plugin_examples:Stripes", "count": 20, "validation": 0.05}
     labels = Stripes(20).load().train_labels
-    [held_out] = split(labels, labels, seed=0, validation=0.05, ratio=0.5).validation
+    [held_out] = Drawing(labels, labels, 0, 0.05).split(ratio=0.5).validation
     forget = {"scenario": "class", "class": int(labels[held_out])}
     check_task(make_spec(dataset=stripes, forget=forget))
     search = {"methods": [{"name": "finetune"}], "seeds": [0], "confirm_seeds": [1]}
@@ -307,6 +308,32 @@ def test_a_search_that_would_be_judged_on_no_other_class_is_found_before_running
     )
     with pytest.raises(InputError, match=message):
         check_task(make_spec(dataset=stripes, forget=forget, search=search))
+
+
+def test_what_only_a_later_seed_lacks_is_found_before_running(make_spec, write_images, tmp_path):
+    noise = np.random.default_rng(0).integers(256, size=(14, 8, 8), dtype=np.uint8)
+    labels = np.array([*[0, 1] * 6, 2, 2])
+    write_images(tmp_path / "train.parquet", noise, labels)
+    write_images(tmp_path / "test.parquet", 255 - noise, labels)
+    held_out = [Drawing(labels, labels, seed, 0.85).split(ratio=0.5).validation for seed in range(20)]
+    good = [seed for seed in range(20) if not {12, 13} <= set(held_out[seed])]
+    bad = next(seed for seed in range(20) if {12, 13} <= set(held_out[seed]))
+    data = {"name": "parquet", "path": str(tmp_path), "validation": 0.85}
+    forget = {"scenario": "class", "class": 2}
+    check_task(make_spec(dataset=data, forget=forget, seeds=good))
+    with pytest.raises(InputError, match=r"^forget: class 2 leaves no sample to forget of 2$"):
+        check_task(make_spec(dataset=data, forget=forget, seeds=[*good, bad]))
+
+
+@pytest.mark.parametrize(
+    "forget", [{"ratio": [0.1, 0.2, 0.3]}, {"scenario": "class", "class": [0, 1, 2]}], ids=["ratio", "class"]
+)
+def test_sets_of_many_seeds_are_drawn_once(make_spec, forget, monkeypatch):
+    drawn, draw = [], splits.stratified_order
+    monkeypatch.setattr(splits, "stratified_order", lambda *of: drawn.append(of) or draw(*of))
+    digits = {"name": "digits", "validation": 0.1}
+    check_task(make_spec(dataset=digits, seeds=list(range(100)), forget=forget))
+    assert len(drawn) <= 2  # what is held out, and what is forgotten at random
 
 
 @pytest.fixture

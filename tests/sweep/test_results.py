@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from sweep.columns import PREDICTIONS, SUGGESTIONS, TRACES, TRIALS
 from sweep.errors import InputError
-from sweep.originals import Original, load_original, original_path, store_original
+from sweep.originals import HEAD, Label, Original, load_original, original_path, read_label, store_original
 from sweep.reading import parquet_bytes
 from sweep.results import Results
 
@@ -432,6 +432,60 @@ def test_a_truncated_original_counts_as_absent(stored, data):
     content = stored.read(original_path("whole"))
     stored.write(original_path("cut"), content[: data.draw(st.integers(0, len(content) - 1))])
     assert load_original(stored, "cut") is None
+
+
+@given(st.data())
+def test_the_label_of_an_original_that_lost_its_end_counts_as_absent(stored, data):
+    content = stored.read(original_path("whole"))
+    assert read_label(stored, "whole") == Label(Original(STATE, "1").sha256, "1")
+    stored.write(original_path("cut"), content[: data.draw(st.integers(0, len(content) - 1))])
+    assert read_label(stored, "cut") is None
+    assert read_label(stored, "other") is None
+
+
+LENGTH = 8
+BROKEN_HEADERS = {
+    "no JSON": b"}",
+    "no object": b"[]",
+    "not text": b"\xff{}",
+    "no tensors in it": b'{"__metadata__": {"sha256": "0", "code_version": "1"}, "layer": []}',
+    "no places": b'{"__metadata__": {"sha256": "0", "code_version": "1"}, "layer": {"data_offsets": []}}',
+    "no checksum": b'{"__metadata__": {"code_version": "1"}}',
+    "no metadata": b'{"layer": {"data_offsets": [0, 0]}}',
+    "endless": b"[" * 50_000,
+}
+
+
+@pytest.mark.parametrize("header", BROKEN_HEADERS.values(), ids=BROKEN_HEADERS)
+def test_an_original_whose_header_is_damaged_has_no_label(results, header):
+    results.write(original_path("o"), len(header).to_bytes(LENGTH, "little") + header)
+    assert read_label(results, "o") is None
+    assert load_original(results, "o") is None
+
+
+@pytest.mark.parametrize("length", [0, 2**20, 2**63])
+def test_an_original_whose_header_has_a_wrong_length_has_no_label(stored, length):
+    content = stored.read(original_path("whole"))
+    stored.write(original_path("o"), length.to_bytes(LENGTH, "little") + content[LENGTH:])
+    assert read_label(stored, "o") is None
+
+
+def test_a_label_is_read_whole_however_long_it_is(results):
+    state = {f"{'layer' * 20}.{number}": torch.ones(1) for number in range(1000)}
+    store_original(results, "o", Original(state, "1"))
+    assert results.size(original_path("o")) > 2 * HEAD
+    assert read_label(results, "o") == Label(Original(state, "1").sha256, "1")
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="counts what Linux has read")
+def test_a_label_is_read_without_the_weights(results):
+    def read() -> int:
+        return int(Path("/proc/self/io").read_text().split()[1])
+
+    store_original(results, "o", Original({"weight": torch.zeros(2**20)}, "1"))
+    began = read()
+    assert read_label(results, "o").version == "1"
+    assert read() - began < 2 * HEAD
 
 
 def test_an_original_with_any_byte_wrong_counts_as_absent(stored, monkeypatch):

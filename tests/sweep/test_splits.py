@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sweep.datasets import Digits
 from sweep.errors import InputError
-from sweep.splits import limited, noisy, split, stratified_order
+from sweep.splits import Drawing, class_may_run_short, limited, noisy, stratified_order
 
 some_labels = st.lists(st.integers(0, 6), min_size=10, max_size=80).map(np.array)
 seeds = st.integers(0, 2**31 - 1)
@@ -43,15 +43,15 @@ def test_every_sample_is_as_likely_as_any_other_to_come_early():
 
 @given(some_labels, seeds, st.floats(0.1, 0.5), st.floats(0.5, 0.8), st.sampled_from([0.0, 0.2]))
 def test_a_smaller_forget_set_is_within_a_larger_one(labels, seed, small, large, validation):
-    smaller = split(labels, labels, seed=seed, validation=validation, ratio=small)
-    larger = split(labels, labels, seed=seed, validation=validation, ratio=large)
+    smaller = Drawing(labels, labels, seed, validation).split(ratio=small)
+    larger = Drawing(labels, labels, seed, validation).split(ratio=large)
     assert set(smaller.forget) <= set(larger.forget)
     np.testing.assert_array_equal(smaller.validation, larger.validation)
 
 
 @given(some_labels, seeds, st.floats(0.1, 0.9), st.sampled_from([0.0, 0.1, 0.3]))
 def test_the_parts_divide_the_training_set(labels, seed, ratio, validation):
-    parts = split(labels, labels, seed=seed, validation=validation, ratio=ratio)
+    parts = Drawing(labels, labels, seed, validation).split(ratio=ratio)
     everything = np.concatenate([parts.retain, parts.forget, parts.validation])
     np.testing.assert_array_equal(np.sort(everything), np.arange(len(labels)))
     np.testing.assert_array_equal(parts.training, np.sort(np.concatenate([parts.retain, parts.forget])))
@@ -62,16 +62,16 @@ def test_the_parts_divide_the_training_set(labels, seed, ratio, validation):
 @pytest.mark.parametrize("ratio", [0.01, 0.05, 0.1, 0.5])
 def test_the_forget_set_is_stratified(labels, ratio):
     for seed in range(5):
-        assert shares_kept(labels, split(labels, labels, seed=seed, validation=0, ratio=ratio).forget)
+        assert shares_kept(labels, Drawing(labels, labels, seed, 0).split(ratio=ratio).forget)
 
 
 def test_the_validation_part_is_stratified(labels):
-    assert shares_kept(labels, split(labels, labels, seed=0, validation=0.2, ratio=0.1).validation)
+    assert shares_kept(labels, Drawing(labels, labels, 0, 0.2).split(ratio=0.1).validation)
 
 
 @pytest.mark.parametrize("validation", [0, 0.1])
 def test_a_seed_gives_the_same_parts_again_and_another_seed_others(labels, validation):
-    one, again, other = (split(labels, labels, seed=seed, validation=validation, ratio=0.1) for seed in (0, 0, 1))
+    one, again, other = (Drawing(labels, labels, seed, validation).split(ratio=0.1) for seed in (0, 0, 1))
     for part in ("retain", "forget", "validation") if validation else ("retain", "forget"):
         np.testing.assert_array_equal(getattr(one, part), getattr(again, part))
         assert set(getattr(one, part)) != set(getattr(other, part))
@@ -83,7 +83,7 @@ def test_a_class_is_its_true_samples_whatever_label_is_trained_on(true, seed, da
     assume(len(set(true)) > 1)
     forgotten = data.draw(st.sampled_from(sorted(set(true))))
     trained = np.array(data.draw(st.lists(st.integers(0, 6), min_size=len(true), max_size=len(true))))
-    parts = split(trained, true, seed=seed, validation=0, forget_class=forgotten)
+    parts = Drawing(trained, true, seed, 0).split(forget_class=forgotten)
     np.testing.assert_array_equal(parts.forget, np.flatnonzero(true == forgotten))
 
 
@@ -92,17 +92,36 @@ def test_what_is_held_out_or_forgotten_at_random_depends_on_no_label_but_those_t
     labels, seed, ratio, validation
 ):
     one, other = (
-        split(labels, true, seed=seed, validation=validation, ratio=ratio) for true in (labels, np.zeros_like(labels))
+        Drawing(labels, true, seed, validation).split(ratio=ratio) for true in (labels, np.zeros_like(labels))
     )
     for part in ("retain", "forget", "validation"):
         np.testing.assert_array_equal(getattr(one, part), getattr(other, part))
 
 
 def test_a_whole_class_is_forgotten_but_for_its_validation_samples(labels):
-    parts = split(noisy(labels, 0.2, 10), labels, seed=0, validation=0.1, forget_class=3)
+    parts = Drawing(noisy(labels, 0.2, 10), labels, 0, 0.1).split(forget_class=3)
     assert set(labels[parts.forget]) == {3}
     assert 3 not in labels[parts.retain]
     assert 3 in labels[parts.validation]
+
+
+@given(some_labels, seeds, st.sampled_from([0.0, 0.1, 0.5]), st.sampled_from([0.0, 0.4]), st.integers(1, 8))
+def test_where_a_class_cannot_run_short_no_seed_lets_it(true, seed, validation, noise, fewest):
+    trained = noisy(true, noise, 7)
+    for label in set(true):
+        if not validation:
+            assert not class_may_run_short(trained, true, validation, label, fewest)
+        elif not class_may_run_short(trained, true, validation, label, fewest):
+            parts = Drawing(trained, true, seed, validation).split(forget_class=label)
+            others = int((true[parts.validation] != label).sum())
+            assert min(len(parts.forget), len(parts.retain), others) >= fewest
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.4])
+def test_a_class_runs_short_only_where_little_of_it_is_left(labels, noise):
+    trained = noisy(labels, noise, 10)
+    assert not any(class_may_run_short(trained, labels, 0.1, label, 50) for label in range(10))
+    assert all(class_may_run_short(trained, labels, 0.1, label, 150) for label in range(10))
 
 
 @pytest.mark.parametrize(
@@ -115,12 +134,12 @@ def test_a_whole_class_is_forgotten_but_for_its_validation_samples(labels):
 )
 def test_a_split_that_leaves_nothing_is_refused(labels, wanted, message):
     with pytest.raises(InputError, match=message):
-        split(labels, labels, seed=0, validation=0, **wanted)
+        Drawing(labels, labels, 0, 0).split(**wanted)
 
 
 def test_forgetting_the_only_class_leaves_nothing_to_retain():
     with pytest.raises(InputError, match="no sample to retain"):
-        split(*[np.zeros(10, dtype=np.int64)] * 2, seed=0, validation=0, forget_class=0)
+        Drawing(*[np.zeros(10, dtype=np.int64)] * 2, 0, 0).split(forget_class=0)
 
 
 @given(st.integers(1, 300), st.floats(0, 1))

@@ -14,18 +14,21 @@ import numpy as np
 import pytest
 import torch
 from plugin_examples import Exhausts, Raises, Stripes
+from rich.console import Console
 from sklearn.svm import SVC
 
 from methods import METHODS
+from sweep import splits
 from sweep.columns import METRICS, TRACES, TRIALS
 from sweep.datasets import Digits
+from sweep.engine import run_trials
 from sweep.errors import Unsuccessful
 from sweep.evaluation import Predictions, predict
 from sweep.identity import code_version
 from sweep.originals import load_original, original_path, store_original
 from sweep.results import Results
 from sweep.rows import prediction_rows
-from sweep.splits import limited, noisy, split
+from sweep.splits import Drawing, limited, noisy
 from sweep.trial import Job, Outcome, trial_row
 
 DIGITS = {"name": "digits", "limit": 200}
@@ -109,6 +112,15 @@ def test_what_ran_before_in_a_worker_changes_nothing(make_trial, make_worker, ru
         assert all(shared[trial.id][metric] == alone[metric] for metric in METRICS)
 
 
+def test_a_trial_draws_its_split_once(make_trial, run, monkeypatch):
+    drawn, draw = [], splits.stratified_order
+    monkeypatch.setattr(splits, "stratified_order", lambda *of: drawn.append(of) or draw(*of))
+    digits = {"name": "digits", "validation": 0.1}
+    for seed in range(2):  # each trains an original for its training set and unlearns
+        run(make_trial("plugin_examples:Sharded", {"shards": 2}, seeds=[seed], dataset=digits))
+        assert len(drawn) == 2 * (seed + 1)  # what is held out, and what is forgotten
+
+
 def test_methods_of_a_seed_forget_the_same_samples(make_trial, run, results):
     forgotten = []
     for trial in (make_trial("retrain"), make_trial("original")):
@@ -125,7 +137,7 @@ def test_predictions_name_rows_of_the_datasets_own_data(make_trial, run, results
     images = Digits().load()
     kept = limited(images.train_labels, 200)
     labels = images.train_labels[kept]
-    parts = split(labels, labels, seed=3, validation=0, ratio=0.1)
+    parts = Drawing(labels, labels, 3, 0).split(ratio=0.1)
     found = {"retain": [], "forget": [], "test": []}
     for each in results.predictions(trial.id).to_pylist():
         found[each["split"]].append(each)
@@ -207,7 +219,7 @@ def test_accuracies_where_a_class_is_forgotten_of_a_network_that_calls_everythin
     row = run(make_trial("plugin_examples:Filled", {"exponent": 0.0}, dataset=dataset, forget=forget))
     images = Digits().load()
     true = images.train_labels[limited(images.train_labels, 200)]
-    held_out = true[split(true, true, seed=0, validation=0.5, forget_class=forgotten).validation]
+    held_out = true[Drawing(true, true, 0, 0.5).split(forget_class=forgotten).validation]
 
     def share(labels) -> float:
         return 100 * np.mean(labels[labels != forgotten] == 0)
@@ -230,7 +242,7 @@ def test_a_forgotten_class_without_test_samples_has_no_test_accuracy(make_trial,
 
 def test_validation_samples_of_the_forgotten_class_alone_are_as_good_as_none(make_trial, run):
     labels = Stripes(20).load().train_labels
-    [held_out] = split(labels, labels, seed=0, validation=0.05, ratio=0.5).validation
+    [held_out] = Drawing(labels, labels, 0, 0.05).split(ratio=0.5).validation
     stripes = {"name": "plugin_examples:Stripes", "count": 20, "validation": 0.05}
     row = run(make_trial("original", dataset=stripes, forget={"scenario": "class", "class": int(labels[held_out])}))
     assert (row["status"], row["validation_accuracy"], row["validation_mia"]) == ("ok", None, None)
@@ -258,7 +270,7 @@ def test_validation_accuracy_is_of_true_labels(make_trial, run):
     row = run(make_trial("plugin_examples:Filled", {"exponent": 0.0}, dataset=DIGITS | noise))
     true = Digits().load().train_labels
     true = true[limited(true, 200)]
-    parts = split(noisy(true, 0.9, 10), true, seed=0, validation=0.5, ratio=0.1)
+    parts = Drawing(noisy(true, 0.9, 10), true, 0, 0.5).split(ratio=0.1)
     assert row["validation_accuracy"] == pytest.approx(100 * np.mean(true[parts.validation] == 0))
     assert row["forget_accuracy"] == pytest.approx(100 * np.mean(noisy(true, 0.9, 10)[parts.forget] == 0))
 
@@ -550,6 +562,24 @@ def test_a_damaged_original_is_trained_again(make_trial, make_worker, run, resul
     assert all(torch.equal(again[name], tensor) for name, tensor in whole.items())
 
 
+def test_a_run_sees_from_their_heads_which_originals_are_there(
+    make_spec, make_trial, make_worker, results, monkeypatch
+):
+    trial, path = make_trial(), original_path(make_trial().original_id)
+    make_worker().run(Job(trial, original_only=True))
+    stored = results.read(path)
+
+    def run_again() -> None:
+        run_trials(make_spec(), [], results.location, "inline", None, Console(quiet=True), originals=[trial])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Results, "read", None)
+        run_again()
+    results.write(path, stored[:-1])
+    run_again()
+    assert results.read(path) == stored
+
+
 def test_a_row_names_the_weights_that_its_original_had(make_trial, make_worker, run, results):
     trial = make_trial("original")
     row = run(trial)
@@ -605,7 +635,7 @@ def test_sharded_training_retrains_only_the_shards_that_forget(make_trial, make_
     stored = results.read(original_path(trial.original_id))
     row = run(trial)
     labels = Digits().load().train_labels[limited(Digits().load().train_labels, 200)]
-    parts = split(labels, labels, seed=0, validation=0, ratio=0.01)
+    parts = Drawing(labels, labels, 0, 0).split(ratio=0.01)
     touched = set(parts.forget % 3)
     assert (row["status"], row["error"]) == ("ok", None)
     assert row["samples_processed"] == sum(shard in touched for shard in parts.retain % 3)
