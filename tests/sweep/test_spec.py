@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import jsonschema
 import pytest
@@ -329,8 +328,3 @@ def test_the_schema_knows_each_methods_own_ranges(name):
             reference = entry["properties"][item.name]["oneOf"][1]["$ref"].rpartition("/")[2]
             ends = definitions[reference]["properties"]
             assert [ends[end]["default"] for end in ("low", "high", "log")] == [own.low, own.high, own.log]
-
-
-def test_presets_are_named_by_their_files():
-    folder = Path(__import__("sweep").__file__).parent / "presets"
-    assert set(presets()) == {path.stem for path in folder.glob("*.yaml")}
