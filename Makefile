@@ -4,7 +4,7 @@ BIN := .venv/bin
 # A sweep starts many processes, and each imports torch: compile what they import once, also where the machine says no.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint install clean
+.PHONY: demo test soak lint install clean
 
 # The comparison on scikit-learn's digits: seven methods and the original model, three seeds.
 demo: install
@@ -13,6 +13,16 @@ demo: install
 # Everything: style, types, tests.
 test: lint
 	$(BIN)/python -m pytest
+
+# What takes long to prove: tests marked so, processes killed and files damaged at random. Their last output is kept.
+soak: SHELL := /bin/bash
+soak: install
+	$(call proof,soak,-m pytest -m soak)
+	$(call proof,chaos,benchmarks/chaos.py --runs 20)
+	$(call proof,search-kills,benchmarks/search_kills.py)
+	$(call proof,corruption,benchmarks/corruption.py 6000)
+
+proof = set -o pipefail; $(BIN)/python -u $(2) | tee benchmarks/results/$(1).txt
 
 lint: install
 	$(BIN)/ruff check .

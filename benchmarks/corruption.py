@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import torch
+from machine import machine
 
 from sweep import index
 from sweep.columns import FOLDERS, PREDICTIONS
@@ -163,6 +164,7 @@ def read_damaged(first: int, last: int) -> None:
 
 def main(files: int) -> None:
     """Damage so many files and print what became of them; exit status 1 if one was read wrongly, or not at all."""
+    print(machine())
     counts: Counter[tuple[str, str]] = Counter()
     number = 0
     while number < files:

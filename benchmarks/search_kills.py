@@ -1,8 +1,9 @@
-"""A search whose driver is killed (kill -9) at random moments: python benchmarks/search_kills.py [--out DIR].
+"""A search whose driver is killed (kill -9) at random moments: python benchmarks/search_kills.py.
 
 Each kill is followed by the same command. Prints what every start found and left, and at the end whether the planned
 number was reached, whether anything was run or suggested twice or lost, and whether an uninterrupted search in a
 directory of its own suggests the same, which it does if and only if the sampler was told all that was known every time.
+Exit status 1 if one of them is not so.
 """
 
 import contextlib
@@ -10,6 +11,7 @@ import multiprocessing
 import os
 import random
 import sys
+import tempfile
 import time
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import Annotated, Any
 
 import typer
 import yaml
+from machine import machine
 
 import sweep.search_table  # noqa: F401
 from sweep import cli
@@ -46,11 +49,15 @@ def main(
     longest: Annotated[float, typer.Option(help="Seconds after its first new row at the latest.")] = 10,
     seed: Annotated[int, typer.Option(help="Of the moments.")] = 0,
     executor: Annotated[str, typer.Option(help="Of the killed search: ray or inline.")] = "ray",
-    out: Annotated[str, typer.Option(help="Results directory, new.")] = "results/search-kills",
 ) -> None:
-    moments = random.Random(seed)
-    folder = Path(out)
-    folder.mkdir(parents=True)
+    print(machine())
+    with tempfile.TemporaryDirectory() as name:
+        good = proved(Path(name), kills, trials, longest, random.Random(seed), executor)
+    sys.exit(not good)
+
+
+def proved(folder: Path, kills: int, trials: int, longest: float, moments: random.Random, executor: str) -> bool:
+    """Kill and go on, in a folder of its own; whether all was as it should be."""
     spec = folder / "kills.yaml"
     spec.write_text(yaml.safe_dump(SPEC))
     command = ["search", str(spec), "--set", f"search.trials={trials}"]
@@ -83,11 +90,13 @@ def main(
     whole = Results(str(folder / "whole"))
     _finish([*command, "--out", whole.location, "--executor", "inline"])
     here, there = (found.suggestions().table.to_pylist() for found in (results, whole))
-    numbers = "without gaps or repetitions" if _complete(here) else "WITH GAPS OR REPETITIONS"
+    complete = [row["number"] for row in here] == list(range(trials))
+    same = [row["params"] for row in here] == [row["params"] for row in there]
+    numbers = "without gaps or repetitions" if complete else "WITH GAPS OR REPETITIONS"
     print(f"planned {trials}, suggested {len(here)}, {numbers}")
     print(f"rows of suggestions or trials lost or written again: {len(changed)}")
-    same = [row["params"] for row in here] == [row["params"] for row in there]
-    print(f"the same suggestions as an uninterrupted search: {'yes' if same else 'no'}")
+    print(f"the same suggestions as an uninterrupted search: {'yes' if same else 'NO'}")
+    return complete and same and not changed
 
 
 def _start(words: list[str]) -> BaseProcess:
@@ -109,10 +118,6 @@ def _command(words: list[str]) -> None:
     sys.argv = ["unlearn-sweep", *words]
     with open(os.devnull, "w") as nothing, contextlib.redirect_stdout(nothing):
         cli.main()
-
-
-def _complete(suggestions: list[dict[str, Any]]) -> bool:
-    return [row["number"] for row in suggestions] == list(range(len(suggestions)))
 
 
 def _stored(results: Results) -> dict[str, Any]:

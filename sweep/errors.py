@@ -21,9 +21,3 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     if close:
         return f"did you mean '{close[0]}'?"
     return f"valid: {', '.join(names)}" if names else "none is valid here"
-
-
-def wording(message: str) -> str:
-    """What pydantic says of a value, in the words of a spec."""
-    said = message.removeprefix("Input ").partition(", unable")[0]
-    return said.replace("valid array", "valid list").replace("a valid boolean", "true or false")

@@ -5,11 +5,27 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable
-from typing import Annotated, Any, get_type_hints
+from functools import cache
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from methods import Method
+
+LIST, RANGE = "a list", "a range"
+"""How what a search chooses from is written. pydantic names it where it says what is wrong; it is no key."""
 
 
 class Section(BaseModel):
@@ -24,18 +40,91 @@ class OpenSection(Section):
     model_config = ConfigDict(extra="allow")
 
 
+class Interval(Section):
+    """A range that a search draws from, both ends included; what is left out is the method's own."""
+
+    log: bool
+    low: float
+    high: float
+
+    @field_validator("low")
+    @classmethod
+    def _has_a_logarithm(cls, low: float, info: ValidationInfo) -> float:
+        if info.data.get("log") and low <= 0:
+            raise ValueError(f"a log range needs a low above 0, not {low:g}")
+        return low
+
+    @model_validator(mode="after")
+    def _ascends(self) -> Interval:
+        if self.low > self.high:
+            raise ValueError(f"low {self.low:g} is above high {self.high:g}")
+        return self
+
+
 def method_grid(method: type[Method]) -> type[BaseModel]:
     """A model of a spec's entry for `method`: for each hyperparameter a grid axis."""
-    hints = get_type_hints(method, include_extras=True)
-    fields: dict[str, Any] = {}
-    for item in dataclasses.fields(method):
-        bounds = item.metadata.get("bounds", {})
-        each: Any = Annotated[hints[item.name], Field(**bounds)] if bounds else hints[item.name]
-        fields[item.name] = (
-            axis(each),
-            Field(default=[item.default], description=item.metadata.get("meaning"), validate_default=False),
-        )
+    fields = {}
+    for item, hint in _hyperparameters(method):
+        fields[item.name] = _described(axis(_within(item, hint)), [item.default], item)
     return _model(method.__name__, fields)
+
+
+@cache
+def search_entry(method: type[Method]) -> type[BaseModel]:
+    """A model of a search's entry for `method`: for each hyperparameter an `Interval` or a list of categories.
+
+    A single category may be written bare. What is left out has the method's own range or categories, else its default.
+    """
+    fields = {}
+    for item, hint in _hyperparameters(method):
+        kind: Any = Annotated[axis(_within(item, hint)), AfterValidator(_distinct)]
+        own: Any = list(get_args(hint)) if get_origin(hint) is Literal else [item.default]
+        if number := _number(hint):
+            search, end = item.metadata.get("search"), _within(item, number)
+            low: Any = number(search.low) if search else ...
+            high: Any = number(search.high) if search else ...
+            log = (bool, search.log if search else False)
+            name = f"{method.__name__}_{item.name}"
+            interval = create_model(name, __base__=Interval, log=log, low=(end, low), high=(end, high))
+            kind = Annotated[Annotated[kind, Tag(LIST)] | Annotated[interval, Tag(RANGE)], Discriminator(_form)]
+            own = interval.model_construct(log=log[1], low=low, high=high) if search else own
+        fields[item.name] = _described(kind, own, item)
+    return _model(method.__name__, fields)
+
+
+def _hyperparameters(method: type[Method]) -> list[tuple[dataclasses.Field[Any], Any]]:
+    """The hyperparameters of a method, with their types."""
+    hints = get_type_hints(method, include_extras=True)
+    return [(item, hints[item.name]) for item in dataclasses.fields(method)]
+
+
+def _within(item: dataclasses.Field[Any], kind: Any) -> Any:
+    """The type, of values within the hyperparameter's bounds."""
+    return Annotated[kind, Field(**item.metadata.get("bounds", {}))]
+
+
+def _described(kind: Any, default: Any, item: dataclasses.Field[Any]) -> tuple[Any, Any]:
+    return kind, Field(default=default, description=item.metadata.get("meaning"))
+
+
+def _number(hint: Any) -> type[int] | type[float] | None:
+    """The type, int or float, if that is what a type hint stands for (`int | None` included)."""
+    if get_origin(hint) is Annotated:
+        hint = get_args(hint)[0]
+    kinds = set(get_args(hint) or (hint,)) - {type(None)}
+    if kinds == {int}:
+        return int
+    return float if kinds in ({float}, {int, float}) else None
+
+
+def _form(value: object) -> str:
+    return RANGE if isinstance(value, dict | Interval) else LIST
+
+
+def _distinct(values: list[Any]) -> list[Any]:
+    if len(set(values)) < len(values):
+        raise ValueError("a category is given twice")
+    return values
 
 
 def option_model(factory: Callable[..., Any], provided: tuple[str, ...] = ()) -> type[BaseModel]:

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
-
-from methods import Method, Range
-from sweep.errors import InputError, nearest, wording
+from methods import Method
+from sweep.complaints import validated
+from sweep.errors import InputError
+from sweep.options import Interval, search_entry
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
 REFERENCES = ("original", "retrain")
 """Methods that are never searched: every other one is compared with them."""
-
-RANGE_KEYS = ("low", "high", "log")
 
 When = dict[str, dict[str, tuple[Any, ...]]]
 """For hyperparameters that depend on others: as in `methods.hyperparameter`."""
@@ -48,8 +45,7 @@ class Dimension:
         """As plain data."""
         if self.kind == "choice":
             return {"choices": list(self.choices)}
-        number = int if self.kind == "int" else float
-        return {"type": self.kind, "low": number(self.low), "high": number(self.high), "log": self.log}
+        return {"type": self.kind, "low": self.low, "high": self.high, "log": self.log}
 
 
 @dataclass(frozen=True)
@@ -148,19 +144,11 @@ def make_space(name: str, method: type[Method], entry: Mapping[str, Any]) -> Spa
     """
     if name in REFERENCES:
         raise InputError(f"name: {name} is what the others are compared with and is never searched")
-    items = {item.name: item for item in dataclasses.fields(method)}
-    if unknown := next((key for key in entry if key not in items), None):
-        raise InputError(f"{unknown}: unknown key; {nearest(unknown, [*items, 'name'])}")
-    hints = get_type_hints(method, include_extras=True)
+    given = validated(search_entry(method), entry, other_keys=("name",))
     order, when, defaults = _conditions(method)
-    searched: dict[str, Dimension] = {}
-    fixed: dict[str, Any] = {}
-    for key, item in items.items():
-        found = _given(key, item, hints[key], entry[key]) if key in entry else _own(item, hints[key])
-        if isinstance(found, Dimension):
-            searched[key] = found
-        else:
-            fixed[key] = found
+    drawn = {key: _dimension(getattr(given, key)) for key in defaults}
+    searched = {key: found for key, found in drawn.items() if isinstance(found, Dimension)}
+    fixed = {key: found for key, found in drawn.items() if key not in searched}
     for key, parents in when.items():
         settled = next((p for p, allowed in parents.items() if p in fixed and fixed[p] not in allowed), None)
         if key in searched and settled is not None:
@@ -173,100 +161,13 @@ def make_space(name: str, method: type[Method], entry: Mapping[str, Any]) -> Spa
     return Space(order, searched, fixed, defaults, when)
 
 
-def entry_schema(method: type[Method]) -> dict[str, Any]:
-    """The JSON schema of each hyperparameter in an entry under `search.methods`."""
-    hints = get_type_hints(method, include_extras=True)
-    properties = {}
-    for item in dataclasses.fields(method):
-        value = _adapter(item, hints[item.name]).json_schema()
-        options = [value, {"type": "array", "items": value, "minItems": 1}]
-        if _number(hints[item.name]):
-            ends = {"low": {"type": "number"}, "high": {"type": "number"}, "log": {"type": "boolean"}}
-            options.append({"type": "object", "properties": ends, "additionalProperties": False})
-        properties[item.name] = {"description": item.metadata.get("meaning"), "anyOf": options}
-    return properties
-
-
-def _own(item: dataclasses.Field[Any], hint: Any) -> Any:
-    """The method's own range or categories; else the default."""
-    search = item.metadata.get("search")
-    if isinstance(search, Range):
-        return Dimension("int" if _number(hint) is int else "float", search.low, search.high, search.log)
-    if get_origin(hint) is Literal:
-        return Dimension("choice", choices=get_args(hint))
-    return item.default
-
-
-def _given(name: str, item: dataclasses.Field[Any], hint: Any, value: Any) -> Any:
-    """What a spec's entry says of one hyperparameter."""
-    if isinstance(value, list):
-        if not value:
-            raise InputError(f"{name}: an empty list leaves nothing to search")
-        choices = tuple(_valid(f"{name}.{index}", item, hint, each) for index, each in enumerate(value))
-        if len(set(choices)) < len(choices):
-            raise InputError(f"{name}: a category is given twice")
-        return Dimension("choice", choices=choices) if len(choices) > 1 else choices[0]
-    if isinstance(value, dict):
-        return _narrowed(name, item, hint, value)
-    return _valid(name, item, hint, value)
-
-
-def _narrowed(name: str, item: dataclasses.Field[Any], hint: Any, value: dict[str, Any]) -> Any:
-    kind = _number(hint)
-    if kind is None:
-        raise InputError(f"{name}: takes a value or a list, not a range: it is no number")
-    if unknown := next((key for key in value if key not in RANGE_KEYS), None):
-        raise InputError(f"{name}.{unknown}: unknown key; {nearest(str(unknown), RANGE_KEYS)}")
-    own = _own(item, hint)
-    ends = {}
-    for end in ("low", "high"):
-        if end not in value and not isinstance(own, Dimension):
-            raise InputError(f"{name}.{end}: required, and missing: the method has no range of its own")
-        given = value[end] if end in value else getattr(own, end)
-        if not isinstance(given, int | float) or isinstance(given, bool):
-            raise InputError(f"{name}.{end}: should be a valid number, not {given!r}")
-        ends[end] = _valid(f"{name}.{end}", item, hint, given)
-    log = value.get("log", own.log if isinstance(own, Dimension) else False)
-    if not isinstance(log, bool):
-        raise InputError(f"{name}.log: should be true or false, not {log!r}")
-    if ends["low"] > ends["high"]:
-        raise InputError(f"{name}: low {ends['low']:g} is above high {ends['high']:g}")
-    if log and ends["low"] <= 0:
-        raise InputError(f"{name}.low: a log range needs a low above 0, not {ends['low']:g}")
-    if ends["low"] == ends["high"]:
-        return ends["low"]
-    return Dimension("int" if kind is int else "float", ends["low"], ends["high"], log)
-
-
-def _valid(name: str, item: dataclasses.Field[Any], hint: Any, value: Any) -> Any:
-    """The value in the hyperparameter's type, within its bounds.
-
-    Raises:
-        InputError: it is neither.
-    """
-    try:
-        return _adapter(item, hint).validate_json(json.dumps(value, default=str))
-    except ValidationError as error:
-        first = error.errors()[0]
-        if first["type"] == "literal_error":
-            raise InputError(f"{name}: {value!r} is unknown; {nearest(str(value), map(str, get_args(hint)))}") from None
-        raise InputError(f"{name}: {wording(first['msg'])}, not {value!r}") from None
-
-
-def _adapter(item: dataclasses.Field[Any], hint: Any) -> TypeAdapter[Any]:
-    bounds = item.metadata.get("bounds", {})
-    kind: Any = Annotated[hint, Field(**bounds)] if bounds else hint
-    return TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False, strict=True))
-
-
-def _number(hint: Any) -> type[int] | type[float] | None:
-    """The type, int or float, if that is what a type hint stands for (`int | None` included)."""
-    if get_origin(hint) is Annotated:
-        hint = get_args(hint)[0]
-    kinds = {kind for kind in (get_args(hint) or (hint,)) if kind is not type(None)}
-    if kinds == {int}:
-        return int
-    return float if kinds in ({float}, {int, float}) else None
+def _dimension(given: Interval | list[Any]) -> Any:
+    """What is drawn, or the only value that there is."""
+    if isinstance(given, list):
+        return Dimension("choice", choices=tuple(given)) if len(given) > 1 else given[0]
+    if given.low == given.high:
+        return given.low
+    return Dimension("int" if isinstance(given.low, int) else "float", given.low, given.high, given.log)
 
 
 def _ordered(items: Mapping[str, Any], when: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from sweep.errors import InputError, nearest, wording
-from sweep.options import OpenSection, Section, axis, method_grid, option_model
+from sweep.complaints import validated
+from sweep.errors import InputError
+from sweep.options import OpenSection, Section, axis, method_grid, option_model, search_entry
 from sweep.registry import find_dataset, find_method, find_model
 from sweep.searchspec import SearchSpec
-from sweep.space import REFERENCES, entry_schema, make_space
+from sweep.space import REFERENCES, make_space
 from sweep.specfile import read_document, write_yaml
 
 PROVIDED_TO_MODELS = ("classes", "channels")
@@ -201,7 +201,7 @@ def parse_spec(document: dict[str, Any]) -> Spec:
     Raises:
         InputError: one line with the key, what is wrong, and the nearest valid name.
     """
-    spec: Spec = _validated(Spec, document, ())
+    spec: Spec = validated(Spec, document)
     dataset = _with_options(spec.dataset, "dataset", lambda name: option_model(find_dataset(name)))
     loader = find_dataset(dataset.name)
     dataset = dataset.model_copy(
@@ -269,21 +269,8 @@ def spec_schema() -> dict[str, Any]:
         definitions[definition] = {"description": base["description"], "anyOf": options}
 
     variants("MethodSpec", {name: method_grid(method) for name, method in METHODS.items()}, plugin)
-    searchable = {name: method for name, method in METHODS.items() if name not in REFERENCES}
-    definitions["SearchedMethodSpec"] = {
-        "description": definitions["SearchedMethodSpec"]["description"],
-        "anyOf": [
-            {
-                "type": "object",
-                "title": name,
-                "properties": {"name": {"const": name}} | entry_schema(method),
-                "required": ["name"],
-                "additionalProperties": False,
-            }
-            for name, method in searchable.items()
-        ]
-        + [{"type": "object", "properties": {"name": plugin}, "required": ["name"]}],
-    }
+    searchable = {name: search_entry(method) for name, method in METHODS.items() if name not in REFERENCES}
+    variants("SearchedMethodSpec", searchable, plugin)
     variants("DatasetSpec", {name: option_model(dataset) for name, dataset in DATASETS.items()}, plugin)
     builders = {name: option_model(builder, PROVIDED_TO_MODELS) for name, builder in MODELS.items()}
     variants("ModelSpec", builders, {"type": "string", "not": {"enum": list(builders)}})
@@ -297,78 +284,6 @@ def _with_options(section: Any, path: str, model_of: Callable[[str], type[BaseMo
     except InputError as error:
         raise InputError(f"{path}.name: {error}") from error
     own = set(type(section).model_fields)
-    options = _validated(model, section.model_extra or {}, tuple(path.split(".")), own)
+    options = validated(model, section.model_extra or {}, tuple(path.split(".")), own)
     values = {key: getattr(section, key) for key in own} | options.model_dump()
     return type(section).model_construct(_fields_set=None, **values)
-
-
-def _validated(model: type[Any], data: Any, path: tuple[str, ...], other_keys: set[str] | None = None) -> Any:
-    try:
-        text = json.dumps(data, default=str)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{'.'.join(path) or 'the spec'}: not plain data: {error}") from error
-    try:
-        return model.model_validate_json(text)  # of JSON, a strict model takes lists as tuples
-    except ValidationError as error:
-        raise InputError(_explain(model, error, data, path, other_keys or set())) from error
-
-
-def _explain(
-    model: type[BaseModel], error: ValidationError, data: Any, path: tuple[str, ...], other_keys: set[str]
-) -> str:
-    """The first of pydantic's complaints, in one line."""
-    first = error.errors()[0]
-    where = ".".join([*path, *_written_location(data, first["loc"])])
-    prefix = f"{where}: " if where else ""
-    kind, context = first["type"], first.get("ctx", {})
-    if kind == "extra_forbidden":
-        key = str(first["loc"][-1])
-        return f"{prefix}unknown key; {nearest(key, _keys_at(model, first['loc'][:-1]) | other_keys)}"
-    if kind == "missing":
-        return f"{prefix}required, and missing"
-    if kind == "too_short":
-        return f"{prefix}an empty list leaves nothing to run"
-    if kind == "literal_error":
-        names = re.findall(r"'([^']*)'", str(context["expected"]))
-        return f"{prefix}{first['input']!r} is unknown; {nearest(str(first['input']), names)}"
-    if kind == "value_error":
-        return f"{prefix}{context['error']}"
-    if kind == "model_type":
-        return f"{prefix}should be a mapping of keys to values, not {first['input']!r}"
-    return f"{prefix}{wording(first['msg'])}, not {first['input']!r}"
-
-
-def _written_location(data: Any, location: tuple[int | str, ...]) -> list[str]:
-    """The location that pydantic gives, as the spec was written: a value given bare has no position in a list, and
-    which of several types was tried is no key.
-    """
-    written = []
-    for part in location:
-        if not isinstance(data, list if isinstance(part, int) else dict):
-            continue
-        written.append(str(part))
-        if isinstance(data, dict):
-            data = data.get(part)
-        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
-            data = data[part]
-    return written
-
-
-def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> set[str]:
-    """Valid keys of the (sub)model at a location of pydantic's."""
-    for part in location:
-        if isinstance(part, str) and part in model.model_fields:
-            found = _model_in(model.model_fields[part].annotation)
-            if found is None:
-                return set()
-            model = found
-    return {field.alias or key for key, field in model.model_fields.items()}
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        if found := _model_in(argument):
-            return found
-    return None

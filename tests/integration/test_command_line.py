@@ -2,10 +2,9 @@ import io
 import json
 import os
 import shutil
-import subprocess
-import sys
 from contextlib import contextmanager
 
+import jsonschema
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -125,17 +124,7 @@ def test_help_loads_neither_torch_nor_ray():
     assert not imported & {"torch", "ray", "pandas", "pyarrow"}
 
 
-def test_importing_the_command_line_takes_under_a_second():
-    code = (
-        "import sys, time; import sweep.cli; print(time.process_time(), 'torch' in sys.modules, 'ray' in sys.modules)"
-    )
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert float(shown[0]) < 1
-    assert shown[1:] == ["False", "False"]
-
-
 def test_schema_accepts_a_good_spec_and_refuses_a_bad_one():
-    jsonschema = pytest.importorskip("jsonschema")
     schema = json.loads(call("schema").out)
     jsonschema.validate(spec(BUILT_INS), schema)
     with pytest.raises(jsonschema.ValidationError):

@@ -14,8 +14,6 @@ from tiny_sweeps import BUILT_INS, PLAIN_PRIORITY, SCRIPT, rows, write_spec
 from sweep.identity import code_version
 from sweep.results import Results
 
-pytest.importorskip("ray.dashboard.optional_deps", reason="needs ray[default]")
-
 ROOT = Path(__file__).parents[2]
 METHODS = [entry for entry in BUILT_INS if entry["name"] in ("original", "retrain", "uam")]
 

@@ -2,12 +2,10 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from pathlib import Path
@@ -15,6 +13,7 @@ from pathlib import Path
 import optuna
 import pytest
 import yaml
+from tiny_searches import QUICK, UAM, suggestions, trials, write_search
 from tiny_sweeps import (
     PLAIN_PRIORITY,
     call,
@@ -22,39 +21,16 @@ from tiny_sweeps import (
     ended_on_error,
     living,
     run,
-    spec,
     spent_after,
     start,
     tracked,
 )
 
 from methods import METHODS
-from sweep.results import Results
 
-DATA = {"name": "digits", "limit": 200, "label_noise": 0.2, "validation": 0.1}
 LR = {"low": 0.001, "high": 0.1}
-QUICK = {"name": "finetune", "epochs": [1, 2], "lr": {"low": 0.001, "high": 1.0, "log": True}}  # some are hopeless
-UAM = {"name": "uam", "epochs": 1}
 SLOW = {"name": "sweep_plugins:Slow", "epochs": 1, "lr": LR}
 DYING = {"name": "sweep_plugins:DiesAbove", "epochs": 1, "lr": {"low": 0.02, "high": 0.5}}
-
-
-def write_search(folder, methods, name="tiny", **changes):
-    """The path of a spec file in `folder`; `changes` are keys of its search."""
-    section = {"methods": methods, "trials": 4, "seeds": [0, 1], "confirm_seeds": [7]} | changes
-    document = spec([], name=name, dataset=DATA, search=section, predictions=False, probe={"every": 0})
-    del document["methods"]
-    path = folder / f"{name}.yaml"
-    path.write_text(yaml.safe_dump(document))
-    return path
-
-
-def suggestions(out):
-    return Results(str(out)).suggestions().table.to_pylist()
-
-
-def trials(out):
-    return {row["trial_id"]: row for row in Results(str(out)).trials().table.to_pylist()}
 
 
 def files(out, folder):
@@ -218,7 +194,6 @@ def free_port():
 
 
 def test_a_dashboard_lists_a_running_study_and_a_dying_worker_fails_its_suggestion_only(tmp_path):
-    pytest.importorskip("optuna_dashboard")
     out, url, port = tmp_path / "out", f"sqlite:///{tmp_path / 'copy.db'}", free_port()
     path = write_search(tmp_path, [SLOW, DYING], trials=3, pruner="none")
     searching = start("search", path, "--out", out, "--storage", url, PAUSE="1")
@@ -264,44 +239,6 @@ def listed_studies(searching, port):
             return names
         time.sleep(0.1)
     raise AssertionError(searching.communicate())
-
-
-@pytest.fixture
-def postgresql(tmp_path):
-    """The URL of an empty database on a server of this test's own, which does not run as root."""
-    pytest.importorskip("psycopg")
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) if Path("/usr/lib/postgresql").exists() else []
-    if not found:
-        pytest.skip("no PostgreSQL server is installed")
-    folder = Path(tempfile.mkdtemp(prefix="postgresql-"))  # where that user may go, with a short name for its socket
-    shutil.chown(folder, "nobody")
-    port = free_port()
-    commands = [
-        [found[-1], "-D", folder / "data", "-U", "tester", "--auth=trust"],
-        [found[-1].with_name("postgres"), "-D", folder / "data", "-p", port, "-h", "127.0.0.1", "-k", folder],
-    ]
-    made, serve = (list(map(str, command)) for command in commands)
-    subprocess.run(made, check=True, capture_output=True, user="nobody", cwd=folder)
-    server = subprocess.Popen(serve, stderr=subprocess.DEVNULL, user="nobody", cwd=folder)
-    try:
-        deadline = time.monotonic() + 60
-        while socket.socket().connect_ex(("127.0.0.1", port)):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        yield f"postgresql+psycopg://tester@127.0.0.1:{port}/postgres"
-    finally:
-        server.send_signal(signal.SIGINT)
-        server.wait()
-        shutil.rmtree(folder)
-
-
-def test_a_postgresql_server_holds_a_copy(postgresql, tmp_path):
-    path = write_search(tmp_path, [QUICK])
-    ended = call("search", path, "--out", tmp_path / "out", "--executor", "inline", "--storage", postgresql)
-    assert (ended.code, ended.err) == (0, "")
-    [name] = {row["study"] for row in suggestions(tmp_path / "out")}
-    copy = optuna.load_study(study_name=name, storage=postgresql).trials
-    assert [trial.state.name for trial in copy] == ["COMPLETE"] * 4
 
 
 BAD = {

@@ -1,8 +1,6 @@
-"""What is made of Ray's words when a process dies; the words are Ray's own, shortened."""
+"""How often a job runs again whose process died; the words are Ray's own, shortened."""
 
-import pytest
-
-from sweep.deaths import INNOCENT, Deaths, death
+from sweep.deaths import INNOCENT, Deaths
 
 DIED = """The actor died unexpectedly before finishing this task.
 	pid: 16345
@@ -15,42 +13,6 @@ Considered workers: [
 Selected to kill: (Actor(0926e8): job ID=01000000, task name=A.__init__, pid=16959, actual memory used=0.06GB, worker)
 Selected to kill: (Actor(0b59df): job ID=01000000, task name=A.__init__, pid=16958, actual memory used=3.15GB, worker)
 ]"""
-ALONE = """1 worker(s) were killed due to the node running low on memory. Memory on the node was 3.64GB / 4.00GB
-Considered workers: [
-Selected to kill: (Actor(0926e8): job ID=01000000, task name=A.__init__, pid=16959, actual memory used=0.06GB, worker)
-]
-Top 10 memory users: PID\tMEM(GB)\tCOMMAND
-16958\t3.15\tray::A.eat
-16959\t0.06\tray::A.hang"""
-
-
-@pytest.mark.parametrize(
-    ("told", "actor", "innocent", "short"),
-    [
-        (DIED, "1", False, "the worker process died (killed, out of memory, or as told above)"),
-        (LOST, "1", True, "the worker's node was lost, or did not answer"),
-        (MEMORY, "0926e8", True, "the worker process was killed because its node ran low on memory"),
-        (MEMORY, "0b59df", False, "the worker process was killed because its node ran low on memory"),
-        (MEMORY, "another", False, "the worker process was killed because its node ran low on memory"),
-        (MEMORY, None, True, "the worker process was killed because its node ran low on memory"),
-        (ALONE, "0926e8", True, "the worker process was killed because its node ran low on memory"),
-        ("", "1", False, "the worker process died (killed, out of memory, or as told above)"),
-    ],
-    ids=[
-        "died",
-        "node lost",
-        "killed beside another",
-        "took the memory",
-        "not among them",
-        "not begun",
-        "killed alone",
-        "nothing told",
-    ],
-)
-def test_who_is_to_blame(told, actor, innocent, short):
-    found = death(told, actor)
-    assert found.innocent == innocent
-    assert found.reason == f"{told}\n{short}".strip()
 
 
 ACTOR = "Actor(JobTrainable, 0926e8)"

@@ -11,7 +11,9 @@ import pytest
 from methods import METHODS, Method, Range, hyperparameter
 from methods.uam import UAM
 from sweep.errors import InputError
+from sweep.searchspec import SearchSpec
 from sweep.space import Dimension, make_space
+from sweep.study import Definition
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,7 @@ def test_the_description_is_plain_data():
     described = make_space("nested", Nested, {}).description()
     assert described["depth"] == {"type": "int", "low": 1, "high": 9, "log": False, "when": {"kind": ["tree"]}}
     assert described["kind"] == {"choices": ["tree", "bush", "stone"]}
+    assert repr(described["leaf"]["high"]) == "1.0"
 
 
 def test_a_circle_of_dependencies_is_bad_input():
@@ -126,3 +129,63 @@ def test_a_circle_of_dependencies_is_bad_input():
 
     with pytest.raises(InputError, match="its `when` names no hyperparameter"):
         make_space("circle", Circle, {})
+
+
+NAMES = {
+    "finetune-83f7e9d8": {},
+    "neggrad-955fcf5e": {},
+    "randomlabel-8b6ceac0": {},
+    "fisher-7c7b6e2d": {},
+    "influence-080ce12c": {},
+    "uam-999dda54": {},
+    "uam-3f428fc6": {"lr": 1, "rho": {"high": 2}, "momentum": [0, 0.9], "epochs": {"low": 2, "log": False}},
+    "uam-013978c3": {
+        "weight_decay": {"low": 1e-5, "high": 1e-3, "log": True},
+        "hessian": ["exact"],
+        "batch_size": [32, 64],
+    },
+    "uam-afe55624": {"hessian": ["none", "exact"], "rho": {"low": 2, "high": 2}},
+    "uam-f53a459c": {"hessian": "none", "batch_size": {"low": 8, "high": 64}},
+    "fisher-8a82645d": {"samples": [None, 100]},
+    "influence-c640a99f": {"samples": {"low": 10, "high": 100}},
+}
+"""Names of studies, as they are in searches that exist already, and the entries that they belong to."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_study_keeps_its_name_until_its_method_has_another_version_or_range(name):
+    method = name.partition("-")[0]
+    space = make_space(method, METHODS[method], NAMES[name])
+    assert Definition(method, "task", space, (), ("average_gap",), SearchSpec(methods=[{"name": method}])).name == name
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"rho": {"lo": 1}}, "rho.lo: unknown key; did you mean 'low'?"),
+        ({"rho": {1: 2}}, "rho.1: unknown key; valid: high, log, low"),
+        ({"nam": 3}, "nam: unknown key; did you mean 'name'?"),
+        ({"rho": {"low": True}}, "rho.low: should be a valid number, not True"),
+        ({"rho": {"log": 1}}, "rho.log: should be true or false, not 1"),
+        ({"rho": {"high": 0.01}}, "rho: low 0.1 is above high 0.01"),
+        ({"epochs": {"low": 1.5}}, "epochs.low: should be a valid integer, not 1.5"),
+        ({"rho": [1, -1]}, "rho.1: should be greater than or equal to 0, not -1"),
+        ({"rho": []}, "rho: an empty list leaves nothing to run"),
+        ({"rho": [1, 1.0]}, "rho: a category is given twice"),
+        ({"rho": "many"}, "rho: should be a valid number, not 'many'"),
+        ({"hessian": "exat"}, "hessian: 'exat' is unknown; did you mean 'exact'?"),
+        ({"hessian": {"low": 1}}, "hessian: {'low': 1} is unknown; valid: exact, none, projection, scalar"),
+        ({"rho": {"low": 0}}, "rho.low: a log range needs a low above 0, not 0"),
+        ({"rho": {"a range": 1}}, "rho.a range: unknown key; valid: high, log, low"),
+    ],
+    ids=str,
+)
+def test_a_wrong_entry_is_one_line_that_starts_with_its_key(entry, message):
+    with pytest.raises(InputError) as caught:
+        make_space("uam", UAM, entry)
+    assert str(caught.value) == message
+
+
+def test_a_method_without_anything_left_to_search_is_bad_input():
+    with pytest.raises(InputError, match="name: every hyperparameter of finetune has one value here"):
+        make_space("finetune", METHODS["finetune"], {"epochs": 1, "lr": 0.1})

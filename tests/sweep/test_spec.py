@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import dataclasses
 
 import jsonschema
 import pytest
 
+from methods import METHODS
 from sweep.errors import InputError
 from sweep.plan import plan_trials
 from sweep.spec import load_spec, parse_spec, spec_schema
@@ -275,10 +276,16 @@ def test_the_schema_accepts_presets_as_written_and_resolved(validator, write_spe
         {"dataset": {"name": "parquet", "path": "p"}, "methods": [{"name": "fisher", "samples": [None, 3]}]},
         {"dataset": {"limit": 9}, "model": {"width": 4}, "methods": [{"name": "my.plugin:Method", "strength": 3}]},
         {"model": {"name": "vgg11", "dropout": 0.1}, "methods": [{"name": "retrain"}]},
+        {"search": {"methods": [{"name": "uam", "rho": {"high": 2}, "lr": 0.1, "epochs": [1, 2], "momentum": [0.9]}]}},
+        {"search": {"methods": [{"name": "fisher", "samples": {"low": 1, "high": 9, "log": True}}]}},
+        {"search": {"methods": [{"name": "my.plugin:Method", "strength": {"low": 3}}]}},
     ],
 )
 def test_the_schema_accepts_what_may_be_written(validator, document):
     validator.validate(document)
+
+
+SEARCH = {"dataset": {"validation": 0.1}}
 
 
 @pytest.mark.parametrize(
@@ -296,6 +303,13 @@ def test_the_schema_accepts_what_may_be_written(validator, document):
         {"methods": [{"name": "uam"}], "forget": {"ratio": 1}},
         {"methods": [{"name": "uam"}], "dataset": {"name": "parquet"}},
         {"methods": [{"name": "uam"}], "model": {"name": "small-cnn", "widht": 3}},
+        SEARCH | {"search": {"methods": [{"name": "uam", "roh": 1}]}},
+        SEARCH | {"search": {"methods": [{"name": "uam", "rho": {"lo": 1}}]}},
+        SEARCH | {"search": {"methods": [{"name": "uam", "rho": {"low": -1}}]}},
+        SEARCH | {"search": {"methods": [{"name": "uam", "rho": []}]}},
+        SEARCH | {"search": {"methods": [{"name": "uam", "hessian": {"low": 1}}]}},
+        SEARCH | {"search": {"methods": [{"name": "uam", "weight_decay": {"low": 1}}]}},
+        SEARCH | {"search": {"methods": [{"name": "retrain"}]}},
     ],
 )
 def test_the_schema_rejects_what_loading_rejects(validator, document):
@@ -305,6 +319,12 @@ def test_the_schema_rejects_what_loading_rejects(validator, document):
         parse_spec({"name": "x"} | document)
 
 
-def test_presets_are_named_by_their_files():
-    folder = Path(__import__("sweep").__file__).parent / "presets"
-    assert set(presets()) == {path.stem for path in folder.glob("*.yaml")}
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in ("original", "retrain")])
+def test_the_schema_knows_each_methods_own_ranges(name):
+    definitions = spec_schema()["$defs"]
+    [entry] = [option for option in definitions["SearchedMethodSpec"]["anyOf"] if option.get("title") == name]
+    for item in dataclasses.fields(METHODS[name]):
+        if own := item.metadata["search"]:
+            reference = entry["properties"][item.name]["oneOf"][1]["$ref"].rpartition("/")[2]
+            ends = definitions[reference]["properties"]
+            assert [ends[end]["default"] for end in ("low", "high", "log")] == [own.low, own.high, own.log]

@@ -63,15 +63,16 @@ def sent_to(results, name, log):
 
 
 def test_tensorboard_gets_parameters_metrics_and_curves(results, store, tmp_path):
-    accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    plugin_data = pytest.importorskip("tensorboard.plugins.hparams.plugin_data_pb2")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
     store(method="my_methods:Own/../Method")
     sent_to(results, "tensorboard", open_tracker("tensorboard", results, "--to"))
     [path] = tmp_path.rglob("*tfevents*")
     assert path.parent.relative_to(results.location).parts == (
         *("tensorboard", "my_methods:Own_.._Method", "seed-3", "t-20300101T000000"),
     )
-    found = accumulators.EventAccumulator(str(path.parent)).Reload()
+    found = EventAccumulator(str(path.parent)).Reload()
     scalars = {name: found.Scalars(name) for name in found.Tags()["scalars"]}
     curves = {name: points for name, points in scalars.items() if name.startswith("trace/")}
     assert {(name[6:], point.step, point.value) for name, points in curves.items() for point in points} == STORED
@@ -79,13 +80,14 @@ def test_tensorboard_gets_parameters_metrics_and_curves(results, store, tmp_path
     assert (mia.value, mia.wall_time) == (12.5, datetime(2030, 1, 1, tzinfo=UTC).timestamp())
     assert "validation_accuracy" not in scalars
     content = found.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
-    parameters = plugin_data.HParamsPluginData.FromString(content).session_start_info.hparams
+    parameters = HParamsPluginData.FromString(content).session_start_info.hparams
     assert (parameters["param.rho"].number_value, parameters["seed"].number_value) == (2.0, 3.0)
     assert (parameters["param.hessian"].string_value, parameters["status"].string_value) == ("null", "ok")
 
 
 def test_mlflow_gets_parameters_metrics_and_curves(results, store, tmp_path, monkeypatch):
-    mlflow = pytest.importorskip("mlflow")
+    import mlflow
+
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     monkeypatch.setattr(trackers, "MLFLOW_BATCH", 2)
     store()
@@ -122,7 +124,6 @@ def wandb_records(path):
 
 
 def test_wandb_gets_parameters_metrics_and_curves_and_nothing_else(results, store, tmp_path, monkeypatch):
-    pytest.importorskip("wandb")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_API_KEY", "0123456789" * 4)
@@ -262,7 +263,9 @@ def test_a_missing_library_is_one_line_that_names_the_extra_and_nothing_is_run(t
 
 
 def test_wandb_without_an_account_is_bad_input(results, tmp_path, monkeypatch):
-    pytest.importorskip("wandb").teardown()  # it looks at the environment once
+    import wandb
+
+    wandb.teardown()  # it looks at the environment once
     for variable in ("WANDB_API_KEY", "WANDB_MODE", "NETRC"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
