@@ -14,6 +14,9 @@ METRICS = (
     "validation_mia",
 )
 
+REFERENCES = ("original", "retrain")
+"""The methods that all others are compared with. No search tunes them."""
+
 TRIALS = pa.schema(
     [
         pa.field("trial_id", pa.string(), nullable=False),

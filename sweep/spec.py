@@ -11,11 +11,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from sweep.columns import REFERENCES
 from sweep.errors import InputError, nearest, wording
 from sweep.options import OpenSection, Section, axis, method_grid, option_model
 from sweep.registry import find_dataset, find_method, find_model
 from sweep.searchspec import SearchSpec
-from sweep.space import REFERENCES, entry_schema, make_space
+from sweep.space import entry_schema, make_space
 from sweep.specfile import read_document, write_yaml
 
 PROVIDED_TO_MODELS = ("classes", "channels")
