@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.code_versions import also, code_words
-from analysis.doing_nothing import original_level
-from analysis.figure import STYLES, WIDTH, Drawn, Skipped, new_figure
-from analysis.finding import finding
-from analysis.frames import LABELS, Frames
-from analysis.intervals import Interval, Key, mean_interval, rank, summarise
-from analysis.marks import (
+from analysis.drawing.figure import STYLES, WIDTH, Drawn, Skipped, new_figure
+from analysis.drawing.marks import (
     SMALL,
     Label,
     draw_line,
@@ -27,50 +20,19 @@ from analysis.marks import (
     titled,
     value_axis,
 )
-from analysis.selection import ended_ok, fullest_task, numeric_parameter, parameter, setting_without
-from analysis.words import joined, left_out_words, number_words, ranking_words, seeds_words, task_words
+from analysis.reading.frames import Frames
+from analysis.reading.selection import ended_ok, fullest_task
+from analysis.reading.uam import uam_where_gamma_acts
+from analysis.statistics.intervals import Interval, mean_interval, summarise
+from analysis.statistics.ranking import Key, rank
+from analysis.wording.code_words import code_words
+from analysis.wording.doing_nothing import original_level
+from analysis.wording.finding import HERE, finding
+from analysis.wording.names import LABELS, RHO, Hyperparameter, task_words, uam_words
+from analysis.wording.words import also, joined, left_out_words, number_words, ranking_words, seeds_words
 
 MOST_LINES = 4
-HERE = "none of the configurations here"
 PANELS = ("average_gap", "forget_accuracy", "retain_accuracy", "test_accuracy")
-
-
-@dataclass(frozen=True)
-class Hyperparameter:
-    """A hyperparameter of UAM and its symbol."""
-
-    name: str
-    symbol: str
-
-
-RHO = Hyperparameter("rho", "ρ")
-GAMMA = Hyperparameter("gamma", "γ")
-
-
-def uam_where_gamma_acts(trials: pd.DataFrame, free: set[str]) -> pd.DataFrame:
-    """Trials of UAM in which gamma acts, with numeric columns `rho` and `gamma`, and two of text.
-
-    `setting` is their hyperparameters but the free ones; `rule` says in words what of UAM's rule is not as by default
-    (`hessian: scalar`, `ascent: rise`), and is empty where all is.
-    """
-    uam = trials[trials["method"] == "uam"]
-    hessian, ascent = parameter(uam, "hessian").fillna("projection"), parameter(uam, "ascent").fillna("radius")
-    scalar, rise = (hessian == "scalar").map({True: "hessian: scalar", False: ""}), ascent == "rise"
-    uam = uam.assign(
-        rho=numeric_parameter(uam, "rho"),
-        gamma=numeric_parameter(uam, "gamma"),
-        setting=setting_without(uam, free),
-        rule=[
-            ", ".join(filter(None, (one, "ascent: rise" if two else ""))) for one, two in zip(scalar, rise, strict=True)
-        ],
-    )
-    return uam[hessian.isin(["projection", "scalar"])]
-
-
-def uam_words(chosen: pd.DataFrame) -> str:
-    """UAM, and what of its rule is not as by default in trials of one setting."""
-    rule = chosen["rule"].iloc[0]
-    return f"UAM ({rule})" if rule else "UAM"
 
 
 def draw_ablation(frames: Frames, question: str, along: Hyperparameter, lines: Hyperparameter) -> Drawn | Skipped:

@@ -11,21 +11,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figure import WIDTH, Drawn, Line, Skipped, Style, new_figure, run_figure, styles
-from analysis.frames import Frames
-from analysis.intervals import Interval
-from analysis.marks import Label, draw_original, finish, logarithmic, plain_log_axis, titled
-from analysis.searches import (
-    fullest_search,
+from analysis.drawing.figure import WIDTH, Drawn, Line, Skipped, Style, new_figure, run_figure, styles
+from analysis.drawing.marks import Label, draw_original, finish, logarithmic, plain_log_axis, titled
+from analysis.reading.frames import Frames
+from analysis.reading.searches import fullest_search, original_value
+from analysis.statistics.intervals import Interval
+from analysis.wording.names import task_words
+from analysis.wording.searches import (
     meaning_words,
-    original_value,
     search_code_words,
     search_seeds_words,
     states_words,
     study_labels,
     with_unit,
 )
-from analysis.words import joined, task_words
+from analysis.wording.words import joined
 
 NAME = "best_so_far"
 QUESTION = "How much searching did each method need?"

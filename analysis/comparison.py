@@ -8,14 +8,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.code_versions import code_versions, code_words
-from analysis.doing_nothing import doing_nothing, original_level
-from analysis.finding import tells
-from analysis.frames import varying_settings
-from analysis.intervals import Interval, mean_intervals, pairs, rank
-from analysis.methods_table import SHOWN, task_labels
-from analysis.selection import REFERENCES, choices, ended_ok, representatives
-from analysis.words import method_name, method_words, ranking_words
+from analysis.methods_table import SHOWN
+from analysis.reading.code_versions import code_versions
+from analysis.reading.selection import choices, ended_ok, representatives
+from analysis.statistics.intervals import Interval, mean_intervals
+from analysis.statistics.ranking import pairs, rank
+from analysis.wording.code_words import code_words
+from analysis.wording.doing_nothing import doing_nothing, original_level
+from analysis.wording.finding import tells
+from analysis.wording.names import method_name, method_words, task_labels, varying_settings
+from analysis.wording.words import ranking_words
+from sweep.columns import REFERENCES
 
 MOST_TASKS = 20
 MOST_ROWS = 100

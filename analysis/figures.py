@@ -17,7 +17,7 @@ from analysis import (
     tradeoff,
     tuned,
 )
-from analysis.figure import Draw
+from analysis.drawing.figure import Draw
 
 FIGURES: dict[str, Draw] = {
     "tradeoff": tradeoff.draw,

@@ -8,14 +8,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.code_versions import also, code_words
-from analysis.doing_nothing import doing_nothing, original_level
-from analysis.figure import WIDTH, Drawn, Skipped, hollow_words, new_figure, run_figure, styles
-from analysis.frames import Frames
-from analysis.intervals import Ranking, pairs, rank, summarise
-from analysis.marks import SMALL, Label, draw_line, finish, titled, value_axis
-from analysis.selection import REFERENCES, drawn_or_lost, ended_ok, several_configurations
-from analysis.words import joined, left_out_words, method_words, number_words, seeds_words
+from analysis.drawing.figure import WIDTH, Drawn, Skipped, hollow_words, new_figure, run_figure, styles
+from analysis.drawing.marks import SMALL, Label, draw_line, finish, titled, value_axis
+from analysis.reading.frames import Frames
+from analysis.reading.selection import drawn_or_lost, ended_ok, several_configurations
+from analysis.statistics.intervals import summarise
+from analysis.statistics.ranking import Ranking, pairs, rank
+from analysis.wording.code_words import code_words
+from analysis.wording.doing_nothing import doing_nothing, original_level
+from analysis.wording.names import method_words
+from analysis.wording.words import also, joined, left_out_words, number_words, seeds_words
+from sweep.columns import REFERENCES
 
 NAME = "forget_ratio"
 QUESTION = "Does it get harder the more is forgotten?"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from analysis.ablation import GAMMA, RHO, draw_ablation
-from analysis.figure import Drawn, Skipped, run_figure
-from analysis.frames import Frames
+from analysis.ablation import draw_ablation
+from analysis.drawing.figure import Drawn, Skipped, run_figure
+from analysis.reading.frames import Frames
+from analysis.wording.names import GAMMA, RHO
 
 QUESTION = "How large should the constant be that stands for the Hessian (γ)?"
 

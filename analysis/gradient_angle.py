@@ -7,14 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis.ablation import uam_where_gamma_acts
-from analysis.code_versions import also, code_words
-from analysis.figure import STYLES, WIDTH, Drawn, Skipped, hollow_words, new_figure, run_figure, styles
-from analysis.finding import finding
-from analysis.frames import Frames
-from analysis.intervals import mean_interval, pairs, rank, summarise
-from analysis.marks import SMALL, Label, draw_line, draw_reference, finish, shades, titled
-from analysis.selection import (
+from analysis.drawing.figure import STYLES, WIDTH, Drawn, Skipped, hollow_words, new_figure, run_figure, styles
+from analysis.drawing.marks import SMALL, Label, draw_line, draw_reference, finish, shades, titled
+from analysis.reading.frames import Frames
+from analysis.reading.selection import (
     choices,
     drawn_or_lost,
     ended_ok,
@@ -24,11 +20,17 @@ from analysis.selection import (
     setting_without,
     several_configurations,
 )
-from analysis.words import joined, left_out_words, method_words, number_words, ranking_words, seeds_words, task_words
+from analysis.reading.uam import uam_where_gamma_acts
+from analysis.statistics.intervals import mean_interval, summarise
+from analysis.statistics.ranking import pairs, rank
+from analysis.wording.code_words import code_words
+from analysis.wording.finding import finding
+from analysis.wording.names import method_words, task_words
+from analysis.wording.words import also, joined, left_out_words, number_words, ranking_words, seeds_words
+from sweep.columns import REFERENCES
 
 NAME = "gradient_angle"
 QUESTION = "Do retain and forget gradients become independent?"
-REFERENCES = ("original", "retrain")
 RIGHT_ANGLE = 90.0
 PANELS = {"probe_degrees": "Angle between gradients (degrees)", "probe_forget_accuracy": "FA of the probe (percent)"}
 ON_THE_PATH = "Angle between the gradients of UAM's steps (degrees)"

@@ -7,16 +7,27 @@ from dataclasses import replace
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.ablation import HERE
-from analysis.code_versions import also, code_words
-from analysis.doing_nothing import original_level
-from analysis.figure import STYLES, WIDTH, Drawn, Skipped, Style, new_figure, run_figure
-from analysis.finding import finding
-from analysis.frames import Frames
-from analysis.intervals import Key, pairs, rank, summarise
-from analysis.marks import Label, cost_axis, draw_line, draw_original, finish, logarithmic, shades, titled, value_axis
-from analysis.selection import ended_ok, fullest_task, numeric_parameter, parameter, setting_without
-from analysis.words import left_out_words, number_words, ranking_words, seeds_words, task_words
+from analysis.drawing.figure import STYLES, WIDTH, Drawn, Skipped, Style, new_figure, run_figure
+from analysis.drawing.marks import (
+    Label,
+    cost_axis,
+    draw_line,
+    draw_original,
+    finish,
+    logarithmic,
+    shades,
+    titled,
+    value_axis,
+)
+from analysis.reading.frames import Frames
+from analysis.reading.selection import ended_ok, fullest_task, numeric_parameter, parameter, setting_without
+from analysis.statistics.intervals import summarise
+from analysis.statistics.ranking import Key, pairs, rank
+from analysis.wording.code_words import code_words
+from analysis.wording.doing_nothing import original_level
+from analysis.wording.finding import HERE, finding
+from analysis.wording.names import task_words
+from analysis.wording.words import also, left_out_words, number_words, ranking_words, seeds_words
 
 NAME = "hessian"
 QUESTION = "What is the Hessian term worth, per epoch and per second?"

@@ -9,18 +9,19 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.figure import WIDTH, Drawn, Skipped, new_figure, run_figure, styles
-from analysis.frames import Frames
-from analysis.marks import finish, titled
-from analysis.searches import (
-    fullest_search,
+from analysis.drawing.figure import WIDTH, Drawn, Skipped, new_figure, run_figure, styles
+from analysis.drawing.marks import finish, titled
+from analysis.reading.frames import Frames
+from analysis.reading.searches import fullest_search
+from analysis.wording.names import task_words
+from analysis.wording.searches import (
     meaning_words,
     objective_words,
     search_code_words,
     search_seeds_words,
     study_labels,
 )
-from analysis.words import joined, task_words
+from analysis.wording.words import joined
 
 NAME = "importance"
 QUESTION = "Which hyperparameters matter?"

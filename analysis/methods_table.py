@@ -14,11 +14,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from analysis.code_versions import code_versions, code_words
-from analysis.doing_nothing import doing_nothing
-from analysis.frames import LABELS, Frames, configuration_labels, read_frames
-from analysis.selection import REFERENCES
-from analysis.words import class_words
+from analysis.reading.code_versions import code_versions
+from analysis.reading.frames import Frames, read_frames
+from analysis.wording.code_words import code_words
+from analysis.wording.doing_nothing import doing_nothing
+from analysis.wording.names import LABELS, configuration_labels, task_labels
+from sweep.columns import REFERENCES
 
 UNIT = (
     "percent, mean ± standard deviation over n seeds; in brackets the mean gap to Retrain of the same seed; cost: time "
@@ -67,19 +68,6 @@ def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
 def task_remarks(trials: pd.DataFrame) -> list[str]:
     """What a reader of one task's table must know first, as sentences."""
     return [words for words in (doing_nothing(trials), code_words(trials)) if words]
-
-
-def task_labels(trials: pd.DataFrame) -> pd.Series:
-    """For each trial its dataset, model and forget set in words; with the task's id where that is ambiguous."""
-
-    def words(task: pd.Series) -> str:
-        what = class_words(task) if task["scenario"] == "class" else f"{100 * task['forget_ratio']:.3g} % at random"
-        return f"{task['dataset']}, {task['model']}, forget {what}"
-
-    tasks = trials.drop_duplicates("task_id").set_index("task_id")
-    labels = tasks.apply(words, axis=1)
-    labels = labels.where(~labels.duplicated(keep=False), labels + " [" + labels.index + "]")
-    return trials["task_id"].map(labels)
 
 
 def _statistics(trials: pd.DataFrame) -> pd.DataFrame:

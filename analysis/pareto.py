@@ -7,12 +7,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figure import WIDTH, Drawn, Skipped, new_figure, run_figure, styles
-from analysis.frames import Frames
-from analysis.marks import SMALL, finish, logarithmic, plain_log_axis, titled
-from analysis.searches import (
-    COST,
-    fullest_search,
+from analysis.drawing.figure import WIDTH, Drawn, Skipped, new_figure, run_figure, styles
+from analysis.drawing.marks import SMALL, finish, logarithmic, plain_log_axis, titled
+from analysis.reading.frames import Frames
+from analysis.reading.searches import COST, fullest_search
+from analysis.reading.selection import on_front
+from analysis.wording.names import method_words, task_words
+from analysis.wording.searches import (
     meaning_words,
     objective_words,
     search_code_words,
@@ -20,8 +21,7 @@ from analysis.searches import (
     states_words,
     with_unit,
 )
-from analysis.selection import undominated
-from analysis.words import joined, method_words, task_words
+from analysis.wording.words import joined
 
 NAME = "pareto"
 QUESTION = "What did the searches trade for what?"
@@ -35,7 +35,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
     points, names = _points(tried)
     if points.empty:
         return Skipped(NAME, "needs a search with two objectives, or with measured times: preset search-uam")
-    points["front"] = undominated(points[["x", "y"]].to_numpy(dtype=float))
+    points["front"] = on_front(points[["x", "y"]])
     described = task_words(frames.trials, str(tried["task_id"].iloc[0]))
 
     mixed = search_code_words(frames, tried)
@@ -77,16 +77,16 @@ def _scatter(points: pd.DataFrame, names: tuple[str, str]) -> Figure:
     looks = styles([*points["method"].unique()])
     for method, group in points.groupby("method"):
         style = looks[str(method)]
-        for on_front, found in group.groupby("front"):
+        for best, found in group.groupby("front"):
             axes.plot(
                 found["x"],
                 found["y"],
                 color=style.color,
                 marker=style.marker,
-                markersize=8 if on_front else 4,
-                alpha=1 if on_front else 0.45,
+                markersize=8 if best else 4,
+                alpha=1 if best else 0.45,
                 linestyle="none",
-                zorder=3 if on_front else 2,
+                zorder=3 if best else 2,
             )
     for which in ("x", "y"):
         values = points[which].to_numpy(dtype=float)

@@ -11,11 +11,9 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from analysis.frames import LABELS
-from analysis.intervals import Interval, mean_interval
-from analysis.methods_table import task_labels
-from analysis.selection import ended_ok, representatives
-from analysis.words import METHODS, method_words
+from analysis.reading.selection import ended_ok, representatives
+from analysis.statistics.intervals import Interval, mean_interval
+from analysis.wording.names import LABELS, METHODS, method_words, task_labels
 
 COLUMNS = {"RA": "retain_accuracy", "FA": "forget_accuracy", "TA": "test_accuracy", "MIA": "mia", "gap": "average_gap"}
 """What published.yaml calls a column of the trials."""

@@ -13,19 +13,20 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from analysis.code_versions import code_words
 from analysis.comparison import Comparison, comparisons
-from analysis.figure import Draw, Drawn, Skipped, save
+from analysis.drawing.figure import Draw, Drawn, Skipped, save
 from analysis.figures import FIGURES
-from analysis.frames import Frames, configuration_labels
-from analysis.intervals import Interval
-from analysis.methods_table import task_labels, write_tables
+from analysis.methods_table import write_tables
 from analysis.published import beside_published
-from analysis.selection import REFERENCES
-from analysis.tuning import untuned_name
-from analysis.words import METHODS, joined
+from analysis.reading.frames import Frames
+from analysis.reading.mixed_code import DEVICES, mixed_devices
+from analysis.reading.tuning import untuned_name
+from analysis.statistics.intervals import Interval
+from analysis.wording.code_words import code_words
+from analysis.wording.names import METHODS, configuration_labels, task_labels
+from analysis.wording.words import joined
+from sweep.columns import REFERENCES
 from sweep.errors import InputError
-from sweep.mixed import DEVICES, mixed_devices
 from sweep.results import Results
 from sweep.specfile import read_yaml, write_yaml
 

@@ -9,16 +9,18 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.patches import Rectangle
 
-from analysis.ablation import GAMMA, HERE, RHO, uam_where_gamma_acts, uam_words
-from analysis.code_versions import also, code_words
-from analysis.doing_nothing import original_level
-from analysis.figure import WIDTH, Drawn, Skipped, new_figure, run_figure
-from analysis.finding import finding
-from analysis.frames import Frames
-from analysis.intervals import Key, Ranking, rank, summarise
-from analysis.marks import SMALL, finish, titled
-from analysis.selection import ended_ok, fullest_task
-from analysis.words import left_out_words, number_words, ranking_words, seeds_words, task_words
+from analysis.drawing.figure import WIDTH, Drawn, Skipped, new_figure, run_figure
+from analysis.drawing.marks import SMALL, finish, titled
+from analysis.reading.frames import Frames
+from analysis.reading.selection import ended_ok, fullest_task
+from analysis.reading.uam import uam_where_gamma_acts
+from analysis.statistics.intervals import summarise
+from analysis.statistics.ranking import Key, Ranking, rank
+from analysis.wording.code_words import code_words
+from analysis.wording.doing_nothing import original_level
+from analysis.wording.finding import HERE, finding
+from analysis.wording.names import GAMMA, RHO, task_words, uam_words
+from analysis.wording.words import also, left_out_words, number_words, ranking_words, seeds_words
 
 NAME = "rho_gamma"
 QUESTION = "Which ρ and γ go together?"

@@ -8,13 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.code_versions import also, code_words
-from analysis.figure import WIDTH, Drawn, Skipped, Style, hollow_words, new_figure, run_figure, styles
-from analysis.finding import finding
-from analysis.frames import GAP_METRICS, LABELS, Frames
-from analysis.intervals import Interval, mean_interval, verdicts
-from analysis.marks import finish, fixed_ticks, titled
-from analysis.selection import (
+from analysis.drawing.figure import WIDTH, Drawn, Skipped, Style, hollow_words, new_figure, run_figure, styles
+from analysis.drawing.marks import finish, fixed_ticks, titled
+from analysis.reading.frames import GAP_METRICS, Frames
+from analysis.reading.selection import (
     choices,
     drawn_or_lost,
     ended_ok,
@@ -22,7 +19,12 @@ from analysis.selection import (
     representatives,
     several_configurations,
 )
-from analysis.words import joined, left_out_words, method_words, seeds_words, task_words
+from analysis.statistics.intervals import Interval, mean_interval
+from analysis.statistics.ranking import verdicts
+from analysis.wording.code_words import code_words
+from analysis.wording.finding import finding
+from analysis.wording.names import LABELS, method_words, task_words
+from analysis.wording.words import also, joined, left_out_words, seeds_words
 
 NAME = "seeds"
 QUESTION = "Is the difference to Retrain the same in every seed?"

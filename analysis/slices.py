@@ -10,21 +10,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 from scipy import stats
 
-from analysis.figure import STYLES, WIDTH, Drawn, Skipped, Style, new_figure, run_figure, styles
-from analysis.frames import Frames
-from analysis.marks import finish, logarithmic, plain_log_axis, titled
-from analysis.searches import (
-    acts,
-    fullest_search,
+from analysis.drawing.figure import STYLES, WIDTH, Drawn, Skipped, Style, new_figure, run_figure, styles
+from analysis.drawing.marks import finish, logarithmic, plain_log_axis, titled
+from analysis.reading.frames import Frames
+from analysis.reading.searches import fullest_search, original_value
+from analysis.wording.names import task_words
+from analysis.wording.searches import (
     meaning_words,
-    original_value,
     search_code_words,
     search_seeds_words,
     states_words,
     study_labels,
     with_unit,
 )
-from analysis.words import joined, number_words, task_words
+from analysis.wording.words import joined, number_words
+from sweep.conditions import Conditions, acts
 
 NAME = "slices"
 QUESTION = "Which values of each hyperparameter are good?"
@@ -77,11 +77,15 @@ def draw(frames: Frames) -> Drawn | Skipped:
 
 def _points(tried: pd.DataFrame, name: str) -> pd.DataFrame:
     """Columns `x` (the hyperparameter) and `value`, for suggestions in which it has an effect."""
-    space = tried["space"].iloc[0]
-    active = tried[[acts(space, params, name) for params in tried["params"]]]
+    when = _conditions(tried["space"].iloc[0])
+    active = tried[[acts(name, when, params) for params in tried["params"]]]
     points = pd.DataFrame({"x": [params[name] for params in active["params"]], "value": active["value"].to_numpy()})
     points.attrs["method"] = tried["method"].iloc[0]
     return points
+
+
+def _conditions(space: dict[str, dict[str, Any]]) -> Conditions:
+    return {name: one["when"] for name, one in space.items() if "when" in one}
 
 
 def _slice(panel: Axes, points: pd.DataFrame, space: dict[str, Any], style: Style, original: float) -> None:
@@ -144,9 +148,8 @@ def _value(value: Any) -> str:
 def _best(tried: pd.DataFrame, label: str) -> str:
     """A study's lowest value and the searched hyperparameters that act there."""
     row = tried.sort_values("value").iloc[0]
-    given = [
-        f"{name} = {_value(row['params'][name])}" for name in row["space"] if acts(row["space"], row["params"], name)
-    ]
+    params, when = row["params"], _conditions(row["space"])
+    given = [f"{name} = {_value(params[name])}" for name in row["space"] if acts(name, when, params)]
     return f"{label}'s {row['value']:.1f} at {', '.join(given)}"
 
 

@@ -9,14 +9,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.code_versions import also, code_words
-from analysis.figure import STYLES, WIDTH, Drawn, Skipped, hollow_words, new_figure, run_figure, styles
-from analysis.finding import finding
-from analysis.frames import Frames, varying_settings
-from analysis.intervals import Key, rank, summarise
-from analysis.marks import SMALL, Label, finish, fixed_ticks, place_labels, titled
-from analysis.selection import ended_ok, fullest_task, undominated
-from analysis.words import FEW, joined, left_out_words, method_words, ranking_words, seeds_words, task_words
+from analysis.drawing.figure import STYLES, WIDTH, Drawn, Skipped, hollow_words, new_figure, run_figure, styles
+from analysis.drawing.marks import SMALL, Label, finish, fixed_ticks, place_labels, titled
+from analysis.reading.frames import Frames
+from analysis.reading.selection import ended_ok, fullest_task, on_front
+from analysis.statistics.intervals import summarise
+from analysis.statistics.ranking import Key, rank
+from analysis.wording.code_words import code_words
+from analysis.wording.finding import finding
+from analysis.wording.names import method_words, task_words, varying_settings
+from analysis.wording.words import FEW, also, joined, left_out_words, ranking_words, seeds_words
 
 NAME = "tradeoff"
 QUESTION = "What does forgetting cost in retained accuracy?"
@@ -93,8 +95,7 @@ def _points(ok: pd.DataFrame) -> pd.DataFrame:
         n=("seed", "size"),
     )
     candidate = (2 * points["n"] >= points["n"].max()).to_numpy()
-    points["front"] = False
-    points.loc[candidate, "front"] = undominated(points.loc[candidate, [*SIDES]].to_numpy(dtype=float))
+    points["front"] = on_front(points.loc[candidate, [*SIDES]]).reindex(points.index, fill_value=False)
     points["top"] = False
     order = points.assign(candidate=candidate).sort_values(["candidate", "average_gap"], ascending=[False, True])
     points.loc[order.drop_duplicates("method").index, "top"] = True

@@ -9,16 +9,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.code_versions import also, code_words
-from analysis.doing_nothing import original_level
-from analysis.figure import WIDTH, Drawn, Skipped, new_figure, run_figure, styles
-from analysis.finding import finding
-from analysis.frames import Frames
-from analysis.intervals import Interval, mean_interval, paired_difference, pairs, verdicts
-from analysis.marks import draw_original, finish, titled
-from analysis.selection import choices, ended_ok, fullest_task, representatives
-from analysis.tuning import untuned_name
-from analysis.words import FEW, joined, left_out_words, method_words, seeds_words, task_words
+from analysis.drawing.figure import WIDTH, Drawn, Skipped, new_figure, run_figure, styles
+from analysis.drawing.marks import draw_original, finish, titled
+from analysis.reading.frames import Frames
+from analysis.reading.selection import choices, ended_ok, fullest_task, representatives
+from analysis.reading.tuning import untuned_name
+from analysis.statistics.intervals import Interval, mean_interval, paired_difference
+from analysis.statistics.ranking import pairs, verdicts
+from analysis.wording.code_words import code_words
+from analysis.wording.doing_nothing import original_level
+from analysis.wording.finding import finding
+from analysis.wording.names import method_words, task_words
+from analysis.wording.words import FEW, also, joined, left_out_words, seeds_words
 
 NAME = "tuned"
 QUESTION = "Which conclusions change when every method is tuned?"

@@ -12,7 +12,8 @@ from typing import Annotated
 import typer
 from command_line import script
 
-from analysis.frames import configuration_labels, read_frames
+from analysis.reading.frames import read_frames
+from analysis.wording.names import configuration_labels
 
 JUDGED_ON = ["gap.retain_accuracy", "gap.forget_accuracy", "gap.validation_accuracy", "gap.validation_mia"]
 HERE = Path(__file__).resolve().parent

@@ -35,8 +35,8 @@ from command_line import script
 from gpu_visit import Options, Step, Visit, quoted
 from machine import machine
 
-from analysis.frames import read_trials
 from analysis.methods_table import methods_table, to_markdown
+from analysis.reading.frames import read_trials
 from sweep.columns import METRICS
 from sweep.plan import plan_trials
 from sweep.results import Results

@@ -13,7 +13,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy import optimize, stats
 
-from analysis.intervals import compare_to_lowest, mean_intervals, pairs
+from analysis.statistics.intervals import mean_intervals
+from analysis.statistics.ranking import compare_to_lowest, pairs
 
 GROUPS = 20_000
 SIZES = (2, 3, 5, 10, 20)

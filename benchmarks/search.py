@@ -21,7 +21,7 @@ import scipy.stats
 import typer
 import yaml
 
-from analysis.intervals import mean_interval
+from analysis.statistics.intervals import mean_interval
 from sweep import cli
 from sweep.objective import seed_values, standing
 from sweep.results import Results

@@ -12,8 +12,9 @@ import pandas as pd
 import typer
 from command_line import script
 
-from analysis.frames import read_frames
-from analysis.intervals import mean_interval, paired_difference, verdicts
+from analysis.reading.frames import read_frames
+from analysis.statistics.intervals import mean_interval, paired_difference
+from analysis.statistics.ranking import verdicts
 from sweep.results import Results
 
 

@@ -230,8 +230,8 @@ def report(
     out: Annotated[str | None, typer.Option(metavar="DIR", help="Where to write; DIR/report by default.")] = None,
 ) -> None:
     """Write every table and figure that the results allow, and index.html, which shows them all."""
-    from analysis.frames import read_frames
     from analysis.methods_table import methods_table, render_rich
+    from analysis.reading.frames import read_frames
     from analysis.report import write_report
     from sweep.results import existing_results
 

@@ -17,6 +17,9 @@ METRICS = (
 MEASURED = (*METRICS, "unlearn_seconds", "eval_seconds", "samples_processed", "peak_memory_bytes")
 """Columns of `trials` that say how good a trial's model is, and what it cost."""
 
+REFERENCES = ("original", "retrain")
+"""The methods that all others are compared with. No search tunes them."""
+
 TRIALS = pa.schema(
     [
         pa.field("trial_id", pa.string(), nullable=False),

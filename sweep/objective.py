@@ -5,6 +5,7 @@ Plain Python, for searches and for whoever reads their results. Test data has no
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -118,18 +119,13 @@ def standings(
     return found
 
 
-def dominates(left: Sequence[float], right: Sequence[float]) -> bool:
-    """Whether `left` is nowhere larger than `right`, and somewhere smaller."""
-    return all(a <= b for a, b in zip(left, right, strict=True)) and tuple(left) != tuple(right)
+def pareto_front(points: Mapping[int, Sequence[float]]) -> list[int]:
+    """Keys, ascending, of the points that no other dominates: is nowhere above, and somewhere below.
 
-
-def pareto_front(values: Mapping[int, Sequence[float]]) -> list[int]:
-    """Keys of the points that no other dominates, in order; of equal points the first."""
+    Of equal points only the one with the smallest key is on the front.
+    """
     front: list[int] = []
-    for key in sorted(values):
-        point = values[key]
-        if any(dominates(values[other], point) for other in values):
-            continue
-        if not any(tuple(values[other]) == tuple(point) for other in front):
+    for key in sorted(points, key=lambda key: (tuple(points[key]), key)):  # what dominates a point comes before it
+        if not any(all(map(operator.le, points[other], points[key])) for other in front):
             front.append(key)
-    return front
+    return sorted(front)

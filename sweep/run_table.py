@@ -56,8 +56,8 @@ def print_outcome(
     Args:
         before: the rows that there were, by id, with their `finished_at`.
     """
-    from analysis.frames import read_trials
     from analysis.methods_table import methods_table, render_rich
+    from analysis.reading.frames import read_trials
 
     planned = {trial.id: position for position, trial in enumerate(trials)}
     rows = read_trials(where, planned)

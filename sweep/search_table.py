@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from analysis.frames import read_trials
 from analysis.methods_table import methods_table, render_rich
-from analysis.tuning import TUNED
+from analysis.reading.frames import read_trials
+from analysis.reading.tuning import TUNED
 from sweep.exit_status import tell_ends
 from sweep.objective import ended
 from sweep.search import Found, Plan, saved

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from methods import Method
+from sweep.columns import REFERENCES
 from sweep.complaints import validated
+from sweep.conditions import acts
 from sweep.errors import InputError
 from sweep.options import Interval, search_entry
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
-REFERENCES = ("original", "retrain")
-"""Methods that are never searched: every other one is compared with them."""
 
 When = dict[str, dict[str, tuple[Any, ...]]]
 """For hyperparameters that depend on others: as in `methods.hyperparameter`."""
@@ -69,23 +69,22 @@ class Space:
     def suggest(self, trial: BaseTrial) -> dict[str, Any]:
         """A value for every hyperparameter; one that has no effect beside the others has its default."""
         values: dict[str, Any] = {}
-        active: set[str] = set()
         for name in self.order:
-            if not _acts(name, self.when, values, active):
+            if not acts(name, self.when, values):
                 values[name] = self.defaults[name]
-                continue
-            active.add(name)
-            values[name] = self.searched[name].suggest(trial, name) if name in self.searched else self.fixed[name]
+            elif name in self.searched:
+                values[name] = self.searched[name].suggest(trial, name)
+            else:
+                values[name] = self.fixed[name]
         return values
 
     def drawn(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Of a suggestion's hyperparameters those that were drawn, in the types in which they are drawn."""
-        active = _active(self.order, self.when, params)
         numbers = {"float": float, "int": int}
         return {
             name: numbers[dimension.kind](params[name]) if dimension.kind != "choice" else params[name]
             for name, dimension in self.searched.items()
-            if name in active
+            if acts(name, self.when, params)
         }
 
     def description(self) -> dict[str, Any]:
@@ -102,11 +101,8 @@ def effective(method: type[Method], params: dict[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: a hyperparameter's `when` names none of the method's, or itself.
     """
-    order, when, defaults = _conditions(method)
-    if not when:
-        return params
-    active = _active(order, when, params)
-    return {name: value if name in active else defaults[name] for name, value in params.items()}
+    _, when, defaults = _conditions(method)
+    return {name: value if acts(name, when, params) else defaults[name] for name, value in params.items()}
 
 
 @cache
@@ -115,20 +111,6 @@ def _conditions(method: type[Method]) -> tuple[tuple[str, ...], When, dict[str, 
     items = {item.name: item for item in dataclasses.fields(method)}
     when = {name: dict(item.metadata["when"]) for name, item in items.items() if item.metadata.get("when")}
     return _ordered(items, when), when, {name: item.default for name, item in items.items()}
-
-
-def _active(order: Iterable[str], when: When, values: Mapping[str, Any]) -> set[str]:
-    """The hyperparameters that have an effect."""
-    active: set[str] = set()
-    for name in order:
-        if _acts(name, when, values, active):
-            active.add(name)
-    return active
-
-
-def _acts(name: str, when: When, values: Mapping[str, Any], active: set[str]) -> bool:
-    """Whether a hyperparameter has an effect, where `active` are those before it that have one."""
-    return all(parent in active and values[parent] in allowed for parent, allowed in when.get(name, {}).items())
 
 
 def make_space(name: str, method: type[Method], entry: Mapping[str, Any]) -> Space:

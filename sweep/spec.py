@@ -10,12 +10,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from sweep.columns import REFERENCES
 from sweep.complaints import validated
 from sweep.errors import InputError
 from sweep.options import OpenSection, Section, axis, method_grid, option_model, search_entry
 from sweep.registry import find_dataset, find_method, find_model
 from sweep.searchspec import SearchSpec
-from sweep.space import REFERENCES, make_space
+from sweep.space import make_space
 from sweep.specfile import read_document, write_yaml
 
 PROVIDED_TO_MODELS = ("classes", "channels")

@@ -9,8 +9,8 @@ from typing import get_args
 from rich.console import Console
 from rich.table import Table
 
+from analysis.reading.mixed_code import DEVICES, Computed, mixed_code, mixed_devices
 from sweep.identity import code_version, method_version, package_version
-from sweep.mixed import DEVICES, Computed, mixed_code, mixed_devices
 from sweep.objective import Row, State, standings
 from sweep.originals import DIFFER, of_several_weights
 from sweep.reading import Rows

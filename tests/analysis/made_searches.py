@@ -5,7 +5,12 @@ import math
 import random
 from datetime import UTC, datetime, timedelta
 
+import pandas as pd
 from made_results import row
+
+from analysis.reading.frames import Frames, flatten_params, with_gaps
+from analysis.reading.tuning import set_apart
+from sweep.columns import METRICS, SUGGESTIONS, TRACES, TRIALS
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 RETRAIN = (100.0, 75.0, 91.0, 42.0)
@@ -150,3 +155,13 @@ def everything(objectives=("average_gap",), methods=("uam", "neggrad", "finetune
         rows += found + untuned(method)
         suggestions += suggested
     return rows, suggestions
+
+
+def frames(rows, suggestions):
+    """As `read_frames` gives them."""
+    trials = pd.DataFrame(rows, columns=TRIALS.names)
+    trials[list(METRICS)] = trials[list(METRICS)].astype(float)
+    trials = with_gaps(flatten_params(trials.drop_duplicates("trial_id", ignore_index=True)))
+    suggested = pd.DataFrame(suggestions, columns=SUGGESTIONS.names)
+    compared, searched = set_apart(trials, suggested)
+    return Frames(compared, pd.DataFrame(columns=TRACES.names), [], suggested, searched)

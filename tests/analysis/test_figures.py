@@ -1,4 +1,3 @@
-import json
 import re
 import subprocess
 import sys
@@ -7,19 +6,14 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.colors import to_rgb
+from drawings import drawn, texts
+from made_sweeps import UAM, frames, full_rows, methods, path, retrains, row, uam, with_paths
 
 from analysis import comparison, forget_ratio, gamma, gradient_angle, hessian, rho, rho_gamma, seeds, tradeoff
-from analysis.doing_nothing import doing_nothing
-from analysis.figure import STYLES, Drawn, Skipped, new_figure, save
+from analysis.drawing.figure import Skipped
 from analysis.figures import FIGURES
-from analysis.finding import tells
-from analysis.frames import Frames, flatten_params, with_gaps
-from analysis.intervals import Interval, Ranking, mean_interval
-from analysis.marks import shades
-from analysis.selection import undominated
-from analysis.words import ranking_words, seeds_words
-from sweep.columns import METRICS, TRACES, TRIALS
+from analysis.reading.frames import Frames, flatten_params
+from sweep.columns import TRIALS
 from sweep.results import Results
 
 PRESETS = {
@@ -32,67 +26,6 @@ PRESETS = {
     "gradient_angle": "ablation-angle",
     "forget_ratio": "ablation-ratio",
 }
-UAM = {"epochs": 10, "gamma": 1.7, "hessian": "projection", "lr": 0.01, "rho": 2}
-RETRAIN = (100.0, 80.0, 90.0, 40.0)
-
-
-def row(method, seed, values=RETRAIN, params=None, ratio=0.1, status="ok", seconds=5.0, dataset="digits"):
-    """A row of `trials`; `values` are RA, FA, TA and MIA."""
-    config = {"dataset": {"name": dataset}, "model": {"name": "small-cnn"}, "forget": {"ratio": ratio}}
-    text = json.dumps(params or {})
-    known = {
-        "trial_id": f"{method}-{seed}-{ratio}-{dataset}-{re.sub('[^0-9a-z.]', '', text)}",
-        "task_id": f"{dataset}-{ratio}",
-        "sweep": "test",
-        "status": status,
-        "dataset": dataset,
-        "model": "small-cnn",
-        "seed": seed,
-        "scenario": "random",
-        "forget_ratio": ratio,
-        "method": method,
-        "params": text,
-        "config": json.dumps(config),
-        "unlearn_seconds": seconds,
-        "samples_processed": 1000,
-        "code_version": "1",
-    }
-    measured = dict(zip(("retain_accuracy", "forget_accuracy", "test_accuracy", "mia"), values, strict=True))
-    return dict.fromkeys(TRIALS.names) | known | (measured if status == "ok" else {})
-
-
-def uam(seed, gap, **changed):
-    """A trial of UAM whose average gap to `RETRAIN` is `gap`: FA and MIA are off by twice as much."""
-    given = {key: changed.pop(key) for key in ("ratio", "status", "seconds", "dataset") if key in changed}
-    return row("uam", seed, (100.0, 80.0 + 2 * gap, 90.0, 40.0 - 2 * gap), UAM | changed, **given)
-
-
-def retrains(count=3, **given):
-    return [row("retrain", seed, seconds=10.0, **given) for seed in range(count)]
-
-
-def frames(rows, traces=()):
-    trials = pd.DataFrame(rows, columns=TRIALS.names)
-    trials[list(METRICS)] = trials[list(METRICS)].astype(float)
-    return Frames(with_gaps(flatten_params(trials)), pd.DataFrame(traces, columns=TRACES.names), [])
-
-
-def path(trial, degrees):
-    """Traces of a trial: an angle for each epoch."""
-    return [
-        {"trial_id": trial["trial_id"], "epoch": epoch, "probe_degrees": angle, "probe_forget_accuracy": 90.0}
-        for epoch, angle in enumerate(degrees)
-    ]
-
-
-def methods():
-    rows = retrains()
-    for seed in range(3):
-        rows.append(row("original", seed, (100.0, 100.0, 90.0, 0.0), seconds=0.0))
-        rows.append(row("finetune", seed, (100.0, 90.0 + seed, 90.0, 20.0), {"lr": 0.1}))
-        rows.append(row("neggrad", seed, (90.0, 80.0, 84.0, 40.0), {"lr": 0.1}, seconds=1.0))
-        rows.append(uam(seed, 1.0 + seed))
-    return rows
 
 
 @cache
@@ -101,33 +34,9 @@ def full():
     return with_paths(full_rows())
 
 
-def with_paths(rows):
-    return frames(rows, [p for one in rows if one["method"] != "original" for p in path(one, (60.0, 80.0, 89.0))])
-
-
-def full_rows():
-    rows = methods()
-    for seed in range(3):
-        rows += [uam(seed, abs(r - 2) + abs(g - 1.7) + seed + 0.5, rho=r, gamma=g) for r in (1, 4) for g in (0.0, 1.7)]
-        rows += [uam(seed, 3.0 + seed, gamma=0.0)]
-        rows += [uam(seed, 20 / e + seed, hessian=h, epochs=e) for h in ("none", "exact") for e in (5, 10)]
-        rows += [uam(seed, 4.0 + seed, ratio=0.5), row("retrain", seed, ratio=0.5, seconds=10.0)]
-    return rows
-
-
 @cache
 def fully_drawn(name):
     return drawn(FIGURES[name](full()))
-
-
-def drawn(result):
-    assert isinstance(result, Drawn), result
-    return result
-
-
-def texts(result):
-    found = [artist.get_text() for artist in result.figure.findobj(lambda artist: hasattr(artist, "get_text"))]
-    return [text for text in found if text]
 
 
 def test_every_figure_is_registered_with_a_preset():
@@ -144,7 +53,7 @@ def test_full_results_allow_every_figure(name):
     assert "n = 3" in result.finding
     assert len(result.alt) > 100
     assert "nan" not in (result.finding + result.alt).lower()
-    assert any("n = 3 seeds" in text.replace("\n", " ") for text in texts(result))
+    assert any("n = 3 seeds" in text for text in texts(result))
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -164,7 +73,7 @@ def test_a_single_seed_is_drawn_without_intervals(name):
     result = drawn(FIGURES[name](one))
     assert "n = 1" in result.finding
     assert "[" not in result.finding
-    assert any("n = 1 seed, so no intervals" in text.replace("\n", " ") for text in texts(result))
+    assert any("n = 1 seed, so no intervals" in text for text in texts(result))
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -200,22 +109,10 @@ def test_a_finding_says_first_that_no_method_is_closer_than_doing_nothing(name):
 def test_a_figure_of_gaps_shows_originals(name):
     result = drawn(FIGURES[name](frames(with_original(6.0))))
     shown = "Original: 6.0; ↑: not lower." if name == "rho_gamma" else "Original"
-    assert any(shown in text.replace("\n", " ") for text in texts(result))
+    assert any(shown in text for text in texts(result))
     if name in ("rho", "gamma", "hessian"):
         levels = [line for line in result.figure.axes[0].get_lines() if list(line.get_ydata()) == [6.0, 6.0]]
         assert [line.get_linestyle() for line in levels] == ["--"]
-
-
-def test_doing_nothing_is_worse_than_a_method_that_is_closer_on_the_seeds_of_both():
-    values = lambda gap: (100.0, 80.0 + 2 * gap, 90.0, 40.0 - 2 * gap)  # noqa: E731
-    rows = [*retrains(3), *(row("original", seed, values(gap)) for seed, gap in enumerate((3.0, 1.0)))]
-    better = rows + [uam(seed, gap) for seed, gap in enumerate((2.5, 1.2, 9.0))]  # on shared seeds 1.85 against 2
-    assert doing_nothing(frames(better).trials) == ""
-    worse = rows + [uam(seed, gap) for seed, gap in enumerate((3.2, 1.2, 0.1))]  # 2.2 against 2, though 1.5 in all
-    assert doing_nothing(frames(worse).trials) == (
-        "The original is at 2.0: at this setting no method is closer to Retrain than doing nothing."
-    )
-    assert doing_nothing(frames([*retrains(3), uam(0, 1.0)]).trials) == ""
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -237,13 +134,6 @@ def test_an_interval_of_most_of_what_is_possible_is_no_finding():
         "The seeds do not tell: the angle nearest to 90 degrees is 90.0 [0.0, 180.0], n = 3, which holds most of what "
         "is possible."
     )
-
-
-def test_what_an_interval_tells():
-    assert tells(Interval(90.0, 50.0, 139.0, 3), "probe_degrees")
-    assert not tells(Interval(90.0, 40.0, 140.0, 3), "probe_degrees")
-    assert tells(Interval(90.0, np.nan, np.nan, 1), "probe_degrees")
-    assert tells(Interval(5.0, -900.0, 900.0, 3), "anything")
 
 
 def test_rho_finds_the_lowest_gap_and_what_cannot_be_told_from_it():
@@ -468,20 +358,10 @@ def test_tradeoff_names_no_method_at_a_configuration_of_one_lucky_seed():
     assert "FineTune (retain side 0.0, forget side 15.0" in result.alt  # it has no other
 
 
-def test_pareto_front_agrees_with_pairwise_domination():
-    points = np.random.default_rng(0).integers(0, 12, (60, 2)).astype(float)
-    points = np.unique(points, axis=0)
-    dominated = [
-        any((other <= point).all() and (other < point).any() for other in points if other is not point)
-        for point in points
-    ]
-    assert undominated(points).tolist() == [not each for each in dominated]
-
-
 def test_tradeoff_draws_only_so_many_configurations():
     rows = retrains(1) + [uam(0, 1 + place / 10, lr=0.001 * (place + 1)) for place in range(300)]
     result = drawn(tradeoff.draw(frames(rows)))
-    assert "150 of 300 configurations are not drawn" in " ".join(texts(result)).replace("\n", " ")
+    assert "150 of 300 configurations are not drawn" in " ".join(texts(result))
 
 
 def test_seeds_are_paired_with_retrain_of_the_same_seed():
@@ -567,42 +447,7 @@ def test_tasks_are_never_averaged():
     rows += retrains(dataset="other") + [uam(seed, 9.0, rho=r, dataset="other") for seed in range(3) for r in (1, 2)]
     result = drawn(rho.draw(frames(rows)))
     assert "2.0 in every seed, n = 3" in result.finding
-    assert any("one of 2 tasks here" in text.replace("\n", " ") for text in texts(result))
-
-
-def test_styles_differ_in_marker_and_in_lightness_or_line():
-    assert len({style.marker for style in STYLES.values()}) == len(STYLES)
-    looks = {
-        (round(float(np.dot(to_rgb(style.color), (0.299, 0.587, 0.114))), 1), style.line) for style in STYLES.values()
-    }
-    assert len(looks) == len(STYLES)
-    lightness = [sum(to_rgb(style.color)) for style in shades(STYLES["uam"], 4)]
-    assert lightness == sorted(lightness, reverse=True)
-
-
-def test_words_for_a_ranking_do_not_pass_over_what_could_not_be_judged():
-    def said(equals, worse, unjudged):
-        ranking = Ranking(
-            ("a",), mean_interval([1.0]), *([(name,) for name in names] for names in (equals, worse, unjudged))
-        )
-        return ranking_words(ranking, lambda key: key[0])
-
-    assert said("b", "c", "") == "; b is not distinguishable from it"
-    assert said("bc", "", "de") == "; b and c are not distinguishable from it, and 2 of 4 others not judged"
-    assert said("", "bc", "d") == "; 2 of 3 others are distinguishable from it"
-    assert said("", "", "bc") == "; the others are not judged: too few seeds, or the same difference in each"
-
-
-def test_words_for_seeds():
-    assert seeds_words([1, 1]) == "n = 1 seed, so no intervals"
-    assert seeds_words([3, 5]).endswith("n = 3 to 5 seeds")
-
-
-def test_saving_twice_gives_the_same_bytes(tmp_path):
-    for place in ("a", "b"):
-        save(Drawn("small", "?", new_figure(2, 1)[0], "", ""), tmp_path / place)
-    for name in ("small.png", "small.pdf", "small.svg"):
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    assert any("one of 2 tasks here" in text for text in texts(result))
 
 
 def test_command_writes_three_files_without_torch_or_ray(tmp_path):

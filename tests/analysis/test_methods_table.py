@@ -10,8 +10,8 @@ from made_results import OF_A_CLASS, TWO_SEEDS, row
 from pandas.testing import assert_frame_equal
 from rich.console import Console
 
-from analysis.frames import read_frames
 from analysis.methods_table import display_rows, methods_table, render_rich, to_latex, to_markdown, write_tables
+from analysis.reading.frames import read_frames
 
 METRICS = (100.0, 90.0, 90.0, 50.0)
 

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from made_results import row
 
-from analysis.frames import with_gaps
 from analysis.published import COLUMNS, beside_published, published
+from analysis.reading.frames import with_gaps
 
 RECIPE = {"epochs": 30, "lr": 0.4, "batch_size": 512, "schedule": "one-cycle", "weight_decay": 5e-4}
 DATASET = {"name": "cifar10", "limit": None, "label_noise": 0.0, "validation": 0.0, "crop": 4, "flip": True}

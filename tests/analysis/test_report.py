@@ -10,8 +10,8 @@ import pytest
 import yaml
 from made_results import OF_A_CLASS, TWO_SEEDS, row, versioned
 
-from analysis.figure import Drawn, Skipped, new_figure
-from analysis.frames import read_frames
+from analysis.drawing.figure import Drawn, Skipped, new_figure
+from analysis.reading.frames import read_frames
 from analysis.report import spec_fragment, write_report
 from sweep.plan import plan_trials
 from sweep.results import Results

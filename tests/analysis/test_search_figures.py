@@ -6,16 +6,15 @@ import sys
 from functools import cache
 
 import numpy as np
-import pandas as pd
 import pytest
-from made_results import versioned
+from drawings import drawn, texts
 from made_searches import (
     CONFIRM_SEEDS,
     DEFAULTS,
     RETRAIN,
     SEARCH_SEEDS,
-    SPACES,
     everything,
+    frames,
     gap,
     references,
     search,
@@ -25,42 +24,20 @@ from made_searches import (
 )
 
 from analysis import best_so_far, importance, pareto, slices, tuned
-from analysis.figure import Drawn, Skipped
+from analysis.drawing.figure import Skipped
 from analysis.figures import FIGURES
-from analysis.frames import Frames, flatten_params, read_frames, with_gaps
 from analysis.methods_table import methods_table
+from analysis.reading.frames import read_frames
+from analysis.reading.searches import outcomes
 from analysis.report import write_report
-from analysis.searches import acts, outcomes
-from analysis.tuning import set_apart
-from sweep.columns import METRICS, SUGGESTIONS, TRACES, TRIALS
-from sweep.objective import WORST, seed_values, standings
 from sweep.results import Results
 
 DRAWS = {name: FIGURES[name] for name in ("tuned", "best_so_far", "importance", "slices", "pareto")}
 
 
-def frames(rows, suggestions):
-    trials = pd.DataFrame(rows, columns=TRIALS.names)
-    trials[list(METRICS)] = trials[list(METRICS)].astype(float)
-    trials = with_gaps(flatten_params(trials.drop_duplicates("trial_id", ignore_index=True)))
-    suggested = pd.DataFrame(suggestions, columns=SUGGESTIONS.names)
-    compared, searched = set_apart(trials, suggested)
-    return Frames(compared, pd.DataFrame(columns=TRACES.names), [], suggested, searched)
-
-
 @cache
 def full():
     return frames(*everything())
-
-
-def drawn(result):
-    assert isinstance(result, Drawn), result
-    return result
-
-
-def texts(result):
-    found = [artist.get_text() for artist in result.figure.findobj(lambda artist: hasattr(artist, "get_text"))]
-    return [text.replace("\n", " ") for text in found if text]
 
 
 @pytest.mark.parametrize("name", DRAWS)
@@ -107,28 +84,6 @@ def test_one_seed_of_each_kind_is_drawn_without_intervals(name):
     assert "nan" not in (result.finding + result.alt).lower()
 
 
-def test_what_was_tuned_on_is_compared_with_nothing():
-    compared = full().trials
-    searched = {trial_id for ids in full().suggestions["trial_ids"] for trial_id in ids}
-    assert not searched & set(compared["trial_id"])
-    judges = {one["trial_id"] for one in references(SEARCH_SEEDS)}
-    assert set(full().searched["trial_id"]) == searched | judges
-    assert set(compared["seed"]) == set(CONFIRM_SEEDS)
-
-
-def test_references_are_over_the_seeds_that_the_methods_have(tmp_path):
-    own = [trial("original", seed, {"epochs": 0}, off=12.0) for seed in SEARCH_SEEDS]
-    rows, suggestions = everything(methods=("uam",))
-    found = frames([*own, *rows], suggestions)
-    table = methods_table(found.trials).set_index("method")
-    assert set(table["seeds"]) == {len(CONFIRM_SEEDS)}
-    assert table.loc["retrain", "RA.mean"] == RETRAIN[0]
-    alone = frames(references(SEARCH_SEEDS) + search("uam")[0][:40], search("uam")[1])  # nothing is confirmed yet
-    assert methods_table(alone.trials)["seeds"].tolist() == [len(SEARCH_SEEDS)]
-    later = frames(references([*SEARCH_SEEDS, *CONFIRM_SEEDS, 50]) + rows, suggestions)
-    assert 50 in set(later.trials["seed"])  # no search asked for it
-
-
 def test_a_tuned_method_stands_beside_the_untuned_one():
     table = methods_table(full().trials).set_index("method")
     assert {"uam", "uam (tuned)", "finetune", "finetune (tuned)"} < set(table.index)
@@ -150,115 +105,6 @@ def test_a_tuned_configuration_that_is_the_untuned_one_is_there_as_both():
     }
     result = drawn(tuned.draw(found))
     assert "leaves UAM as it was (tuned and untuned are the same configuration)" in result.finding
-
-
-def test_a_search_trial_that_the_sweep_ran_itself_is_still_compared():
-    own = trial("uam", SEARCH_SEEDS[0], DEFAULTS["uam"])
-    suggestions = [suggestion("uam", 0, DEFAULTS["uam"], [own])]
-    found = frames([*references(), own], suggestions)
-    assert own["trial_id"] in set(found.trials["trial_id"])
-    assert own["trial_id"] in set(found.searched["trial_id"])
-    assert outcomes(found)["state"].tolist() == ["complete"]
-
-
-def test_a_suggestions_value_is_the_mean_over_its_seeds_of_what_the_search_minimised():
-    tried = outcomes(full())
-    rows = full().searched.set_index("trial_id")
-    retrain = full().searched[full().searched["method"] == "retrain"].set_index("seed")
-    complete = tried[tried["state"] == "complete"]
-    assert len(complete) > 30
-    listed = full().suggestions.set_index(["study", "number"])["trial_ids"]
-    for one in complete.to_dict("records"):
-        values = []
-        for trial_id in listed[one["study"], one["number"]]:
-            row = rows.loc[trial_id]
-            names = ["retain_accuracy", "forget_accuracy", "validation_accuracy", "validation_mia"]
-            gaps = [abs(row[name] - retrain.loc[row["seed"], name]) for name in names]
-            values.append(np.mean(gaps) if row["status"] == "ok" else WORST)
-        assert one["value"] == pytest.approx(np.mean(values))
-    diverged = set(rows[rows["status"] == "diverged"].index)
-    assert any(set(ids) & diverged for ids in listed)
-
-
-def test_the_report_and_the_status_agree_on_how_suggestions_stand():
-    study, params = "uam-12345678", DEFAULTS["uam"]
-    alone = [
-        trial("uam", 90 + place, params, study=study, status=status)
-        for place, status in enumerate(("ok", "diverged", "failed", "pruned"))
-    ]
-    old = trial("retrain", 90, {}) | {"validation_mia": None}
-    first = trial("uam", SEARCH_SEEDS[0], params, study=study)
-    suggestions = [suggestion("uam", number, params, [first, one]) for number, one in enumerate(alone)]
-    rows = [*references(), old, first, *alone]
-    shown = outcomes(frames(rows, suggestions))
-    counted = standings(suggestions, rows)
-    assert shown["state"].tolist() == [counted[study, number].state for number in range(4)]
-    assert shown["state"].tolist() == ["unfinished", "complete", "failed", "pruned"]
-
-
-def test_suggestions_of_an_older_version_of_the_method_are_left_out(tmp_path):
-    rows, suggestions = search("uam", count=2)
-    newer, newly_suggested = search("uam", count=3)
-    newer = [versioned(one, 2) for one in newer if one["method"] == "uam"]
-    newly_suggested = [
-        one | {"study": "uam-later", "trial_ids": [f"{name}-2" for name in one["trial_ids"]]} for one in newly_suggested
-    ]
-    results = Results(str(tmp_path))
-    for one in (*references(), *(versioned(one, 1) for one in rows), *newer):
-        results.write_trial(one)
-    older = [one | {"trial_ids": [f"{name}-1" for name in one["trial_ids"]]} for one in suggestions]
-    for one in (*older, *newly_suggested):
-        results.write_suggestion(one)
-    found = read_frames(str(tmp_path))
-    assert found.suggestions["study"].tolist() == ["uam-later"] * 3
-    assert outcomes(found)["state"].isin(["complete", "pruned"]).all()
-
-
-def test_how_suggestions_ended():
-    params, other = DEFAULTS["uam"], DEFAULTS["uam"] | {"rho": 4.0}
-    study = "uam-12345678"
-    first, second = (trial("uam", seed, params, study=study) for seed in SEARCH_SEEDS)
-    pruned = trial("uam", SEARCH_SEEDS[1], other, study=study, status="pruned")
-    failed = trial("uam", SEARCH_SEEDS[0], other, study=study, status="failed") | {"trial_id": "failed"}
-    alone = trial("uam", 99, params, study=study)  # there is no Retrain of its seed
-    suggestions = [
-        suggestion("uam", 0, params, [first, second]),
-        suggestion("uam", 1, other, [first, pruned]),
-        suggestion("uam", 2, other, [failed, second]),
-        suggestion("uam", 3, params, [first, {"trial_id": "not there"}]),
-        suggestion("uam", 4, params, [first, alone]),
-    ]
-    found = outcomes(frames([*references(), first, second, pruned, failed, alone], suggestions))
-    assert found["state"].tolist() == ["complete", "pruned", "failed", "unfinished", "unfinished"]
-    assert found["value"].notna().tolist() == [True, False, False, False, False]
-    assert found["seconds"].iloc[0] == pytest.approx(first["unlearn_seconds"] + second["unlearn_seconds"] + 0.4)
-    retrain = references()[0]
-    cost = np.mean([seed_values(one, retrain, ["cost"])[0] for one in (first, second)])
-    assert found["cost"].iloc[0] == pytest.approx(cost)
-
-
-def test_a_trial_that_suggestions_share_takes_its_seconds_once_in_each_study():
-    params, other = DEFAULTS["finetune"], DEFAULTS["finetune"] | {"lr": 0.02}
-    shared, own = (trial("finetune", SEARCH_SEEDS[0], one, study="a") for one in (params, other))
-    suggestions = [
-        suggestion("finetune", 0, params, [shared], study="a"),
-        suggestion("finetune", 1, other, [own], study="a"),
-        suggestion("finetune", 2, params, [shared], study="a"),
-        suggestion("finetune", 0, params, [shared], study="b"),
-    ]
-    found = outcomes(frames([*references(), shared, own], suggestions))
-    first, second = (one["unlearn_seconds"] + 0.2 for one in (shared, own))
-    assert found["seconds"].tolist() == pytest.approx([first, second, 0.0, first])
-
-
-def test_a_hyperparameter_acts_as_its_condition_says():
-    space = SPACES["uam"]
-    assert acts(space, {"hessian": "scalar"}, "gamma")
-    assert not acts(space, {"hessian": "exact"}, "gamma")
-    assert acts(space, {"hessian": "exact"}, "rho")
-    deep = {"a": {"low": 0, "high": 1, "when": {"b": [1]}}, "b": {"choices": [0, 1], "when": {"c": [2]}}}
-    assert acts(deep, {"b": 1, "c": 2}, "a")
-    assert not acts(deep, {"b": 1, "c": 3}, "a")
 
 
 def test_best_so_far_counts_pruned_suggestions_and_follows_complete_ones():
@@ -508,7 +354,7 @@ def test_optuna_is_loaded_by_the_figure_that_needs_it_only(tmp_path):
     for one in suggestions:
         results.write_suggestion(one)
     script = (
-        "import sys\nfrom analysis.figures import FIGURES\nfrom analysis.frames import read_frames\n"
+        "import sys\nfrom analysis.figures import FIGURES\nfrom analysis.reading.frames import read_frames\n"
         f"frames = read_frames({str(tmp_path)!r})\nFIGURES['slices'](frames)\nassert 'optuna' not in sys.modules\n"
         "print(FIGURES['importance'](frames).finding)\nassert not {'torch', 'ray'} & set(sys.modules)\n"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from sweep.objective import WORST, pareto_front, running_means, seed_values, standing, standings
@@ -114,3 +115,15 @@ def test_of_several_versions_of_retrain_the_newest_is_the_reference(order):
 def test_the_pareto_front_leaves_out_what_another_beats():
     points = {0: (1.0, 5.0), 1: (2.0, 2.0), 2: (2.0, 3.0), 3: (5.0, 1.0), 4: (2.0, 2.0), 5: (6.0, 1.0)}
     assert pareto_front(points) == [0, 1, 3]
+
+
+@pytest.mark.parametrize("objectives", [1, 2, 3])
+def test_the_pareto_front_is_what_no_other_point_dominates(objectives):
+    points = np.random.default_rng(0).integers(0, 12, (60, objectives)).astype(float)
+    points = np.random.default_rng(1).permutation(np.unique(points, axis=0))
+    dominated = [
+        any((other <= point).all() and (other < point).any() for other in points if other is not point)
+        for point in points
+    ]
+    expected = [number for number, beaten in enumerate(dominated) if not beaten]
+    assert pareto_front(dict(enumerate(points.tolist()))) == expected

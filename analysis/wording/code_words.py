@@ -1,24 +1,14 @@
-"""Where tables and figures average or compare trials of several code versions, and what they say of it."""
+"""What tables and figures say where trials of several code versions meet."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from analysis.tuning import untuned_name
-from analysis.words import FEW, joined, method_words
-from sweep.mixed import Computed, MixedCode, mixed_code
+from analysis.reading.code_versions import code_versions
+from analysis.wording.names import method_words
+from analysis.wording.words import FEW, joined
 
 REMEDY = "--refresh repeats those of other code"
-
-
-def code_versions(trials: pd.DataFrame) -> MixedCode:
-    """Where the trials that ended ok are of several code versions (`mixed_code`); tuned ones are the method's own."""
-    ok = trials[trials["status"] == "ok"]
-    own = ok["method"].map(untuned_name)
-    originals = ok["original_version"].astype(object).where(ok["original_version"].notna(), None)
-    configurations = zip(ok["task_id"], ok["method"], ok["params"], strict=True)
-    names = zip(ok["dataset"], ok["model"], own, strict=True)
-    return mixed_code(map(Computed, configurations, names, ok["code_version"], originals))
 
 
 def code_words(trials: pd.DataFrame) -> str:
@@ -37,8 +27,3 @@ def code_words(trials: pd.DataFrame) -> str:
 
 def _listed(versions: list[str]) -> str:
     return joined(versions) if len(versions) <= FEW else f"{len(versions)} code versions"
-
-
-def also(sentence: str) -> str:
-    """A sentence to append to others, if there is one."""
-    return f" {sentence}" if sentence else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sweep.mixed import Computed, mixed_code
+from analysis.reading.mixed_code import Computed, mixed_code
 
 NEW, OLD = "0.1.0+aaaa", "0.1.0+bbbb"
 

@@ -13,8 +13,8 @@ import typer
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.frames import Frames, read_frames
-from analysis.tuning import untuned_name
+from analysis.reading.frames import Frames, read_frames
+from analysis.reading.tuning import untuned_name
 from sweep.errors import InputError
 
 FORMATS = ("png", "pdf", "svg")

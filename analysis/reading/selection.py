@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-REFERENCES = ("original", "retrain")
-"""Where a comparison starts and ends; all other methods are compared."""
+from sweep.objective import pareto_front
 
 
 def ended_ok(trials: pd.DataFrame) -> pd.DataFrame:
@@ -77,11 +74,7 @@ def several_configurations(trials: pd.DataFrame) -> bool:
     return bool((trials.groupby("method")["params"].nunique() > 1).any())
 
 
-def undominated(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which of the points [n, 2] no other dominates, being as low in both and lower in one; of equal ones the first."""
-    order = np.lexsort((values[:, 1], values[:, 0]))
-    second = values[order, 1]
-    before = np.minimum.accumulate(np.concatenate([[np.inf], second[:-1]]))
-    found = np.zeros(len(values), dtype=bool)
-    found[order] = second < before
-    return found
+def on_front(points: pd.DataFrame) -> pd.Series:
+    """Whether each row is on the Pareto front of all rows: `pareto_front`, low values being good."""
+    front = pareto_front(dict(zip(points.index, points.to_numpy(dtype=float).tolist(), strict=True)))
+    return pd.Series(points.index.isin(front), index=points.index)

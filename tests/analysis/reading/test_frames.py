@@ -3,8 +3,8 @@ import pytest
 from made_results import TWO_SEEDS, row, versioned
 
 from analysis.comparison import comparisons
-from analysis.frames import configuration_labels, flatten_params, read_frames, read_trials, with_gaps
 from analysis.methods_table import methods_table
+from analysis.reading.frames import flatten_params, read_frames, read_trials, with_gaps
 
 
 def one(trials, method, seed=0):
@@ -98,24 +98,6 @@ def test_hyperparameters_become_columns():
     assert trials["param.lr"].tolist()[0] == 0.1
     assert trials["param.rho_schedule"].tolist()[1] == "cosine"
     assert pd.isna(trials.loc[0, "param.rho"])
-
-
-def test_labels_spell_out_only_hyperparameters_that_vary_within_the_method():
-    grid = [{"rho": rho, "gamma": 1.0, "schedule": schedule} for rho in (1.0, 2.0) for schedule in ("cosine", None)]
-    rows = [row("retrain"), row("finetune", params={"lr": 0.1}), *(row("uam", params=params) for params in grid)]
-    assert configuration_labels(pd.DataFrame(rows)).tolist() == [
-        "retrain",
-        "finetune",
-        "uam (rho=1.0, schedule=cosine)",
-        "uam (rho=1.0, schedule=None)",
-        "uam (rho=2.0, schedule=cosine)",
-        "uam (rho=2.0, schedule=None)",
-    ]
-
-
-def test_a_hyperparameter_that_not_every_trial_has_is_spelled_out_where_it_is():
-    rows = [row("retrain"), row("uam", params={"rho": 1.0}), row("uam", params={"rho": 1.0, "layers": [1, 2]})]
-    assert configuration_labels(pd.DataFrame(rows)).tolist() == ["retrain", "uam", "uam (layers=[1, 2])"]
 
 
 def test_an_empty_directory_gives_an_empty_frame_with_every_column(tmp_path):

@@ -19,8 +19,8 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullLoca
 from matplotlib.transforms import Bbox, ScaledTranslation
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.figure import STYLES, Line, Style
-from analysis.intervals import Interval
+from analysis.drawing.figure import STYLES, Line, Style
+from analysis.statistics.intervals import Interval
 
 SMALL = 9
 """Points; the size of ticks, labels and notes."""

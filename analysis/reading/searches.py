@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.code_versions import also, code_words
-from analysis.frames import LABELS, Frames
-from analysis.selection import REFERENCES, fullest_task
-from analysis.words import joined, method_words
+from analysis.reading.frames import Frames
+from analysis.reading.selection import fullest_task
+from sweep.columns import REFERENCES
 from sweep.objective import GAPS, Row, ended, seed_values, standings
 
 COST = "cost"
-OBJECTIVE_WORDS = {
-    "average_gap": "average gap",
-    "forget_gap": "forget-side gap",
-    "retain_gap": "retain-side gap",
-    COST: "time relative to Retrain",
-}
 
 
 def outcomes(frames: Frames) -> pd.DataFrame:
@@ -80,67 +72,6 @@ def _references(frames: Frames, name: str) -> pd.DataFrame:
 def _by_seed(trials: pd.DataFrame, task: str) -> dict[int, Row]:
     rows = _records(trials[(trials["task_id"] == task) & (trials["status"] == "ok")])
     return {row["seed"]: row for row in rows if ended(row)}
-
-
-def search_code_words(frames: Frames, tried: pd.DataFrame) -> str:
-    """`code_words` of the trials of these suggestions, to append."""
-    here = frames.searched[frames.searched["task_id"].isin(tried["task_id"])]
-    return also(code_words(here[here["method"].isin([*tried["method"], *REFERENCES])]))
-
-
-def acts(space: dict[str, Any], params: dict[str, Any], name: str) -> bool:
-    """Whether a searched hyperparameter has an effect beside the others' values, as its `when` says."""
-    return all(
-        params.get(other) in allowed and (other not in space or acts(space, params, other))
-        for other, allowed in space[name].get("when", {}).items()
-    )
-
-
-def states_words(tried: pd.DataFrame) -> str:
-    """How many suggestions there are and how they ended."""
-    counts = tried["state"].value_counts()
-    others = [f"{counts[state]} {state}" for state in ("pruned", "failed", "unfinished") if state in counts]
-    plural = "s" if len(tried) > 1 else ""
-    return f"{len(tried)} suggestion{plural}" + (f", {joined(others)}" if others else "")
-
-
-def objective_words(name: str) -> str:
-    """An objective, short."""
-    return OBJECTIVE_WORDS.get(name, name)
-
-
-def with_unit(name: str) -> str:
-    """An objective and its unit."""
-    return objective_words(name) + ("" if name == COST else " (percentage points)")
-
-
-def meaning_words(names: Iterable[str]) -> str:
-    """What gaps are means of, as a sentence; empty for objectives that are none."""
-    parts = [
-        f"{objective_words(name)}: mean of the gaps of {joined([LABELS[metric] for metric in GAPS[name]])}"
-        for name in dict.fromkeys(names)
-        if name in GAPS
-    ]
-    text = "; ".join(parts)
-    return f" {text[0].upper()}{text[1:]}." if parts else ""
-
-
-def search_seeds_words(tried: pd.DataFrame) -> str:
-    """Over how many search seeds a suggestion's value is the mean."""
-    counts = sorted(tried["seeds"].unique())
-    span = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    return f"n = {span} search seed{'' if counts == [1] else 's'}"
-
-
-def study_labels(tried: pd.DataFrame) -> dict[str, str]:
-    """Each study's name in words: its method's, with the sampler where a method has several studies, or the number."""
-    studies = tried.drop_duplicates("study")[["study", "method", "sampler"]]
-    words = studies["method"].map(method_words)
-    sampled = words + " by " + studies["sampler"]
-    numbered = words + " " + (studies.groupby("method").cumcount() + 1).astype(str)
-    alone = ~words.duplicated(keep=False)
-    chosen = words.where(alone, sampled.where(~sampled.duplicated(keep=False), numbered))
-    return dict(zip(studies["study"], chosen, strict=True))
 
 
 def fullest_search(frames: Frames) -> pd.DataFrame | None:

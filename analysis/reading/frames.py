@@ -6,28 +6,16 @@ import json
 import math
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any
 
 import pandas as pd
 
-from analysis.tuning import set_apart
+from analysis.reading.tuning import set_apart
 from sweep.columns import METRICS, SUGGESTIONS, TRIALS
 from sweep.identity import method_version
 from sweep.results import Results
 
 GAP_METRICS = ("retain_accuracy", "forget_accuracy", "test_accuracy", "mia")
 """Metrics whose gaps to Retrain make up the average gap (Fan et al., ICLR 2024)."""
-
-LABELS = {
-    "retain_accuracy": "RA",
-    "forget_accuracy": "FA",
-    "test_accuracy": "TA",
-    "forgotten_test_accuracy": "TA-F",
-    "validation_accuracy": "VA",
-    "mia": "MIA",
-    "validation_mia": "MIA-V",
-}
-"""The field's abbreviations; TA-F is of the forgotten class's test samples."""
 
 
 @dataclass(frozen=True)
@@ -115,25 +103,3 @@ def _original_gaps(trials: pd.DataFrame) -> pd.Series:
     ended = trials[(trials["method"] == "original") & (trials["status"] == "ok")].drop_duplicates(key)
     gaps = trials[key].merge(ended[[*key, "average_gap"]], on=key, how="left", validate="many_to_one")
     return gaps["average_gap"].set_axis(trials.index)
-
-
-def configuration_labels(trials: pd.DataFrame) -> pd.Series:
-    """A name for each trial's method and hyperparameters: only those that vary within the method are spelled out."""
-    settings = varying_settings(trials)
-    return trials["method"] + (" (" + settings + ")").where(settings != "", "")
-
-
-def varying_settings(trials: pd.DataFrame) -> pd.Series:
-    """For each trial the hyperparameters that vary within its method, as a=1, b=2; empty where none does."""
-    spelled: dict[tuple[str, str], str] = {}
-    for method, texts in trials[["method", "params"]].drop_duplicates().groupby("method")["params"]:
-        records: list[dict[str, Any]] = [json.loads(text) for text in texts]
-        seen: dict[str, set[str]] = {}
-        for record in records:
-            for name, value in record.items():
-                seen.setdefault(name, set()).add(json.dumps(value))
-        varying = [name for name in seen if len(seen[name]) > 1 or any(name not in record for record in records)]
-        for text, record in zip(texts, records, strict=True):
-            spelled[str(method), text] = ", ".join(f"{name}={record[name]}" for name in varying if name in record)
-    pairs = zip(trials["method"], trials["params"], strict=True)
-    return pd.Series([spelled[pair] for pair in pairs], index=trials.index, dtype=object)

@@ -2,58 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 
-from analysis.intervals import Key, Ranking
-from analysis.tuning import untuned_name
+from analysis.statistics.ranking import Key, Ranking
 
-METHODS = {
-    "original": "Original",
-    "retrain": "Retrain",
-    "finetune": "FineTune",
-    "neggrad": "NegGrad",
-    "randomlabel": "RandomLabel",
-    "fisher": "Fisher",
-    "influence": "Influence",
-    "uam": "UAM",
-}
 FEW = 3
 """So many things are named one by one; of more only the number is given."""
-
-
-def method_name(name: str) -> str:
-    """A method as the field writes it, and whether it was tuned; one that is not built in by its whole name."""
-    own = untuned_name(name)
-    return METHODS.get(own, own) + name[len(own) :]
-
-
-def method_words(name: str) -> str:
-    """`method_name`, but of one that is not built in only the last part."""
-    return method_name(name).rpartition(":")[2]
-
-
-def task_words(trials: pd.DataFrame, task_id: str) -> str:
-    """A task in words, and of how many among these trials it is one."""
-    row = trials[trials["task_id"] == task_id].iloc[0]
-    if row["scenario"] == "class":
-        forgotten = f"{class_words(row)} forgotten"
-    else:
-        forgotten = f"forget ratio {100 * row['forget_ratio']:.3g} %"
-    tasks = trials["task_id"].nunique()
-    others = f" (one of {tasks} tasks here)" if tasks > 1 else ""
-    return f"{row['dataset']}, {row['model']}, {forgotten}{others}"
-
-
-def class_words(row: pd.Series) -> str:
-    """The forgotten class of a trial, by its label in the dataset's source, and whether the row is of code that decided
-    it by the labels trained on and tested on all classes.
-    """
-    text, forget = row.get("forget_class_name"), json.loads(row.get("config") or "{}").get("forget", {})
-    former = " (by trained labels, TA on all classes)" if "class" in forget and "version" not in forget else ""
-    return (f"class {text}" if isinstance(text, str) else f"class {row['forget_class']:.0f}") + former
 
 
 def seeds_words(counts: Iterable[int]) -> str:
@@ -99,3 +55,8 @@ def ranking_words(ranking: Ranking, name: Callable[[Key], str]) -> str:
 def number_words(value: float) -> str:
     """A hyperparameter's value, short."""
     return f"{value:.4g}"
+
+
+def also(sentence: str) -> str:
+    """A sentence to append to others, if there is one."""
+    return f" {sentence}" if sentence else ""

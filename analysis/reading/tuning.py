@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.selection import REFERENCES
+from sweep.columns import REFERENCES
 
 TUNED = " (tuned)"
 UNCHANGED = " (tuned = untuned)"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.code_versions import also, code_words
-from analysis.doing_nothing import doing_nothing
-from analysis.intervals import Interval, limits
+from analysis.statistics.intervals import Interval, limits
+from analysis.wording.code_words import code_words
+from analysis.wording.doing_nothing import doing_nothing
+from analysis.wording.words import also
+
+HERE = "none of the configurations here"
 
 
 def finding(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.intervals import Interval, mean_interval
-from analysis.selection import REFERENCES, ended_ok, representatives
+from analysis.reading.selection import ended_ok, representatives
+from analysis.statistics.intervals import Interval, mean_interval
+from sweep.columns import REFERENCES
 
 
 def original_level(trials: pd.DataFrame) -> Interval:

@@ -1,0 +1,114 @@
+"""Which groups of trials differ: verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+
+from analysis.statistics.intervals import CONFIDENCE, ROUNDING, Interval, mean_interval, standard_errors
+
+Key = tuple[Any, ...]
+"""What a group of trials shares: a value for each column that it is grouped by."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The group whose mean is lowest, and how the others compare to it, paired by seed, by `verdicts`.
+
+    Attributes:
+        best: its key, in the order of `by`.
+        interval: its mean.
+        equals: keys of the groups that cannot be told from it.
+        worse: keys of those that are higher.
+        unjudged: keys of those of which nothing can be said: the seeds they share with it are fewer than two, or all
+            show one and the same difference.
+    """
+
+    best: Key
+    interval: Interval
+    equals: list[Key]
+    worse: list[Key]
+    unjudged: list[Key]
+
+
+def rank(trials: pd.DataFrame, by: list[str], value: str, comparisons: int | None = None) -> Ranking | None:
+    """Which group of trials has the lowest mean of `value`, and which cannot be told from it; None without values.
+
+    Args:
+        trials: columns `seed`, `value` and those of `by`; one row per group and seed.
+        comparisons: as in `compare_to_lowest`.
+    """
+    usable = trials.dropna(subset=[*by, value])
+    if usable.empty:
+        return None
+    table = usable.groupby([*by, "seed"], observed=True)[value].mean().unstack("seed")
+    keys = [key if isinstance(key, tuple) else (key,) for key in table.index]
+    values = table.to_numpy(dtype=float)
+    lowest, found = compare_to_lowest(values, comparisons)
+    best = keys[int(lowest)]
+    others = [(key, verdict) for key, verdict in zip(keys, found.tolist(), strict=True) if key != best]
+    return Ranking(
+        best,
+        mean_interval(values[lowest], value),
+        equals=[key for key, verdict in others if verdict <= 0],  # below 0: lower on the seeds that both have
+        worse=[key for key, verdict in others if verdict > 0],
+        unjudged=[key for key, verdict in others if np.isnan(verdict)],
+    )
+
+
+def compare_to_lowest(
+    values: ArrayLike, comparisons: int | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """In each of many sweeps at once the group of lowest mean, and the `verdicts` on each group less that one.
+
+    A group with fewer than half as many seeds as the largest is not a candidate: one that survives on a lucky seed is
+    no winner.
+
+    Args:
+        values: [..., groups, seeds]; NaN where a group lacks a seed.
+        comparisons: how many pairs of groups could have been compared; by default all pairs of those with two seeds,
+            since any of them could have had the lowest mean. More where the groups were themselves chosen by their
+            values (`pairs`), or where one sentence reports several such comparisons.
+
+    Returns:
+        [...], the places of the lowest, and [..., groups].
+    """
+    table = np.asarray(values, dtype=float)
+    seeds, means, _ = standard_errors(table)
+    candidates = (seeds > 0) & (2 * seeds >= seeds.max(axis=-1, keepdims=True))
+    lowest = np.where(candidates, means, np.inf).argmin(axis=-1)
+    compared = (seeds > 1).sum(axis=-1)
+    made = compared * (compared - 1) // 2 if comparisons is None else np.full(compared.shape, comparisons)
+    differences = table - np.take_along_axis(table, lowest[..., None, None], axis=-2)
+    return lowest, verdicts(differences, made[..., None])
+
+
+def pairs(choices: Iterable[int]) -> int:
+    """How many comparisons of two groups the data could have picked, each group being the best of so many."""
+    counts = [*choices]
+    return (sum(counts) ** 2 - sum(count**2 for count in counts)) // 2
+
+
+def verdicts(differences: ArrayLike, comparisons: ArrayLike) -> NDArray[np.float64]:
+    """Which mean differences are clear: -1 below 0, 1 above, 0 not distinguishable from 0, NaN where none can be said.
+
+    Paired t tests whose p-values are multiplied by the number of comparisons (Bonferroni): in at most 5 % of cases a
+    difference that is none is called one anywhere among them, however the values of a seed hang together and whatever
+    their variances, if they are normally distributed; of strongly skewed ones in up to 13 % (benchmarks/results/
+    intervals.txt). Of differences that are equal in every seed nothing can be said, unless they are 0.
+
+    Args:
+        differences: [..., seeds], paired by seed; NaN where one lacks a value.
+        comparisons: [...] or one number: how many the same sentence makes, or would have made of other data.
+    """
+    counts, means, errors = standard_errors(np.asarray(differences, dtype=float))
+    p = 2 * special.stdtr(np.maximum(counts - 1, 1), -np.abs(means / errors)) * np.maximum(comparisons, 1)
+    found = np.where(p < 1 - CONFIDENCE, np.sign(means), 0.0)
+    nothing = np.isnan(errors) & ~((counts > 1) & (np.abs(means) <= ROUNDING))
+    return np.where(nothing, np.nan, found)

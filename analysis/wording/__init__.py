@@ -1,0 +1,1 @@
+"""Sentences: what methods, tasks and findings are called, in tables, figures and on the page."""

@@ -1,0 +1,25 @@
+import numpy as np
+from made_sweeps import frames, retrains, row, uam
+
+from analysis.statistics.intervals import Interval
+from analysis.wording.doing_nothing import doing_nothing
+from analysis.wording.finding import tells
+
+
+def test_doing_nothing_is_worse_than_a_method_that_is_closer_on_the_seeds_of_both():
+    values = lambda gap: (100.0, 80.0 + 2 * gap, 90.0, 40.0 - 2 * gap)  # noqa: E731
+    rows = [*retrains(3), *(row("original", seed, values(gap)) for seed, gap in enumerate((3.0, 1.0)))]
+    better = rows + [uam(seed, gap) for seed, gap in enumerate((2.5, 1.2, 9.0))]  # on shared seeds 1.85 against 2
+    assert doing_nothing(frames(better).trials) == ""
+    worse = rows + [uam(seed, gap) for seed, gap in enumerate((3.2, 1.2, 0.1))]  # 2.2 against 2, though 1.5 in all
+    assert doing_nothing(frames(worse).trials) == (
+        "The original is at 2.0: at this setting no method is closer to Retrain than doing nothing."
+    )
+    assert doing_nothing(frames([*retrains(3), uam(0, 1.0)]).trials) == ""
+
+
+def test_what_an_interval_tells():
+    assert tells(Interval(90.0, 50.0, 139.0, 3), "probe_degrees")
+    assert not tells(Interval(90.0, 40.0, 140.0, 3), "probe_degrees")
+    assert tells(Interval(90.0, np.nan, np.nan, 1), "probe_degrees")
+    assert tells(Interval(5.0, -900.0, 900.0, 3), "anything")
