@@ -21,7 +21,7 @@ from methods import METHODS
 from sweep import splits
 from sweep.columns import METRICS, TRACES, TRIALS
 from sweep.datasets import Digits
-from sweep.engine import run_trials
+from sweep.engine import INLINE, Driver, Request
 from sweep.errors import Unsuccessful
 from sweep.evaluation import Predictions, predict
 from sweep.identity import code_version
@@ -570,7 +570,8 @@ def test_a_run_sees_from_their_heads_which_originals_are_there(
     stored = results.read(path)
 
     def run_again() -> None:
-        run_trials(make_spec(), [], results.location, "inline", None, Console(quiet=True), originals=[trial])
+        driver = Driver(Request(make_spec(), results.location, INLINE, console=Console(quiet=True)))
+        driver.run(driver.grid([], [trial]), lambda: None)
 
     with monkeypatch.context() as patch:
         patch.setattr(Results, "read", None)
