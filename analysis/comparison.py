@@ -43,7 +43,7 @@ class Row:
         reference: whether this is Retrain, whose gaps are 0 by definition.
         n: trials that ended ok.
         ended: how many ended otherwise, in words.
-        versions: of how many code versions they are.
+        versions: how many code versions these trials are of.
         values: the mean of each of `VALUES`.
     """
 
@@ -62,8 +62,8 @@ class Comparison:
 
     Attributes:
         task: the task in words.
-        answer: which method comes closest to Retrain, in a sentence, after one that no method does better than
-            Original, if that is so; empty where no gap is known.
+        answer: a sentence on which method comes closest to Retrain; before it another, if no method does better than
+            Original. Empty where no gap is known.
         mixed: that code versions are mixed (`code_words`).
         rows: as `methods_table` orders them.
         left_out: how many configurations are not in `rows`.

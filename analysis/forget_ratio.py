@@ -56,7 +56,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
 
 
 def _settings(trials: pd.DataFrame) -> pd.Series:
-    """What trials of different forget ratios share: their task but for the forget set, as JSON."""
+    """Each trial's task without its forget set, as JSON: trials that share it differ in the forget ratio only."""
     shared = {}
     for task, config in trials.drop_duplicates("task_id")[["task_id", "config"]].itertuples(index=False):
         parts = {key: value for key, value in json.loads(config).items() if key not in ("method", "seed", "forget")}
@@ -65,11 +65,12 @@ def _settings(trials: pd.DataFrame) -> pd.Series:
 
 
 def _choose(ok: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
-    """The setting with most ratios, then most trials; in it of every method the configuration with most ratios, then
-    the lowest average gap.
+    """Choose the setting with most ratios, then most trials; in it, of each method, the configuration with most ratios,
+    then of lowest average gap.
 
     Returns:
-        Its trials, none if there are not two ratios, and for each method among how many configurations the gap decided.
+        The trials chosen, none if no method has two ratios; and by method among how many configurations the gap
+        decided.
     """
     ok = ok.dropna(subset=["average_gap"])
     compared = ok[~ok["method"].isin(REFERENCES)]
@@ -111,7 +112,7 @@ def _panels(gaps: pd.DataFrame, accuracies: pd.DataFrame) -> tuple[Figure, list[
 
 
 def _nothing(rivals: pd.DataFrame) -> str:
-    """At which ratios no method does better than Original, as a sentence to start with; empty if at none."""
+    """Say, to start with, at which ratios no method does better than Original; empty if at none."""
     groups = [(float(str(percent)), group) for percent, group in rivals.groupby("percent") if doing_nothing(group)]
     if not groups:
         return ""

@@ -39,9 +39,9 @@ ON_THE_PATH = "Angle between the gradients of UAM's steps (degrees)"
 def draw(frames: Frames) -> Drawn | Skipped:
     """The angle between the retain and forget gradients, and the probe's forget accuracy, against epochs, per method.
 
-    Retrain has another start and other epochs: only where it ends is drawn. Below, the angle that UAM's steps see, of
-    the forget gradient at w and the retain gradient where the ascent ends, with gamma = 0 and with constant rho beside
-    it: as rho is annealed the two points meet, at any gamma.
+    Retrain starts elsewhere and has other epochs, so only its end is drawn. The lowest panel shows the angle that UAM's
+    steps see: between the forget gradient at w and the retain gradient where the ascent ends. Runs with gamma = 0 and
+    with constant rho stand beside it, because the two points meet as rho is annealed, whatever gamma is.
     """
     ok = ended_ok(frames.trials)
     probed = frames.traces.dropna(subset=["probe_degrees"]).drop_duplicates(["trial_id", "epoch"], keep="last")
@@ -83,12 +83,13 @@ def draw(frames: Frames) -> Drawn | Skipped:
 
 
 def _steps(traces: pd.DataFrame, usable: pd.DataFrame) -> pd.DataFrame:
-    """The angle of UAM's steps per epoch, in variants that differ only in gamma, 0 in some, and in rho's schedule.
+    """The angle of UAM's steps per epoch, in variants that differ only in rho's schedule and in gamma, 0 or not.
 
-    Only of trials in which gamma acts.
+    Only trials in which gamma has an effect count. Of the settings of the other hyperparameters the one with most
+    variants is kept, then the one of lowest gap; of its gammas above 0 likewise.
 
-    Shown is the setting of the other hyperparameters with most such variants, then the lowest gap; of its gammas above
-    0 the one with most of them, likewise. Columns `gamma`, `schedule` and those of `summarise`.
+    Returns:
+        Columns `gamma`, `schedule` and those of `summarise`.
     """
     seen = traces.dropna(subset=["gradient_degrees"])
     uam = uam_where_gamma_acts(usable[usable["trial_id"].isin(seen["trial_id"])], set())

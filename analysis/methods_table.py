@@ -42,8 +42,8 @@ def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
         `.std` (sample standard deviation; missing for one seed) and `.gap` (mean over seeds of the per-seed gap),
         `average_gap`, its `.std` and its `.n` (seeds that have it: Retrain ended ok there too), `seconds`,
         `relative_seconds`, `relative_samples` (means), `ended`: how many trials ended otherwise, in words,
-        `code_versions`: of how many the trials that are averaged are, and `remarks`: what must be said of the row's
-        task first (`task_remarks`).
+        `code_versions`: how many the averaged trials are of, and `remarks`: what a reader of the row's task must know
+        first (`task_remarks`).
     """
     if trials.empty:
         return pd.DataFrame()
@@ -149,7 +149,7 @@ def _number(value: float) -> str:
 
 
 def render_rich(table: pd.DataFrame, console: Console) -> None:
-    """Print one table per task, to fit 80 columns: what is seldom said of a row stands below the method's name."""
+    """Print one table per task, 80 columns wide: what few rows have stands below the method's name."""
     if table.empty:
         console.print("no trials")
         return

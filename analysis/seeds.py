@@ -111,7 +111,12 @@ def _difference_axis(panel: Axes, values: NDArray[np.float64]) -> None:
 
 
 def _told_apart(differences: pd.DataFrame, among: int) -> str:
-    """Which metrics (columns; a row per seed) of a method cannot be told from Retrain's; it is the best of so many."""
+    """Say which metrics of a method cannot be told from Retrain's, to end a sentence with.
+
+    Args:
+        differences: a column per metric, a row per seed.
+        among: how many configurations the method was chosen from.
+    """
     if len(differences) < 2:
         return "; too few seeds to tell it from Retrain"
     found = verdicts(differences.to_numpy(dtype=float).T, among * len(GAP_METRICS)).tolist()

@@ -83,9 +83,10 @@ def draw(frames: Frames) -> Drawn | Skipped:
 
 
 def _points(ok: pd.DataFrame) -> pd.DataFrame:
-    """Means per configuration; `front`: no other has both sides as low; `top`: the method's lowest average gap.
+    """Average each configuration; mark the Pareto `front`, and each method's lowest average gap as its `top`.
 
-    Those with fewer than half as many seeds as the fullest are on no front, and `top` only of methods with no others.
+    A configuration with fewer than half as many seeds as the fullest is never on the front, and is `top` only if its
+    method has no other.
     """
     points = ok.groupby(CONFIGURATION, as_index=False).agg(
         retain_side=("retain_side", "mean"),

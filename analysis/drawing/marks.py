@@ -100,7 +100,7 @@ def draw_original(axes: Axes, level: Interval, upright: bool = False) -> list[La
 
 
 def shades(style: Style, count: int) -> list[Style]:
-    """So many styles of one hue, light to dark, told apart by marker and line too; a single one is the style itself."""
+    """`count` styles of one hue, from light to dark, that also differ in marker and line; of 1, the style itself."""
     if count == 1:
         return [style]
     base = np.array(to_rgb(style.color))

@@ -1,4 +1,4 @@
-"""Where tables and figures average or compare trials of several code versions, and what they say of it."""
+"""Where the trials of a data frame are of several code versions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from analysis.reading.tuning import untuned_name
 
 
 def code_versions(trials: pd.DataFrame) -> MixedCode:
-    """Where the trials that ended ok are of several code versions (`mixed_code`); tuned ones are the method's own."""
+    """`mixed_code` of the trials that ended ok; a tuned method is the method itself."""
     ok = trials[trials["status"] == "ok"]
     own = ok["method"].map(untuned_name)
     originals = ok["original_version"].astype(object).where(ok["original_version"].notna(), None)

@@ -40,10 +40,10 @@ def setting_without(trials: pd.DataFrame, names: set[str]) -> pd.Series:
 
 
 def representatives(ok: pd.DataFrame) -> pd.DataFrame:
-    """Of every method only the configuration with the lowest mean average gap.
+    """Keep of every method the configuration with the lowest mean average gap.
 
-    One with fewer than half as many seeds as the method's fullest is not a candidate. Methods without any gap are
-    represented by the configuration with most trials.
+    A configuration with fewer than half as many seeds as the method's fullest is not a candidate. A method without any
+    gap keeps the configuration with most trials.
     """
     order = ["method", "mean", "size"]
     ordered = _candidates(ok).sort_values(order, ascending=[True, True, False], na_position="last")
@@ -52,7 +52,7 @@ def representatives(ok: pd.DataFrame) -> pd.DataFrame:
 
 
 def choices(ok: pd.DataFrame) -> pd.Series:
-    """Among how many configurations `representatives` chooses that of each method (the index)."""
+    """Count, by method (the index), the configurations among which `representatives` chooses."""
     return _candidates(ok).groupby("method").size()
 
 
@@ -62,7 +62,7 @@ def _candidates(ok: pd.DataFrame) -> pd.DataFrame:
 
 
 def drawn_or_lost(trials: pd.DataFrame, drawn: pd.DataFrame) -> pd.DataFrame:
-    """All trials, however they ended, of the configurations drawn, and of methods of which nothing could be drawn."""
+    """All trials, however they ended, of the configurations drawn, and of methods that could not be drawn at all."""
     trials = trials[trials["task_id"].isin(drawn["task_id"])]
     configuration = pd.MultiIndex.from_frame(trials[["method", "params"]])
     same = configuration.isin(pd.MultiIndex.from_frame(drawn[["method", "params"]].drop_duplicates()))

@@ -12,7 +12,7 @@ REMEDY = "--refresh repeats those of other code"
 
 
 def code_words(trials: pd.DataFrame) -> str:
-    """That trials of several code versions are averaged, or else that they are compared, as a sentence; or empty."""
+    """Say in a sentence that trials of several code versions are averaged, or else compared; empty if neither."""
     found = code_versions(trials)
     if found.averaged:
         versions = sorted(set().union(*found.averaged.values()))

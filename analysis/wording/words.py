@@ -1,4 +1,4 @@
-"""What figures say in words: methods, tasks, seeds, comparisons, and what was left out."""
+"""What tables and figures say in words: numbers, lists, seeds, comparisons, and what was left out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.statistics.ranking import Key, Ranking
 
 FEW = 3
-"""So many things are named one by one; of more only the number is given."""
+"""Up to so many things are named one by one; of more, only the number is given."""
 
 
 def seeds_words(counts: Iterable[int]) -> str:
