@@ -11,13 +11,13 @@ from matplotlib.figure import Figure
 from analysis.drawing.figure import WIDTH, Drawn, Skipped, hollow_words, new_figure, run_figure, styles
 from analysis.drawing.marks import SMALL, Label, draw_line, finish, titled, value_axis
 from analysis.reading.frames import Frames
-from analysis.reading.selection import drawn_or_lost, ended_ok, several_configurations
+from analysis.reading.selection import alike, drawn_or_lost, ended_ok
 from analysis.statistics.intervals import summarise
 from analysis.statistics.ranking import Ranking, pairs, rank
 from analysis.wording.code_words import code_words
 from analysis.wording.doing_nothing import doing_nothing, original_level
 from analysis.wording.names import method_words
-from analysis.wording.words import also, joined, left_out_words, number_words, seeds_words
+from analysis.wording.words import also, choice_words, joined, left_out_words, number_words, seeds_words
 from sweep.columns import REFERENCES
 
 NAME = "forget_ratio"
@@ -40,8 +40,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
     described = f"{row['dataset']}, {row['model']}, random forgetting"
 
     figure, labels = _panels(gaps, accuracies)
-    several = several_configurations(trials[(trials["place"] == row["place"]) & ~trials["method"].isin(REFERENCES)])
-    how = "Each method in its configuration of lowest average gap. " if several else ""
+    how = choice_words(trials[(trials["place"] == row["place"]) & ~trials["method"].isin(REFERENCES)])
     more = hollow_words(methods["method"]) + also(code_words(chosen))
     finish(figure, f"{described}. {how}{seeds_words([*gaps['n'], *accuracies['n']])}.{more}", labels)
 
@@ -85,8 +84,7 @@ def _choose(ok: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
     ratios = ratios[ratios["place"] == place]
     most = ratios[ratios["ratios"] == ratios.groupby("method")["ratios"].transform("max")]
     best = most.sort_values(["method", "gap"]).drop_duplicates("method")
-    configuration = pd.MultiIndex.from_frame(ok[["method", "params"]])
-    drawn = configuration.isin(pd.MultiIndex.from_frame(best[["method", "params"]])) | ok["method"].isin(REFERENCES)
+    drawn = alike(ok, best, ["method", "params"]) | ok["method"].isin(REFERENCES)
     found = ok[(ok["place"] == place) & drawn]
     found = found[found["percent"].isin(found.loc[~found["method"].isin(REFERENCES), "percent"])]
     return found, most.groupby("method").size()

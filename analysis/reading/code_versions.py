@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.reading.mixed_code import Computed, MixedCode, mixed_code
-from analysis.reading.tuning import untuned_name
+from analysis.reading.tuning import CONFIGURATION, untuned_name
 
 
 def code_versions(trials: pd.DataFrame) -> MixedCode:
@@ -16,3 +16,14 @@ def code_versions(trials: pd.DataFrame) -> MixedCode:
     configurations = zip(ok["task_id"], ok["method"], ok["params"], strict=True)
     names = zip(ok["dataset"], ok["model"], own, strict=True)
     return mixed_code(map(Computed, configurations, names, ok["code_version"], originals))
+
+
+def averaged_versions(trials: pd.DataFrame, configurations: pd.DataFrame) -> list[int]:
+    """Of how many code versions the trials of each configuration are.
+
+    Args:
+        configurations: columns `CONFIGURATION`.
+    """
+    averaged = code_versions(trials).averaged
+    keys = configurations[CONFIGURATION].itertuples(index=False, name=None)
+    return [len(averaged.get((task, method, params), [""])) for task, method, params in keys]

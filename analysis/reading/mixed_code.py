@@ -11,6 +11,9 @@ from sweep.identity import package_version
 DEVICES = "devices compute with different precision, so part of the differences is theirs"
 """What to say of `mixed_devices`."""
 
+REMEDY = "--refresh repeats those of other code"
+"""What to say of `mixed_code`."""
+
 Configuration = tuple[str, str, str]
 """A task's id, a method, and its hyperparameters as in the column `params`."""
 

@@ -6,6 +6,7 @@ import json
 
 import pandas as pd
 
+from sweep.columns import REFERENCES
 from sweep.objective import pareto_front
 
 
@@ -17,6 +18,12 @@ def ended_ok(trials: pd.DataFrame) -> pd.DataFrame:
 def fullest_task(trials: pd.DataFrame) -> str:
     """The task with most of these trials."""
     return str(trials.groupby("task_id").size().idxmax())
+
+
+def alike(rows: pd.DataFrame, others: pd.DataFrame, columns: list[str]) -> pd.Series:
+    """Mark rows that agree with one of the others in these columns."""
+    found = pd.MultiIndex.from_frame(rows[columns]).isin(pd.MultiIndex.from_frame(others[columns].drop_duplicates()))
+    return pd.Series(found, index=rows.index)
 
 
 def parameter(trials: pd.DataFrame, name: str) -> pd.Series:
@@ -48,7 +55,7 @@ def representatives(ok: pd.DataFrame) -> pd.DataFrame:
     order = ["method", "mean", "size"]
     ordered = _candidates(ok).sort_values(order, ascending=[True, True, False], na_position="last")
     chosen = ordered.drop_duplicates("method")[["method", "params"]]
-    return ok[pd.MultiIndex.from_frame(ok[["method", "params"]]).isin(pd.MultiIndex.from_frame(chosen))]
+    return ok[alike(ok, chosen, ["method", "params"])]
 
 
 def choices(ok: pd.DataFrame) -> pd.Series:
@@ -64,14 +71,12 @@ def _candidates(ok: pd.DataFrame) -> pd.DataFrame:
 def drawn_or_lost(trials: pd.DataFrame, drawn: pd.DataFrame) -> pd.DataFrame:
     """All trials, however they ended, of the configurations drawn, and of methods that could not be drawn at all."""
     trials = trials[trials["task_id"].isin(drawn["task_id"])]
-    configuration = pd.MultiIndex.from_frame(trials[["method", "params"]])
-    same = configuration.isin(pd.MultiIndex.from_frame(drawn[["method", "params"]].drop_duplicates()))
-    return trials[same | ~trials["method"].isin(drawn["method"])]
+    return trials[alike(trials, drawn, ["method", "params"]) | ~trials["method"].isin(drawn["method"])]
 
 
-def several_configurations(trials: pd.DataFrame) -> bool:
-    """Whether a method was run with more than one combination of hyperparameters."""
-    return bool((trials.groupby("method")["params"].nunique() > 1).any())
+def references_first(methods: pd.Series) -> pd.Series:
+    """What to sort by, so that Original and Retrain come before all other methods."""
+    return methods.map({name: place for place, name in enumerate(REFERENCES)}).fillna(len(REFERENCES))
 
 
 def on_front(points: pd.DataFrame) -> pd.Series:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from analysis.reading.selection import alike
 from sweep.columns import REFERENCES
 
 TUNED = " (tuned)"
@@ -11,6 +12,7 @@ UNCHANGED = " (tuned = untuned)"
 """What follows a method's name where a trial confirms a suggestion; the latter if the sweep ran the same untuned."""
 
 CONFIGURATION = ["task_id", "method", "params"]
+"""The columns that trials share which differ in their seed only."""
 
 
 def set_apart(trials: pd.DataFrame, suggestions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -33,8 +35,7 @@ def set_apart(trials: pd.DataFrame, suggestions: pd.DataFrame) -> tuple[pd.DataF
         return trials, trials[searched]
     own = trials[trials["study"].isna() | ~(searched | confirming)]
     tuned = trials[confirming]
-    unchanged = pd.MultiIndex.from_frame(tuned[CONFIGURATION]).isin(pd.MultiIndex.from_frame(own[CONFIGURATION]))
-    suffix = pd.Series(TUNED, index=tuned.index).mask(unchanged, UNCHANGED)
+    suffix = pd.Series(TUNED, index=tuned.index).mask(alike(tuned, own, CONFIGURATION), UNCHANGED)
     renamed = tuned.assign(method=tuned["method"] + suffix)
     compared = pd.concat([own, renamed], ignore_index=True)
     judges = _judges(compared, trials[searched])
@@ -43,10 +44,8 @@ def set_apart(trials: pd.DataFrame, suggestions: pd.DataFrame) -> tuple[pd.DataF
 
 def _judges(compared: pd.DataFrame, searched: pd.DataFrame) -> pd.Series:
     """Mark Retrain and Original on a search's seeds, if the task's methods are compared on other seeds only."""
-    seeds = pd.MultiIndex.from_frame(compared[["task_id", "seed"]])
     methods = compared[~compared["method"].isin(REFERENCES)]
-    beside = seeds.isin(pd.MultiIndex.from_frame(methods[["task_id", "seed"]]))
-    asked = seeds.isin(pd.MultiIndex.from_frame(searched[["task_id", "seed"]]))
+    beside, asked = (alike(compared, others, ["task_id", "seed"]) for others in (methods, searched))
     return compared["method"].isin(REFERENCES) & compared["task_id"].isin(methods["task_id"]) & asked & ~beside
 
 

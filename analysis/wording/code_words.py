@@ -5,10 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.reading.code_versions import code_versions
+from analysis.reading.mixed_code import REMEDY
 from analysis.wording.names import method_words
 from analysis.wording.words import FEW, joined
-
-REMEDY = "--refresh repeats those of other code"
 
 
 def code_words(trials: pd.DataFrame) -> str:

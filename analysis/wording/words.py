@@ -21,6 +21,12 @@ def seeds_words(counts: Iterable[int]) -> str:
     return f"Mean and 95 % interval over n = {span} seeds"
 
 
+def choice_words(trials: pd.DataFrame) -> str:
+    """That of several configurations one is shown, as a sentence to start with; empty if no method has several."""
+    several = (trials.groupby("method")["params"].nunique() > 1).any()
+    return "Each method in its configuration of lowest average gap. " if several else ""
+
+
 def joined(items: Sequence[str]) -> str:
     """a, b and c."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
