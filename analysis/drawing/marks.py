@@ -100,15 +100,16 @@ def draw_original(axes: Axes, level: Interval, upright: bool = False) -> list[La
 
 
 def draw_front(axes: Axes, front: pd.DataFrame) -> None:
-    """The Pareto front as a grey line of steps, from the upper to the right end of the axes, whose limits it keeps.
+    """The Pareto front as a grey line of steps, from the upper to the right end of the axes, which it keeps.
 
     Args:
         front: columns for across and upwards, in this order; a row per point, in any order.
     """
-    (_, right), (_, top) = axes.get_xlim(), axes.get_ylim()
+    right, top = axes.get_xlim()[1], axes.get_ylim()[1]
     points = front.sort_values(front.columns[0]).to_numpy(dtype=float)
     stairs = np.concatenate([[[points[0, 0], top]], points, [[right, points[-1, 1]]]])
-    axes.plot(*stairs.T, color="#777777", linewidth=1.4, drawstyle="steps-post", zorder=1.8, scalex=False, scaley=False)
+    axes.plot(*stairs.T, color="#777777", linewidth=1.4, drawstyle="steps-post", zorder=1.8)
+    axes.set(xlim=(axes.get_xlim()[0], right), ylim=(axes.get_ylim()[0], top))
 
 
 def shades(style: Style, count: int) -> list[Style]:
