@@ -143,10 +143,10 @@ def _spread(values: list[float], best: float) -> list[float]:
 
 
 def _choose(uam: pd.DataFrame, along: str, lines: str) -> pd.DataFrame | None:
-    """Trials that ended ok in the task with most of them, and of its settings in one of UAM's rule by default, if there
-    is any, with most values of `along`.
+    """Choose a task and a setting, and return their trials that ended ok; None if no line has two values of `along`.
 
-    Where settings tie: most trials, then the lowest average gap.
+    The task is the one with most such trials. Of its settings those with UAM's default rule come first, then those with
+    most values of `along`, then with most trials, then of lowest average gap.
     """
     ok = ended_ok(uam).dropna(subset=[along, lines, "average_gap"])
     line = ["task_id", "setting", lines]

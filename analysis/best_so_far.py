@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from analysis.drawing.figure import WIDTH, Drawn, Line, Skipped, Style, new_figure, run_figure, styles
-from analysis.drawing.marks import Label, draw_original, finish, logarithmic, plain_log_axis, titled
+from analysis.drawing.marks import Label, draw_original, finish, logarithmic, plain_log_axis, titled, whole_ticks
 from analysis.reading.frames import Frames
 from analysis.reading.searches import fullest_search, original_value
 from analysis.statistics.intervals import Interval
@@ -89,7 +88,7 @@ def _panels(
     for panel in axes:
         for line in panel.lines:
             line.set_markersize(5)
-    axes[0].xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    whole_ticks(axes[0].xaxis)
     titled(axes[0], f"Lowest {with_unit(objective)} so far", "suggestions, pruned ones included")
     titled(axes[1], "The same against compute", "seconds of its trials so far")
     return figure, marked

@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.methods_table import SHOWN
-from analysis.reading.code_versions import code_versions
-from analysis.reading.selection import choices, ended_ok, representatives
+from analysis.reading.code_versions import averaged_versions
+from analysis.reading.selection import choices, ended_ok, references_first, representatives
 from analysis.statistics.intervals import Interval, mean_intervals
 from analysis.statistics.ranking import pairs, rank
 from analysis.wording.code_words import code_words
@@ -43,7 +43,7 @@ class Row:
         reference: whether this is Retrain, whose gaps are 0 by definition.
         n: trials that ended ok.
         ended: how many ended otherwise, in words.
-        versions: of how many code versions they are.
+        versions: how many code versions these trials are of.
         values: the mean of each of `VALUES`.
     """
 
@@ -62,8 +62,8 @@ class Comparison:
 
     Attributes:
         task: the task in words.
-        answer: which method comes closest to Retrain, in a sentence, after one that no method does better than
-            Original, if that is so; empty where no gap is known.
+        answer: a sentence on which method comes closest to Retrain; before it another, if no method does better than
+            Original. Empty where no gap is known.
         mixed: that code versions are mixed (`code_words`).
         rows: as `methods_table` orders them.
         left_out: how many configurations are not in `rows`.
@@ -100,13 +100,9 @@ def _comparison(task: str, trials: pd.DataFrame) -> Comparison:
     trials = trials.assign(group=groups.ngroup())
     ok = trials[trials["status"] == "ok"]
     order = trials.drop_duplicates("group").set_index("group")[["task_id", "method", "params", "setting"]]
-    averaged = code_versions(trials).averaged
-    configurations = order[["task_id", "method", "params"]].itertuples(index=False, name=None)
-    order["versions"] = [
-        len(averaged.get((task_id, method, params), [""])) for task_id, method, params in configurations
-    ]
+    order["versions"] = averaged_versions(trials, order)
     order["gap"] = ok.groupby("group")["average_gap"].mean()
-    order["rank"] = order["method"].map({name: place for place, name in enumerate(REFERENCES)}).fillna(len(REFERENCES))
+    order["rank"] = references_first(order["method"])
     order = order.sort_values(["rank", "gap", "method"], na_position="last")
     best_first = order.groupby("method").cumcount().sort_values(kind="stable").index[:MOST_ROWS]
     shown = order.loc[order.index.isin(best_first)]

@@ -11,13 +11,13 @@ from matplotlib.figure import Figure
 from analysis.drawing.figure import WIDTH, Drawn, Skipped, hollow_words, new_figure, run_figure, styles
 from analysis.drawing.marks import SMALL, Label, draw_line, finish, titled, value_axis
 from analysis.reading.frames import Frames
-from analysis.reading.selection import drawn_or_lost, ended_ok, several_configurations
+from analysis.reading.selection import alike, drawn_or_lost, ended_ok
 from analysis.statistics.intervals import summarise
 from analysis.statistics.ranking import Ranking, pairs, rank
 from analysis.wording.code_words import code_words
 from analysis.wording.doing_nothing import doing_nothing, original_level
 from analysis.wording.names import method_words
-from analysis.wording.words import also, joined, left_out_words, number_words, seeds_words
+from analysis.wording.words import also, choice_words, joined, left_out_words, number_words, seeds_words
 from sweep.columns import REFERENCES
 
 NAME = "forget_ratio"
@@ -40,8 +40,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
     described = f"{row['dataset']}, {row['model']}, random forgetting"
 
     figure, labels = _panels(gaps, accuracies)
-    several = several_configurations(trials[(trials["place"] == row["place"]) & ~trials["method"].isin(REFERENCES)])
-    how = "Each method in its configuration of lowest average gap. " if several else ""
+    how = choice_words(trials[(trials["place"] == row["place"]) & ~trials["method"].isin(REFERENCES)])
     more = hollow_words(methods["method"]) + also(code_words(chosen))
     finish(figure, f"{described}. {how}{seeds_words([*gaps['n'], *accuracies['n']])}.{more}", labels)
 
@@ -56,7 +55,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
 
 
 def _settings(trials: pd.DataFrame) -> pd.Series:
-    """What trials of different forget ratios share: their task but for the forget set, as JSON."""
+    """Each trial's task without its forget set, as JSON: trials that share it differ in the forget ratio only."""
     shared = {}
     for task, config in trials.drop_duplicates("task_id")[["task_id", "config"]].itertuples(index=False):
         parts = {key: value for key, value in json.loads(config).items() if key not in ("method", "seed", "forget")}
@@ -65,11 +64,12 @@ def _settings(trials: pd.DataFrame) -> pd.Series:
 
 
 def _choose(ok: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
-    """The setting with most ratios, then most trials; in it of every method the configuration with most ratios, then
-    the lowest average gap.
+    """Choose the setting with most ratios, then most trials; in it, of each method, the configuration with most ratios,
+    then of lowest average gap.
 
     Returns:
-        Its trials, none if there are not two ratios, and for each method among how many configurations the gap decided.
+        The trials chosen, none if no method has two ratios; and by method among how many configurations the gap
+        decided.
     """
     ok = ok.dropna(subset=["average_gap"])
     compared = ok[~ok["method"].isin(REFERENCES)]
@@ -84,8 +84,7 @@ def _choose(ok: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
     ratios = ratios[ratios["place"] == place]
     most = ratios[ratios["ratios"] == ratios.groupby("method")["ratios"].transform("max")]
     best = most.sort_values(["method", "gap"]).drop_duplicates("method")
-    configuration = pd.MultiIndex.from_frame(ok[["method", "params"]])
-    drawn = configuration.isin(pd.MultiIndex.from_frame(best[["method", "params"]])) | ok["method"].isin(REFERENCES)
+    drawn = alike(ok, best, ["method", "params"]) | ok["method"].isin(REFERENCES)
     found = ok[(ok["place"] == place) & drawn]
     found = found[found["percent"].isin(found.loc[~found["method"].isin(REFERENCES), "percent"])]
     return found, most.groupby("method").size()
@@ -111,7 +110,7 @@ def _panels(gaps: pd.DataFrame, accuracies: pd.DataFrame) -> tuple[Figure, list[
 
 
 def _nothing(rivals: pd.DataFrame) -> str:
-    """At which ratios no method does better than Original, as a sentence to start with; empty if at none."""
+    """Say, to start with, at which ratios no method does better than Original; empty if at none."""
     groups = [(float(str(percent)), group) for percent, group in rivals.groupby("percent") if doing_nothing(group)]
     if not groups:
         return ""

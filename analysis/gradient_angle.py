@@ -5,10 +5,9 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from analysis.drawing.figure import STYLES, WIDTH, Drawn, Skipped, hollow_words, new_figure, run_figure, styles
-from analysis.drawing.marks import SMALL, Label, draw_line, draw_reference, finish, shades, titled
+from analysis.drawing.marks import SMALL, Label, draw_line, draw_reference, finish, shades, titled, whole_ticks
 from analysis.reading.frames import Frames
 from analysis.reading.selection import (
     choices,
@@ -18,7 +17,6 @@ from analysis.reading.selection import (
     parameter,
     representatives,
     setting_without,
-    several_configurations,
 )
 from analysis.reading.uam import uam_where_gamma_acts
 from analysis.statistics.intervals import mean_interval, summarise
@@ -26,7 +24,7 @@ from analysis.statistics.ranking import pairs, rank
 from analysis.wording.code_words import code_words
 from analysis.wording.finding import finding
 from analysis.wording.names import method_words, task_words
-from analysis.wording.words import also, joined, left_out_words, number_words, ranking_words, seeds_words
+from analysis.wording.words import also, choice_words, joined, left_out_words, number_words, ranking_words, seeds_words
 from sweep.columns import REFERENCES
 
 NAME = "gradient_angle"
@@ -39,9 +37,9 @@ ON_THE_PATH = "Angle between the gradients of UAM's steps (degrees)"
 def draw(frames: Frames) -> Drawn | Skipped:
     """The angle between the retain and forget gradients, and the probe's forget accuracy, against epochs, per method.
 
-    Retrain has another start and other epochs: only where it ends is drawn. Below, the angle that UAM's steps see, of
-    the forget gradient at w and the retain gradient where the ascent ends, with gamma = 0 and with constant rho beside
-    it: as rho is annealed the two points meet, at any gamma.
+    Retrain starts elsewhere and has other epochs, so only its end is drawn. The lowest panel shows the angle that UAM's
+    steps see: between the forget gradient at w and the retain gradient where the ascent ends. Runs with gamma = 0 and
+    with constant rho stand beside it, because the two points meet as rho is annealed, whatever gamma is.
     """
     ok = ended_ok(frames.trials)
     probed = frames.traces.dropna(subset=["probe_degrees"]).drop_duplicates(["trial_id", "epoch"], keep="last")
@@ -60,10 +58,9 @@ def draw(frames: Frames) -> Drawn | Skipped:
     figure, labels = _panels(means, _ends(retrain), steps)
     described = task_words(frames.trials, task)
     more = hollow_words(chosen["method"]) + also(code_words(chosen))
-    how = "Each method in its configuration of lowest average gap. " if several_configurations(usable) else ""
     finish(
         figure,
-        f"{described}. {how}{seeds_words(means['probe_degrees']['n'])}. Dashed: 90 degrees.{more}",
+        f"{described}. {choice_words(usable)}{seeds_words(means['probe_degrees']['n'])}. Dashed: 90 degrees.{more}",
         labels,
     )
 
@@ -83,12 +80,13 @@ def draw(frames: Frames) -> Drawn | Skipped:
 
 
 def _steps(traces: pd.DataFrame, usable: pd.DataFrame) -> pd.DataFrame:
-    """The angle of UAM's steps per epoch, in variants that differ only in gamma, 0 in some, and in rho's schedule.
+    """The angle of UAM's steps per epoch, in variants that differ only in rho's schedule and in gamma, 0 or not.
 
-    Only of trials in which gamma acts.
+    Only trials in which gamma has an effect count. Of the settings of the other hyperparameters the one with most
+    variants is kept, then the one of lowest gap; of its gammas above 0 likewise.
 
-    Shown is the setting of the other hyperparameters with most such variants, then the lowest gap; of its gammas above
-    0 the one with most of them, likewise. Columns `gamma`, `schedule` and those of `summarise`.
+    Returns:
+        Columns `gamma`, `schedule` and those of `summarise`.
     """
     seen = traces.dropna(subset=["gradient_degrees"])
     uam = uam_where_gamma_acts(usable[usable["trial_id"].isin(seen["trial_id"])], set())
@@ -155,7 +153,7 @@ def _panels(
             named.append(Label(reference.mean, "Retrain's end", looks["retrain"]))
         titled(panel, title)
         panel.tick_params(labelbottom=panel is axes[-1])
-        panel.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+        whole_ticks(panel.xaxis)
         labels.append((panel, named))
     if not steps.empty:
         variants = [*steps.groupby(["schedule", "gamma"])]
@@ -164,7 +162,7 @@ def _panels(
             draw_line(axes[-1], points, "epoch", style)
             named.append(Label(points["mean"].iloc[-1], _variant(gamma, schedule), style))
         titled(axes[-1], ON_THE_PATH)
-        axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+        whole_ticks(axes[-1].xaxis)
         labels.append((axes[-1], named))
     for panel in {axes[0], axes[-1]} - ({axes[-1]} if steps.empty else set()):
         panel.axhline(RIGHT_ANGLE, color="#555555", linewidth=1, linestyle=(0, (5, 3)), zorder=1.4)

@@ -88,10 +88,10 @@ def draw(frames: Frames) -> Drawn | Skipped:
 
 
 def _choose(uam: pd.DataFrame) -> pd.DataFrame | None:
-    """Trials that ended ok in the task and setting with most treatments and epochs; of several gammas one a treatment.
+    """Choose the task and setting with most treatments and epochs, and return their trials that ended ok.
 
-    The gamma of a treatment is the one with most trials, then the lowest average gap (which so decided among as many as
-    `choices` says): for `none` and `exact` it has no effect.
+    Of several gammas each treatment keeps one, as gamma has no effect on `none` and `exact`: the one with most trials,
+    then of lowest average gap. The column `choices` says among how many gammas the average gap decided.
     """
     ok = ended_ok(uam).dropna(subset=["average_gap", "epochs", "hessian"])
     ok = ok[ok["hessian"].isin(TREATMENTS)]

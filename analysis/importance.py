@@ -113,7 +113,7 @@ def _distribution(space: dict[str, Any]) -> Any:
 
 
 def _within(space: dict[str, Any], value: Any) -> Any:
-    """A value of the space; of one that has no effect the default may lie outside."""
+    """The value, moved into the space: the default of a hyperparameter without effect may lie outside it."""
     if "choices" in space:
         found = _category(value)
         return found if value in space["choices"] else _category(space["choices"][0])

@@ -14,12 +14,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from analysis.reading.code_versions import code_versions
+from analysis.reading.code_versions import averaged_versions
 from analysis.reading.frames import Frames, read_frames
+from analysis.reading.selection import references_first
+from analysis.reading.tuning import CONFIGURATION
 from analysis.wording.code_words import code_words
 from analysis.wording.doing_nothing import doing_nothing
 from analysis.wording.names import LABELS, configuration_labels, task_labels
-from sweep.columns import REFERENCES
 
 UNIT = (
     "percent, mean ± standard deviation over n seeds; in brackets the mean gap to Retrain of the same seed; cost: time "
@@ -42,26 +43,22 @@ def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
         `.std` (sample standard deviation; missing for one seed) and `.gap` (mean over seeds of the per-seed gap),
         `average_gap`, its `.std` and its `.n` (seeds that have it: Retrain ended ok there too), `seconds`,
         `relative_seconds`, `relative_samples` (means), `ended`: how many trials ended otherwise, in words,
-        `code_versions`: of how many the trials that are averaged are, and `remarks`: what must be said of the row's
-        task first (`task_remarks`).
+        `code_versions`: how many the averaged trials are of, and `remarks`: what a reader of the row's task must know
+        first (`task_remarks`).
     """
     if trials.empty:
         return pd.DataFrame()
     labelled = trials.assign(task=task_labels(trials), label=configuration_labels(trials))
-    keys = ["task_id", "method", "params"]
-    labelled["row"] = labelled.groupby(keys, sort=False).ngroup()
+    labelled["row"] = labelled.groupby(CONFIGURATION, sort=False).ngroup()
     first = labelled.drop_duplicates("row").reset_index(drop=True)
     table = first[["task", "label"]].set_axis(["task", "method"], axis=1)
     table = pd.concat([table, _statistics(labelled)], axis=1)
-    averaged = code_versions(trials).averaged
-    configurations = first[keys].itertuples(index=False, name=None)
-    table["code_versions"] = [
-        len(averaged.get((task, method, params), [""])) for task, method, params in configurations
-    ]
+    table["code_versions"] = averaged_versions(trials, first)
     remarks = {str(task): " ".join(task_remarks(rows)) for task, rows in labelled.groupby("task")}
     table["remarks"] = table["task"].map(remarks)
-    rank = table["method"].map(lambda name: REFERENCES.index(name) if name in REFERENCES else len(REFERENCES))
-    order = table.assign(rank=rank).sort_values(["task", "rank", "average_gap", "method"], na_position="last")
+    order = table.assign(rank=references_first(first["method"])).sort_values(
+        ["task", "rank", "average_gap", "method"], na_position="last"
+    )
     return table.loc[order.index].reset_index(drop=True)
 
 
@@ -149,7 +146,7 @@ def _number(value: float) -> str:
 
 
 def render_rich(table: pd.DataFrame, console: Console) -> None:
-    """Print one table per task, to fit 80 columns: what is seldom said of a row stands below the method's name."""
+    """Print one table per task, 80 columns wide: what few rows have stands below the method's name."""
     if table.empty:
         console.print("no trials")
         return

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.drawing.figure import WIDTH, Drawn, Skipped, new_figure, run_figure, styles
-from analysis.drawing.marks import SMALL, finish, logarithmic, plain_log_axis, titled
+from analysis.drawing.marks import SMALL, draw_front, finish, logarithmic, plain_log_axis, titled
 from analysis.reading.frames import Frames
 from analysis.reading.searches import COST, fullest_search
 from analysis.reading.selection import on_front
@@ -94,13 +93,7 @@ def _scatter(points: pd.DataFrame, names: tuple[str, str]) -> Figure:
             plain_log_axis(axes, "x" if which == "x" else "y")
         else:
             axes.set(**{f"{which}lim": (0, 1.1 * max(float(values.max()), 1e-9))})
-    front = points[points["front"]].sort_values("x")
-    across, upwards = axes.get_xlim()[1], axes.get_ylim()[1]
-    stairs = np.concatenate(
-        [[[front["x"].iloc[0], upwards]], front[["x", "y"]].to_numpy(), [[across, front["y"].iloc[-1]]]]
-    )
-    axes.plot(*stairs.T, color="#777777", linewidth=1.4, drawstyle="steps-post", zorder=1.8)
-    axes.set(xlim=(axes.get_xlim()[0], across), ylim=(axes.get_ylim()[0], upwards))
+    draw_front(axes, points.loc[points["front"], ["x", "y"]])
     key = [
         Line2D([], [], color=style.color, marker=style.marker, linestyle="none", label=method_words(method))
         for method, style in looks.items()

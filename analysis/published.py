@@ -45,7 +45,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A method: its name in words, the setting that was chosen here where there are several, and a cell a column."""
+    """A method: its name in words, how many configurations of it ran here (the best is shown), a cell per column."""
 
     method: str
     reference: bool
@@ -73,7 +73,7 @@ class Beside:
 
 
 def beside_published(trials: pd.DataFrame) -> list[Beside]:
-    """Every source beside every task that it speaks of and of which a method that it names has ended ok.
+    """Set each source beside each task here that it has numbers of, if one of its methods ended ok on the task.
 
     Args:
         trials: as `read_frames` gives them.
@@ -101,7 +101,7 @@ def published() -> dict[str, Any]:
 
 
 def _same_task(result: dict[str, Any], config: dict[str, Any]) -> bool:
-    """Whether a source's numbers are of the data, network and forget set of a trial."""
+    """Whether a source's numbers are about a trial's data, network and forget set."""
     dataset, forget = config.get("dataset", {}), config.get("forget", {})
     name = (_copy(dataset) or {"dataset": dataset.get("name")})["dataset"]
     return (

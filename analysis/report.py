@@ -238,11 +238,11 @@ ELSEWHERE = "# dataset: also needs where its files lie, as path: DIR\n"
 def spec_fragment(config: str, stored: Mapping[str, Any]) -> str:
     """A trial's `config` as the YAML of a spec with this trial only.
 
-    What identifies a dataset's files and the version of a scenario is left out; where the files lie is added.
+    Leaves out the fingerprint of the dataset's files and the scenario's version, and adds where the files lie.
 
     Args:
-        stored: the section `dataset` of the directory's spec.yaml, which says that; where it is of another dataset, and
-            this one has files, a comment says what to add.
+        stored: the section `dataset` of the directory's spec.yaml, which says where files lie. If it describes another
+            dataset, and this one has files, a comment says what to add.
     """
     parsed: dict[str, Any] = json.loads(config)
     method = parsed.get("method", {})
@@ -264,7 +264,7 @@ def spec_fragment(config: str, stored: Mapping[str, Any]) -> str:
 
 
 def _bare(params: dict[str, Any]) -> dict[str, Any]:
-    """Hyperparameters as a spec says them, where a list would be a grid axis."""
+    """Hyperparameters as a spec writes them: a list within a list, since a list alone would be a grid axis."""
     return {key: [value] if isinstance(value, list) else value for key, value in params.items()}
 
 

@@ -77,9 +77,10 @@ def draw(frames: Frames) -> Drawn | Skipped:
 
 
 def _choose(uam: pd.DataFrame) -> pd.DataFrame | None:
-    """Trials that ended ok of the task with most of them that lie on a grid, in the setting with most cells.
+    """Choose a task and a setting, and return their trials that ended ok and make up a grid; None without a grid.
 
-    One of UAM's rule by default is preferred.
+    The task is the one with most trials on grids. Of its settings those with UAM's default rule come first, then those
+    with most cells.
     """
     ok = ended_ok(uam).dropna(subset=["rho", "gamma", "average_gap"])
     grids = [_grid(group) for _, group in ok.groupby(["task_id", "setting"])]
@@ -92,9 +93,9 @@ def _choose(uam: pd.DataFrame) -> pd.DataFrame | None:
 
 
 def _grid(trials: pd.DataFrame) -> pd.DataFrame:
-    """Trials whose rho and gamma make up a grid: the value with the fewest cells is left out until they do.
+    """Keep trials whose rho and gamma make up a grid: leave out the value with the fewest cells until they do.
 
-    So a line of values of one of them, run beside a grid, does not thin the grid out. Empty if there is none.
+    So values of one of them that were run beside a grid do not thin it out. Empty if there is no grid.
     """
     while trials["rho"].nunique() > 1 and trials["gamma"].nunique() > 1:
         tried = trials.assign(one=1).pivot_table(index="gamma", columns="rho", values="one", aggfunc="max").notna()

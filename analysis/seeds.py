@@ -17,14 +17,13 @@ from analysis.reading.selection import (
     ended_ok,
     fullest_task,
     representatives,
-    several_configurations,
 )
 from analysis.statistics.intervals import Interval, mean_interval
 from analysis.statistics.ranking import verdicts
 from analysis.wording.code_words import code_words
 from analysis.wording.finding import finding
 from analysis.wording.names import LABELS, method_words, task_words
-from analysis.wording.words import also, joined, left_out_words, seeds_words
+from analysis.wording.words import also, choice_words, joined, left_out_words, seeds_words
 
 NAME = "seeds"
 QUESTION = "Is the difference to Retrain the same in every seed?"
@@ -58,12 +57,11 @@ def draw(frames: Frames) -> Drawn | Skipped:
 
     figure = _strips(differences, means, order)
     described = task_words(frames.trials, task)
-    several = several_configurations(usable)
-    how = "Each method in its configuration of lowest average gap. " if several else ""
     seeds = seeds_words([interval.n for interval in means.values()])
     uneven = any(panel.get_xscale() == "symlog" for panel in figure.axes)
     scale = f" Axes reaching far are logarithmic beyond {LINEAR:g}." if uneven else ""
-    finish(figure, f"{described}. {how}A dot per seed. {seeds}.{scale}{hollow_words(order)}{also(code_words(chosen))}")
+    more = hollow_words(order) + also(code_words(chosen))
+    finish(figure, f"{described}. {choice_words(usable)}A dot per seed. {seeds}.{scale}{more}")
 
     first = next(method for method in order if method != "original")
     parts = [f"{LABELS[metric]} {means[first, metric].signed}" for metric in GAP_METRICS]
@@ -111,7 +109,12 @@ def _difference_axis(panel: Axes, values: NDArray[np.float64]) -> None:
 
 
 def _told_apart(differences: pd.DataFrame, among: int) -> str:
-    """Which metrics (columns; a row per seed) of a method cannot be told from Retrain's; it is the best of so many."""
+    """Say which metrics of a method cannot be told from Retrain's, to end a sentence with.
+
+    Args:
+        differences: a column per metric, a row per seed.
+        among: how many configurations the method was chosen from.
+    """
     if len(differences) < 2:
         return "; too few seeds to tell it from Retrain"
     found = verdicts(differences.to_numpy(dtype=float).T, among * len(GAP_METRICS)).tolist()

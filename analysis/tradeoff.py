@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.drawing.figure import STYLES, WIDTH, Drawn, Skipped, hollow_words, new_figure, run_figure, styles
-from analysis.drawing.marks import SMALL, Label, finish, fixed_ticks, place_labels, titled
+from analysis.drawing.marks import SMALL, Label, draw_front, finish, fixed_ticks, place_labels, titled
 from analysis.reading.frames import Frames
 from analysis.reading.selection import ended_ok, fullest_task, on_front
 from analysis.statistics.intervals import summarise
@@ -83,9 +83,10 @@ def draw(frames: Frames) -> Drawn | Skipped:
 
 
 def _points(ok: pd.DataFrame) -> pd.DataFrame:
-    """Means per configuration; `front`: no other has both sides as low; `top`: the method's lowest average gap.
+    """Average each configuration; mark the Pareto `front`, and each method's lowest average gap as its `top`.
 
-    Those with fewer than half as many seeds as the fullest are on no front, and `top` only of methods with no others.
+    A configuration with fewer than half as many seeds as the fullest is never on the front, and is `top` only if its
+    method has no other.
     """
     points = ok.groupby(CONFIGURATION, as_index=False).agg(
         retain_side=("retain_side", "mean"),
@@ -144,9 +145,7 @@ def _scatter(points: pd.DataFrame) -> Figure:
     axes.set(xlim=(0, across), ylim=(0, upwards))
     fixed_ticks(axes.xaxis, [tick for tick in TICKS if tick <= across])
     fixed_ticks(axes.yaxis, [tick for tick in TICKS if tick <= upwards])
-    front = points[points["front"]].sort_values(x)
-    stairs = np.concatenate([[[front[x].iloc[0], upwards]], front[[x, y]], [[across, front[y].iloc[-1]]]])
-    axes.plot(*stairs.T, color="#777777", linewidth=1.4, drawstyle="steps-post", zorder=1.8)
+    draw_front(axes, points.loc[points["front"], [x, y]])
     titled(
         axes,
         "Forget side: mean of FA and MIA gaps (percentage points)",

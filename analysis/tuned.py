@@ -80,9 +80,9 @@ def draw(frames: Frames) -> Drawn | Skipped:
 
 
 def _pairs(ok: pd.DataFrame) -> list[Pair]:
-    """Of each method that was tuned its best tuned configuration, and the untuned one with most seeds in common.
+    """Pair each tuned method's best tuned configuration with the untuned one that shares most seeds with it.
 
-    Where untuned ones tie in that, the one of lowest average gap on these seeds: that favours the untuned side.
+    Of untuned ones that tie, it takes the one of lowest average gap on these seeds, which favours the untuned side.
     """
     found = []
     for name, trials in ok.groupby("method"):
@@ -153,10 +153,11 @@ def _changes(found: list[Pair]) -> str:
 
 
 def _conclusions(found: list[Pair]) -> str:
-    """Which method's mean gap is lowest, and which comparisons of two methods come out otherwise once all are tuned.
+    """Say which method's mean gap is lowest, and which comparisons of two methods change once all are tuned.
 
-    That one is significant and the other is not says little by itself: what tuning did to the difference of the two,
-    paired by seed, must be distinguishable from nothing too. So each pair is compared three times.
+    That a comparison is clear before tuning and not after it (or the reverse) says little by itself: it counts as
+    changed only if what tuning did to the two methods' difference, paired by seed, is clear too. So each pair is
+    compared three times.
     """
     if len(found) < 2:
         return "With one method tuned, no comparison of tuned methods can change"
@@ -195,7 +196,7 @@ def _after(pair: Pair) -> pd.Series:
 
 
 def _verdict(difference: pd.Series, comparisons: int) -> float:
-    """That of `verdicts` on a difference by seed."""
+    """`verdicts` on one difference, given by seed."""
     return float(verdicts(difference.to_numpy(dtype=float), comparisons))
 
 
@@ -210,7 +211,7 @@ def _of(trials: pd.DataFrame, found: list[Pair]) -> pd.Series:
 
 
 def _chosen(tuned: pd.DataFrame) -> str:
-    """That the gaps shown also chose among several tuned configurations, as a sentence; empty where none was chosen."""
+    """Say that the gaps shown also chose among several tuned configurations; empty where there was only one."""
     most = int(tuned.groupby("method")["params"].nunique().max())
     if most == 1:
         return ""

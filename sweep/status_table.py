@@ -9,7 +9,7 @@ from typing import get_args
 from rich.console import Console
 from rich.table import Table
 
-from analysis.reading.mixed_code import DEVICES, Computed, mixed_code, mixed_devices
+from analysis.reading.mixed_code import DEVICES, REMEDY, Computed, mixed_code, mixed_devices
 from sweep.identity import code_version, method_version, package_version
 from sweep.objective import Row, State, standings
 from sweep.originals import DIFFER, of_several_weights
@@ -104,7 +104,7 @@ def _mixed(ok: Sequence[Row]) -> list[str]:
     for (_, method, _), versions in found.averaged.items():
         methods.setdefault(method, set()).update(versions)
     return [
-        f"{method}: tables average trials of {' and '.join(sorted(versions))} (--refresh repeats those of other code)"
+        f"{method}: tables average trials of {' and '.join(sorted(versions))} ({REMEDY})"
         for method, versions in methods.items()
     ]
 

@@ -43,7 +43,7 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A figure that the results do not allow, and which preset would provide what it needs."""
+    """A figure that these results do not allow; the reason names the preset that provides what it needs."""
 
     name: str
     reason: str
@@ -102,7 +102,7 @@ SETTINGS: dict[Any, Any] = {
 
 
 def styles(methods: list[str]) -> dict[str, Style]:
-    """The style of each method; the same in every figure of the same results. A tuned one is the method's, hollow."""
+    """The style of each method, the same in every figure of the same results. A tuned method's markers are hollow."""
     own = {name: untuned_name(name) for name in methods}
     others = sorted(set(own.values()) - set(STYLES))
     looks = STYLES | {name: OTHERS[place % len(OTHERS)] for place, name in enumerate(others)}

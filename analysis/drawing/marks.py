@@ -15,7 +15,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
-from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullLocator, StrMethodFormatter
+from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 from matplotlib.transforms import Bbox, ScaledTranslation
 from numpy.typing import ArrayLike, NDArray
 
@@ -99,8 +99,21 @@ def draw_original(axes: Axes, level: Interval, upright: bool = False) -> list[La
     return [Label(level.mean, "Original", style)]
 
 
+def draw_front(axes: Axes, front: pd.DataFrame) -> None:
+    """The Pareto front as a grey line of steps, from the upper to the right end of the axes, which it keeps.
+
+    Args:
+        front: columns for across and upwards, in this order; a row per point, in any order.
+    """
+    right, top = axes.get_xlim()[1], axes.get_ylim()[1]
+    points = front.sort_values(front.columns[0]).to_numpy(dtype=float)
+    stairs = np.concatenate([[[points[0, 0], top]], points, [[right, points[-1, 1]]]])
+    axes.plot(*stairs.T, color="#777777", linewidth=1.4, drawstyle="steps-post", zorder=1.8)
+    axes.set(xlim=(axes.get_xlim()[0], right), ylim=(axes.get_ylim()[0], top))
+
+
 def shades(style: Style, count: int) -> list[Style]:
-    """So many styles of one hue, light to dark, told apart by marker and line too; a single one is the style itself."""
+    """`count` styles of one hue, from light to dark, that also differ in marker and line; of 1, the style itself."""
     if count == 1:
         return [style]
     base = np.array(to_rgb(style.color))
@@ -114,6 +127,11 @@ def fixed_ticks(axis: Axis, values: Sequence[float]) -> None:
     axis.set_major_locator(FixedLocator(values))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FixedFormatter([f"{value:.4g}" for value in values]))
+
+
+def whole_ticks(axis: Axis) -> None:
+    """Ticks at whole numbers only."""
+    axis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
 
 
 def value_axis(axes: Axes, values: ArrayLike, log: bool) -> None:

@@ -27,9 +27,9 @@ class Frames:
         traces: `traces`, one row per epoch or probe.
         damaged: files that could not be read, and why.
         suggestions: `suggestions`, ordered by study and number.
-        searched: the trials that suggestions were judged by, and the references of them that are in no comparison, in
-            the same columns.
-        superseded: how many trials were left out, and with them their suggestions: `superseded` by newer versions.
+        searched: the trials that suggestions were judged by, and the Retrain and Original trials that only these need,
+            in the same columns.
+        superseded: how many trials were left out, with their suggestions, because a newer version of their method ran.
     """
 
     trials: pd.DataFrame
@@ -57,7 +57,7 @@ def read_frames(location: str) -> Frames:
 def read_trials(location: str, wanted: Collection[str]) -> pd.DataFrame:
     """The rows of `trials` with these ids, with a `param.<name>` column per hyperparameter and the gaps of `with_gaps`.
 
-    Theirs are the versions of methods that count, though there be newer ones.
+    They are kept even where newer versions of their methods ran.
     """
     rows = Results(location).trials().table.to_pandas()
     trials = with_gaps(flatten_params(rows[~superseded(rows, wanted)]))
@@ -65,7 +65,10 @@ def read_trials(location: str, wanted: Collection[str]) -> pd.DataFrame:
 
 
 def superseded(trials: pd.DataFrame, wanted: Collection[str] = ()) -> pd.Series:
-    """Whether each trial's task has trials of a newer version of its method, or ones that are `wanted`, by id."""
+    """Mark trials whose task also has trials of a newer version of their method.
+
+    A `wanted` trial (by its id) counts as newer than all others.
+    """
     versions = trials["config"].map(method_version).astype(float).mask(trials["trial_id"].isin(wanted), math.inf)
     return versions < versions.groupby([trials["task_id"], trials["method"]]).transform("max")
 

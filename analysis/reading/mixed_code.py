@@ -11,6 +11,9 @@ from sweep.identity import package_version
 DEVICES = "devices compute with different precision, so part of the differences is theirs"
 """What to say of `mixed_devices`."""
 
+REMEDY = "--refresh repeats those of other code"
+"""What to say of `mixed_code`."""
+
 Configuration = tuple[str, str, str]
 """A task's id, a method, and its hyperparameters as in the column `params`."""
 
@@ -37,7 +40,7 @@ class MixedCode:
 
     Attributes:
         averaged: for each configuration whose trials are of several code versions, these, sorted.
-        compared: for each task whose trials are of code versions that belong to different states of one code, these.
+        compared: for each task whose trials were computed by different states of the same code, their versions.
     """
 
     averaged: dict[Configuration, list[str]]
@@ -45,10 +48,10 @@ class MixedCode:
 
 
 def mixed_code(rows: Iterable[Computed]) -> MixedCode:
-    """Where code versions are mixed: the one rule for tables, figures and `status`.
+    """Find where code versions are mixed: the one rule for tables, figures and `status`.
 
-    Versions of methods that use different plugins differ although nothing was edited: they are compared by the part
-    that is this package's, and those that use the same plugins by the whole.
+    Trials that use different plugins have different versions although nothing was edited. So they are compared by the
+    part of the version that is this package's, and trials that use the same plugins by the whole version.
     """
     versions: dict[Configuration, tuple[set[str], set[str]]] = {}
     alike: dict[tuple[str, tuple[str, ...]], tuple[set[str], set[str]]] = {}

@@ -20,11 +20,14 @@ def outcomes(frames: Frames) -> pd.DataFrame:
     """One row per suggestion, ordered by study and number.
 
     Returns:
-        Columns `study`, `method`, `task_id`, `number`, `params` and `space` (parsed), `sampler`, `objectives`, `seeds`
-        (search seeds); `state` (complete, pruned, failed or unfinished), `values` (of each objective, the mean over
-        its seeds; None unless complete), `value` (the first of them; NaN), `cost` (time relative to Retrain's, of
-        complete ones whose trials all ended ok; NaN) and `seconds` (that its trials took, from
-        start to end, evaluation included; a trial that several suggestions of a study share counts at the first).
+        `study`, `method`, `task_id`, `number`, `sampler`, `objectives`; `params` and `space`, parsed; and:
+        `seeds`: how many search seeds it has;
+        `state`: complete, pruned, failed or unfinished;
+        `values`: the mean of each objective over the seeds; None unless complete;
+        `value`: the first of them; NaN unless complete;
+        `cost`: time relative to Retrain's; NaN unless complete and all of its trials ended ok;
+        `seconds`: what its trials took from start to end, evaluation included. A trial that several suggestions of a
+        study share counts at the first of them.
     """
     searched = _records(frames.searched)
     rows = {row["trial_id"]: row for row in searched}

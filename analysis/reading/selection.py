@@ -6,6 +6,7 @@ import json
 
 import pandas as pd
 
+from sweep.columns import REFERENCES
 from sweep.objective import pareto_front
 
 
@@ -17,6 +18,12 @@ def ended_ok(trials: pd.DataFrame) -> pd.DataFrame:
 def fullest_task(trials: pd.DataFrame) -> str:
     """The task with most of these trials."""
     return str(trials.groupby("task_id").size().idxmax())
+
+
+def alike(rows: pd.DataFrame, others: pd.DataFrame, columns: list[str]) -> pd.Series:
+    """Mark rows that agree with one of the others in these columns."""
+    found = pd.MultiIndex.from_frame(rows[columns]).isin(pd.MultiIndex.from_frame(others[columns].drop_duplicates()))
+    return pd.Series(found, index=rows.index)
 
 
 def parameter(trials: pd.DataFrame, name: str) -> pd.Series:
@@ -40,19 +47,19 @@ def setting_without(trials: pd.DataFrame, names: set[str]) -> pd.Series:
 
 
 def representatives(ok: pd.DataFrame) -> pd.DataFrame:
-    """Of every method only the configuration with the lowest mean average gap.
+    """Keep of every method the configuration with the lowest mean average gap.
 
-    One with fewer than half as many seeds as the method's fullest is not a candidate. Methods without any gap are
-    represented by the configuration with most trials.
+    A configuration with fewer than half as many seeds as the method's fullest is not a candidate. A method without any
+    gap keeps the configuration with most trials.
     """
     order = ["method", "mean", "size"]
     ordered = _candidates(ok).sort_values(order, ascending=[True, True, False], na_position="last")
     chosen = ordered.drop_duplicates("method")[["method", "params"]]
-    return ok[pd.MultiIndex.from_frame(ok[["method", "params"]]).isin(pd.MultiIndex.from_frame(chosen))]
+    return ok[alike(ok, chosen, ["method", "params"])]
 
 
 def choices(ok: pd.DataFrame) -> pd.Series:
-    """Among how many configurations `representatives` chooses that of each method (the index)."""
+    """Count, by method (the index), the configurations among which `representatives` chooses."""
     return _candidates(ok).groupby("method").size()
 
 
@@ -62,16 +69,14 @@ def _candidates(ok: pd.DataFrame) -> pd.DataFrame:
 
 
 def drawn_or_lost(trials: pd.DataFrame, drawn: pd.DataFrame) -> pd.DataFrame:
-    """All trials, however they ended, of the configurations drawn, and of methods of which nothing could be drawn."""
+    """All trials, however they ended, of the configurations drawn, and of methods that could not be drawn at all."""
     trials = trials[trials["task_id"].isin(drawn["task_id"])]
-    configuration = pd.MultiIndex.from_frame(trials[["method", "params"]])
-    same = configuration.isin(pd.MultiIndex.from_frame(drawn[["method", "params"]].drop_duplicates()))
-    return trials[same | ~trials["method"].isin(drawn["method"])]
+    return trials[alike(trials, drawn, ["method", "params"]) | ~trials["method"].isin(drawn["method"])]
 
 
-def several_configurations(trials: pd.DataFrame) -> bool:
-    """Whether a method was run with more than one combination of hyperparameters."""
-    return bool((trials.groupby("method")["params"].nunique() > 1).any())
+def references_first(methods: pd.Series) -> pd.Series:
+    """What to sort by, so that Original and Retrain come before all other methods."""
+    return methods.map({name: place for place, name in enumerate(REFERENCES)}).fillna(len(REFERENCES))
 
 
 def on_front(points: pd.DataFrame) -> pd.Series:

@@ -1,26 +1,29 @@
-"""What searches did to the trials: which were tuned on, and which show what tuning gave."""
+"""Separate the trials that searches were judged by from those that may be compared."""
 
 from __future__ import annotations
 
 import pandas as pd
 
+from analysis.reading.selection import alike
 from sweep.columns import REFERENCES
 
 TUNED = " (tuned)"
 UNCHANGED = " (tuned = untuned)"
-"""Appended to a method's name: for trials that confirm a suggestion, and for those of one that was run anyway."""
+"""What follows a method's name where a trial confirms a suggestion; the latter if the sweep ran the same untuned."""
 
 CONFIGURATION = ["task_id", "method", "params"]
+"""The columns that trials share which differ in their seed only."""
 
 
 def set_apart(trials: pd.DataFrame, suggestions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The trials that may be compared, and those that suggestions were judged by or against.
+    """Return the trials that may be compared, and those that suggestions were judged by or against.
 
-    A trial that was run for a search (it has a `study`) is judged by what it was chosen for, so it is in no comparison.
-    One that confirms a suggestion is: under a name of its own, `TUNED`. One that does both, confirm a suggestion and
-    belong to the sweep itself, is there twice, and so are trials of a suggestion that is also an untuned configuration:
-    as themselves, and as `UNCHANGED`. Retrain (and Original) on the seeds of a search is compared only where a method
-    is that is compared too, or no method is at all: else its row in a table would be over more seeds than the others.
+    * A trial that ran for a search (it has a `study`) is not compared: it was chosen by its own result.
+    * A trial that confirms a suggestion is compared, with `TUNED` after its method's name.
+    * If the sweep itself ran that configuration too, the confirming trials have `UNCHANGED` after the name instead; a
+      trial that is the sweep's own as well stands there twice, under either name.
+    * Retrain and Original on a search's seeds are compared only if a compared method has these seeds too, or if no
+      method is compared: else their row in a table would be over more seeds than the others.
 
     Args:
         trials: rows of `trials`.
@@ -32,8 +35,7 @@ def set_apart(trials: pd.DataFrame, suggestions: pd.DataFrame) -> tuple[pd.DataF
         return trials, trials[searched]
     own = trials[trials["study"].isna() | ~(searched | confirming)]
     tuned = trials[confirming]
-    unchanged = pd.MultiIndex.from_frame(tuned[CONFIGURATION]).isin(pd.MultiIndex.from_frame(own[CONFIGURATION]))
-    suffix = pd.Series(TUNED, index=tuned.index).mask(unchanged, UNCHANGED)
+    suffix = pd.Series(TUNED, index=tuned.index).mask(alike(tuned, own, CONFIGURATION), UNCHANGED)
     renamed = tuned.assign(method=tuned["method"] + suffix)
     compared = pd.concat([own, renamed], ignore_index=True)
     judges = _judges(compared, trials[searched])
@@ -41,11 +43,9 @@ def set_apart(trials: pd.DataFrame, suggestions: pd.DataFrame) -> tuple[pd.DataF
 
 
 def _judges(compared: pd.DataFrame, searched: pd.DataFrame) -> pd.Series:
-    """Which are references on seeds of a search, of tasks in which methods are compared on other seeds."""
-    seeds = pd.MultiIndex.from_frame(compared[["task_id", "seed"]])
+    """Mark Retrain and Original on a search's seeds, if the task's methods are compared on other seeds only."""
     methods = compared[~compared["method"].isin(REFERENCES)]
-    beside = seeds.isin(pd.MultiIndex.from_frame(methods[["task_id", "seed"]]))
-    asked = seeds.isin(pd.MultiIndex.from_frame(searched[["task_id", "seed"]]))
+    beside, asked = (alike(compared, others, ["task_id", "seed"]) for others in (methods, searched))
     return compared["method"].isin(REFERENCES) & compared["task_id"].isin(methods["task_id"]) & asked & ~beside
 
 

@@ -1,4 +1,4 @@
-"""The trials of UAM whose gamma acts."""
+"""The trials of UAM in which gamma has an effect, for the figures of its hyperparameters."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from analysis.reading.selection import numeric_parameter, parameter, setting_wit
 
 
 def uam_where_gamma_acts(trials: pd.DataFrame, free: set[str]) -> pd.DataFrame:
-    """Trials of UAM in which gamma acts, with numeric columns `rho` and `gamma`, and two of text.
+    """Select the trials of UAM in which gamma has an effect, and add four columns.
 
-    `setting` is their hyperparameters but the free ones; `rule` says in words what of UAM's rule is not as by default
-    (`hessian: scalar`, `ascent: rise`), and is empty where all is.
+    `rho` and `gamma` are numbers. `setting` is JSON of all hyperparameters but the `free` ones. `rule` says in words
+    where UAM's rule is not the default one (`hessian: scalar`, `ascent: rise`), and is empty where it is.
     """
     uam = trials[trials["method"] == "uam"]
     hessian, ascent = parameter(uam, "hessian").fillna("projection"), parameter(uam, "ascent").fillna("radius")

@@ -1,12 +1,9 @@
-"""95 % intervals of means over seeds, and what they distinguish.
+"""95 % intervals of means over seeds.
 
 The intervals are Student's t: they hold the true mean in 95 % of cases where values are normally distributed, however
 few they are. A percentile bootstrap holds it in 50 % with two seeds, 75 % with three and 90 % with ten, and is no
 better where values are skewed: benchmarks/results/intervals.txt. Seeds that all have one and the same value have no
-interval: they show no spread, being too few or their unit too coarse, and so not how far their mean may be off.
-
-Whether groups differ is judged by `verdicts`, which counts all comparisons that could have been made: of many intervals
-some leave out 0 by chance, the more so as the groups compared are picked for their low means.
+interval: too few seeds, or too coarse a unit, show no spread, and so not how far off the mean may be.
 """
 
 from __future__ import annotations
@@ -39,7 +36,7 @@ class Interval:
         return not np.isnan(self.low)
 
     def within(self, quantity: str) -> Interval:
-        """The interval without values that no mean of the quantity can have: no accuracy is above 100 percent."""
+        """Cut off values that no mean of the quantity can have, such as accuracies above 100 percent."""
         least, most = limits(quantity)
         return Interval(self.mean, max(self.low, least), min(self.high, most), self.n) if self.known else self
 
@@ -75,7 +72,7 @@ def mean_interval(values: ArrayLike, quantity: str = "") -> Interval:
 
 
 def mean_intervals(groups: Sequence[ArrayLike]) -> list[Interval]:
-    """`mean_interval` of each group; groups of one size are computed together."""
+    """The interval of each group's mean, within no quantity. Groups of equal size are computed together."""
     arrays = [np.asarray(group, dtype=float) for group in groups]
     arrays = [array[~np.isnan(array)] for array in arrays]
     sizes = np.array([len(array) for array in arrays], dtype=int)
@@ -115,7 +112,8 @@ def standard_errors(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     """Over the last axis: the number of values that are not NaN, their mean, and its standard error.
 
-    The error is NaN of fewer than two values and of ones that are equal but for rounding; the mean NaN of none.
+    The error is NaN where there are fewer than two values, or all are equal but for rounding. The mean is NaN where
+    there is no value.
     """
     known = ~np.isnan(values)
     counts = known.sum(axis=-1)

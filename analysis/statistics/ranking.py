@@ -1,4 +1,8 @@
-"""Which groups of trials differ: verdicts."""
+"""Which groups of trials differ.
+
+Of many intervals some leave out 0 by chance, the more so as the groups compared are picked for their low means. So
+`verdicts` counts every comparison that could have been made.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +30,8 @@ class Ranking:
         interval: its mean.
         equals: keys of the groups that cannot be told from it.
         worse: keys of those that are higher.
-        unjudged: keys of those of which nothing can be said: the seeds they share with it are fewer than two, or all
-            show one and the same difference.
+        unjudged: keys of those that cannot be compared with it: they share fewer than two seeds with it, or differ from
+            it by the same amount in every seed.
     """
 
     best: Key
@@ -65,10 +69,10 @@ def rank(trials: pd.DataFrame, by: list[str], value: str, comparisons: int | Non
 def compare_to_lowest(
     values: ArrayLike, comparisons: int | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """In each of many sweeps at once the group of lowest mean, and the `verdicts` on each group less that one.
+    """Find the group of lowest mean in each of many sweeps, and judge each group's difference to it by `verdicts`.
 
-    A group with fewer than half as many seeds as the largest is not a candidate: one that survives on a lucky seed is
-    no winner.
+    A group with fewer than half as many seeds as the largest is not a candidate: a method that failed on all but one
+    lucky seed has not won.
 
     Args:
         values: [..., groups, seeds]; NaN where a group lacks a seed.
@@ -90,18 +94,18 @@ def compare_to_lowest(
 
 
 def pairs(choices: Iterable[int]) -> int:
-    """How many comparisons of two groups the data could have picked, each group being the best of so many."""
+    """Count the comparisons that the data could have picked, where each group is the best of so many `choices`."""
     counts = [*choices]
     return (sum(counts) ** 2 - sum(count**2 for count in counts)) // 2
 
 
 def verdicts(differences: ArrayLike, comparisons: ArrayLike) -> NDArray[np.float64]:
-    """Which mean differences are clear: -1 below 0, 1 above, 0 not distinguishable from 0, NaN where none can be said.
+    """Judge mean differences: -1 clearly below 0, 1 clearly above, 0 not distinguishable from 0, NaN not judged.
 
-    Paired t tests whose p-values are multiplied by the number of comparisons (Bonferroni): in at most 5 % of cases a
-    difference that is none is called one anywhere among them, however the values of a seed hang together and whatever
-    their variances, if they are normally distributed; of strongly skewed ones in up to 13 % (benchmarks/results/
-    intervals.txt). Of differences that are equal in every seed nothing can be said, unless they are 0.
+    These are paired t tests whose p-values are multiplied by the number of comparisons (Bonferroni). If values are
+    normally distributed, at most 5 % of sentences call a difference clear that is none, however the values of a seed
+    depend on one another and whatever their variances; if they are strongly skewed, up to 13 % do
+    (benchmarks/results/intervals.txt). Differences that are equal in every seed are not judged, unless they are 0.
 
     Args:
         differences: [..., seeds], paired by seed; NaN where one lacks a value.

@@ -5,14 +5,13 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.reading.code_versions import code_versions
+from analysis.reading.mixed_code import REMEDY
 from analysis.wording.names import method_words
 from analysis.wording.words import FEW, joined
 
-REMEDY = "--refresh repeats those of other code"
-
 
 def code_words(trials: pd.DataFrame) -> str:
-    """That trials of several code versions are averaged, or else that they are compared, as a sentence; or empty."""
+    """Say in a sentence that trials of several code versions are averaged, or else compared; empty if neither."""
     found = code_versions(trials)
     if found.averaged:
         versions = sorted(set().union(*found.averaged.values()))

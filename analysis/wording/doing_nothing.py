@@ -16,9 +16,9 @@ def original_level(trials: pd.DataFrame) -> Interval:
 
 
 def doing_nothing(trials: pd.DataFrame, who: str = "no method") -> str:
-    """That none of these trials' methods has a lower average gap than Original, as a sentence; empty if one has.
+    """Say in a sentence that no method among these trials has a lower average gap than Original; empty if one has.
 
-    Each method counts in its configuration of lowest average gap, paired with Original by seed.
+    Each method is judged in its configuration of lowest average gap, paired with Original by seed.
 
     Args:
         trials: of one task, as `read_frames` gives them.

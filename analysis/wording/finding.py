@@ -1,4 +1,4 @@
-"""What every finding says besides its claim."""
+"""What every finding says beside its claim."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from analysis.wording.doing_nothing import doing_nothing
 from analysis.wording.words import also
 
 HERE = "none of the configurations here"
+"""The subject of `doing_nothing` in figures of one method's configurations."""
 
 
 def finding(
@@ -19,13 +20,13 @@ def finding(
     quantity: str = "average_gap",
     who: str = "no method",
 ) -> str:
-    """The claim, after whether Original does better, before whether code versions are mixed.
+    """The claim; before it that Original does better, if it does; after it that code versions are mixed, if they are.
 
     Args:
         claim: one or more sentences.
-        trials: what it is about, of one task; of other columns than gaps Original says nothing.
-        interval: of the claim's mean. Where it tells nothing, the claim is not made.
-        quantity: the column that the mean is of.
+        trials: those that the claim is about, of one task.
+        interval: of the claim's mean. If it is too wide to tell anything (`tells`), this is said instead of the claim.
+        quantity: the column that the mean is of. Original is compared in `average_gap` only.
         who: as in `doing_nothing`.
     """
     nothing = doing_nothing(trials, who) if quantity == "average_gap" else ""
@@ -34,7 +35,7 @@ def finding(
 
 
 def tells(interval: Interval, quantity: str) -> bool:
-    """Whether an interval leaves out at least half of what is possible; a mean of one seed has none to judge by."""
+    """Whether an interval rules out at least half of the possible values. A mean of one seed has none, and passes."""
     low, high = limits(quantity)
     return not interval.high - interval.low > (high - low) / 2
 

@@ -82,7 +82,7 @@ def varying_settings(trials: pd.DataFrame) -> pd.Series:
 
 
 def task_words(trials: pd.DataFrame, task_id: str) -> str:
-    """A task in words, and of how many among these trials it is one."""
+    """A task in words, with the number of tasks among these trials if it is not the only one."""
     row = trials[trials["task_id"] == task_id].iloc[0]
     if row["scenario"] == "class":
         forgotten = f"{class_words(row)} forgotten"
@@ -94,8 +94,9 @@ def task_words(trials: pd.DataFrame, task_id: str) -> str:
 
 
 def class_words(row: pd.Series) -> str:
-    """The forgotten class of a trial, by its label in the dataset's source, and whether the row is of code that decided
-    it by the labels trained on and tested on all classes.
+    """Name a trial's forgotten class by its label in the dataset's source.
+
+    A row of the former rule, which told the class by the labels trained on and tested on all classes, is marked so.
     """
     text, forget = row.get("forget_class_name"), json.loads(row.get("config") or "{}").get("forget", {})
     former = " (by trained labels, TA on all classes)" if "class" in forget and "version" not in forget else ""
@@ -116,6 +117,6 @@ def task_labels(trials: pd.DataFrame) -> pd.Series:
 
 
 def uam_words(chosen: pd.DataFrame) -> str:
-    """UAM, and what of its rule is not as by default in trials of one setting."""
+    """UAM, and where its rule is not the default one, in trials of one setting (`uam_where_gamma_acts`)."""
     rule = chosen["rule"].iloc[0]
     return f"UAM ({rule})" if rule else "UAM"

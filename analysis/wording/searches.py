@@ -47,7 +47,7 @@ def with_unit(name: str) -> str:
 
 
 def meaning_words(names: Iterable[str]) -> str:
-    """What gaps are means of, as a sentence; empty for objectives that are none."""
+    """Say which gaps each objective averages; empty for objectives that are no gaps."""
     parts = [
         f"{objective_words(name)}: mean of the gaps of {joined([LABELS[metric] for metric in GAPS[name]])}"
         for name in dict.fromkeys(names)

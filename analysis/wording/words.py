@@ -1,4 +1,4 @@
-"""What figures say in words: methods, tasks, seeds, comparisons, and what was left out."""
+"""What tables and figures say in words: numbers, lists, seeds, comparisons, and what was left out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.statistics.ranking import Key, Ranking
 
 FEW = 3
-"""So many things are named one by one; of more only the number is given."""
+"""Up to so many things are named one by one; of more, only the number is given."""
 
 
 def seeds_words(counts: Iterable[int]) -> str:
@@ -19,6 +19,12 @@ def seeds_words(counts: Iterable[int]) -> str:
         return "n = 1 seed, so no intervals"
     span = str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
     return f"Mean and 95 % interval over n = {span} seeds"
+
+
+def choice_words(trials: pd.DataFrame) -> str:
+    """That of several configurations one is shown, as a sentence to start with; empty if no method has several."""
+    several = (trials.groupby("method")["params"].nunique() > 1).any()
+    return "Each method in its configuration of lowest average gap. " if several else ""
 
 
 def joined(items: Sequence[str]) -> str:

@@ -57,6 +57,16 @@ def test_original_and_retrain_come_first_then_the_smallest_average_gap(table_of)
     assert table_of(rows)["method"].tolist() == ["original", "retrain", "good", "bad", "unknown"]
 
 
+def test_references_come_first_in_every_configuration(table_of):
+    rows = [row("original", params={"epochs": epochs}, metrics=(100.0, 99.0, 91.0, 10.0)) for epochs in (0, 1)]
+    assert table_of([*TWO_SEEDS, *rows])["method"].tolist() == [
+        "original (epochs=0)",
+        "original (epochs=1)",
+        "retrain",
+        "finetune",
+    ]
+
+
 def test_trials_that_did_not_end_ok_are_counted_and_not_averaged(table_of):
     rows = [*TWO_SEEDS, row("finetune", 2, params={"lr": 0.1}, status="diverged", metrics=(0.0, 0.0, 0.0, 0.0))]
     rows += [row("uam", seed, status="failed", error="Traceback") for seed in (0, 1)]
