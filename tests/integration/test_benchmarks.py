@@ -19,10 +19,10 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
         ("hotspots.py sweep", "unlearning"),
         ("occupancy.py", "busy: "),
         ("overhead.py", "this engine / plain Ray Tune"),
-        ("growth.py", "slots trials  seconds"),
-        ("scale.py", "driver after"),
+        pytest.param("growth.py", "slots trials  seconds", marks=pytest.mark.soak),
+        pytest.param("scale.py", "driver after", marks=pytest.mark.soak),
         ("paper.py", "methods-cifar10: 8 trials and 1 originals"),
-        ("packing.py", "trials per hour"),
+        pytest.param("packing.py", "trials per hour", marks=pytest.mark.soak),
     ],
 )
 def test_a_benchmark_runs(command, printed, tmp_path):

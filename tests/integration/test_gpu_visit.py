@@ -46,6 +46,7 @@ def rows(archive, folder="resnet18"):
         }
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are read from /proc")
 def test_a_visit_that_was_killed_goes_on_from_what_it_left(tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
