@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 CONFIDENCE = 0.95
 ROUNDING = 1e-9
@@ -73,6 +72,8 @@ def mean_interval(values: ArrayLike, quantity: str = "") -> Interval:
 
 def mean_intervals(groups: Sequence[ArrayLike]) -> list[Interval]:
     """The interval of each group's mean, within no quantity. Groups of equal size are computed together."""
+    from scipy import special  # half a second, which a table without intervals can do without
+
     arrays = [np.asarray(group, dtype=float) for group in groups]
     arrays = [array[~np.isnan(array)] for array in arrays]
     sizes = np.array([len(array) for array in arrays], dtype=int)

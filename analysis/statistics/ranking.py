@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 from analysis.statistics.intervals import CONFIDENCE, ROUNDING, Interval, mean_interval, standard_errors
 
@@ -111,6 +110,8 @@ def verdicts(differences: ArrayLike, comparisons: ArrayLike) -> NDArray[np.float
         differences: [..., seeds], paired by seed; NaN where one lacks a value.
         comparisons: [...] or one number: how many the same sentence makes, or would have made of other data.
     """
+    from scipy import special
+
     counts, means, errors = standard_errors(np.asarray(differences, dtype=float))
     p = 2 * special.stdtr(np.maximum(counts - 1, 1), -np.abs(means / errors)) * np.maximum(comparisons, 1)
     found = np.where(p < 1 - CONFIDENCE, np.sign(means), 0.0)

@@ -15,6 +15,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
     ("command", "printed"),
     [
         ("step.py", "resnet8    float32"),
+        ("starting.py", "processor command"),
         ("hotspots.py trial", "convolution, backward"),
         ("hotspots.py sweep", "unlearning"),
         ("occupancy.py", "busy: "),
