@@ -3,7 +3,7 @@
 A step of UAM (`hessian: projection`) as a trial takes it, its batches drawn and augmented, divided by two bare
 forward+backward passes over a batch that is there, and one optimizer step: same model, batch size, layout, precision
 and deterministic convolutions, in turns in one process. What a trial does once at its end, estimating BatchNorm's
-running statistics with a forward pass for every step of an epoch, is no part of a step. Target: 1.10 at most.
+running statistics on at most `SETTLING_SAMPLES` samples, is no part of a step. Target: 1.10 at most.
 """
 
 import statistics

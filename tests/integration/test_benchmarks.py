@@ -16,6 +16,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
     [
         ("step.py", "resnet8    float32"),
         ("starting.py", "processor command"),
+        ("settling.py", "| finetune | running averages |"),
         ("hotspots.py trial", "convolution, backward"),
         ("hotspots.py sweep", "unlearning"),
         ("occupancy.py", "busy: "),

@@ -4,7 +4,7 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, islice
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from scipy import stats
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from methods import Diverged, Recorder, Samples, Task
+from methods import Diverged, Recorder, Samples, Task, descent
 from methods.descent import estimate_running_statistics, trainable, weighted_gradients
 from methods.finetune import FineTune
 from methods.neggrad import NegGrad
@@ -162,6 +162,21 @@ class TestRunningStatistics:
         torch.testing.assert_close(model[1].running_mean, torch.stack([batch.mean(0) for batch in batches]).mean(0))
         torch.testing.assert_close(model[1].running_var, torch.stack([batch.var(0) for batch in batches]).mean(0))
         assert not model.training
+
+    @pytest.mark.parametrize("method", [FineTune(batch_size=4), UAM(batch_size=8)])
+    def test_of_a_large_retain_set_they_are_those_of_its_first_samples_the_same_for_every_method(
+        self, network: Callable, make_task: Callable, method: object, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(descent, "SETTLING_SAMPLES", 12)
+        task, seen = make_task(network(batchnorm=True), retain=40), []
+        model = replace(method, epochs=1).unlearn(replace(task, retain=watched(task.retain, seen)))
+        steps, size = task.retain.steps(method.batch_size), method.batch_size
+        batches = islice(task.retain.epoch(size, task.generator("batchnorm")), -(-12 // size))
+        expected = torch.stack([model[0](inputs).detach().mean(0) for inputs, _ in batches]).mean(0)
+        torch.testing.assert_close(model[1].running_mean, expected)
+        order = torch.randperm(40, generator=task.generator("batchnorm"))
+        assert list(chain(*seen[steps:]))[:12] == task.retain.index[order][:12].tolist()
+        assert len(seen) == steps + -(-12 // size)
 
     @pytest.mark.parametrize("method", [NegGrad(), RandomLabel(retain_weight=0.0)])
     def test_a_method_without_retain_data_computes_with_the_originals_and_keeps_them(
