@@ -25,7 +25,7 @@ from sweep.engine import INLINE, Driver, Request
 from sweep.errors import Unsuccessful
 from sweep.evaluation import Predictions, predict
 from sweep.identity import code_version
-from sweep.originals import load_original, original_path, store_original
+from sweep.originals import load_original, original_path, read_label, store_original
 from sweep.results import Results
 from sweep.rows import prediction_rows
 from sweep.splits import Drawing, limited, noisy
@@ -562,12 +562,10 @@ def test_a_damaged_original_is_trained_again(make_trial, make_worker, run, resul
     assert all(torch.equal(again[name], tensor) for name, tensor in whole.items())
 
 
-def test_a_run_sees_from_their_heads_which_originals_are_there(
-    make_spec, make_trial, make_worker, results, monkeypatch
-):
-    trial, path = make_trial(), original_path(make_trial().original_id)
+def test_a_run_sees_from_heads_which_originals_are_stored(make_spec, make_trial, make_worker, results, monkeypatch):
+    trial = make_trial()
     make_worker().run(Job(trial, original_only=True))
-    stored = results.read(path)
+    label = read_label(results, trial.original_id)
 
     def run_again() -> None:
         driver = Driver(Request(make_spec(), results.location, INLINE, console=Console(quiet=True)))
@@ -576,9 +574,10 @@ def test_a_run_sees_from_their_heads_which_originals_are_there(
     with monkeypatch.context() as patch:
         patch.setattr(Results, "read", None)
         run_again()
-    results.write(path, stored[:-1])
+    path = original_path(trial.original_id)
+    results.write(path, results.read(path)[:-1])
     run_again()
-    assert results.read(path) == stored
+    assert read_label(results, trial.original_id) == label
 
 
 def test_a_row_names_the_weights_that_its_original_had(make_trial, make_worker, run, results):
