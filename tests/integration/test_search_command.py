@@ -30,7 +30,7 @@ from methods import METHODS
 
 LR = {"low": 0.001, "high": 0.1}
 SLOW = {"name": "sweep_plugins:Slow", "epochs": 1, "lr": LR}
-DYING = {"name": "sweep_plugins:DiesAbove", "epochs": 1, "lr": {"low": 0.02, "high": 0.5}}
+DYING = {"name": "sweep_plugins:DiesAbove", "epochs": 1, "lr": {"low": 0.2, "high": 0.5}}  # above 0.1: every one
 
 
 def files(out, folder):

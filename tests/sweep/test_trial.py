@@ -339,9 +339,13 @@ print(sorted(big() - loaded))
 """
 
 
-def test_what_is_loaded_once_is_loaded_before_a_trial_is_timed(make_trial, run, monkeypatch):
+@pytest.mark.soak
+def test_warming_up_loads_whatever_a_trial_would_load_later():
     ended = subprocess.run([sys.executable, "-c", LOADS_NOTHING], capture_output=True, text=True)
     assert ended.stdout == "[]\n"
+
+
+def test_what_is_loaded_once_is_loaded_before_a_trial_is_timed(make_trial, run, monkeypatch):
     devices = []
     monkeypatch.setattr("sweep.trial.warm_up", devices.append)
     run(make_trial("finetune", {"epochs": 1}))
