@@ -8,12 +8,15 @@ from analysis.tuning import untuned_name
 from analysis.words import FEW, joined, method_words
 from sweep.mixed import Computed, MixedCode, mixed_code
 
+COLUMNS = ["task_id", "method", "params", "dataset", "model", "code_version", "original_version"]
+"""What `code_versions` reads of trials: the same for all seeds of most configurations."""
+
 REMEDY = "--refresh repeats those of other code"
 
 
 def code_versions(trials: pd.DataFrame) -> MixedCode:
     """Where the trials that ended ok are of several code versions (`mixed_code`); tuned ones are the method's own."""
-    ok = trials[trials["status"] == "ok"]
+    ok = trials.loc[trials["status"] == "ok", COLUMNS].drop_duplicates()
     own = ok["method"].map(untuned_name)
     originals = ok["original_version"].astype(object).where(ok["original_version"].notna(), None)
     configurations = zip(ok["task_id"], ok["method"], ok["params"], strict=True)
