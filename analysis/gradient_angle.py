@@ -89,7 +89,7 @@ def _steps(traces: pd.DataFrame, usable: pd.DataFrame) -> pd.DataFrame:
         Columns `gamma`, `schedule` and those of `summarise`.
     """
     seen = traces.dropna(subset=["gradient_degrees"])
-    uam = uam_where_gamma_acts(usable[usable["trial_id"].isin(seen["trial_id"])], set())
+    uam = uam_where_gamma_acts(usable[usable["trial_id"].isin(seen["trial_id"].unique())], set())
     uam = uam.assign(
         schedule=parameter(uam, "rho_schedule"),
         setting=setting_without(uam, {"gamma", "rho_schedule"}),

@@ -7,10 +7,13 @@ import pandas as pd
 from analysis.reading.mixed_code import Computed, MixedCode, mixed_code
 from analysis.reading.tuning import CONFIGURATION, untuned_name
 
+COLUMNS = ["task_id", "method", "params", "dataset", "model", "code_version", "original_version"]
+"""What `code_versions` reads of trials: the same for all seeds of most configurations."""
+
 
 def code_versions(trials: pd.DataFrame) -> MixedCode:
     """`mixed_code` of the trials that ended ok; a tuned method is the method itself."""
-    ok = trials[trials["status"] == "ok"]
+    ok = trials.loc[trials["status"] == "ok", COLUMNS].drop_duplicates()
     own = ok["method"].map(untuned_name)
     originals = ok["original_version"].astype(object).where(ok["original_version"].notna(), None)
     configurations = zip(ok["task_id"], ok["method"], ok["params"], strict=True)

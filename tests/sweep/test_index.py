@@ -81,6 +81,11 @@ def parts(directory):
     return sorted(path for path in Path(directory.location, ".index").glob("*.parquet"))
 
 
+def part(table):
+    """A part of the index that is not compressed."""
+    return parquet_bytes(table, {"compression": "none", "use_dictionary": False, "write_statistics": False})
+
+
 def without_index(read, directory):
     """What is read where there is no index, and none can be written."""
     with mock.patch.object(index, "FEWEST", 10**9):
@@ -148,7 +153,9 @@ def test_the_clock_is_the_storages(twelve, write, read, monkeypatch):
     assert parts(twelve) == []
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "removed", "foreign", "format", "schema", "folder gone"])
+@pytest.mark.parametrize(
+    "damage", ["cut", "flipped", "value", "empty", "removed", "foreign", "format", "schema", "folder gone"]
+)
 def test_an_index_that_is_damaged_or_of_another_version_is_as_if_it_were_not_there(twelve, read, damage):
     expected = read(twelve)
     path = next(path for path in parts(twelve) if path.name.startswith("trials-"))
@@ -160,8 +167,9 @@ def test_an_index_that_is_damaged_or_of_another_version_is_as_if_it_were_not_the
         "flipped": content[:200] + bytes([content[200] ^ 1]) + content[201:],
         "empty": b"",
         "foreign": b"PAR1" * 9,
-        "format": parquet_bytes(wrong.replace_schema_metadata({b"unlearn-sweep index": b"0"})),
-        "schema": parquet_bytes(older),
+        "value": part(table).replace(b"text", b"test", 1),
+        "format": part(wrong.replace_schema_metadata({b"unlearn-sweep index": b"0"})),
+        "schema": part(older),
     }
     if damage == "folder gone":
         shutil.rmtree(path.parent)
