@@ -18,7 +18,7 @@ from analysis.wording.doing_nothing import doing_nothing, original_level
 from analysis.wording.finding import tells
 from analysis.wording.names import method_name, method_words, task_labels, varying_settings
 from analysis.wording.words import ranking_words
-from sweep.columns import REFERENCES
+from sweep.store.columns import REFERENCES
 
 MOST_TASKS = 20
 MOST_ROWS = 100

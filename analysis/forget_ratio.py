@@ -18,7 +18,7 @@ from analysis.wording.code_words import code_words
 from analysis.wording.doing_nothing import doing_nothing, original_level
 from analysis.wording.names import method_words
 from analysis.wording.words import also, choice_words, joined, left_out_words, number_words, seeds_words
-from sweep.columns import REFERENCES
+from sweep.store.columns import REFERENCES
 
 NAME = "forget_ratio"
 QUESTION = "Does it get harder the more is forgotten?"

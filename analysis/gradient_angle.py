@@ -25,7 +25,7 @@ from analysis.wording.code_words import code_words
 from analysis.wording.finding import finding
 from analysis.wording.names import method_words, task_words
 from analysis.wording.words import also, choice_words, joined, left_out_words, number_words, ranking_words, seeds_words
-from sweep.columns import REFERENCES
+from sweep.store.columns import REFERENCES
 
 NAME = "gradient_angle"
 QUESTION = "Do retain and forget gradients become independent?"

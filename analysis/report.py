@@ -25,10 +25,10 @@ from analysis.statistics.intervals import Interval
 from analysis.wording.code_words import code_words
 from analysis.wording.names import METHODS, configuration_labels, task_labels
 from analysis.wording.words import joined
-from sweep.columns import REFERENCES
 from sweep.errors import InputError
-from sweep.results import Results
-from sweep.specfile import read_yaml, write_yaml
+from sweep.spec.spec_file import read_yaml, write_yaml
+from sweep.store.columns import REFERENCES
+from sweep.store.results import Results
 
 MOST_TRIALS = 500
 MOST_FAILURES = 100

@@ -24,7 +24,7 @@ from analysis.wording.searches import (
     with_unit,
 )
 from analysis.wording.words import joined, number_words
-from sweep.conditions import Conditions, acts
+from sweep.spec.conditions import Conditions, acts
 
 NAME = "slices"
 QUESTION = "Which values of each hyperparameter are good?"

@@ -23,7 +23,7 @@ import yaml
 from command_line import script
 from machine import machine
 
-from sweep.results import Results
+from sweep.store.results import Results
 
 TRIALS = 16
 SPEC = {

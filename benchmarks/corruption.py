@@ -23,11 +23,11 @@ import pyarrow as pa
 import torch
 from machine import machine
 
-from sweep import index
-from sweep.columns import FOLDERS, PREDICTIONS
-from sweep.originals import Original, load_original, original_path, store_original
-from sweep.results import Results
-from sweep.sealing import MARK
+from sweep.store import index
+from sweep.store.checksum import MARK
+from sweep.store.columns import FOLDERS, PREDICTIONS
+from sweep.store.originals import Original, load_original, original_path, store_original
+from sweep.store.results import Results
 
 KINDS = ("trials", "traces", "predictions", "suggestions", "index", "original", "unsealed")
 PAGES = (64, 512, 4096)

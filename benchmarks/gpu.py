@@ -37,11 +37,11 @@ from machine import machine
 
 from analysis.methods_table import methods_table, to_markdown
 from analysis.reading.frames import read_trials
-from sweep.columns import METRICS
-from sweep.plan import plan_trials
-from sweep.results import Results
-from sweep.spec import load_spec
-from sweep.specfile import read_document
+from sweep.plan.trials import plan_trials
+from sweep.spec.spec_file import read_document
+from sweep.spec.sweep_spec import load_spec
+from sweep.store.columns import METRICS
+from sweep.store.results import Results
 
 HERE = Path(__file__).resolve().parent
 

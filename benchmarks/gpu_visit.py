@@ -16,7 +16,7 @@ from pathlib import Path
 from chaos import end_session
 from made_trials import ENVIRONMENT
 
-from sweep.identity import code_version
+from sweep.plan.code_version import code_version
 
 STORE_EVERY = 20.0
 """Seconds between two writings of what there is, while a step runs."""

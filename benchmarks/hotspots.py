@@ -18,7 +18,7 @@ from machine import machine
 from made_trials import run_sweep
 from torch.profiler import ProfilerActivity, profile
 
-from sweep.results import Results
+from sweep.store.results import Results
 
 TRIAL = [
     "model={name: resnet8}",
@@ -56,7 +56,7 @@ def main(
 
 def trial_profile(out: Path, options: list[str]) -> None:
     """Print shares of a trial's seconds."""
-    from sweep.cli import app
+    from sweep.cli.main import app
 
     arguments = [word for option in [*TRIAL, *options] for word in ("--set", option)]
     command = ["run", "digits", "--executor", "inline", "--out", str(out), *arguments]

@@ -15,7 +15,8 @@ from command_line import environment, script
 from torch import nn
 
 from methods import Method, Task, hyperparameter
-from sweep.trial import Ended, Outcome, Worker
+from sweep.trial.job import Outcome
+from sweep.trial.worker import Ended, Worker
 
 ENVIRONMENT = environment()
 """For commands that are to find this file."""

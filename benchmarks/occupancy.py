@@ -12,7 +12,7 @@ import typer
 from machine import machine
 from made_trials import made_sweep, run_sweep
 
-from sweep.results import Results
+from sweep.store.results import Results
 
 TARGET = 0.90
 

@@ -15,8 +15,8 @@ import typer
 from machine import machine
 from made_trials import run_sweep
 
-from sweep.plan import plan_trials
-from sweep.spec import load_spec
+from sweep.plan.trials import plan_trials
+from sweep.spec.sweep_spec import load_spec
 
 SHORT = [
     "training.epochs=1",

@@ -24,9 +24,9 @@ from machine import machine
 from step import bare_passes, timed
 
 from methods import UAM, Samples, Task, trainable
-from sweep.device_data import augmentation, preparation
-from sweep.models import MODELS, initialised
-from sweep.training import autocast_context
+from sweep.tasks.device_data import augmentation, preparation
+from sweep.tasks.models import MODELS, initialised
+from sweep.trial.training import autocast_context
 
 TARGETS = {"float32": 2.5, "bfloat16": 5.0}
 RHO = 2.0
@@ -34,7 +34,7 @@ RHO = 2.0
 
 def main(
     peer_python: Annotated[str, typer.Option(metavar="PATH", help="Python with torchunlearn 0.1.0.")] = "python",
-    model: Annotated[str, typer.Option(help="Any model of `sweep.models`.")] = "resnet18",
+    model: Annotated[str, typer.Option(help="Any model of `sweep.tasks.models`.")] = "resnet18",
     batch_size: Annotated[int, typer.Option(help="Samples of each of the two batches.")] = 128,
     steps: Annotated[int, typer.Option(help="Steps of the epoch.")] = 2,
     rounds: Annotated[int, typer.Option(help="Turns.")] = 2,

@@ -12,9 +12,10 @@ from typing import Annotated
 import torch
 import typer
 
-from sweep.plan import plan_trials
-from sweep.spec import load_spec
-from sweep.trial import Context, Job, Worker
+from sweep.plan.trials import plan_trials
+from sweep.spec.sweep_spec import load_spec
+from sweep.trial.job import Context, Job
+from sweep.trial.worker import Worker
 
 
 def main(rounds: Annotated[int, typer.Option(help="Turns.")] = 5) -> None:

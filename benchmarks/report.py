@@ -24,9 +24,9 @@ import typer
 from command_line import measure
 from machine import machine
 
-from sweep.identity import canonical_json, content_id
-from sweep.index import INDEX, SETTLED
-from sweep.results import Results
+from sweep.store.content_ids import canonical_json, content_id
+from sweep.store.index import INDEX, SETTLED
+from sweep.store.results import Results
 
 CORES = 2
 SEEDS = 10

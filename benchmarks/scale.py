@@ -23,10 +23,10 @@ from command_line import measure, script
 from machine import machine
 from made_trials import ENVIRONMENT, made_sweep
 
-from sweep.index import SETTLED
-from sweep.plan import Trial, plan_trials
-from sweep.results import Results
-from sweep.spec import Spec, load_spec
+from sweep.plan.trials import Trial, plan_trials
+from sweep.spec.sweep_spec import Spec, load_spec
+from sweep.store.index import SETTLED
+from sweep.store.results import Results
 
 TARGETS = {"plan": 5.0, "second": 10.0, "memory": 1.0}
 
@@ -97,8 +97,8 @@ def store(trials: list[Trial], spec: Spec, out: Path) -> None:
 
 def store_part(trials: list[Trial], name: str, out: str) -> None:
     """Write rows as a sweep does, without waiting for the disk."""
-    from sweep.rows import trial_row
-    from sweep.trial import Context, Outcome
+    from sweep.trial.job import Context, Outcome
+    from sweep.trial.rows import trial_row
 
     results, context = Results(out), Context(name, out, {}, 1, gpu=False, max_retries=0, predictions=False)
     with mock.patch("os.fsync"):

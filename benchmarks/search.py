@@ -22,10 +22,10 @@ import typer
 import yaml
 
 from analysis.statistics.intervals import mean_interval
-from sweep import cli
-from sweep.objective import seed_values, standing
-from sweep.results import Results
-from sweep.specfile import presets
+from sweep.cli import main as cli
+from sweep.search.objective import seed_values, standing
+from sweep.spec.spec_file import presets
+from sweep.store.results import Results
 
 GRID = {"rho": [0.5, 1, 2, 4], "gamma": [0, 0.5, 1, 1.7, 2.5], "epochs": 10, "lr": 0.01}
 REPETITIONS = range(5)

@@ -21,9 +21,9 @@ import typer
 import yaml
 from machine import machine
 
-import sweep.search_table  # noqa: F401
-from sweep import cli
-from sweep.results import Results
+import sweep.cli.search_table  # noqa: F401
+from sweep.cli import main as cli
+from sweep.store.results import Results
 
 SPEC = {
     "name": "kills",

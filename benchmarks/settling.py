@@ -19,12 +19,12 @@ from torch import Tensor, nn
 
 from methods import METHODS, Recorder, Samples, Task
 from methods.descent import batchnorm_layers, estimate_running_statistics
-from sweep.datasets import DATASETS
-from sweep.device_data import to_device
-from sweep.evaluation import Predictions, predict
-from sweep.models import MODELS, initialised
-from sweep.spec import TrainingSpec
-from sweep.training import autocast_context, train
+from sweep.spec.sweep_spec import TrainingSpec
+from sweep.tasks.datasets import DATASETS
+from sweep.tasks.device_data import to_device
+from sweep.tasks.models import MODELS, initialised
+from sweep.trial.evaluation import Predictions, predict
+from sweep.trial.training import autocast_context, train
 
 BATCH = 64
 LEFT_BEHIND = 100

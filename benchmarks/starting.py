@@ -17,13 +17,13 @@ import typer
 from command_line import script
 from machine import machine
 
-from sweep.columns import METRICS
-from sweep.engine import run_context
-from sweep.plan import plan_trials
-from sweep.results import Results
-from sweep.rows import trial_row
-from sweep.spec import load_spec
-from sweep.trial import Outcome
+from sweep.plan.trials import plan_trials
+from sweep.run.driver import run_context
+from sweep.spec.sweep_spec import load_spec
+from sweep.store.columns import METRICS
+from sweep.store.results import Results
+from sweep.trial.job import Outcome
+from sweep.trial.rows import trial_row
 
 TARGET = 1.5
 

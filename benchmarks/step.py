@@ -16,10 +16,10 @@ import typer
 from machine import machine
 
 from methods import UAM, Samples, Task, trainable
-from sweep.device import synchronise
-from sweep.device_data import augmentation, preparation
-from sweep.models import MODELS, initialised
-from sweep.training import autocast_context
+from sweep.tasks.device_data import augmentation, preparation
+from sweep.tasks.models import MODELS, initialised
+from sweep.trial.device import synchronise
+from sweep.trial.training import autocast_context
 
 TARGET = 1.10
 

@@ -23,12 +23,14 @@ import torchvision
 from machine import machine
 from PIL import Image
 
-from sweep.engine import run_context
 from sweep.errors import InputError
-from sweep.models import torchvision_names
-from sweep.plan import check_task, plan_trials
-from sweep.spec import Spec, parse_spec
-from sweep.trial import Job, Worker
+from sweep.plan.check import check_task
+from sweep.plan.trials import plan_trials
+from sweep.run.driver import run_context
+from sweep.spec.sweep_spec import Spec, parse_spec
+from sweep.tasks.models import torchvision_names
+from sweep.trial.job import Job
+from sweep.trial.worker import Worker
 
 TABLE = Path(__file__).parent / "results" / "torchvision.md"
 SIZES = (32, 64, 96, 128, 224)

@@ -15,7 +15,7 @@ from command_line import script
 from analysis.reading.frames import read_frames
 from analysis.statistics.intervals import mean_interval, paired_difference
 from analysis.statistics.ranking import verdicts
-from sweep.results import Results
+from sweep.store.results import Results
 
 
 def main(

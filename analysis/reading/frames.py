@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from analysis.reading.tuning import set_apart
-from sweep.columns import METRICS, SUGGESTIONS, TRIALS
-from sweep.identity import method_version
-from sweep.results import Results
+from sweep.plan.code_version import method_version
+from sweep.store.columns import METRICS, SUGGESTIONS, TRIALS
+from sweep.store.results import Results
 
 GAP_METRICS = ("retain_accuracy", "forget_accuracy", "test_accuracy", "mia")
 """Metrics whose gaps to Retrain make up the average gap (Fan et al., ICLR 2024)."""

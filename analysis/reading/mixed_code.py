@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sweep.identity import package_version
+from sweep.plan.code_version import package_version
 
 DEVICES = "devices compute with different precision, so part of the differences is theirs"
 """What to say of `mixed_devices`."""

@@ -6,8 +6,8 @@ import json
 
 import pandas as pd
 
-from sweep.columns import REFERENCES
-from sweep.objective import pareto_front
+from sweep.search.objective import pareto_front
+from sweep.store.columns import REFERENCES
 
 
 def ended_ok(trials: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.reading.selection import alike
-from sweep.columns import REFERENCES
+from sweep.store.columns import REFERENCES
 
 TUNED = " (tuned)"
 UNCHANGED = " (tuned = untuned)"

@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.reading.selection import ended_ok, representatives
 from analysis.statistics.intervals import Interval, mean_interval
-from sweep.columns import REFERENCES
+from sweep.store.columns import REFERENCES
 
 
 def original_level(trials: pd.DataFrame) -> Interval:

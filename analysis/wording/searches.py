@@ -11,8 +11,8 @@ from analysis.reading.searches import COST
 from analysis.wording.code_words import code_words
 from analysis.wording.names import LABELS, method_words
 from analysis.wording.words import also, joined
-from sweep.columns import REFERENCES
-from sweep.objective import GAPS
+from sweep.search.objective import GAPS
+from sweep.store.columns import REFERENCES
 
 OBJECTIVE_WORDS = {
     "average_gap": "average gap",

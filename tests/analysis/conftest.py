@@ -1,6 +1,6 @@
 import pytest
 
-from sweep.results import Results
+from sweep.store.results import Results
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from made_results import row
 
 from analysis.reading.frames import Frames, flatten_params, with_gaps
 from analysis.reading.tuning import set_apart
-from sweep.columns import METRICS, SUGGESTIONS, TRACES, TRIALS
+from sweep.store.columns import METRICS, SUGGESTIONS, TRACES, TRIALS
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 RETRAIN = (100.0, 75.0, 91.0, 42.0)

@@ -6,7 +6,7 @@ import re
 import pandas as pd
 
 from analysis.reading.frames import Frames, flatten_params, with_gaps
-from sweep.columns import METRICS, TRACES, TRIALS
+from sweep.store.columns import METRICS, TRACES, TRIALS
 
 UAM = {"epochs": 10, "gamma": 1.7, "hessian": "projection", "lr": 0.01, "rho": 2}
 RETRAIN = (100.0, 80.0, 90.0, 40.0)

@@ -13,8 +13,8 @@ from analysis import comparison, forget_ratio, gamma, gradient_angle, hessian, r
 from analysis.drawing.figure import Skipped
 from analysis.figures import FIGURES
 from analysis.reading.frames import Frames, flatten_params
-from sweep.columns import TRIALS
-from sweep.results import Results
+from sweep.store.columns import TRIALS
+from sweep.store.results import Results
 
 PRESETS = {
     "tradeoff": "methods",

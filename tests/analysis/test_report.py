@@ -13,9 +13,9 @@ from made_results import OF_A_CLASS, TWO_SEEDS, row, versioned
 from analysis.drawing.figure import Drawn, Skipped, new_figure
 from analysis.reading.frames import read_frames
 from analysis.report import spec_fragment, write_report
-from sweep.plan import plan_trials
-from sweep.results import Results
-from sweep.spec import parse_spec
+from sweep.plan.trials import plan_trials
+from sweep.spec.sweep_spec import parse_spec
+from sweep.store.results import Results
 
 HOSTILE = """Traceback (most recent call last):
   File "a.py", line 1

@@ -30,7 +30,7 @@ from analysis.methods_table import methods_table
 from analysis.reading.frames import read_frames
 from analysis.reading.searches import outcomes
 from analysis.report import write_report
-from sweep.results import Results
+from sweep.store.results import Results
 
 DRAWS = {name: FIGURES[name] for name in ("tuned", "best_so_far", "importance", "slices", "pareto")}
 

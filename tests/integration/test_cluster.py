@@ -2,8 +2,8 @@ import pytest
 from clusters import AUTHENTICATION, Cluster, free_port
 from tiny_sweeps import BUILT_INS, rows, run, write_shadows, write_spec
 
-from sweep.identity import code_version
-from sweep.results import Results
+from sweep.plan.code_version import code_version
+from sweep.store.results import Results
 
 METHODS = [entry for entry in BUILT_INS if entry["name"] in ("original", "retrain", "uam")]
 

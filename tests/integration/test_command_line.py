@@ -14,10 +14,10 @@ from PIL import Image
 from tiny_sweeps import BUILT_INS, MISBEHAVING, call, row_of, rows, run, spec, write_spec
 
 from methods import METHODS
-from sweep import engine
-from sweep.identity import code_version
-from sweep.results import Results
-from sweep.training import train
+from sweep.plan.code_version import code_version
+from sweep.run import driver
+from sweep.store.results import Results
+from sweep.trial.training import train
 
 RETRAIN = [{"name": "retrain"}]
 
@@ -120,7 +120,7 @@ def test_help_loads_neither_torch_nor_ray():
     for command in ("run", "plan", "status", "report", "methods", "schema"):
         assert f" {command} " in ended.out
     imported = {line.rpartition("|")[2].strip() for line in ended.err.splitlines()}
-    assert "sweep.cli" in imported
+    assert "sweep.cli.main" in imported
     assert not imported & {"torch", "ray", "pandas", "pyarrow"}
 
 
@@ -245,8 +245,8 @@ def older_code(monkeypatch):
     @contextmanager
     def older():
         with monkeypatch.context() as patch:
-            patch.setattr("sweep.versions.code_version", lambda: "0.0.1+old")
-            patch.setattr("sweep.trial.train", train_slowly)
+            patch.setattr("sweep.plan.versions.code_version", lambda: "0.0.1+old")
+            patch.setattr("sweep.trial.worker.train", train_slowly)
             yield
 
     return older
@@ -432,7 +432,7 @@ def test_a_row_of_what_a_search_gave_up_is_no_trial_that_ran(finished, tmp_path,
     Results(str(finished)).write_trial(row_of(finished, "neggrad") | {"status": "pruned", "error": "median pruner"})
     command = ("run", write_spec(tmp_path, BUILT_INS), "--out", finished, "--executor", "inline")
     with monkeypatch.context() as patch:
-        patch.setattr(engine, "deadline", spent)
+        patch.setattr(driver, "deadline", spent)
         ended = call(*command, "--time-budget", "2h")
     assert ended.code == 3
     assert "1 trials were not run; the same command runs them" in ended.out

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from tiny_sweeps import call
 
-from sweep.plan import plan_trials
-from sweep.results import Results
-from sweep.search import plan_search
-from sweep.spec import load_spec
+from sweep.plan.trials import plan_trials
+from sweep.search.phases import plan_search
+from sweep.spec.sweep_spec import load_spec
+from sweep.store.results import Results
 
 EARLIER = Path(__file__).parent / "earlier"
 SPEC = EARLIER / "tiny.yaml"

@@ -5,7 +5,7 @@ import subprocess
 import pytest
 from tiny_sweeps import BUILT_INS, call, rows, write_spec
 
-from sweep.results import Results
+from sweep.store.results import Results
 
 METHODS = [entry for entry in BUILT_INS if entry["name"] in ("original", "finetune", "neggrad", "uam")]
 

@@ -11,8 +11,8 @@ import pytest
 from clusters import AUTHENTICATION, RAY, Cluster, free_port, wait_until
 from tiny_sweeps import BUILT_INS, PLAIN_PRIORITY, SCRIPT, rows, write_spec
 
-from sweep.identity import code_version
-from sweep.results import Results
+from sweep.plan.code_version import code_version
+from sweep.store.results import Results
 
 ROOT = Path(__file__).parents[2]
 METHODS = [entry for entry in BUILT_INS if entry["name"] in ("original", "retrain", "uam")]
@@ -49,7 +49,7 @@ def submit(dashboard, folder, *command, **environment):
 
 def version_in(folder):
     """The code version of the checkout in `folder`."""
-    code = "from sweep.identity import code_version; print(code_version())"
+    code = "from sweep.plan.code_version import code_version; print(code_version())"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=folder)
     return shown.stdout.strip()
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from tiny_sweeps import PLAIN_PRIORITY, call, row_of, rows, run, spent_after, write_spec
 
-from sweep import engine
-from sweep.results import Results
+from sweep.run import driver
+from sweep.store.results import Results
 
 SLOW = {"name": "sweep_plugins:Slow", "epochs": 1}
 
@@ -100,7 +100,7 @@ def test_a_time_budget_ends_a_run_through_ray_and_the_same_command_goes_on(tmp_p
     path, out = write_spec(tmp_path, methods), tmp_path / "out"
 
     with monkeypatch.context() as patch:
-        patch.setattr(engine, "deadline", spent_after(3))
+        patch.setattr(driver, "deadline", spent_after(3))
         first = call("run", path, "--out", out, "--time-budget", "1h")
     assert first.code == 3
     table = Results(str(out)).trials().table

@@ -8,8 +8,8 @@ import pytest
 from clusters import AUTHENTICATION, Cluster
 from tiny_sweeps import call, end_session, ended_on_error, rows, run, start, write_spec
 
-from sweep.identity import code_version
-from sweep.results import Results
+from sweep.plan.code_version import code_version
+from sweep.store.results import Results
 
 METHODS = [{"name": "sweep_plugins:Slow", "epochs": 1, "lr": [round(0.01 * step, 2) for step in range(1, 31)]}]
 PAUSE = {"PAUSE": "2"}

@@ -9,7 +9,7 @@ import pytest
 from tiny_searches import QUICK, suggestions, trials, write_search
 from tiny_sweeps import call
 
-from sweep.objective import standings
+from sweep.search.objective import standings
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ from itertools import pairwise
 import pytest
 from tiny_sweeps import BUILT_INS, call, ended_on_error, row_of, rows, run, start, tracked, write_spec
 
-from sweep import ray_executor
-from sweep.ray_executor import run_ray
-from sweep.results import Results
+from sweep.on_ray import executor as ray_executor
+from sweep.on_ray.executor import run_ray
+from sweep.store.results import Results
 
 DEAD = "sweep_plugins:Dies"
 
@@ -87,8 +87,8 @@ def test_the_same_command_again_starts_no_ray_and_runs_nothing(ray_sweep, tmp_pa
     assert again.code == 0
     assert "9 trials, 9 done before, 0 to run" in again.out
     imported = {line.rpartition("|")[2].strip() for line in again.err.splitlines()}
-    assert "sweep.plan" in imported
-    assert not imported & {"ray", "sweep.engine", "optuna", "matplotlib", "sklearn", "torchvision"}
+    assert "sweep.plan.trials" in imported
+    assert not imported & {"ray", "sweep.run.driver", "optuna", "matplotlib", "sklearn", "torchvision"}
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
 

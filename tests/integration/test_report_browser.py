@@ -6,7 +6,7 @@ import chromium
 import pytest
 from tiny_sweeps import call
 
-from sweep.results import Results
+from sweep.store.results import Results
 
 pytestmark = pytest.mark.skipif(chromium.find() is None, reason="no Chromium or Chrome on the path")
 

@@ -142,7 +142,7 @@ def test_a_time_budget_ends_a_search_through_ray(tmp_path, monkeypatch):
         monkeypatch.setenv(name, value)
 
     with monkeypatch.context() as patch:
-        patch.setattr("sweep.engine.deadline", spent_after(3))
+        patch.setattr("sweep.run.driver.deadline", spent_after(3))
         ended = call("search", path, "--out", out, "--time-budget", "1h")
     assert ended.code == 3
     rows = trials(out)

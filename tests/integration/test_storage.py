@@ -16,10 +16,10 @@ from PIL import Image
 from pyarrow import fs as pafs
 from tiny_sweeps import BUILT_INS, call, rows, run, write_spec
 
-from sweep import index
-from sweep.columns import TRIALS
-from sweep.originals import HEAD, Label, Original, read_label, store_original
-from sweep.results import Results
+from sweep.store import index
+from sweep.store.columns import TRIALS
+from sweep.store.originals import HEAD, Label, Original, read_label, store_original
+from sweep.store.results import Results
 
 METHODS = [entry for entry in BUILT_INS if entry["name"] in ("original", "finetune", "uam")]
 
@@ -113,7 +113,7 @@ def test_a_bucket_that_is_not_there_is_one_line(flaky, tmp_path):
 
 LOADS = """
 import sys
-from sweep.datasets import ParquetImages
+from sweep.tasks.datasets import ParquetImages
 dataset = ParquetImages(path=sys.argv[1])
 print(dataset.fingerprint(), dataset.load().train_images.sum())
 """
@@ -146,7 +146,7 @@ def png(pixels):
 
 def test_storage_that_stays_away_is_given_up(tmp_path, monkeypatch):
     """S3's own client is what tries each attempt again; here the attempts are counted."""
-    from sweep import storage
+    from sweep.store import retry as storage
 
     monkeypatch.setattr(storage.AGAIN, "sleep", lambda seconds: None)
     monkeypatch.setattr("tenacity.sleep", lambda seconds: None)
@@ -163,7 +163,7 @@ def test_storage_that_stays_away_is_given_up(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("error", [PermissionError(13, "no"), FileNotFoundError(2, "no"), OSError(28, "No space left")])
 def test_what_would_fail_again_is_not_tried_again(error):
-    from sweep.storage import steady
+    from sweep.store.retry import steady
 
     calls = []
 

@@ -3,7 +3,7 @@
 import yaml
 from tiny_sweeps import spec
 
-from sweep.results import Results
+from sweep.store.results import Results
 
 DATA = {"name": "digits", "limit": 200, "label_noise": 0.2, "validation": 0.1}
 QUICK = {"name": "finetune", "epochs": [1, 2], "lr": {"low": 0.001, "high": 1.0, "log": True}}  # some are hopeless

@@ -14,9 +14,9 @@ from unittest import mock
 import pytest
 import yaml
 
-from sweep import cli
-from sweep.engine import Driver
-from sweep.results import Results
+from sweep.cli import main as cli
+from sweep.run.driver import Driver
+from sweep.store.results import Results
 
 SCRIPT = Path(sys.executable).with_name("unlearn-sweep")
 BUILT_INS = [

@@ -18,10 +18,11 @@ from hypothesis import settings
 from PIL import Image
 
 from methods.task import Samples
-from sweep.plan import Trial, plan_trials
-from sweep.results import Results
-from sweep.spec import Spec, parse_spec
-from sweep.trial import Context, Worker
+from sweep.plan.trials import Trial, plan_trials
+from sweep.spec.sweep_spec import Spec, parse_spec
+from sweep.store.results import Results
+from sweep.trial.job import Context
+from sweep.trial.worker import Worker
 
 sys.path.insert(0, str(Path(__file__).parent))  # for plugin_examples
 

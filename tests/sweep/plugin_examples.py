@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from methods import Method, Samples, Task, hyperparameter
 from methods.task import Fit
-from sweep.datasets import Dataset, Images
+from sweep.tasks.datasets import Dataset, Images
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from made_searches import DEFAULTS, SEARCH_SEEDS, everything, frames, references
 
 from analysis.reading.frames import read_frames
 from analysis.reading.searches import outcomes
-from sweep.objective import WORST, seed_values, standings
-from sweep.results import Results
+from sweep.search.objective import WORST, seed_values, standings
+from sweep.store.results import Results
 
 
 def test_a_search_trial_that_the_sweep_ran_itself_is_still_compared():

@@ -1,0 +1,24 @@
+"""The command `export`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sweep.cli.messages import warn
+
+
+def export(
+    directory: Annotated[str, typer.Argument(metavar="DIR")],
+    out: Annotated[str, typer.Argument(metavar="OUT", help="A folder; a file that is there is never replaced.")],
+) -> None:
+    """Write each folder of results as one Parquet file, OUT/<folder>.parquet, for sharing and other programs."""
+    from sweep.store.export import export as write
+    from sweep.store.results import existing_results
+
+    for done in write(existing_results(directory), out):
+        for problem in done.damaged:
+            warn(f"{problem}; its rows are left out")
+        if done.rows:
+            print(f"{done.path}: {done.rows} rows")

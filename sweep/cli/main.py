@@ -1,0 +1,72 @@
+"""The command line. Everything heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+from sweep.cli.exit_status import INTERRUPTED
+from sweep.cli.export import export
+from sweep.cli.list_methods import methods
+from sweep.cli.messages import fail
+from sweep.cli.plan import plan
+from sweep.cli.report import report
+from sweep.cli.rerun import rerun
+from sweep.cli.run import run
+from sweep.cli.schema import schema
+from sweep.cli.search import search
+from sweep.cli.status import status
+from sweep.cli.track import track
+from sweep.errors import InputError, Unsuccessful
+
+if TYPE_CHECKING:
+    pass
+
+
+COMMANDS = (run, search, plan, status, report, export, track, rerun, methods, schema)
+
+app = typer.Typer(
+    help="Fair, resumable sweeps over machine-unlearning methods.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in COMMANDS:
+    app.command()(command)
+
+
+def main() -> NoReturn:
+    """Console script: 0 all trials ended, 1 some failed or were not stored, 2 bad input, 3 no time, 130 interrupted."""
+    try:
+        _require_own_packages()
+        code = app(standalone_mode=False)
+        if code == INTERRUPTED:  # typer turns Ctrl-C into this status, and says nothing
+            raise KeyboardInterrupt
+    except InputError as error:
+        code = fail(str(error), 2)
+    except Unsuccessful as error:
+        code = fail(str(error), 1)
+    except typer.TyperException as error:
+        code = fail(error.format_message().replace("Value error, ", ""), 2)  # names the option
+    except (KeyboardInterrupt, typer.Abort):
+        code = fail("interrupted; finished trials are kept, and the same command runs the rest", INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except OSError as error:
+        code = fail(f"{error}; what was stored before is kept", 1)
+    sys.exit(code)
+
+
+def _require_own_packages() -> None:
+    """Refuse to run with modules of somebody else's that PYTHONPATH puts in the place of ours."""
+    for name in ("analysis", "methods"):
+        found = find_spec(name)
+        place = None if found is None else found.origin or next(iter(found.submodule_search_locations or ()), None)
+        if place is None or Path(place).parent.resolve() != Path(__file__).parents[2].resolve() / name:
+            raise InputError(f"PYTHONPATH: {place} hides this project's package '{name}'; give it another name")

@@ -1,0 +1,14 @@
+"""The command `schema`."""
+
+from __future__ import annotations
+
+import typer
+
+
+def schema() -> None:
+    """Print the JSON schema of a spec, for editors' completion."""
+    import json
+
+    from sweep.spec.sweep_spec import spec_schema
+
+    typer.echo(json.dumps(spec_schema(), indent=2))

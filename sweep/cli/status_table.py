@@ -1,0 +1,125 @@
+"""What `status` prints: how the trials of a results directory and the suggestions of its studies stand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import get_args
+
+from rich.console import Console
+from rich.table import Table
+
+from analysis.reading.mixed_code import DEVICES, REMEDY, Computed, mixed_code, mixed_devices
+from sweep.plan.code_version import code_version, method_version, package_version
+from sweep.search.objective import State, standings
+from sweep.store.originals import DIFFER, of_several_weights
+from sweep.store.parquet import Rows
+from sweep.store.status import Row
+
+COLUMNS = [
+    *("trial_id", "task_id", "dataset", "model", "method", "params", "seed", "status", "error", "device"),
+    *("code_version", "original_version", "original_id", "original_sha256", "config"),
+]
+
+
+def print_status(
+    console: Console, directory: str, trials: Rows, suggestions: Rows, plugins: frozenset[str] = frozenset()
+) -> None:
+    """Print counts by method and status, studies, what other code versions wrote, mixed devices, and what failed.
+
+    `plugins` may be imported, to see whether their code is that of the rows; of others rows are compared with rows.
+    """
+    rows = trials.table.select(COLUMNS).to_pylist()
+    counts = Counter((row["method"], row["status"]) for row in rows)
+    statuses = sorted({row["status"] for row in rows}, key=["ok", "diverged", "failed", "pruned"].index)
+    console.print(f"{len(rows)} trials in {directory}", soft_wrap=True)
+    table = Table()
+    for header in ("method", *statuses):
+        table.add_column(header, justify="left" if header == "method" else "right")
+    for method in dict.fromkeys(row["method"] for row in rows):
+        table.add_row(method, *(str(counts[method, name]) for name in statuses))
+    console.print(table)
+    _print_studies(console, trials, suggestions)
+    other: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        own, original = (package_version(row[name] or code_version()) for name in ("code_version", "original_version"))
+        other[("are", own) if own != code_version() else ("start from originals", original)] += 1
+    for (what, version), count in other.items():
+        if version != code_version():
+            console.print(
+                f"{count} trials {what} of code version {version}, not {code_version()} (--refresh repeats them)"
+            )
+    ok = [row for row in rows if row["status"] == "ok"]
+    for line in [*_edited(_newest(rows), plugins), *_mixed(_newest(ok))]:
+        console.print(line, highlight=False, soft_wrap=True)
+    if devices := mixed_devices((row["task_id"] for row in ok), (row["device"] for row in ok)):
+        console.print(f"trials of one task ran on {' and '.join(devices)}: {DEVICES}", soft_wrap=True)
+    if several := of_several_weights(rows):
+        console.print(f"{len(several)} originals {DIFFER}", soft_wrap=True)
+    for row in rows:
+        if row["error"]:
+            last = row["error"].strip().splitlines()[-1]
+            line = f"{row['status']}: {row['method']} seed {row['seed']} ({row['trial_id']}): {last}"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _newest(rows: Sequence[Row]) -> list[Row]:
+    """The rows of the newest version of each task's methods: those that tables show."""
+    versions = [method_version(row["config"]) for row in rows]
+    newest: dict[tuple[str, str], int] = {}
+    for row, version in zip(rows, versions, strict=True):
+        key = row["task_id"], row["method"]
+        newest[key] = max(version, newest.get(key, version))
+    kept = zip(rows, versions, strict=True)
+    return [row for row, version in kept if version == newest[row["task_id"], row["method"]]]
+
+
+def _names(row: Row) -> tuple[str, str, str]:
+    return row["dataset"], row["model"], row["method"]
+
+
+def _edited(rows: Sequence[Row], plugins: frozenset[str]) -> list[str]:
+    """How many trials another version of plugins computed, of those that use no others than these."""
+    found = []
+    for row in rows:
+        used = {name for name in _names(row) if ":" in name}
+        ours = package_version(row["code_version"]) == code_version()
+        if used and used <= plugins and ours and row["status"] != "pruned":
+            found.append((_names(row), row["code_version"], row["original_version"]))
+    if not found:
+        return []
+    from sweep.plan.versions import other_versions  # it imports the plugins, and torch
+
+    return other_versions(found)
+
+
+def _mixed(ok: Sequence[Row]) -> list[str]:
+    """Which methods' rows in tables are means over several code versions."""
+    found = mixed_code(
+        Computed(
+            (row["task_id"], row["method"], row["params"]), _names(row), row["code_version"], row["original_version"]
+        )
+        for row in ok
+    )
+    methods: dict[str, set[str]] = {}
+    for (_, method, _), versions in found.averaged.items():
+        methods.setdefault(method, set()).update(versions)
+    return [
+        f"{method}: tables average trials of {' and '.join(sorted(versions))} ({REMEDY})"
+        for method, versions in methods.items()
+    ]
+
+
+def _print_studies(console: Console, trials: Rows, suggestions: Rows) -> None:
+    """Print how the suggestions of each study stand, if there are any."""
+    stands = standings(suggestions.table.to_pylist(), trials.table.to_pylist())
+    if not stands:
+        return
+    counts = Counter((study, standing.state) for (study, _), standing in stands.items())
+    table = Table()
+    for header in ("study", "suggestions", *get_args(State)):
+        table.add_column(header, justify="left" if header == "study" else "right")
+    for study in dict.fromkeys(study for study, _ in stands):
+        numbers = [counts[study, state] for state in get_args(State)]
+        table.add_row(study, str(sum(numbers)), *map(str, numbers))
+    console.print(table)

@@ -1,0 +1,32 @@
+"""The command `track`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sweep.cli.arguments import (
+    TrackerName,
+)
+from sweep.cli.messages import fail
+
+
+def track(
+    directory: Annotated[str, typer.Argument(metavar="DIR")],
+    to: Annotated[list[TrackerName], typer.Option("--to", help="Where; may be given several times.")],
+) -> None:
+    """Send every trial of a results directory that was not sent yet to an experiment tracker, as a run of its own."""
+    from sweep.store.results import existing_results
+    from sweep.track.trackers import open_tracker
+    from sweep.track.tracking import Sender, first_line
+
+    results = existing_results(directory)
+    for name in dict.fromkeys(to):
+        sender = Sender(results, name, open_tracker(name, results, "--to"))
+        try:
+            sender.send_all()
+        except Exception as error:
+            message = f"--to {name}: {sender.count} trials sent, then: {first_line(error)}; the same command goes on"
+            raise typer.Exit(fail(message, 1)) from error
+        print(f"{name}: {sender.count} trials sent, {sender.before} before")

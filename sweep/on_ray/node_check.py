@@ -1,0 +1,85 @@
+"""Whether every node of a Ray cluster reaches the results directory and runs this code, before anything is trained."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from sweep.errors import InputError
+from sweep.plan.code_version import code_version
+from sweep.store.redaction import redacted
+from sweep.store.results import Results
+
+ANSWER_SECONDS = 120
+"""How long a node may take to answer: it may have to start a process and unpack the code."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a node says: the version of its code, and what kept it from reading or writing."""
+
+    version: str
+    problem: str | None
+
+
+def answer(out: str, mark: str, name: str) -> Answer:
+    """What a node does: read the driver's mark and leave one of its own."""
+    results = Results(out)
+    problem = None
+    try:
+        if results.read(mark) is None:
+            problem = "what is written elsewhere does not appear there: it is not the same storage"
+        results.write(f"{mark}-{name}", name.encode())
+    except (OSError, InputError) as error:
+        problem = redacted(str(error).splitlines()[0])
+    return Answer(code_version(), problem)
+
+
+def check_nodes(out: str, cpus: float, gpus: float) -> int:
+    """Let every node that can run a trial read what this process writes in `out`, and write what it reads.
+
+    Returns how many there are. One that has left, though Ray had it among the living, is none of them.
+
+    Raises:
+        InputError: a node cannot, or runs other code; it is named.
+        OSError: this process cannot write there.
+    """
+    nodes = {node["NodeID"]: node for node in ray.nodes() if node["Alive"] and _fits(node["Resources"], cpus, gpus)}
+    results, mark = Results(out), f".reach-{uuid.uuid4().hex[:8]}"
+    results.write(mark, b"driver")
+    ask = ray.remote(num_cpus=0, max_retries=0)(answer)
+    asked = {
+        name: ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(name, soft=False)).remote(out, mark, name)
+        for name in nodes
+    }
+    there = 0
+    try:
+        if asked:  # all of them, so that none is still writing when the marks are removed
+            ray.wait(list(asked.values()), num_returns=len(asked), timeout=ANSWER_SECONDS)
+        for name, reference in asked.items():
+            node = f"node {nodes[name]['NodeManagerHostname']} ({nodes[name]['NodeManagerAddress']})"
+            try:
+                found = ray.get(reference, timeout=0)
+            except (ray.exceptions.TaskUnschedulableError, ray.exceptions.NodeDiedError):
+                continue
+            except ray.exceptions.RayError as error:
+                why = str(error).strip().splitlines()[-1]
+                raise InputError(f"--address: {node} does not answer: {redacted(why)}") from error
+            if found.version != code_version():
+                raise InputError(f"--address: {node} runs code version {found.version}, not {code_version()}")
+            if found.problem is None and results.read(f"{mark}-{name}") is None:
+                found = Answer(found.version, "what it writes does not appear here: it is not the same storage")
+            if found.problem is not None:
+                raise InputError(f"--out {out}: {node} cannot use it: {found.problem}")
+            there += 1
+    finally:
+        for path in (mark, *(f"{mark}-{name}" for name in asked)):
+            results.remove(path)
+    return there
+
+
+def _fits(resources: dict[str, float], cpus: float, gpus: float) -> bool:
+    return resources.get("CPU", 0) >= cpus and resources.get("GPU", 0) >= gpus

@@ -1,0 +1,223 @@
+"""Ray itself: its settings, a session on this machine or on a cluster, and what a trial may have there."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_timeout_ms_task_wait_for_death_info": "10000",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_GLOBAL_CHECKPOINT_S": "86400",
+    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "86400",
+}
+"""Settings of Ray's that the user's environment overrides; Ray reads them when it is imported."""
+
+for _name, _value in ENVIRONMENT.items():
+    os.environ.setdefault(_name, _value)
+
+import ray  # noqa: E402
+import torch  # noqa: E402
+
+import methods  # noqa: E402
+from sweep.errors import InputError, Unsuccessful  # noqa: E402
+from sweep.spec.sweep_spec import Spec  # noqa: E402
+
+FIRST = "sweep.on_ray.worker_setup.import_ours"
+"""The function that a process of Ray's calls first."""
+
+CONNECT_SECONDS = 10
+"""How long a cluster's address may take to accept a connection."""
+
+LONGEST_FOLDER = (103 if sys.platform == "darwin" else 107) - len(
+    "/ray/session_2000-01-01_00-00-00_000000_0000000/sockets/plasma_store"
+)
+"""Bytes that the path of Ray's temporary folder may have: its sockets' paths may have no more than 107, or 103."""
+
+PENDING = "TUNE_MAX_PENDING_TRIALS_PG"
+"""Ray Tune's variable for the number of its trials that may wait for room; without it, one."""
+
+AHEAD = 32
+"""Processes that may wait for room at once, or be starting."""
+
+SHARED_GPU = 0.25
+"""Share of a GPU that a trial takes where the spec does not say and there is a GPU."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster that is asked for: its address, and what messages call it."""
+
+    address: str
+    named: str
+
+
+def asked_cluster(address: str | None) -> Cluster | None:
+    """The cluster that `--address`, or RAY_ADDRESS, asks for; None: this machine.
+
+    As in Ray, RAY_ADDRESS counts where no address is given, or 'auto', and 'local' is this machine.
+    """
+    variable = os.environ.get("RAY_ADDRESS")
+    named = f"--address {address}"
+    if variable and address in (None, "auto"):
+        address, named = variable, f"RAY_ADDRESS={variable}"
+    return None if address in (None, "local") else Cluster(str(address), named)
+
+
+@contextmanager
+def session(address: str | None) -> Iterator[bool]:
+    """Ray, on the cluster that is asked for or else started here; inside another session, that one.
+
+    What else of Ray's runs on this machine, or ran, is left alone.
+
+    Yields:
+        Whether it was started here.
+
+    Raises:
+        InputError: no cluster answers, or there is no room for the names of Ray's files.
+        Unsuccessful: Ray does not start here.
+    """
+    cluster = asked_cluster(address)
+    if ray.is_initialized():
+        yield cluster is None
+        return
+    if cluster is None:
+        _start()
+    else:
+        _connect(cluster)
+    try:
+        yield cluster is None
+    finally:
+        ray.shutdown()
+
+
+def _start() -> None:
+    """Start Ray on this machine."""
+    _make_room_for_sockets()
+    try:
+        _init(address="local", include_dashboard=False)
+    except Exception as error:  # Ray raises many kinds, Exception itself among them
+        files = "; its files lie in RAY_TMPDIR, else TMPDIR, else /tmp" if isinstance(error, OSError) else ""
+        raise Unsuccessful(f"Ray does not start on this machine: {_first_line(error)}{files}") from error
+
+
+def _connect(cluster: Cluster) -> None:
+    """Connect to a cluster, and send it this code."""
+    _check_address(cluster)
+    packages = [str(Path(__file__).parents[1]), str(Path(str(methods.__file__)).parent)]
+    try:
+        _init(address=cluster.address, py_modules=packages)
+    except Exception as error:
+        why = _first_line(error)
+        hint = "; if the cluster asks for a token, set RAY_AUTH_MODE=token" if why.startswith("Failed to conn") else ""
+        raise InputError(f"{cluster.named}: {why}{hint}") from error
+
+
+def _init(address: str, py_modules: list[str] | None = None, include_dashboard: bool | None = None) -> None:
+    code = {} if py_modules is None else {"py_modules": py_modules}
+    ray.init(
+        address=address,
+        include_dashboard=include_dashboard,
+        log_to_driver=False,
+        logging_level="ERROR",
+        runtime_env={"worker_process_setup_hook": FIRST} | code,
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def _make_room_for_sockets() -> None:
+    """Let Ray use /tmp where TMPDIR, as on Slurm, is too long.
+
+    Raises:
+        InputError: RAY_TMPDIR is.
+    """
+    own, usual = os.environ.get("RAY_TMPDIR"), os.environ.get("TMPDIR", "")
+    if own is not None and len(os.fsencode(own)) > LONGEST_FOLDER:
+        raise InputError(f"RAY_TMPDIR={own}: Ray's sockets need a path of at most {LONGEST_FOLDER} bytes, such as /tmp")
+    if own is None and len(os.fsencode(usual)) > LONGEST_FOLDER:
+        os.environ["RAY_TMPDIR"] = "/tmp"
+
+
+def _check_address(cluster: Cluster) -> None:
+    """Ray itself tries an address for minutes.
+
+    Raises:
+        InputError: nothing listens at the address (host:port, ray://host:port, or auto), or it is a dashboard's.
+    """
+    address, noted = cluster.address, ""
+    if address.startswith(("http://", "https://")):
+        raise InputError(
+            f"{cluster.named}: a dashboard, which takes only jobs (ray job submit); a cluster is HOST:PORT, "
+            "and this machine 'local'"
+        )
+    if address == "auto" and (file := _noted_cluster()).is_file():
+        address, noted = file.read_text().strip(), f" at the address in {file}"
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not (host and port.isdigit()):
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(f"{cluster.named}: no cluster answers{noted}: {error}") from error
+
+
+def _noted_cluster() -> Path:
+    """Where `ray start --head` notes the address that 'auto' stands for. A head that is killed leaves it."""
+    folder = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
+    return Path(folder) / "ray" / "ray_current_cluster"
+
+
+def gpus_per_trial(spec: Spec, local: bool) -> float:
+    """GPUs per trial. A cluster may still grow; this machine's resources are what they are.
+
+    Raises:
+        InputError: this machine does not have what is asked for, or it has GPUs that Ray does not find.
+    """
+    available = ray.cluster_resources()
+    if local:
+        for key, wanted in (("CPU", spec.resources.cpus), ("GPU", spec.resources.gpus or 0)):
+            if wanted > available.get(key, 0):
+                name = f"resources.{key.lower()}s"
+                raise InputError(f"{name}: {wanted:g} wanted, and Ray finds {available.get(key, 0):g} on this machine")
+    if spec.resources.gpus is not None:
+        return spec.resources.gpus
+    if available.get("GPU", 0):
+        return SHARED_GPU
+    if count := torch.cuda.device_count():
+        raise InputError(
+            f"resources.gpus: torch finds {count} on this machine, and Ray none (it asks NVML, as nvidia-smi does); "
+            "write 0 to compute on CPUs"
+        )
+    return 0
+
+
+def room(resources: dict[str, float]) -> int:
+    """How many processes that take `resources` (cpu, gpu) each run at once on what Ray has."""
+    available = ray.cluster_resources()
+    return max(1, int(min(available.get(key.upper(), 0) / each for key, each in resources.items() if each)))
+
+
+@contextmanager
+def asked_ahead() -> Iterator[None]:
+    """Let Ray Tune start many processes at once, and an autoscaler see that many wait."""
+    if PENDING in os.environ:
+        yield
+        return
+    os.environ[PENDING] = str(AHEAD)
+    try:
+        yield
+    finally:
+        del os.environ[PENDING]

@@ -1,0 +1,101 @@
+"""Whether a spec's data set and network are fit for what it asks, before anything is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+
+from methods import Descent
+from methods.finetune import FineTune
+from sweep.errors import InputError
+from sweep.plan.trials import of_dataset
+from sweep.spec.plugins import find_dataset, find_method, find_model
+from sweep.spec.sweep_spec import MethodSpec, Spec
+from sweep.tasks.images import class_number
+from sweep.tasks.models import FEW, try_on_few, try_out
+from sweep.tasks.splits import Drawing, class_may_run_short, limited, noisy
+
+
+def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) -> None:
+    """Look whether the dataset has what the spec wants to forget, and whether the network can be built for its images.
+
+    `warn` is told what should be known of the dataset, a line each.
+
+    Sets of samples are counted for the first seed, and for the others only where they might be as few as to matter.
+
+    Raises:
+        InputError: a forget set, or what it leaves to retain, or to test or judge a search on, would be empty; the
+            network cannot be built, or not used; or the dataset cannot be read.
+    """
+    dataset = spec.dataset
+    outline = of_dataset(lambda: find_dataset(dataset.name)(**(dataset.model_extra or {})).outline())
+    rows = limited(outline.labels, dataset.limit)
+    true = outline.labels[rows]
+    trained = noisy(true, dataset.label_noise, outline.classes)
+    fewest = len(true), len(true)
+    twins = (0, 0)
+    sets = [(chosen.get("ratio"), chosen.get("class")) for grid in spec.forget for chosen in grid.sets()]
+    classes = {label: class_number(label, outline.called) for _, label in sets if label is not None}
+    short = any(class_may_run_short(trained, true, dataset.validation, each, FEW) for each in classes.values())
+    for seed in spec.seeds if short else spec.seeds[:1]:  # else the first stands for all
+        drawing = Drawing(trained, true, seed, dataset.validation)
+        for ratio, label in sets:
+            forgotten = None if label is None else classes[label]
+            parts = drawing.split(ratio=ratio, forget_class=forgotten)
+            if forgotten is not None and (outline.test_labels == forgotten).all():
+                raise InputError(f"forget: every test sample is of class {label}, and accuracy is of the others")
+            if outline.samples is not None:
+                forget, retain = (outline.samples[rows[part]] for part in (parts.forget, parts.retain))
+                twins = max(twins, (int(np.isin(forget, retain).sum()), len(forget)))
+            if spec.search is not None and not (true[parts.validation] != forgotten).any():
+                lacks = "is none" if forgotten is None else f"has none of a class other than {label}"
+                share = f"{dataset.validation:g} of {len(true)} samples {lacks}"
+                raise InputError(f"dataset.validation: {share}, and a search judges on them")
+            fewest = min(fewest[0], len(parts.retain)), min(fewest[1], len(parts.forget))
+    name, builtin, size = spec.model.name, ":" not in spec.model.name, " x ".join(map(str, outline.shape))
+    problem, advice = f"be used on images of {size}", ""
+    try:
+        network = try_out(find_model(name), outline.classes, outline.shape, spec.model.model_extra or {}, builtin)
+        for what, method in _on_single_samples(spec, *fewest) if builtin else ():
+            problem = f"train on a single image of {size}, as {what}"
+            advice = "; take larger batches, sets or images"
+            try_on_few(network, outline.classes, outline.shape, method, *fewest)
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise InputError(f"model: {name} cannot {problem}: {why}{advice}") from error
+    for remark in outline.remarks:
+        warn(f"dataset: {remark}")
+    if twins[0]:
+        warn(f"dataset: {twins[0]} of {twins[1]} samples to be forgotten are retained too, of the same image and label")
+
+
+def _on_single_samples(spec: Spec, retain: int, forget: int) -> Iterator[tuple[str, Descent]]:
+    """What trains on batches of one sample where the retain and forget sets are as small as these, and words for it."""
+    if 1 not in {retain, forget, spec.training.batch_size}.union(
+        *(entry.grid.get("batch_size", ()) for entry in spec.methods)
+    ):
+        return  # a grid may be large
+
+    def alone(count: int, batch_size: int) -> bool:
+        return count == 1 or (batch_size == 1 and count > 2)  # see `batch_bounds`
+
+    if alone(retain, spec.training.batch_size):
+        words = f"training would (batch_size {spec.training.batch_size}, {retain} samples)"
+        yield words, FineTune(epochs=1, batch_size=spec.training.batch_size)
+    tried = set()
+    for entry in [*spec.methods, *(spec.search.methods if spec.search else ())]:
+        kind = find_method(entry.name)
+        grid = entry.grid if isinstance(entry, MethodSpec) else {}
+        for values in product(*grid.values()):
+            method = kind(**dict(zip(grid, values, strict=True)))
+            if not isinstance(method, Descent) or (key := (entry.name, method.uses, method.batch_size)) in tried:
+                continue
+            tried.add(key)
+            for used, count, part in zip(method.uses, (retain, forget), ("retain", "forget"), strict=True):
+                if used and alone(count, method.batch_size):
+                    words = f"{entry.name} would (batch_size {method.batch_size}, {count} to {part})"
+                    yield words, replace(method, epochs=1)
+                    break

@@ -1,0 +1,160 @@
+"""From a spec to trials: the grid, the identity of each trial, and the originals they start from."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, TypeVar
+
+from sweep.errors import InputError
+from sweep.spec.plugins import find_dataset, find_method
+from sweep.spec.space import effective
+from sweep.spec.sweep_spec import DatasetSpec, Spec
+from sweep.store.content_ids import canonical_json, content_id
+from sweep.store.location import absolute_location
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One trial.
+
+    Attributes:
+        id: hash of `config`.
+        config: canonical JSON of exactly what determines the result: dataset, model, training, seed, forget, method.
+        task_id: hash of all of it but seed and method: trials that may be averaged over seeds or compared share it.
+        original_id: hash of what determines the original that the trial starts from; None if it needs none.
+        method: name of the method.
+        seed: the trial's seed.
+        study: the search that asks for it, if one does; no part of its identity.
+    """
+
+    id: str
+    config: str
+    task_id: str
+    original_id: str | None
+    method: str
+    seed: int
+    study: str | None = None
+
+
+def plan_trials(spec: Spec) -> list[Trial]:
+    """The distinct trials of a spec, in the order of its methods, forget sets and seeds.
+
+    Hyperparameters without effect beside the others are at their defaults, so that nothing is computed twice.
+
+    Raises:
+        InputError: the dataset is missing.
+    """
+    setting = {
+        "dataset": canonical_json(dataset_identity(spec.dataset)),
+        "model": canonical_json({"name": spec.model.name} | dict(spec.model.model_extra or {})),
+        "training": canonical_json(spec.training.model_dump()),
+    }
+    forgets = [canonical_json(chosen) for grid in spec.forget for chosen in grid.sets()]
+    tasks = [(forget, content_id(_join(setting | {"forget": forget}))) for forget in forgets]
+    trials: dict[str, Trial] = {}
+    originals: dict[tuple[int, str | None], str | None] = {}
+    for name, method, shaping in _methods(spec):
+        for seed in spec.seeds:
+            if (seed, shaping) not in originals:
+                originals[seed, shaping] = _original_id(setting, seed, shaping)
+        for (forget, task_id), seed in product(tasks, spec.seeds):
+            config = _join(setting | {"forget": forget, "method": method, "seed": str(seed)})
+            trial = Trial(content_id(config), config, task_id, originals[seed, shaping], name, seed)
+            trials.setdefault(trial.id, trial)
+    return list(trials.values())
+
+
+def dataset_identity(dataset: DatasetSpec) -> dict[str, Any]:
+    """What determines a dataset's content: its name and options, but for where it lies, or a hash of its files.
+
+    Raises:
+        InputError: the dataset is missing.
+    """
+    kind = find_dataset(dataset.name)
+    options = dict(dataset.model_extra or {})
+    fingerprint = of_dataset(lambda: kind(**options).fingerprint())
+    usual = {item.name: item.default for item in dataclasses.fields(kind) if item.name in kind.came_later}
+    identity = {"name": dataset.name} | {
+        key: value
+        for key, value in options.items()
+        if key not in kind.located_by and not (key in usual and value == usual[key])
+    }
+    if fingerprint is not None:
+        identity["fingerprint"] = fingerprint
+    return identity | {key: getattr(dataset, key) for key in DatasetSpec.model_fields if key != "name"}
+
+
+def of_dataset(action: Callable[[], T]) -> T:
+    """What `action` returns; bad input that it finds is named as the dataset's."""
+    try:
+        return action()
+    except InputError as error:
+        raise InputError(f"dataset: {error}") from error
+
+
+def trial_for(config: dict[str, Any], study: str | None = None) -> Trial:
+    """The trial that a stored `config` (parsed JSON) describes."""
+    setting = {key: canonical_json(config[key]) for key in ("dataset", "model", "training")}
+    method = config["method"]
+    shaped = _shaping(method["name"], method["params"])
+    text = canonical_json(config)
+    return Trial(
+        id=content_id(text),
+        config=text,
+        task_id=content_id(_join(setting | {"forget": canonical_json(config["forget"])})),
+        original_id=_original_id(setting, config["seed"], shaped),
+        method=method["name"],
+        seed=config["seed"],
+        study=study,
+    )
+
+
+def location_options(dataset: DatasetSpec) -> dict[str, Any]:
+    """The dataset's options that say where it lies, with absolute paths: workers need them, identities do not."""
+    kind = find_dataset(dataset.name)
+    options = {key: value for key, value in (dataset.model_extra or {}).items() if key in kind.located_by}
+    return {key: absolute_location(value) if isinstance(value, str) else value for key, value in options.items()}
+
+
+def _join(parts: dict[str, str]) -> str:
+    """Canonical JSON of an object whose values are canonical JSON already."""
+    return "{" + ",".join(f'"{key}":{parts[key]}' for key in sorted(parts)) + "}"
+
+
+def _methods(spec: Spec) -> Iterator[tuple[str, str, str | None]]:
+    """For each method and combination of hyperparameters: name, identity, and `_shaping`."""
+    for entry in spec.methods:
+        method = find_method(entry.name)
+        for values in product(*entry.grid.values()):
+            params = effective(method, dict(zip(entry.grid, values, strict=True)))
+            identity = {"name": entry.name, "version": method.version, "params": params}
+            yield entry.name, canonical_json(identity), _shaping(entry.name, params)
+
+
+def _shaping(name: str, params: dict[str, Any]) -> str | None:
+    """What the method adds to its original's identity ("" for the ordinary original); None if it needs no original."""
+    method = find_method(name)
+    if not method.needs_original:
+        return None
+    if method.shapes_training is None:
+        return ""
+    chosen = {key: params[key] for key in method.shapes_training}
+    return canonical_json({"name": name, "version": method.version, "params": chosen})
+
+
+def _original_id(setting: dict[str, str], seed: int, shaping: str | None) -> str | None:
+    if shaping is None:
+        return None
+    return content_id(_join(setting | {"seed": str(seed)} | ({"method": shaping} if shaping else {})))
+
+
+def describe(trial: Trial) -> dict[str, Any]:
+    """The trial's `config` as plain data."""
+    config: dict[str, Any] = json.loads(trial.config)
+    return config

@@ -1,0 +1,1 @@
+"""The driver: schedules, progress, the executor without Ray, and running one trial again."""

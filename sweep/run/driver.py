@@ -1,0 +1,269 @@
+"""The driver: runs the jobs of a schedule, in this process or with Ray Tune, and shows and notes how each ends."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+import torch
+from rich.console import Console
+
+from sweep.errors import InputError
+from sweep.plan.check import check_task
+from sweep.plan.pending import NOTHING, Again
+from sweep.plan.trials import Trial, describe, location_options
+from sweep.plan.versions import original_version
+from sweep.run.environment import environment_json
+from sweep.run.interrupts import deadline, sigterm_interrupts
+from sweep.run.progress import Progress
+from sweep.run.schedule import GridSchedule, Schedule
+from sweep.spec.sweep_spec import Spec
+from sweep.store.location import absolute_location
+from sweep.store.originals import DIFFER, of_several_weights, read_label
+from sweep.store.results import Results
+from sweep.trial.job import Context, Job, Outcome
+from sweep.trial.rows import trial_row
+from sweep.trial.worker import Worker
+
+
+def nobody(what: str) -> None:
+    """Nobody is told."""
+
+
+@dataclass(frozen=True)
+class Executor:
+    """What runs jobs.
+
+    Attributes:
+        name: as on the command line.
+        load: imports what it needs, which may take seconds, and returns what runs a schedule's jobs for a driver.
+        own_processes: whether jobs run in processes that may be ended without harm to the driver.
+    """
+
+    name: str
+    load: Callable[[], Callable[[Driver, Schedule], object]]
+    own_processes: bool = False
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a command asks for.
+
+    Attributes:
+        spec: what to run.
+        out: the results directory.
+        executor: what runs it.
+        address: of a Ray cluster; None: this machine, or what RAY_ADDRESS says.
+        storage: URL of the Optuna storage that a search's studies live in; None: memory.
+        again: what is run again though it has a row.
+        time_budget: seconds after which nothing more is started; None: no limit.
+        console: where progress is shown.
+        tell: is told the id of every trial that ended, once its row is stored.
+        warn: is told what should be known, a line each.
+    """
+
+    spec: Spec
+    out: str
+    executor: Executor
+    address: str | None = None
+    storage: str | None = None
+    again: Again = NOTHING
+    time_budget: float | None = None
+    console: Console = field(default_factory=Console)
+    tell: Callable[[str], None] = nobody
+    warn: Callable[[str], None] = nobody
+
+
+class Driver:
+    """Runs what a request asks for; shows and tells what ends. Results hold everything that must last."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.results = Results(request.out)
+        self.context = run_context(request.spec, request.out, request.again.refresh)
+        self.progress = Progress(request.console)
+
+    def grid(self, trials: Sequence[Trial], originals: Sequence[Trial] = ()) -> GridSchedule:
+        """A schedule of trials, and of the originals that they start from and that are missing.
+
+        Args:
+            trials: what is run.
+            originals: trials that are not run, but whose originals are trained if they are missing.
+
+        Raises:
+            OSError: results cannot be read.
+        """
+        stored, stale, weights = _stored_originals(self.results, [*trials, *originals])
+        columns = ["original_id", "original_sha256"]
+        rows = self.results.trials(columns).table.select(columns).to_pylist() if stored else []
+        if other := of_several_weights([*rows, *weights]) & stored:
+            self.request.warn(f"{len(other)} originals {DIFFER}")
+        if self.request.again.refresh:
+            stored -= stale.keys()
+        elif stale:
+            versions = ", ".join(sorted(set(stale.values())))
+            self.request.warn(
+                f"{len(stale)} originals are of another code version, {versions}: --refresh trains them again"
+            )
+        schedule = GridSchedule(trials, stored, originals, lost=self.record)
+        self.progress.expect(trials=len(trials), originals=schedule.originals)
+        return schedule
+
+    def run(self, schedule: Schedule, check: Callable[[], None]) -> None:
+        """Run a schedule's jobs until it has ended, or the time budget is spent. Starts nothing if it has ended.
+
+        Args:
+            check: is called before the first job; what it raises ends the run.
+
+        Raises:
+            InputError: the resources asked for are not there, or no cluster answers.
+            Unsuccessful: Ray does not start, or what ended leaves nothing to go on with.
+            OSError: results cannot be stored.
+            KeyboardInterrupt: interrupted (Ctrl-C or SIGTERM); rows of finished trials are stored.
+        """
+        with sigterm_interrupts(), deadline(schedule, self.request.time_budget):
+            if schedule.ended:
+                return
+            with ThreadPoolExecutor(1) as pool:
+                checking = pool.submit(check)
+                execute = self.request.executor.load()  # takes as long as the check, so both at once
+                checking.result()
+            execute(self, schedule)
+
+    @contextmanager
+    def described(self, gpus: float) -> Iterator[None]:
+        """What an executor runs jobs in, once it knows how many GPUs each has: the results directory says what is run,
+        and progress is shown.
+
+        Raises:
+            OSError: results cannot be stored.
+        """
+        spec, executor = self.request.spec, self.request.executor
+        self.context = replace(self.context, gpu=gpus > 0, expendable=executor.own_processes)
+        self.results.write("spec.yaml", spec.to_yaml().encode())
+        self.results.write("environment.json", environment_json(executor.name, spec.training.precision).encode())
+        with self.progress:
+            yield
+
+    def ended(self, schedule: Schedule, job: Job, outcome: Outcome) -> None:
+        """Show, tell and note that a job ended whose row is stored.
+
+        Raises:
+            OSError: what follows from it cannot be stored.
+        """
+        self.progress.finished(job, outcome)
+        if not job.original_only:
+            self.request.tell(job.trial.id)
+        schedule.finished(job, outcome)
+
+    def record(self, trial: Trial, outcome: Outcome) -> None:
+        """Store, show and tell how a trial ended that no worker ran.
+
+        Raises:
+            OSError: its row cannot be stored.
+        """
+        self.store(trial, outcome)
+        self.progress.ended(Job(trial), outcome)
+        if outcome.status != "pruned":
+            self.request.tell(trial.id)
+
+    def store(self, trial: Trial, outcome: Outcome) -> None:
+        """Store the row of a trial that no worker stored.
+
+        Raises:
+            OSError: it cannot be stored.
+        """
+        self.results.write_trial(trial_row(trial, self.context, outcome, datetime.now(UTC)))
+
+    def check_row(self, trial: Trial, host: str) -> None:
+        """Make sure that a row which `host` stored is here.
+
+        Raises:
+            OSError: it is not, because `host` has other storage in that place, or results cannot be read.
+        """
+        row = self.results.trial(trial.id)
+        if row is None or row["host"] != host:
+            where = f"{self.results.location}: node {host}"
+            raise OSError(f"{where} stored a row that does not appear here: it is not the same storage")
+
+
+def run_sweep(request: Request, pending: Sequence[Trial]) -> None:
+    """Run the `pending` trials of a sweep and store their rows.
+
+    Raises:
+        InputError: what `check_task` finds.
+        InputError, Unsuccessful, OSError, KeyboardInterrupt: as in `Driver.run`.
+    """
+    if pending:
+        driver = Driver(request)
+        driver.run(driver.grid(pending), lambda: check_task(request.spec, request.warn))
+
+
+def run_context(spec: Spec, out: str, refresh: bool) -> Context:
+    """What all jobs share; whether they have a GPU is found out later."""
+    return Context(
+        sweep=spec.name,
+        out=absolute_location(out),
+        location=location_options(spec.dataset),
+        threads=max(1, int(spec.resources.cpus)),
+        gpu=False,
+        max_retries=spec.max_retries,
+        predictions=spec.predictions,
+        probe_every=spec.probe.every,
+        probe_samples=spec.probe.samples,
+        trial_timeout=spec.trial_timeout,
+        refresh=refresh,
+        plugins=os.getcwd(),
+    )
+
+
+def gpus_of_this_process(spec: Spec) -> float:
+    """GPUs per trial where trials run in this process.
+
+    Raises:
+        InputError: more are wanted than there are.
+    """
+    wanted, found = spec.resources.gpus, torch.cuda.device_count()
+    if wanted and wanted > found:
+        raise InputError(f"resources.gpus: {wanted:g} wanted, and torch finds {found} on this machine")
+    return found if wanted is None else wanted
+
+
+def run_inline(driver: Driver, schedule: Schedule) -> None:
+    """Run a schedule's jobs in this process, one after another.
+
+    Raises:
+        InputError: more GPUs are wanted than there are.
+        OSError: results cannot be stored.
+    """
+    with driver.described(gpus_of_this_process(driver.request.spec)):
+        worker = Worker(driver.context)
+        while job := schedule.next():
+            driver.progress.started(job)
+            driver.ended(schedule, job, worker.run(job))
+
+
+INLINE = Executor("inline", lambda: run_inline)
+"""This process."""
+
+
+def _stored_originals(
+    results: Results, trials: Sequence[Trial]
+) -> tuple[set[str], dict[str, str], list[dict[str, str | None]]]:
+    """The ids of the originals that trials need and that are stored, by their heads, and two things known of them.
+
+    Of those of another code version, the versions; of all, the weights, in the columns of `of_several_weights`.
+    """
+    needed = {trial.original_id: trial for trial in trials if trial.original_id is not None}
+    found: dict[str, str] = {}
+    weights: list[dict[str, str | None]] = []
+    for name in needed:
+        if (label := read_label(results, name)) is not None:
+            found[name] = label.version
+            weights.append({"original_id": name, "original_sha256": label.sha256})
+    stale = {name: found[name] for name in found if found[name] != original_version(describe(needed[name]))}
+    return set(found), stale, weights

@@ -1,0 +1,188 @@
+"""Live progress of a run: a bar on a terminal; elsewhere a line per finished trial, and one of counts every minute."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import timedelta
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+from sweep.store.redaction import redacted
+from sweep.trial.job import Job, Outcome
+
+PACE_SECONDS = 3600.0
+"""How far back the pace is looked at that time left is estimated from: trials may take minutes."""
+
+SUMMARY_SECONDS = 60.0
+"""How often counts and time left are printed where there is no bar."""
+
+
+class Progress:
+    """Counts jobs, and a search's suggestions, as they start and end. A context manager: the bars live inside it."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._running: set[Job] = set()
+        self.counts: Counter[str] = Counter()
+        self._bar = Bars(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[detail]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+            speed_estimate_period=PACE_SECONDS,
+        )
+        self._gpus = (0.0, 0.0)
+        self._busy: float | None = None
+        self._summarised = self._bar.get_time()
+        self._total = {"originals": 0, "trials": 0}
+        self._originals = self._bar.add_task("originals", total=0, visible=False, detail="")
+        self._trials = self._bar.add_task("trials", total=0, detail="")
+        self._studies: dict[str, StudyBar] = {}
+
+    def __enter__(self) -> Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.stop()
+
+    def expect(self, trials: int = 0, originals: int = 0) -> None:
+        """So many more trials are to be run, and originals to be trained; fewer, if negative."""
+        self._total["trials"] += trials
+        self._total["originals"] += originals
+        self._bar.update(self._trials, total=self._total["trials"])
+        self._bar.update(self._originals, total=self._total["originals"], visible=self._total["originals"] > 0)
+
+    def gpus(self, each: float, there: float) -> None:
+        """A job takes `each` of the `there` GPUs."""
+        self._gpus = (each, there)
+
+    def busy(self, percent: float | None) -> None:
+        """The share of its time that a job's GPU computed lately, where that is known."""
+        if percent is not None:
+            self._busy = percent if self._busy is None else (self._busy + percent) / 2
+
+    def say(self, line: str) -> None:
+        """Print a line, above the bars if there are any."""
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def started(self, job: Job) -> None:
+        """A job began."""
+        self._running.add(job)
+        self._refresh()
+        if not self._console.is_terminal:
+            self._summarise()
+
+    def interrupted(self, job: Job) -> None:
+        """A job's process died; it will begin again."""
+        self._running.discard(job)
+        self._refresh()
+
+    def finished(self, job: Job, outcome: Outcome) -> None:
+        """A started job ended."""
+        self._running.discard(job)
+        if job.original_only:
+            self._bar.advance(self._originals)
+        self.ended(job, outcome)
+
+    def ended(self, job: Job, outcome: Outcome) -> None:
+        """A job has an outcome, whether or not it was started."""
+        if not job.original_only:
+            self.counts[outcome.status] += 1
+            self._bar.advance(self._trials)
+        reason = f": {redacted(outcome.error).strip().splitlines()[-1]}" if outcome.error else ""
+        what = (
+            f"training of original {job.trial.original_id}"
+            if job.original_only
+            else f"{job.trial.method} {job.trial.id}"
+        )
+        line = f"{what} seed {job.trial.seed} {outcome.status}{reason}"
+        if not self._console.is_terminal:
+            self.say(f"[{sum(self.counts.values())}/{self._total['trials']}] {line}")
+        elif outcome.status not in ("ok", "pruned"):
+            self._console.print(line, markup=False, style="yellow")
+        self._refresh()
+
+    def study(self, name: str, budget: int, ended: int, best: float | None) -> None:
+        """A study is under way.
+
+        Args:
+            budget: how many suggestions it will have.
+            ended: how many of them have ended.
+            best: the lowest value of its objective so far, if it has one objective.
+        """
+        task = self._bar.add_task(name, total=budget, completed=ended, detail="")
+        self._studies[name] = StudyBar(task, budget, ended, best)
+        self._show_study(name)
+
+    def suggestion_began(self, name: str) -> None:
+        """A suggestion of a study begins."""
+        self._studies[name].running += 1
+        self._show_study(name)
+
+    def suggestion_ended(self, name: str, line: str, value: float | None, failed: bool) -> None:
+        """A suggestion of a study ended.
+
+        Args:
+            line: what to print of it.
+            value: of the objective, if it has one and is complete.
+        """
+        study = self._studies[name]
+        study.running -= 1
+        study.ended += 1
+        if value is not None:
+            study.best = value if study.best is None else min(study.best, value)
+        if not self._console.is_terminal:
+            self.say(f"[{study.ended}/{study.budget}] {line}")
+        elif failed:
+            self._console.print(line, markup=False, style="yellow")
+        self._show_study(name)
+
+    def detail(self) -> str:
+        """What runs, how what ended did, and how much of the GPUs is in use."""
+        running = len(self._running) - self._running_originals()
+        words = [f"{running} running", *(f"{count} {status}" for status, count in sorted(self.counts.items()))]
+        each, there = self._gpus
+        if each:
+            busy = "" if self._busy is None else f" ({self._busy:.0f} % busy)"
+            words.append(f"GPU {len(self._running) * each:g}/{there:g} in use{busy}")
+        return ", ".join(words)
+
+    def _refresh(self) -> None:
+        self._bar.update(self._trials, detail=self.detail())
+        self._bar.update(self._originals, detail=f"{self._running_originals()} running")
+
+    def _show_study(self, name: str) -> None:
+        study = self._studies[name]
+        best = "" if study.best is None else f", best {study.best:.2f}"
+        self._bar.update(study.task, completed=study.ended, detail=f"{study.running} running{best}")
+
+    def _running_originals(self) -> int:
+        return sum(job.original_only for job in self._running)
+
+    def _summarise(self) -> None:
+        """Print counts and time left, unless that was done a moment ago."""
+        now, task = self._bar.get_time(), self._bar.tasks[self._trials]
+        if now - self._summarised < SUMMARY_SECONDS or task.time_remaining is None:
+            return
+        self._summarised = now
+        left = timedelta(seconds=int(task.time_remaining))
+        self.say(f"{self.detail()}; about {left} left")
+
+
+@dataclass
+class StudyBar:
+    """A study's bar: its task, how many suggestions it will have, how many ended and run, and the best value so far."""
+
+    task: TaskID
+    budget: int
+    ended: int
+    best: float | None
+    running: int = 0

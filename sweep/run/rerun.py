@@ -1,0 +1,99 @@
+"""Running one stored trial again, from nothing but what its results directory holds."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from sweep.errors import InputError
+from sweep.plan.trials import location_options, trial_for
+from sweep.plan.versions import trial_version
+from sweep.spec.spec_file import read_yaml
+from sweep.spec.sweep_spec import parse_spec
+from sweep.store.columns import METRICS
+from sweep.store.location import absolute_location
+from sweep.store.results import Results, existing_results
+from sweep.trial.job import Context, Job
+from sweep.trial.worker import Worker
+
+COMPARED = (*METRICS, "samples_processed", "n_retain", "n_forget", "status")
+"""The columns that a trial's configuration determines."""
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """A trial's stored row, what running it again gave, and by which code version; nothing is stored."""
+
+    old: dict[str, Any]
+    new: dict[str, Any]
+    version: str
+
+    @property
+    def equal(self) -> bool:
+        """Whether all of `COMPARED` are equal, bit for bit."""
+        return all(self.old[name] == self.new[name] for name in COMPARED)
+
+
+def rerun(directory: str, trial_id: str, plugins: frozenset[str] = frozenset()) -> Rerun:
+    """Run a stored trial again, with as many threads, and on a GPU if it ran on one.
+
+    A results directory may come from anybody, and a plugin's name in it would choose what code is run here: none is
+    imported but `plugins`.
+
+    Raises:
+        InputError: no such directory or trial, the trial needs another plugin, the dataset is not where `spec.yaml`
+            says, or there is no GPU.
+    """
+    results = existing_results(directory)
+    rows = {row["trial_id"]: row for row in results.trials().table.to_pylist()}
+    if trial_id not in rows:
+        close = difflib.get_close_matches(trial_id, rows, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else "ids are in the column trial_id of trials/"
+        raise InputError(f"{directory}: no trial '{trial_id}'; {hint}")
+    old = rows[trial_id]
+    gpu = old["device"] != "cpu"
+    if gpu and not torch.cuda.is_available():
+        raise InputError(f"trial {trial_id} ran on {old['device'] or 'a GPU'}, and torch finds no GPU here")
+    config = json.loads(old["config"])
+    for key in ("dataset", "model", "method"):
+        name = str(config[key]["name"])
+        if ":" in name and name not in plugins:
+            raise InputError(f"trial {trial_id} imports code, the {key} {name}; if you trust it: --plugin {name}")
+    context = Context(
+        sweep=old["sweep"],
+        out=absolute_location(directory),
+        location=_location(results, config["dataset"]["name"]),
+        threads=old["threads"],
+        gpu=gpu,
+        max_retries=0,
+        predictions=False,
+    )
+    ended, outcome = Worker(context).measure(Job(trial_for(config)))
+    new = dict.fromkeys(COMPARED) | ended.columns | {"status": outcome.status, "error": outcome.error}
+    return Rerun(old, new, trial_version(config))
+
+
+def _location(results: Results, name: str) -> dict[str, Any]:
+    """Where `spec.yaml` says that the dataset lies.
+
+    Raises:
+        InputError: the directory's spec is missing, or of another dataset.
+    """
+    text = results.read("spec.yaml")
+    if text is None:
+        raise InputError(f"{results.location}: spec.yaml is missing, and with it where the dataset lies")
+    stored = read_yaml(text.decode(errors="replace"), f"{results.location}/spec.yaml")
+    section = stored.get("dataset", {}) if isinstance(stored, dict) else None
+    if not isinstance(section, dict):
+        raise InputError(f"{results.location}: spec.yaml does not say where the dataset lies")
+    if (found := section.get("name", "digits")) != name:
+        raise InputError(f"{results.location}: spec.yaml is of dataset '{found}', the trial of '{name}'")
+    try:
+        spec = parse_spec({"name": "stored", "dataset": section, "methods": [{"name": "retrain"}]})
+    except InputError as error:
+        raise InputError(f"{results.location}/spec.yaml: {error}") from error
+    return location_options(spec.dataset)

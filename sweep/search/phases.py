@@ -1,0 +1,269 @@
+"""A search from its start to its end: Retrain on the search seeds, suggestions, the best of them on other seeds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from optuna.storages import BaseStorage
+
+from methods import Method
+from sweep.errors import InputError, Unsuccessful
+from sweep.plan.check import check_task
+from sweep.plan.pending import Again, untouched
+from sweep.plan.trials import Trial, plan_trials, trial_for
+from sweep.plan.versions import other_versions
+from sweep.run.driver import Driver, Request
+from sweep.run.schedule import GridSchedule, InTurn, Schedule
+from sweep.search.optuna_storage import open_storage, storage_needed
+from sweep.search.study import Definition, Study, define_studies
+from sweep.search.suggestions import SuggestionSchedule
+from sweep.spec.plugins import find_method
+from sweep.spec.search_section import SearchSpec
+from sweep.spec.sweep_spec import MethodSpec, Spec
+from sweep.store.results import Results
+from sweep.store.status import Row, ended
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a search consists of before any suggestion is known.
+
+    Attributes:
+        references: Retrain on the search seeds.
+        originals: trials that start from the ordinary originals of the search seeds; not run.
+        studies: one for each method and task.
+        baselines: Retrain and the entries of the spec's `methods` on the confirmation seeds.
+    """
+
+    references: list[Trial]
+    originals: list[Trial]
+    studies: list[Definition]
+    baselines: list[Trial]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search came to.
+
+    Attributes:
+        studies: with every suggestion.
+        tuned: for each study's name the trials of its best suggestions on the confirmation seeds.
+        rows: rows of `trials` by id.
+    """
+
+    studies: list[Study]
+    tuned: dict[str, list[Trial]]
+    rows: dict[str, Row]
+
+
+def plan_search(spec: Spec) -> Plan:
+    """The trials of a search that are known beforehand, and its studies.
+
+    Raises:
+        InputError: the spec has no search, or the dataset is missing.
+    """
+    search = _section(spec)
+
+    def planned(methods: list[MethodSpec], seeds: list[int]) -> list[Trial]:
+        return plan_trials(spec.model_copy(update={"methods": methods, "seeds": seeds}))
+
+    retrain = MethodSpec(name="retrain")
+    references = planned([retrain], search.seeds)
+    by_task: dict[str, tuple[Trial, ...]] = {}
+    for trial in references:
+        by_task[trial.task_id] = (*by_task.get(trial.task_id, ()), trial)
+    ordinary = any(_starts_from_ordinary(find_method(entry.name)) for entry in search.methods)
+    named = {entry.name for entry in spec.methods}
+    return Plan(
+        references=references,
+        originals=planned([MethodSpec(name="original")], search.seeds) if ordinary else [],
+        studies=define_studies(search, by_task),
+        baselines=planned([*([] if "retrain" in named else [retrain]), *spec.methods], search.confirm_seeds),
+    )
+
+
+def of_other_code(plan: Plan, suggestions: Sequence[Row], rows: Sequence[Row]) -> list[str]:
+    """How many stored trials of a search other code computed (`other_versions`)."""
+    budgets = {definition.name: definition.budget for definition in plan.studies}
+    asked = {trial.id for trial in (*plan.references, *plan.baselines)}
+    for suggestion in suggestions:
+        if suggestion["number"] < budgets.get(suggestion["study"], 0):
+            asked.update(suggestion["trial_ids"], suggestion["confirm_trial_ids"])
+    done = [row for row in rows if row["trial_id"] in asked and ended(row)]
+    return other_versions(
+        ((row["dataset"], row["model"], row["method"]), row["code_version"], row["original_version"]) for row in done
+    )
+
+
+def run_search(request: Request, plan: Plan) -> Found:
+    """Run or resume a search. What has a row is left as it is, unless the request asks to run it again.
+
+    A suggestion that is run again keeps its number and hyperparameters.
+
+    Raises:
+        InputError: what `check_task` finds, no storage answers, or Retrain diverged on a search seed.
+        Unsuccessful: Retrain failed on a search seed, or the storage failed.
+        InputError, Unsuccessful, OSError, KeyboardInterrupt: as in `Driver.run`.
+    """
+    search = _section(request.spec)
+    seeds = [*search.seeds, *search.confirm_seeds]
+    check_task(request.spec.model_copy(update={"seeds": seeds}), request.warn)
+    storage = None if request.storage is None else open_storage(request.storage)
+    phases = Phases(Driver(request), plan, storage)
+    phases.driver.run(InTurn([phases.references, phases.suggestions, phases.confirmation]), lambda: None)
+    return phases.found()
+
+
+class Phases:
+    """What a search does, one phase after another: each is a schedule, made when the one before has ended.
+
+    Args:
+        driver: runs them.
+        plan: of the search.
+        storage: where Optuna's studies live; None: in memory.
+    """
+
+    def __init__(self, driver: Driver, plan: Plan, storage: BaseStorage | None) -> None:
+        self.driver = driver
+        self._plan = plan
+        self._storage = storage
+        self._again = driver.request.again
+        self._before = trial_rows(driver.results)
+        self._left: set[str] = set()
+        self._studies: list[Study] = []
+        self._tuned: dict[str, list[Trial]] = {}
+
+    def references(self) -> Schedule:
+        """Retrain and the originals of the search seeds."""
+        return self._grid(self._plan.references, self._plan.originals)
+
+    def suggestions(self) -> Schedule:
+        """Every suggestion that has not ended.
+
+        Raises:
+            InputError: Retrain diverged on a search seed.
+            Unsuccessful: it failed, or the storage did.
+        """
+        rows = self._rows()
+        _require_ok(self._plan.references, rows)
+        results = self.driver.results
+        suggestions = results.suggestions().table.to_pylist()
+        repeated = _repeated(self._plan.studies, suggestions, rows, self._again)
+        self._left |= repeated
+        rows = {name: row for name, row in rows.items() if name not in repeated}
+        sweep = self.driver.request.spec.name
+        with storage_needed():
+            self._studies = [Study(each, suggestions, rows, sweep, self._storage) for each in self._plan.studies]
+        return SuggestionSchedule(self._studies, rows, self.driver, repeated)
+
+    def confirmation(self) -> Schedule:
+        """The best suggestions and the baselines on the confirmation seeds, once every suggestion has ended."""
+        if not all(study.ended for study in self._studies):
+            return GridSchedule([])
+        baselines, results = self._plan.baselines, self.driver.results
+        self._tuned = {study.name: _confirm(study, baselines, results) for study in self._studies}
+        confirming = [trial for trials in self._tuned.values() for trial in trials]
+        return self._grid(list({trial.id: trial for trial in [*confirming, *baselines]}.values()))
+
+    def found(self) -> Found:
+        """What the search has come to."""
+        return Found(self._studies, self._tuned, self._rows())
+
+    def _grid(self, trials: Sequence[Trial], originals: Sequence[Trial] = ()) -> Schedule:
+        rows = self._rows()
+        left = [trial for trial in trials if _to_run(trial, rows.get(trial.id), self._again)]
+        self._left |= {trial.id for trial in left}
+        return self.driver.grid(left, originals)
+
+    def _rows(self) -> dict[str, Row]:
+        """Rows of trials by id, but for those that were left to be run and are as they were before."""
+        rows = trial_rows(self.driver.results)
+        unrun = untouched(self._left, self._before, rows)
+        return {name: row for name, row in rows.items() if name not in unrun}
+
+
+def _to_run(trial: Trial, row: Row | None, again: Again) -> bool:
+    return row is None or not ended(row) or again.wants(trial, row)
+
+
+def _repeated(
+    studies: Sequence[Definition], suggestions: Sequence[Row], rows: Mapping[str, Row], again: Again
+) -> set[str]:
+    """Ids of the suggested trials that are run again: those that `again` wants, and what was given up beside them."""
+    budgets = {definition.name: definition.budget for definition in studies}
+    found: set[str] = set()
+    for suggestion in suggestions:
+        if suggestion["number"] >= budgets.get(suggestion["study"], 0):
+            continue
+        known = {name: rows[name] for name in suggestion["trial_ids"] if name in rows}
+        wanted = {name for name, row in known.items() if again.wants(trial_for(json.loads(row["config"])), row)}
+        if wanted:
+            found |= wanted | {name for name, row in known.items() if row["status"] == "pruned"}
+    return found
+
+
+def trial_rows(results: Results) -> dict[str, Row]:
+    """Rows of `trials` by id."""
+    return {row["trial_id"]: row for row in results.trials().table.to_pylist()}
+
+
+def saved(found: Found) -> tuple[int, int, float]:
+    """How many search trials were pruned, out of how many, and the share of all their time that this saved.
+
+    A pruned trial would have taken as long as the mean of its suggestion's trials that ran.
+    """
+    pruned = total = 0
+    ran_seconds = saved_seconds = 0.0
+    for study in found.studies:
+        for suggestion in study.suggestions.values():
+            rows = [found.rows[trial.id] for trial in suggestion.trials if trial.id in found.rows]
+            spent = [_seconds(row) for row in rows if row["status"] != "pruned"]
+            missing = sum(row["status"] == "pruned" for row in rows)
+            total += len(rows)
+            pruned += missing
+            ran_seconds += sum(spent)
+            saved_seconds += missing * sum(spent) / len(spent) if spent else 0.0
+    whole = ran_seconds + saved_seconds
+    return pruned, total, saved_seconds / whole if whole else 0.0
+
+
+def _seconds(row: Row) -> float:
+    return float((row["unlearn_seconds"] or 0.0) + (row["eval_seconds"] or 0.0))
+
+
+def _section(spec: Spec) -> SearchSpec:
+    if spec.search is None:
+        raise InputError("search: required, and missing")
+    return spec.search
+
+
+def _starts_from_ordinary(method: type[Method]) -> bool:
+    return method.needs_original and method.shapes_training is None
+
+
+def _require_ok(references: list[Trial], rows: dict[str, Row]) -> None:
+    for trial in references:
+        row = rows.get(trial.id)
+        status = "missing" if row is None else row["status"]
+        if status == "ok":
+            continue
+        why = f": {row['error'].strip().splitlines()[-1]}" if row is not None and row["error"] else ""
+        message = f"retrain on seed {trial.seed}: {status}, so there is nothing to compare with{why}"
+        if status == "diverged":
+            raise InputError(message)
+        raise Unsuccessful(f"{message}; --retry-failed runs it again")
+
+
+def _confirm(study: Study, baselines: list[Trial], results: Results) -> list[Trial]:
+    """The trials that confirm a study's best suggestions, noted in their rows."""
+    retrain = [trial for trial in baselines if trial.method == "retrain" and trial.task_id == study.definition.task_id]
+    chosen: list[Trial] = []
+    for suggestion in study.best():
+        trials = study.definition.trials(suggestion.params, retrain)
+        noted = study.confirmed(suggestion.number, trials)
+        if noted != suggestion:
+            results.write_suggestion(study.row(noted))
+        chosen.extend(trials)
+    return chosen

@@ -1,0 +1,323 @@
+"""One method's search: what it is made of, its suggestions, and Optuna's study of them, rebuilt from rows.
+
+Rows of `suggestions` and `trials` are what lasts. The study lives in memory, or in an Optuna storage for others to look
+at: when it starts again it is made anew, and told everything that the rows hold, in order.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage, InMemoryStorage
+from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import Trial as OptunaTrial
+
+from sweep.plan.trials import Trial, trial_for
+from sweep.search.objective import Standing, pareto_front, standing
+from sweep.search.sampler import PRUNERS, NumberedSampler
+from sweep.spec.plugins import find_method
+from sweep.spec.search_section import SearchSpec
+from sweep.spec.space import Space, make_space
+from sweep.store.content_ids import canonical_json, content_id
+from sweep.store.status import Row, ended
+
+NUMBER = "suggestion"
+"""The user attribute of an Optuna trial that holds its suggestion's number."""
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A configuration that a search tries.
+
+    Attributes:
+        study: the study's name.
+        number: counts the study's suggestions from 0.
+        params: all hyperparameters.
+        trials: one for each search seed, in the order in which they run.
+        confirm_trial_ids: as in the row.
+        suggested_at: when the sampler gave it.
+    """
+
+    study: str
+    number: int
+    params: dict[str, Any]
+    trials: tuple[Trial, ...]
+    confirm_trial_ids: tuple[str, ...]
+    suggested_at: datetime
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What a study is.
+
+    Attributes:
+        method: its name.
+        task_id: of the task (dataset, model, training, forget set) that it is tuned on.
+        space: what is drawn.
+        retrain: for each search seed the trial of Retrain that values are measured against.
+        objectives: what is minimised.
+        search: the spec's section: sampler, pruner, budget.
+    """
+
+    method: str
+    task_id: str
+    space: Space
+    retrain: tuple[Trial, ...]
+    objectives: tuple[str, ...]
+    search: SearchSpec
+
+    @property
+    def budget(self) -> int:
+        """How many suggestions are wanted."""
+        return self.search.trials
+
+    @property
+    def name(self) -> str:
+        """`<method>-<8 hexadecimal digits>` of everything that the suggestions and their values follow from."""
+        identity = {
+            "task_id": self.task_id,
+            "method": {"name": self.method, "version": find_method(self.method).version},
+            "fixed": self.space.fixed,
+            "space": self.space.description(),
+            "seeds": [trial.seed for trial in self.retrain],
+            "objectives": list(self.objectives),
+            "sampler": self.search.sampler,
+            "sampler_seed": self.search.sampler_seed,
+        }
+        return f"{re.sub(r'[^A-Za-z0-9._-]', '-', self.method)}-{content_id(canonical_json(identity))[:8]}"
+
+    def trials(self, params: Mapping[str, Any], seeds: Sequence[Trial]) -> tuple[Trial, ...]:
+        """The trials of a configuration, on the seeds and the task of the Retrain trials given."""
+        method = {"name": self.method, "version": find_method(self.method).version, "params": dict(params)}
+        return tuple(trial_for(json.loads(trial.config) | {"method": method}, self.name) for trial in seeds)
+
+
+def define_studies(search: SearchSpec, retrain: Mapping[str, tuple[Trial, ...]]) -> list[Definition]:
+    """The studies of a spec's search, each once: every method on every task.
+
+    Args:
+        retrain: for each task's id the trials of Retrain on the search seeds, in their order.
+    """
+    found: dict[str, Definition] = {}
+    for entry in search.methods:
+        space = make_space(entry.name, find_method(entry.name), entry.entry)
+        for task_id, trials in retrain.items():
+            definition = Definition(entry.name, task_id, space, trials, tuple(search.objective), search)
+            found.setdefault(definition.name, definition)
+    return list(found.values())
+
+
+class Study:
+    """A study under way: Optuna's, and the suggestions and rows that it was told of.
+
+    Args:
+        definition: what it is.
+        suggestions: rows of `suggestions`; those of other studies are left aside.
+        rows: rows of `trials` by id; the caller adds what ends.
+        sweep: name of the sweep, for new rows.
+        storage: where Optuna's study lives; None: in memory. One that has the study's name is replaced.
+
+    Attributes:
+        suggestions: by number.
+        stored: numbers of those that have a row.
+    """
+
+    def __init__(
+        self,
+        definition: Definition,
+        suggestions: Sequence[Row],
+        rows: Mapping[str, Row],
+        sweep: str,
+        storage: BaseStorage | None = None,
+    ) -> None:
+        self.definition = definition
+        self.name = definition.name
+        self.suggestions: dict[int, Suggestion] = {}
+        self.stored: set[int] = set()
+        self._rows = rows
+        self._sweep = sweep
+        self._numbers: dict[int, int] = {}
+        self._handles: dict[int, OptunaTrial] = {}
+        seed = f"{self.name} {definition.search.sampler_seed}"
+        self._sampler = NumberedSampler(definition.search.sampler, seed, self._number)
+        storage = storage or InMemoryStorage()
+        if self.name in optuna.get_all_study_names(storage):
+            optuna.delete_study(study_name=self.name, storage=storage)
+        self.optuna = optuna.create_study(
+            storage=storage,
+            study_name=self.name,
+            sampler=self._sampler,
+            pruner=PRUNERS[definition.search.pruner_name](),
+            directions=["minimize"] * len(definition.objectives),
+        )
+        for row in sorted((row for row in suggestions if row["study"] == self.name), key=lambda row: row["number"]):
+            self.suggestions[row["number"]] = self._stored(row)
+        self.stored = set(self.suggestions)
+        self._replay()
+
+    @property
+    def references(self) -> list[Row]:
+        """For each search seed the row of Retrain."""
+        return [self._rows[trial.id] for trial in self.definition.retrain]
+
+    @property
+    def unasked(self) -> int:
+        """How many suggestions are still to be handed out: unfinished ones of before, and new ones."""
+        begun = sum(number < self.definition.budget for number in self._handles)
+        return max(0, self.definition.budget - begun)
+
+    def wanted(self) -> list[Suggestion]:
+        """The suggestions within the budget."""
+        return [found for number, found in self.suggestions.items() if number < self.definition.budget]
+
+    @property
+    def ended(self) -> bool:
+        """Whether every suggestion of the budget has been made and has ended."""
+        ends = [self.standing(found.number).state for found in self.wanted()]
+        return len(ends) == self.definition.budget and "unfinished" not in ends
+
+    def rows(self, suggestion: Suggestion) -> list[Row | None]:
+        """For each search seed the row of the suggestion's trial, where there is one."""
+        return [self._rows.get(trial.id) for trial in suggestion.trials]
+
+    def ask(self) -> Suggestion:
+        """The next suggestion, unfinished ones of before first."""
+        trial = self.optuna.ask()
+        number = self._numbers[trial.number]
+        trial.set_user_attr(NUMBER, number)
+        params = self.definition.space.suggest(trial)
+        self._handles[number] = trial
+        if number not in self.suggestions:
+            trials = self.definition.trials(params, self.definition.retrain)
+            stored = json.loads(trials[0].config)["method"]["params"]
+            self.suggestions[number] = Suggestion(self.name, number, stored, trials, (), datetime.now(UTC))
+        return self.suggestions[number]
+
+    def report(self, number: int, step: int, value: float) -> None:
+        """Tell Optuna the running mean after `step` seeds; with one objective only."""
+        if step not in self.frozen(number).intermediate_values:
+            self._handles[number].report(value, step)
+
+    def hopeless(self, number: int) -> bool:
+        """Whether the pruner gives the suggestion up, and seeds are left of which nothing is known."""
+        if all(ended(row) for row in self.rows(self.suggestions[number])):
+            return False
+        return self.optuna.pruner.prune(self.optuna, self.frozen(number))
+
+    def tell(self, number: int) -> None:
+        """Tell Optuna how a suggestion ended, which follows from its rows."""
+        values, state = self.verdict(number)
+        self.optuna.tell(self._handles[number].number, values, state)
+
+    def verdict(self, number: int) -> tuple[tuple[float, ...] | None, TrialState]:
+        """A suggestion's values, if it has any, and its state, in Optuna's terms."""
+        found = self.standing(number)
+        return found.values, STATES[found.state]
+
+    def standing(self, number: int) -> Standing:
+        """How a suggestion stands."""
+        rows = self.rows(self.suggestions[number])
+        return standing(rows, self.references, self.definition.objectives)
+
+    def best(self) -> list[Suggestion]:
+        """The complete suggestion with the lowest value, or the Pareto front; none if none is complete."""
+        values = {found.number: self.standing(found.number).values for found in self.wanted()}
+        complete = {number: value for number, value in values.items() if value is not None}
+        if self.definition.search.confirms_front:
+            return [self.suggestions[number] for number in pareto_front(complete)]
+        return [self.suggestions[min(complete, key=lambda number: (complete[number], number))]] if complete else []
+
+    def named(self, values: Sequence[float]) -> str:
+        """Values of the objectives, for people."""
+        return ", ".join(f"{name} {value:.2f}" for name, value in zip(self.definition.objectives, values, strict=True))
+
+    def drawn(self, suggestion: Suggestion) -> str:
+        """What was drawn of a suggestion's hyperparameters, for people."""
+        return ", ".join(
+            f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
+            for name, value in self.definition.space.drawn(suggestion.params).items()
+        )
+
+    def row(self, suggestion: Suggestion) -> dict[str, Any]:
+        """The suggestion's row."""
+        definition = self.definition
+        return {
+            "study": self.name,
+            "sweep": self._sweep,
+            "method": definition.method,
+            "task_id": definition.task_id,
+            "number": suggestion.number,
+            "params": json.dumps(suggestion.params, sort_keys=True),
+            "space": json.dumps(definition.space.description(), sort_keys=True),
+            "sampler": definition.search.sampler,
+            "objectives": list(definition.objectives),
+            "trial_ids": [trial.id for trial in suggestion.trials],
+            "confirm_trial_ids": list(suggestion.confirm_trial_ids),
+            "suggested_at": suggestion.suggested_at,
+        }
+
+    def confirmed(self, number: int, trials: Sequence[Trial]) -> Suggestion:
+        """Note the trials that a suggestion is confirmed with; those of before stay in the list."""
+        suggestion = self.suggestions[number]
+        ids = dict.fromkeys([*suggestion.confirm_trial_ids, *(trial.id for trial in trials)])
+        self.suggestions[number] = replace(suggestion, confirm_trial_ids=tuple(ids))
+        return self.suggestions[number]
+
+    def finished(self) -> list[int]:
+        """Numbers of the suggestions that Optuna knows the end of."""
+        return [number for number in self._handles if self.frozen(number).state.is_finished()]
+
+    def frozen(self, number: int) -> FrozenTrial:
+        """Optuna's record of a suggestion."""
+        return self.optuna.get_trials(deepcopy=False)[self._handles[number].number]
+
+    def _stored(self, row: Row) -> Suggestion:
+        params = json.loads(row["params"])
+        trials = self.definition.trials(params, self.definition.retrain)
+        confirmed = tuple(row["confirm_trial_ids"])
+        return Suggestion(self.name, row["number"], params, trials, confirmed, row["suggested_at"])
+
+    def _replay(self) -> None:
+        """Tell Optuna of every suggestion: what finished as it went, what did not as something to be asked for next."""
+        unfinished = []
+        self._sampler.replaying = True
+        for number, suggestion in self.suggestions.items():
+            found = self.standing(number)
+            if found.state == "unfinished":
+                unfinished += [number] if number < self.definition.budget else []
+                continue
+            self._enqueue(suggestion)
+            self.ask()
+            if len(self.definition.objectives) == 1:
+                for step, (value,) in enumerate(found.means, start=1):
+                    self.report(number, step, value)
+                    self.optuna.pruner.prune(self.optuna, self.frozen(number))  # asha notes its rungs in the study
+            self.tell(number)
+        self._sampler.replaying = False
+        for number in unfinished:
+            self._enqueue(self.suggestions[number])
+
+    def _enqueue(self, suggestion: Suggestion) -> None:
+        self._numbers[len(self.optuna.get_trials(deepcopy=False))] = suggestion.number
+        self.optuna.enqueue_trial(self.definition.space.drawn(suggestion.params))
+
+    def _number(self, trial: FrozenTrial) -> int:
+        """The number of an Optuna trial's suggestion: for a new one the first that is free."""
+        if trial.number not in self._numbers:
+            taken = set(self.suggestions) | set(self._numbers.values())
+            self._numbers[trial.number] = next(number for number in range(len(taken) + 1) if number not in taken)
+        return self._numbers[trial.number]
+
+
+STATES = {
+    "complete": TrialState.COMPLETE,
+    "pruned": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+    "unfinished": TrialState.FAIL,
+}

@@ -1,0 +1,151 @@
+"""Names to things: built-in methods, datasets and models, and plugins named `package.module:attribute`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import os
+import sys
+from abc import ABC
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from methods import METHODS, Method
+from sweep.errors import InputError, nearest
+from sweep.tasks.datasets import DATASETS, Dataset
+from sweep.tasks.models import MODELS, ModelBuilder, torchvision_builder, torchvision_names
+
+T = TypeVar("T")
+
+
+def find_method(name: str) -> type[Method]:
+    """The method class called `name`.
+
+    Raises:
+        InputError: no such method, or a plugin that is not a frozen dataclass that completes `methods.Method`.
+    """
+    if ":" not in name:
+        return _builtin("method", name, METHODS)
+    found = _plugin(name)
+    if not (inspect.isclass(found) and issubclass(found, Method)):
+        raise InputError(f"plugin '{name}' is not a subclass of methods.Method")
+    _require_complete(name, found)
+    if "__dataclass_params__" not in vars(found):  # else its fields are no hyperparameters
+        raise InputError(f"plugin '{name}' is not a dataclass; write @dataclass(frozen=True) above the class")
+    return found
+
+
+def find_dataset(name: str) -> type[Dataset]:
+    """The dataset class called `name`.
+
+    Raises:
+        InputError: no such dataset, or a plugin that does not complete `sweep.tasks.datasets.Dataset`.
+    """
+    if ":" not in name:
+        return _builtin("dataset", name, DATASETS)
+    found = _plugin(name)
+    if not (inspect.isclass(found) and issubclass(found, Dataset)):
+        raise InputError(f"plugin '{name}' is not a subclass of sweep.tasks.datasets.Dataset")
+    _require_complete(name, found)
+    return found
+
+
+def find_model(name: str) -> ModelBuilder:
+    """The function (classes, channels, **options) -> network called `name`: ours, torchvision's, or a plugin's.
+
+    Raises:
+        InputError: no such model, or a plugin that cannot be called.
+    """
+    if ":" in name:
+        found = _plugin(name)
+        if not callable(found):
+            raise InputError(f"plugin '{name}' cannot be called")
+        builder: ModelBuilder = found
+        return builder
+    if name in MODELS:
+        return MODELS[name]
+    if name in torchvision_names():
+        return torchvision_builder(name)
+    raise InputError(f"unknown model '{name}'; {nearest(name, [*MODELS, *torchvision_names()])}")
+
+
+@cache
+def plugin_source(name: str) -> bytes:
+    """The source of the module that a plugin is named by and of the one that defines it; of one without, its name.
+
+    Raises:
+        InputError: no such plugin.
+    """
+    modules = {name.partition(":")[0], str(getattr(_plugin(name), "__module__", ""))}
+    return b"".join(module.encode() + b"\0" + _source(module) + b"\0" for module in sorted(modules))
+
+
+def _source(module: str) -> bytes:
+    try:
+        return Path(str(getattr(sys.modules.get(module), "__file__", ""))).read_bytes()
+    except OSError:
+        return b""
+
+
+def _builtin(kind: str, name: str, known: dict[str, T]) -> T:
+    if name not in known:
+        raise InputError(f"unknown {kind} '{name}'; {nearest(name, known)}")
+    return known[name]
+
+
+def _require_complete(name: str, found: type[ABC]) -> None:
+    if missing := sorted(found.__abstractmethods__):
+        raise InputError(f"plugin '{name}' does not define {', '.join(missing)}")
+
+
+def search_last(folder: str) -> None:
+    """Let Python look for modules in `folder` after all other places, and no longer before them."""
+    if folder in sys.path:
+        sys.path.remove(folder)
+    sys.path.append(folder)
+
+
+def _plugin(name: str) -> Callable[..., Any] | type[Any]:
+    module_name, _, attribute = name.partition(":")
+    folder = os.getcwd()
+    for place in (str(Path(__file__).parents[1]), folder):  # a folder analysis there must not become ours
+        if place not in sys.path:
+            sys.path.append(place)
+    if hidden := _hidden(module_name, folder):
+        raise InputError(f"plugin '{name}': {hidden}")
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        why = f"importing {module_name} failed: {type(error).__name__}: {error}"
+        if isinstance(error, ImportError) and error.name is not None:
+            if hidden := _hidden(error.name, folder):
+                why += f"; {hidden}"
+            elif module_name.split(".")[0] == error.name:
+                why += f"; a plugin is installed, or lies in the folder of the command, {folder}"
+        raise InputError(f"plugin '{name}': {why}") from error
+    try:
+        found: Callable[..., Any] | type[Any] = getattr(module, attribute)
+    except AttributeError:
+        names = [key for key in vars(module) if not key.startswith("_")]
+        raise InputError(f"plugin '{name}': {module_name} has no '{attribute}'; {nearest(attribute, names)}") from None
+    return found
+
+
+def _hidden(module: str, folder: str) -> str | None:
+    """What to say of a module in `folder` that cannot be reached, because another has its name and comes first."""
+    top = module.split(".")[0]
+    try:
+        path, mine = Path(folder, *module.split(".")), Path(folder, top)
+        own = next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+        found = importlib.util.find_spec(top)
+    except ValueError:  # no name of a module
+        return None
+    if own is None or found is None:
+        return None
+    places = [place for place in (found.origin, *(found.submodule_search_locations or ())) if place]
+    if {mine, mine.with_suffix(".py"), mine / "__init__.py"} & set(map(Path, places)):
+        return None
+    return f"{own} is hidden by another module '{top}' ({places[0]}); give it another name"

@@ -1,0 +1,192 @@
+"""Reading spec files: YAML, presets, and `PATH=VALUE` overrides."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sweep.errors import InputError, nearest
+
+NULL = "tag:yaml.org,2002:null"
+BOOL = "tag:yaml.org,2002:bool"
+INT = "tag:yaml.org,2002:int"
+FLOAT = "tag:yaml.org,2002:float"
+
+CORE_SCHEMA = {
+    NULL: (re.compile(r"^(null|Null|NULL|~|)$"), ["n", "N", "~", ""]),
+    BOOL: (re.compile(r"^(true|True|TRUE|false|False|FALSE)$"), list("tTfF")),
+    INT: (re.compile(r"^([-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$"), list("-+0123456789")),
+    FLOAT: (
+        re.compile(r"^([-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$"),
+        list("-+.0123456789"),
+    ),
+}
+"""What a plain scalar is, by YAML 1.2's core schema (section 10.3.2 of its specification): for each kind how it is
+written, and the characters that it may begin with. Whatever fits none is a string."""
+
+INTEGER_BASES = {"0o": 8, "0x": 16}
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML whose scalars are those of YAML 1.2's core schema, and in which a key given twice is an error.
+
+    PyYAML's own are those of YAML 1.1, where 010 is 8, 5e-4 a string, and `off` a bool.
+    """
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key '{key.value}' is given twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what reads back the same by YAML 1.1 and by 1.2: a string that is something else in either is quoted."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _scalar(kind: str, convert: Callable[[str], Any]) -> Callable[[yaml.SafeLoader, yaml.ScalarNode], Any]:
+    """What makes a scalar of a kind of the core schema. A tag, as in `!!int 1_000`, makes nothing else one."""
+
+    def construct(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Any:
+        text = loader.construct_scalar(node)
+        if not CORE_SCHEMA[kind][0].match(text):
+            name = kind.rpartition(":")[2]
+            raise yaml.constructor.ConstructorError(None, None, f"'{text}' is no {name}", node.start_mark)
+        return convert(text)
+
+    return construct
+
+
+def _integer(text: str) -> int:
+    return int(text[2:], INTEGER_BASES[text[:2]]) if text[:2] in INTEGER_BASES else int(text)
+
+
+def _float(text: str) -> float:
+    return float(text.replace(".", "") if text[-1] in "fFnN" else text)  # .inf and .nan
+
+
+_CONVERT: dict[str, Callable[[str], Any]] = {
+    NULL: lambda text: None,
+    BOOL: lambda text: text.lower() == "true",
+    INT: _integer,
+    FLOAT: _float,
+}
+
+for _kind, (_pattern, _first) in CORE_SCHEMA.items():
+    _Loader.add_implicit_resolver(_kind, _pattern, _first)
+    _Loader.add_constructor(_kind, _scalar(_kind, _CONVERT[_kind]))
+    _Dumper.add_implicit_resolver(_kind, _pattern, _first)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:merge", re.compile(r"^<<$"), ["<"]
+)  # no scalar, but what `<<: *base` says
+
+
+def write_yaml(document: dict[str, Any]) -> str:
+    """The document as YAML that reads back equal, here and by any reader of YAML 1.1 or 1.2."""
+    text: str = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    return text
+
+
+def presets() -> dict[str, str]:
+    """Names of the specs shipped in the package, and their texts."""
+    folder = resources.files("sweep.spec") / "presets"
+    return {item.name.removesuffix(".yaml"): item.read_text("utf-8") for item in sorted(folder.iterdir(), key=str)}
+
+
+def read_document(source: str, overrides: list[str]) -> tuple[str, dict[str, Any]]:
+    """The source's display name and its content with overrides applied.
+
+    Raises:
+        InputError: no such file or preset, not YAML, not a mapping, or an override that fits nowhere.
+    """
+    path = Path(source)
+    if path.is_file():
+        name = source
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{source}: cannot be read as text: {error}") from error
+    else:
+        shipped = presets()
+        if source not in shipped:
+            if path.is_dir():
+                raise InputError(f"{source}: is a directory; a spec is a YAML file")
+            raise InputError(f"{source}: no such file or preset; {nearest(source, shipped)}")
+        name, text = source, shipped[source]
+    document = read_yaml(text, name)
+    if not isinstance(document, dict):
+        raise InputError(f"{name}: a spec is a mapping of keys to values, not {type(document).__name__}")
+    for override in overrides:
+        _apply(document, override)
+    return name, document
+
+
+def read_yaml(text: str, name: str) -> Any:
+    """The content of a YAML text; `name` is what a message calls it.
+
+    Raises:
+        InputError: not YAML.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise InputError(f"{name}: {where}not YAML: {error.problem}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InputError(f"{name}: not YAML: {str(error).splitlines()[0]}") from error
+
+
+def _apply(document: dict[str, Any], override: str) -> None:
+    """Set one value in place: `training.epochs=5`, `methods.uam.rho=[1,2]`, or `methods.2.rho=[1,2]`."""
+    path, separator, text = override.partition("=")
+    if not separator or not path:
+        raise InputError(f"--set {override}: write PATH=VALUE, as in methods.uam.rho=[1,2]")
+    value = read_yaml(text, f"--set {path}")
+    *parents, last = path.split(".")
+    place: Any = document
+    for depth, part in enumerate([*parents, last]):
+        here = ".".join([*parents, last][:depth])
+        if isinstance(place, list):
+            part = _entry(place, part, f"--set {override}: '{here}'")
+        elif not isinstance(place, dict):
+            raise InputError(f"--set {override}: '{here}' is a value and has no '{part}'")
+        key: Any = int(part) if isinstance(place, list) else part
+        if depth == len(parents):
+            place[key] = value
+        else:
+            if isinstance(place, dict) and place.get(key) is None:
+                place[key] = {}
+            place = place[key]
+
+
+def _entry(entries: list[Any], part: str, what: str) -> str:
+    """The position of a list's entry that is given by its position or by its `name`.
+
+    Raises:
+        InputError: there is none, or there are several of that name.
+    """
+    if part.isdecimal() and int(part) < len(entries):
+        return part
+    found = [str(place) for place, one in enumerate(entries) if isinstance(one, dict) and one.get("name") == part]
+    if not found:
+        names = [str(one["name"]) for one in entries if isinstance(one, dict) and "name" in one]
+        hint = f"; {nearest(part, names)}" if names else ""
+        raise InputError(f"{what} has entries 0 to {len(entries) - 1}, not '{part}'{hint}")
+    if len(found) > 1:
+        raise InputError(f"{what} has several entries named '{part}': {', '.join(found)}; give one of these numbers")
+    return found[0]

@@ -1,0 +1,1 @@
+"""The results directory: what lies on disk, and how it is read and written."""

@@ -1,0 +1,127 @@
+"""The files of a results directory: each is there whole or not at all. pyarrow only; neither torch nor ray."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+from pyarrow import fs as pafs
+
+from sweep.errors import InputError
+from sweep.store.location import open_location
+from sweep.store.parquet import fetch, fetch_start
+from sweep.store.retry import steady
+
+OBJECT_STORES = ("s3", "gcs")
+"""File systems that need no folder before a file."""
+
+
+class Directory:
+    """A directory, local or a URI that `pyarrow.fs` opens. Paths are relative to it."""
+
+    def __init__(self, location: str) -> None:
+        """Raises InputError if the URI cannot be opened. Creates nothing."""
+        self.location = location
+        self.filesystem, self._root = open_location(location)
+
+    def exists(self, folder: str = "") -> bool:
+        """Whether the directory is there, or a folder in it."""
+        place = self._inside(folder).rstrip("/")
+        return bool(steady(lambda: self.filesystem.get_file_info(place)).type == pafs.FileType.Directory)
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write a file whole or not at all.
+
+        Raises:
+            OSError: it cannot be stored.
+        """
+        target = self._inside(path)
+        steady(lambda: self._write(target, content))
+
+    def read(self, path: str) -> bytes | None:
+        """A file's content; None if there is no such file.
+
+        Raises:
+            OSError: there is one, and it cannot be read.
+        """
+        try:
+            return fetch(self.filesystem, self._inside(path))
+        except FileNotFoundError:
+            return None
+
+    def read_start(self, path: str, count: int) -> tuple[bytes, int] | None:
+        """A file's first bytes, at most `count`, and its size in bytes; None if there is no such file.
+
+        Raises:
+            OSError: there is one, and it cannot be read.
+        """
+        try:
+            return fetch_start(self.filesystem, self._inside(path), count)
+        except FileNotFoundError:
+            return None
+
+    def info(self, path: str) -> pafs.FileInfo:
+        """A file's size and when it was written, by the storage's clock; its type is `NotFound` if it is not there."""
+        place = self._inside(path)
+        return steady(lambda: self.filesystem.get_file_info(place))
+
+    def size(self, path: str) -> int | None:
+        """A file's size in bytes; None if there is no such file."""
+        info = self.info(path)
+        return info.size if info.is_file else None
+
+    def files(self, folder: str, ending: str = ".parquet") -> list[pafs.FileInfo]:
+        """The folder's files with that ending, ordered by name, but hidden ones; none if there is no such folder."""
+        selector = pafs.FileSelector(self._inside(folder), allow_not_found=True)
+        try:
+            found = steady(lambda: self.filesystem.get_file_info(selector))
+        except FileNotFoundError:  # it was made between pyarrow's two looks at it
+            return []
+        named = ((info.base_name, info) for info in found if info.is_file)
+        shown = [(name, info) for name, info in named if name.endswith(ending) and not name.startswith((".", "_"))]
+        return [info for _, info in sorted(shown, key=lambda pair: pair[0])]
+
+    def names(self, folder: str) -> list[str]:
+        """The names of all files of a folder, but hidden ones; none if there is no such folder."""
+        return [info.base_name for info in self.files(folder, ending="")]
+
+    def remove(self, path: str) -> None:
+        """Remove a file if it is there.
+
+        Raises:
+            OSError: it cannot be removed.
+        """
+        with suppress(FileNotFoundError):
+            steady(lambda: self.filesystem.delete_file(self._inside(path)))
+
+    def _inside(self, path: str) -> str:
+        """The absolute path of a file of the directory; names that lead out of it are refused."""
+        if path.startswith("/") or ".." in path.split("/"):
+            raise InputError(f"'{path}' is not inside the results directory")
+        return f"{self._root}/{path}"
+
+    def _write(self, target: str, content: bytes) -> None:
+        if isinstance(self.filesystem, pafs.LocalFileSystem):
+            _replace(Path(target), content)
+            return
+        if self.filesystem.type_name not in OBJECT_STORES:
+            self.filesystem.create_dir(target.rpartition("/")[0], recursive=True)
+        with self.filesystem.open_output_stream(target) as stream:  # object stores publish on close
+            stream.write(content)
+
+
+def _replace(target: Path, content: bytes) -> None:
+    """Write beside the target, flush to disk, rename over it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,39 @@
+"""Where data and results lie: a local path, or a URI that `pyarrow.fs` opens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import fs as pafs
+
+from sweep.errors import InputError
+from sweep.store.redaction import has_password, redacted
+
+
+def absolute_location(location: str) -> str:
+    """The same place, named so that a process in another working directory finds it."""
+    return location if "://" in location else str(Path(location).expanduser().absolute())
+
+
+def open_location(location: str) -> tuple[pafs.FileSystem, str]:
+    """The file system and the absolute path in it.
+
+    Raises:
+        InputError: a URI that pyarrow.fs cannot open or that names no folder, or one with a password, which specs and
+            results would keep.
+    """
+    if "://" not in location:
+        return pafs.LocalFileSystem(), absolute_location(location)
+    if has_password(location):
+        raise InputError(
+            f"'{redacted(location)}' names a password, which would be stored; leave it to the environment "
+            "(AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS) or the machine's role"
+        )
+    try:
+        filesystem, path = pafs.FileSystem.from_uri(location)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise InputError(f"'{location}' cannot be opened: {redacted(str(error)).splitlines()[0]}") from error
+    if not path.strip("/"):
+        raise InputError(f"'{redacted(location)}' names no bucket or folder")
+    return filesystem, path.rstrip("/")

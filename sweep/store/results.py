@@ -1,0 +1,158 @@
+"""The results directory: the only state of a sweep. pyarrow only; neither torch nor ray.
+
+    DIR/spec.yaml, environment.json
+    DIR/models/<id>.safetensors          originals
+    DIR/trials/<trial_id>.parquet        one row per trial
+    DIR/traces/<trial_id>.parquet        a row per epoch
+    DIR/predictions/<trial_id>.parquet   a row per sample
+    DIR/suggestions/<study>-<number>.parquet   one row per configuration that a search suggested
+    DIR/tracked/<tracker>/<trial>-<time>   an empty file per run that was sent to an experiment tracker
+    DIR/.index/                          disposable: rows already read (sweep/store/index.py)
+
+A trial exists if and only if its row does, and the row is written last. Every file appears whole or not at all, and is
+checked when it is first read. No reader renames or removes one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sweep.errors import InputError
+from sweep.store.columns import FOLDERS, PREDICTIONS, SUGGESTIONS, TRACES, TRIALS
+from sweep.store.directory import Directory
+from sweep.store.index import read_folder
+from sweep.store.merged_files import earlier_files, may_hold
+from sweep.store.parquet import LARGE, Rows, parquet_bytes, read_parquet
+
+
+class Results(Directory):
+    """A results directory, local or a URI that `pyarrow.fs` opens."""
+
+    def write_trial(
+        self,
+        row: dict[str, Any],
+        traces: Sequence[dict[str, Any]] = (),
+        predictions: pa.Table | None = None,
+    ) -> None:
+        """Store a trial: its traces and predictions first, its row last, which says how many they are.
+
+        Raises:
+            OSError: it cannot be stored.
+        """
+        trial_id = row["trial_id"]
+        row = row | {"n_traces": len(traces), "n_predictions": 0 if predictions is None else len(predictions)}
+        if traces:
+            self.write(f"traces/{trial_id}.parquet", parquet_bytes(pa.Table.from_pylist(list(traces), schema=TRACES)))
+        if predictions is not None:
+            self.write(f"predictions/{trial_id}.parquet", parquet_bytes(predictions.cast(PREDICTIONS), LARGE))
+        self.write_row(row)
+
+    def write_row(self, row: dict[str, Any]) -> None:
+        """Store a trial's row, beside the traces and predictions that it has.
+
+        Raises:
+            OSError: it cannot be stored.
+        """
+        self.write(f"trials/{row['trial_id']}.parquet", parquet_bytes(pa.Table.from_pylist([row], schema=TRIALS)))
+
+    def write_suggestion(self, row: dict[str, Any]) -> None:
+        """Store a row of `suggestions`; it replaces one of the same study and number.
+
+        Raises:
+            OSError: it cannot be stored.
+        """
+        table = pa.Table.from_pylist([row], schema=SUGGESTIONS)
+        self.write(f"suggestions/{row['study']}-{row['number']}.parquet", parquet_bytes(table))
+
+    def trial(self, trial_id: str, everywhere: bool = True) -> dict[str, Any] | None:
+        """The row of one trial; None if there is none that can be read.
+
+        With `everywhere` false it is not looked for in files that hold many trials.
+        """
+        own = f"{trial_id}.parquet"
+        table = self._of_trial("trials", trial_id) if everywhere else self._rows_of("trials", own, trial_id)
+        rows: list[dict[str, Any]] = [] if table is None else table.to_pylist()
+        return rows[-1] if rows else None
+
+    def trials(self, columns: Collection[str] = TRIALS.names) -> Rows:
+        """Every row of `trials`; where several files have a trial's, that of the latest (`merged_files`).
+
+        Few `columns` are read in less time. `trial_id` and `finished_at` are always among them.
+        """
+        wanted = {"trial_id", "finished_at", *columns}
+        trials = read_folder(self, "trials", pa.schema([field for field in TRIALS if field.name in wanted]))
+        if trials.table.num_rows == len(trials.table["trial_id"].unique()):
+            return trials
+        ordered = trials.table.sort_by([("trial_id", "ascending"), ("finished_at", "ascending")])
+        ids = ordered["trial_id"].to_pylist()
+        last = [row for row, trial_id in enumerate(ids) if row + 1 == len(ids) or ids[row + 1] != trial_id]
+        return Rows(ordered.take(last), trials.damaged)
+
+    def traces(self, trials: pa.Table | None = None) -> Rows:
+        """Every readable row of `traces`, but for those of a run before the one that `trials` has.
+
+        `trials`: that table with its column `n_traces`, where it was read before.
+        """
+        found = read_folder(self, "traces", TRACES)
+        trials = self.trials(["n_traces"]).table if trials is None else trials
+        without = trials.filter(pc.equal(trials["n_traces"], 0))["trial_id"]
+        return Rows(found.table.filter(pc.invert(pc.is_in(found.table["trial_id"], without))), found.damaged)
+
+    def suggestions(self) -> Rows:
+        """Every readable row of `suggestions`, ordered by study and number."""
+        found = read_folder(self, "suggestions", SUGGESTIONS)
+        return Rows(found.table.sort_by([("study", "ascending"), ("number", "ascending")]), found.damaged)
+
+    def predictions(self, trial_id: str) -> pa.Table | None:
+        """The predictions of one trial; None if there are none that can be read."""
+        return self._of_last_run("predictions", trial_id)
+
+    def trace(self, trial_id: str) -> list[dict[str, Any]]:
+        """The rows of `traces` of one trial that can be read."""
+        table = self._of_last_run("traces", trial_id)
+        return [] if table is None else table.to_pylist()
+
+    def _of_last_run(self, folder: str, trial_id: str) -> pa.Table | None:
+        row = self.trial(trial_id)
+        return None if row is not None and row[f"n_{folder}"] == 0 else self._of_trial(folder, trial_id)
+
+    def _of_trial(self, folder: str, trial_id: str) -> pa.Table | None:
+        table = self._rows_of(folder, f"{trial_id}.parquet", trial_id)
+        return self._elsewhere(folder, trial_id) if table is None else table
+
+    def _elsewhere(self, folder: str, trial_id: str) -> pa.Table | None:
+        """A trial's rows in the latest file that holds them among those that earlier versions merged."""
+        for name in earlier_files(self.names(folder)):
+            if may_hold(name, trial_id):
+                table = self._rows_of(folder, name, trial_id)
+                if table is not None and len(table):
+                    return table
+        return None
+
+    def _rows_of(self, folder: str, name: str, trial_id: str) -> pa.Table | None:
+        content = self.read(f"{folder}/{name}")
+        if content is None:
+            return None
+        try:
+            table = read_parquet(content, FOLDERS[folder])
+        except (pa.ArrowException, OSError):
+            return None
+        return table.filter(pc.equal(table["trial_id"], trial_id))
+
+
+def existing_results(location: str) -> Results:
+    """The results directory at `location`.
+
+    Raises:
+        InputError: there is no directory, or nothing in it says that it holds results.
+    """
+    results = Results(location)
+    if not results.exists():
+        raise InputError(f"{location}: no such results directory")
+    if not (results.exists("trials") or results.size("spec.yaml") is not None):
+        raise InputError(f"{location}: not a results directory: it has neither spec.yaml nor trials/")
+    return results

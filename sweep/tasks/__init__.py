@@ -1,0 +1,1 @@
+"""What is learned and forgotten: data sets, splits, and networks."""

@@ -1,0 +1,89 @@
+"""The Parquet files of a dataset: which there are, and which split each belongs to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import PurePosixPath
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs as pafs
+
+from sweep.errors import InputError
+from sweep.store.location import open_location
+from sweep.store.retry import steady
+from sweep.tasks.node_cache import local_copy
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One file.
+
+    Attributes:
+        name: its path, as the dataset's was given.
+        open: opens it, as a file on this machine.
+    """
+
+    name: str
+    open: Callable[[], pa.NativeFile]
+
+    def parquet(self) -> pq.ParquetFile:
+        """The file as Parquet; raises InputError if it is none."""
+        try:
+            return pq.ParquetFile(self.open())
+        except pa.ArrowException as error:
+            raise InputError(f"'{self.name}' is not Parquet: {str(error).splitlines()[0]}") from error
+
+
+def find_shards(location: str, split: str, other: str, option: str) -> list[Shard]:
+    """The files of a split, sorted by their paths.
+
+    A file's name says which split it belongs to by how it starts; else the nearest folder's that says so.
+
+    Args:
+        other: the name of another split that is looked for.
+        option: the key of a spec that names `split`.
+
+    Raises:
+        InputError: there is no such directory, or no such file.
+    """
+    filesystem, root = open_location(location)
+    try:
+        infos = steady(lambda: filesystem.get_file_info(pafs.FileSelector(root, recursive=True)))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InputError(f"no directory '{location}'") from error
+    files = {
+        PurePosixPath(info.path).relative_to(root): info
+        for info in sorted(infos, key=lambda info: info.path)
+        if info.is_file and info.path.endswith(".parquet")
+    }
+    names = sorted((split, other), key=len, reverse=True)  # the longer says more
+    found = [
+        Shard(f"{location.rstrip('/')}/{path}", partial(_open, filesystem, location, info))
+        for path, info in files.items()
+        if _split_of(path, names) == split
+    ]
+    if not found:
+        there = sorted({name for path in files if (name := _named_split(path))})
+        which = f"it has {', '.join(there)}; set dataset.{option} to one of them" if there else "it has no Parquet file"
+        raise InputError(f"'{location}' has no Parquet file for '{split}': {which}")
+    return found
+
+
+def _open(filesystem: pafs.FileSystem, location: str, info: pafs.FileInfo) -> pa.NativeFile:
+    if isinstance(filesystem, pafs.LocalFileSystem):
+        return filesystem.open_input_file(info.path)
+    return pa.OSFile(str(local_copy(filesystem, location, info)))
+
+
+def _split_of(path: PurePosixPath, names: list[str]) -> str | None:
+    return next((name for part in reversed(path.parts) for name in names if part.startswith(name)), None)
+
+
+def _named_split(path: PurePosixPath) -> str | None:
+    """The first word of a file's name; of one without, such as `0000.parquet`, of the nearest folder's that has one."""
+    words = (re.match(r"[A-Za-z]\w*", part.removesuffix(".parquet")) for part in reversed(path.parts))
+    return next((word.group() for word in words if word), None)

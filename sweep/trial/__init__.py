@@ -1,0 +1,1 @@
+"""One trial in one process: train, unlearn, measure, and make its row."""

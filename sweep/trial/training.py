@@ -1,0 +1,112 @@
+"""Training of original models, and of Retrain, which follows the same recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from methods.task import Recorder, Samples, batch_bounds, derived_seed
+
+if TYPE_CHECKING:
+    from sweep.spec.sweep_spec import TrainingSpec
+
+
+def autocast_context(precision: str, device: torch.device) -> Callable[[], AbstractContextManager[object]]:
+    """What forward passes run in; see `computed_in`."""
+    if computed_in(precision, device) == "bfloat16":
+        return lambda: torch.autocast(device.type, dtype=torch.bfloat16)
+    return nullcontext
+
+
+def computed_in(precision: str, device: torch.device) -> str:
+    """What `precision` comes to on a device: bfloat16 (autocast), tf32 (`device.set_arithmetic`) or float32.
+
+    `auto` is bfloat16 on GPUs that compute in it and float32 elsewhere; `bfloat16` asks for it on any device; only GPUs
+    have TF32.
+    """
+    if precision == "auto":
+        capable = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return "bfloat16" if capable else "float32"
+    return "float32" if precision == "tf32" and device.type != "cuda" else precision
+
+
+def train(
+    model: nn.Module,
+    samples: Samples,
+    recipe: TrainingSpec,
+    *,
+    seed: int,
+    criterion: Callable[[Tensor, Tensor], Tensor],
+    autocast: Callable[[], AbstractContextManager[object]],
+    recorder: Recorder,
+) -> nn.Module:
+    """Train `model` on `samples` in place with SGD; returned in evaluation mode.
+
+    Raises:
+        Diverged: the mean loss of an epoch is not finite.
+    """
+    model.train()
+    generator = torch.Generator().manual_seed(derived_seed(seed, "training"))
+    steps_per_epoch = samples.steps(recipe.batch_size)
+    optimizer = torch.optim.SGD(
+        [parameter for parameter in model.parameters() if parameter.requires_grad],
+        lr=recipe.lr,
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov,
+        weight_decay=recipe.weight_decay,
+    )
+    scheduler = _scheduler(optimizer, recipe, recipe.epochs * steps_per_epoch)
+    step = 0
+    for epoch in range(1, recipe.epochs + 1):
+        total = torch.zeros((), device=samples.index.device)
+        for inputs, targets in samples.epoch(recipe.batch_size, generator):
+            with autocast():
+                outputs = model(inputs)
+            loss = criterion(outputs.float(), targets)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            scheduler.step()
+            total += loss.detach()
+            recorder.count(len(targets))
+            step += 1
+        probed = model if epoch < recipe.epochs else None
+        recorder.record(epoch=epoch, step=step, model=probed, retain_loss=total / steps_per_epoch)
+    return model.eval()
+
+
+def rehearse(
+    model: nn.Module,
+    parts: Iterable[Samples],
+    batch_size: int,
+    criterion: Callable[[Tensor, Tensor], Tensor],
+    autocast: Callable[[], AbstractContextManager[object]],
+) -> None:
+    """Pass batches of all sizes that an epoch has forward and backward through `model`, which is of no use afterwards.
+
+    A GPU's libraries plan at the first batch of a size, which takes seconds that are no trial's. A single sample, as a
+    set of one has it, is left out: not every network trains on it.
+    """
+    model.train()
+    for part in parts:
+        for size in sorted({stop - start for start, stop in batch_bounds(len(part), batch_size)} - {1}):
+            inputs, targets = next(part.in_order(size))
+            with autocast():
+                outputs = model(inputs)
+            criterion(outputs.float(), targets).backward()
+
+
+def _scheduler(
+    optimizer: torch.optim.Optimizer, recipe: TrainingSpec, steps: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    """The learning rate per step: annealed to 0 by a cosine, one cycle with its peak at 30 %, or constant."""
+    schedulers = torch.optim.lr_scheduler
+    if recipe.schedule == "cosine":
+        return schedulers.CosineAnnealingLR(optimizer, T_max=steps)
+    if recipe.schedule == "one-cycle":
+        return schedulers.OneCycleLR(optimizer, max_lr=recipe.lr, total_steps=steps + 1, cycle_momentum=False)
+    return schedulers.ConstantLR(optimizer, factor=1.0)

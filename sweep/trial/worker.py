@@ -1,0 +1,380 @@
+"""Running one job in this process: train an original, or unlearn, evaluate and store a trial."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cache, partial
+from typing import Any, NoReturn
+
+import pyarrow as pa
+import torch
+from torch import nn
+
+from methods import Diverged, Method, Recorder, Samples, Task
+from methods.task import derived_seed
+from sweep.errors import Unsuccessful
+from sweep.plan.trials import Trial, describe
+from sweep.plan.versions import original_version
+from sweep.spec.plugins import find_dataset, find_method, find_model
+from sweep.spec.sweep_spec import DatasetSpec, TrainingSpec
+from sweep.store.columns import MEASURED
+from sweep.store.originals import Original, State, load_original, store_original
+from sweep.store.results import Results
+from sweep.tasks.device_data import DeviceData, to_device
+from sweep.tasks.models import initialised, load_state, stored_state
+from sweep.trial.device import (
+    busy,
+    device_name,
+    lost,
+    out_of_memory,
+    peak_memory,
+    reset_peak_memory,
+    set_arithmetic,
+    synchronise,
+)
+from sweep.trial.evaluation import Predictions, membership_inference, predict
+from sweep.trial.job import Context, Job, Outcome
+from sweep.trial.probe import make_probe, remembered
+from sweep.trial.rows import prediction_rows, trace_row, trial_row
+from sweep.trial.timeout import OutOfTime, time_limit
+from sweep.trial.training import autocast_context, computed_in, rehearse, train
+
+
+@dataclass
+class Worker:
+    """Runs jobs in this process, one after another, and keeps dataset, original and its probe between them."""
+
+    context: Context
+    _data: tuple[str, DeviceData] | None = field(default=None, init=False)
+    _original: tuple[str, Original] | None = field(default=None, init=False)
+    _probed: tuple[tuple[str, str], dict[str, float]] | None = field(default=None, init=False)
+    busy: int | None = field(default=None, init=False)
+    """Percent of the last job's last second of training or unlearning that the GPU computed; None if nobody can tell"""
+
+    def __post_init__(self) -> None:
+        self._results = Results(self.context.out)
+        self._device = torch.device("cuda" if self.context.gpu else "cpu")
+
+    def run(self, job: Job) -> Outcome:
+        """Run a job; what it computes raising is an outcome, not an exception.
+
+        Raises:
+            OSError: results cannot be stored.
+        """
+        started, device = datetime.now(UTC), device_name(self._device)
+        ended, outcome = self.measure(job)
+        outcome = replace(outcome, device=device)
+        if job.original_only:
+            return outcome
+        row = trial_row(job.trial, self.context, outcome, started) | ended.columns
+        self._results.write_trial(row, ended.traces, ended.predictions)
+        return replace(outcome, metrics={name: row.get(name) for name in MEASURED})
+
+    def measure(self, job: Job) -> tuple[Ended, Outcome]:
+        """Run a job and store nothing but an original that is missing.
+
+        Raises:
+            OSError: that original cannot be stored.
+        """
+        warnings.filterwarnings("ignore", message=".*torch.jit.script.* is deprecated")  # raised by torch.func itself
+        torch.set_num_threads(self.context.threads)
+        set_arithmetic(json.loads(job.trial.config)["training"]["precision"])
+        self.busy = None
+        action = self._train_original if job.original_only else self._unlearn
+        ended = self._attempts(lambda: action(job.trial))
+        if self.context.gpu:
+            torch.cuda.empty_cache()  # neighbours on the same GPU may need it
+        return ended
+
+    def _attempts(self, attempt: Callable[[], tuple[Ended, Outcome]]) -> tuple[Ended, Outcome]:
+        for _ in range(1 + self.context.max_retries):
+            try:
+                with time_limit(self.context.trial_timeout, self.context.expendable):
+                    warm_up(self._device)
+                    return attempt()
+            except StorageError as error:
+                raise error.cause from error
+            except OutOfTime:
+                failure, short = f"took longer than trial_timeout: {self.context.trial_timeout:g} s", False
+            except Exception as error:
+                failure, short = traceback.format_exc(), out_of_memory(error)
+                if lost(self._device):
+                    self._give_up(error, failure)
+            if short:  # not before here, where nothing refers to the attempt's frames any more
+                self._release_memory()
+        return Ended(), Outcome("failed", failure)
+
+    def _give_up(self, error: Exception, failure: str) -> NoReturn:
+        """End this process, so that the job runs again in another; or the run, where this process runs it."""
+        if self.context.expendable:
+            print(failure, file=sys.stderr, flush=True)
+            os._exit(1)
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise Unsuccessful(
+            f"the GPU answers no more in this process: {first}; what was stored is kept, and the same command goes on"
+        ) from error
+
+    def _release_memory(self) -> None:
+        """Give up what is kept between trials, so that the next attempt has all the memory there is."""
+        self._data = self._original = None
+        gc.collect()
+        if self.context.gpu:
+            torch.cuda.empty_cache()
+
+    def _train_original(self, trial: Trial) -> tuple[Ended, Outcome]:
+        try:
+            self._original = (str(trial.original_id), self._new_original(trial))
+        except Diverged as error:
+            return Ended(), Outcome("diverged", f"the original diverged: {error}")
+        return Ended(), Outcome("ok")
+
+    def _unlearn(self, trial: Trial) -> tuple[Ended, Outcome]:
+        config = json.loads(trial.config)
+        method = find_method(config["method"]["name"])(**config["method"]["params"])
+        try:
+            model = self._original_model(trial, config, method)
+        except Diverged as error:
+            return Ended(), Outcome("diverged", f"the original diverged: {error}")
+        data = self._load_data(config)
+        split = data.split(config["seed"], config["forget"], config["dataset"]["validation"])
+        retain, forget = data.train(split.retain), data.train(split.forget)
+        autocast = autocast_context(config["training"]["precision"], self._device)
+        batch_size = getattr(method, "batch_size", None if method.needs_original else config["training"]["batch_size"])
+        if self.context.gpu and batch_size is not None:
+            again = self._original_model(trial, config, method)
+            rehearse(again, (retain, forget), batch_size, nn.functional.cross_entropy, autocast)
+            del again
+        recorder = self._recorder(trial, retain, forget, config)
+        unlearned: nn.Module | None
+        task = Task(
+            model=model,
+            retain=retain,
+            forget=forget,
+            classes=data.classes,
+            seed=config["seed"],
+            build=self._builder(config),
+            fit=self._fit(config, recorder),
+            autocast=autocast,
+            recorder=recorder,
+        )
+        if trial.original_id is not None:
+            recorder.record(epoch=0, step=0, model=model)
+        torch.manual_seed(derived_seed(config["seed"], "method"))
+        reset_peak_memory(self._device)
+        probing = recorder.probe_seconds
+        outcome = Outcome("ok")
+        started = time.perf_counter()
+        try:
+            unlearned = method.unlearn(task)
+            synchronise(self._device)
+            require_finite(unlearned)
+        except Diverged as error:
+            unlearned, outcome = None, Outcome("diverged", str(error))
+        seconds = time.perf_counter() - started - (recorder.probe_seconds - probing)
+        self.busy = busy()  # now, because evaluation computes on the CPU too
+        columns: dict[str, Any] = {
+            "original_version": self._original[1].version if self._original and trial.original_id else None,
+            "original_sha256": self._original[1].sha256 if self._original and trial.original_id else None,
+            "n_retain": len(retain),
+            "n_forget": len(forget),
+            "unlearn_seconds": seconds,
+            "samples_processed": recorder.samples_processed,
+            "peak_memory_bytes": peak_memory(self._device),
+            "precision": computed_in(config["training"]["precision"], self._device),
+        }
+        if unlearned is not None:
+            recorder.finish(unlearned)
+        ended = Ended(columns, [trace_row(trial.id, row) for row in recorder.rows])
+        if unlearned is not None:
+            started = time.perf_counter()
+            validation = data.validation(split.validation) if len(split.validation) else None
+            try:
+                self._evaluate(trial, unlearned, data, retain, forget, validation, ended, autocast)
+            except Diverged as error:
+                outcome = Outcome("diverged", outcome.error or str(error))
+            columns["eval_seconds"] = time.perf_counter() - started
+        return ended, outcome
+
+    def _evaluate(
+        self,
+        trial: Trial,
+        model: nn.Module,
+        data: DeviceData,
+        retain: Samples,
+        forget: Samples,
+        validation: Samples | None,
+        ended: Ended,
+        autocast: Callable[[], Any],
+    ) -> None:
+        on_retain, on_forget = predict(model, retain, autocast), predict(model, forget, autocast)
+        on_test = predict(model, data.test(), autocast)
+        on_validation = None if validation is None else predict(model, validation, autocast)
+        looked_at = (on_retain, on_forget, on_test, on_validation)
+        if not all(bool(part.logits.isfinite().all()) for part in looked_at if part is not None):
+            raise Diverged("outputs are not finite")
+        forget_class = data.forgotten_class(describe(trial)["forget"])
+        on_others, on_forgotten = on_test.apart(forget_class)
+        members, non_members = _equally_many(on_retain, on_others, trial.seed)
+        ended.columns |= {
+            "retain_accuracy": on_retain.accuracy,
+            "forget_accuracy": on_forget.accuracy,
+            "test_accuracy": on_others.accuracy,
+            "forgotten_test_accuracy": on_forgotten.accuracy if len(on_forgotten.labels) else None,
+            "mia": membership_inference(members.confidence, non_members.confidence, on_forget.confidence),
+        }
+        judged = None if on_validation is None else on_validation.apart(forget_class)[0]
+        if judged is not None and len(judged.labels):
+            inside, outside = _equally_many(on_retain, judged, trial.seed)
+            ended.columns |= {
+                "validation_accuracy": judged.accuracy,
+                "validation_mia": membership_inference(inside.confidence, outside.confidence, on_forget.confidence),
+            }
+        if self.context.predictions:
+            rows = torch.from_numpy(data.train_rows)
+            parts = [
+                prediction_rows(trial.id, "retain", members, rows),
+                prediction_rows(trial.id, "forget", on_forget, rows),
+                prediction_rows(trial.id, "test", on_test, torch.arange(len(data.test_targets))),
+            ]
+            ended.predictions = pa.concat_tables(parts)
+
+    def _original_model(self, trial: Trial, config: dict[str, Any], method: Method) -> nn.Module:
+        if trial.original_id is None:
+            return self._builder(config)()
+        model = self._untrained(config, method)
+        load_state(model, self._original_state(trial))
+        return model.eval()
+
+    def _untrained(self, config: dict[str, Any], method: Method) -> nn.Module:
+        build = self._builder(config)
+        if method.shapes_training is None:
+            return build()
+        return method.build_original(build, self._training_set(config)).to(self._device)
+
+    def _training_set(self, config: dict[str, Any]) -> Samples:
+        data = self._load_data(config)
+        return data.train(data.split(config["seed"], config["forget"], config["dataset"]["validation"]).training)
+
+    def _original_state(self, trial: Trial) -> State:
+        """The original's weights: kept from the last trial, else read, else trained and stored."""
+        assert trial.original_id is not None
+        if self._original is None or self._original[0] != trial.original_id:
+            try:
+                original = load_original(self._results, trial.original_id)
+            except OSError as error:
+                raise StorageError(error) from error
+            if original is None or (self.context.refresh and original.version != original_version(describe(trial))):
+                original = self._new_original(trial)
+            self._original = (trial.original_id, original)
+        return self._original[1].state
+
+    def _new_original(self, trial: Trial) -> Original:
+        config = json.loads(trial.config)
+        torch.manual_seed(derived_seed(config["seed"], "original"))
+        method = find_method(config["method"]["name"])(**config["method"]["params"])
+        model, train, fit = self._untrained(config, method), self._training_set(config), self._fit(config, Recorder())
+        model = fit(model, train) if method.shapes_training is None else method.train_original(model, train, fit)
+        self.busy = busy()
+        require_finite(model)
+        original = Original(stored_state(model), original_version(config))
+        try:
+            store_original(self._results, str(trial.original_id), original)
+        except OSError as error:
+            raise StorageError(error) from error
+        return original
+
+    def _load_data(self, config: dict[str, Any]) -> DeviceData:
+        """The dataset on the device, kept from the last trial if it is the same."""
+        options = config["dataset"]
+        key = json.dumps(options, sort_keys=True)
+        if self._data is None or self._data[0] != key:
+            self._data = None
+            shared = set(DatasetSpec.model_fields) | {"fingerprint"}
+            own = {name: value for name, value in options.items() if name not in shared} | self.context.location
+            images = find_dataset(options["name"])(**own).load()
+            self._data = (key, to_device(images, options, self._device))
+        return self._data[1]
+
+    def _builder(self, config: dict[str, Any]) -> Callable[[], nn.Module]:
+        data = self._load_data(config)
+        options = dict(config["model"])
+        builder = find_model(options.pop("name"))
+        return initialised(builder, data.classes, data.channels, options, config["seed"], self._device)
+
+    def _recorder(self, trial: Trial, retain: Samples, forget: Samples, config: dict[str, Any]) -> Recorder:
+        if not self.context.probe_every:
+            return Recorder()
+        autocast = autocast_context(config["training"]["precision"], self._device)
+        samples, seed = self.context.probe_samples, config["seed"]
+        probe = make_probe(retain, forget, samples, seed, nn.functional.cross_entropy, autocast)
+        if trial.original_id is not None:
+            key = (trial.original_id, json.dumps(config["forget"], sort_keys=True))
+            if self._probed is None or self._probed[0] != key:
+                self._probed = (key, {})
+            probe = remembered(probe, self._original_state(trial), self._probed[1])
+        return Recorder(probe, self.context.probe_every)
+
+    def _fit(self, config: dict[str, Any], recorder: Recorder) -> Callable[[nn.Module, Samples], nn.Module]:
+        recipe = TrainingSpec(**config["training"])
+        return partial(
+            train,
+            recipe=recipe,
+            seed=config["seed"],
+            criterion=nn.functional.cross_entropy,
+            autocast=autocast_context(recipe.precision, self._device),
+            recorder=recorder,
+        )
+
+
+@dataclass
+class Ended:
+    """What a trial measured: columns of its row, its traces, its predictions."""
+
+    columns: dict[str, Any] = field(default_factory=dict)
+    traces: list[dict[str, Any]] = field(default_factory=list)
+    predictions: pa.Table | None = None
+
+
+@cache
+def warm_up(device: torch.device) -> None:
+    """Load what the first training step and the first attack load, seconds that are no trial's."""
+    import sklearn.svm  # noqa: F401
+
+    layer = nn.Conv2d(1, 1, 1).to(device)
+    layer(torch.ones(1, 1, 1, 1, device=device)).sum().backward()
+    torch.optim.SGD(layer.parameters(), lr=0.1, momentum=0.9).step()
+    synchronise(device)
+
+
+class StorageError(Exception):
+    """Results cannot be read or stored: no failure of the trial, so not to be recorded as one."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+def _equally_many(retain: Predictions, others: Predictions, seed: int) -> tuple[Predictions, Predictions]:
+    """As many retain samples as others (test, or validation), the same ones for every method of a seed."""
+    count = min(len(retain.labels), len(others.labels))
+
+    def chosen(part: Predictions, name: str) -> Predictions:
+        generator = torch.Generator().manual_seed(derived_seed(seed, name))
+        return part.subset(torch.randperm(len(part.labels), generator=generator)[:count].sort().values)
+
+    return chosen(retain, "retain subset"), chosen(others, "test subset")
+
+
+def require_finite(model: nn.Module) -> None:
+    """Raise Diverged if a weight or buffer is not finite."""
+    if not all(bool(tensor.isfinite().all()) for tensor in model.state_dict().values()):
+        raise Diverged("weights are not finite")

@@ -1,0 +1,44 @@
+"""How often a job runs again whose process died; the words are Ray's own, shortened."""
+
+from sweep.on_ray.process_deaths import INNOCENT, Deaths
+
+DIED = """The actor died unexpectedly before finishing this task.
+	pid: 16345
+The actor is dead because its worker process has died. Worker exit type: SYSTEM_ERROR Worker exit detail: Worker
+unexpectedly exits with a connection error code 2. End of file."""
+LOST = """The actor 1c88400ace6f93ca8c6ecdac01000000 is unavailable: The actor is temporarily unavailable: RpcError: RPC
+error: Socket closed rpc_code: 14. The task may or may not have been executed on the actor."""
+MEMORY = """2 worker(s) were killed due to the node running low on memory. Memory on the node was 3.64GB / 4.00GB
+Considered workers: [
+Selected to kill: (Actor(0926e8): job ID=01000000, task name=A.__init__, pid=16959, actual memory used=0.06GB, worker)
+Selected to kill: (Actor(0b59df): job ID=01000000, task name=A.__init__, pid=16958, actual memory used=3.15GB, worker)
+]"""
+
+
+ACTOR = "Actor(JobTrainable, 0926e8)"
+
+
+def test_deaths_that_are_no_fault_of_a_job_do_not_count_as_its_retries_and_are_not_endless():
+    deaths = Deaths(max_retries=1, time_limit=None)
+
+    def died(told, job="job"):
+        deaths.began("t", ACTOR)
+        return deaths.died("t", told, job)[1]
+
+    assert [died(told) for told in [LOST, DIED, MEMORY, DIED]] == [True, True, True, False]
+    assert all(died(LOST) for _ in range(INNOCENT - 2))
+    assert not died(LOST)
+    assert died(LOST, "another job")
+
+
+def test_a_process_that_dies_after_the_time_limit_was_ended_for_it(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    deaths = Deaths(max_retries=0, time_limit=60)
+    deaths.began("t", ACTOR)
+    now[0] = 71.0
+    found, again = deaths.died("t", DIED, "job")
+    assert found.reason.endswith(
+        "took longer than trial_timeout: 60 s, and no exception reached it: its process was ended"
+    )
+    assert not again

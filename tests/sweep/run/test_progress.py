@@ -1,0 +1,121 @@
+"""What a run shows while it goes on."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+import torch
+from rich.console import Console
+
+from sweep.run.progress import Progress
+from sweep.trial.device import busy
+from sweep.trial.job import Job, Outcome
+
+
+@pytest.fixture
+def jobs(make_trial):
+    return [Job(make_trial(params={"lr": 0.01 * step})) for step in range(1, 11)]
+
+
+@pytest.fixture
+def clock():
+    """Seconds that pass only when a test says so."""
+    return [0.0]
+
+
+def watched(trials, clock, terminal=False):
+    console = Console(file=io.StringIO(), width=200, force_terminal=terminal, get_time=lambda: clock[0])
+    shown = Progress(console)
+    shown.expect(trials)
+    return shown, console.file
+
+
+def test_without_a_terminal_each_trial_is_a_line_and_counts_and_time_left_one_a_minute(jobs, clock):
+    shown, printed = watched(len(jobs), clock)
+    with shown:
+        shown.started(jobs[-1])
+        for number, job in enumerate(jobs[:6]):
+            shown.started(job)
+            clock[0] += 25
+            shown.finished(job, Outcome("failed", "Traceback\nValueError: no") if number == 1 else Outcome("ok"))
+    lines = printed.getvalue().splitlines()
+    assert lines[1] == f"[2/10] finetune {jobs[1].trial.id} seed 0 failed: ValueError: no"
+    assert [line.split(" finetune")[0] for line in lines] == [
+        *("[1/10]", "[2/10]", "[3/10]"),
+        "2 running, 1 failed, 2 ok; about 0:02:55 left",  # 7 trials at 25 s, after 75 s
+        *("[4/10]", "[5/10]", "[6/10]"),
+    ]
+
+
+def test_suggestions_are_lines_with_their_study_s_count_and_on_a_terminal_a_bar_with_the_best(jobs, clock):
+    shown, printed = watched(0, clock)
+    shown.study("uam-1", budget=9, ended=2, best=None)
+    with shown:
+        shown.suggestion_began("uam-1")
+        shown.suggestion_ended("uam-1", "uam-1 5 complete: average_gap 3.64 (lr=0.1)", 3.64, failed=False)
+    assert printed.getvalue() == "[3/9] uam-1 5 complete: average_gap 3.64 (lr=0.1)\n"
+    shown, printed = watched(0, clock, terminal=True)
+    shown.study("uam-1", budget=9, ended=2, best=4.0)
+    with shown:
+        shown.suggestion_began("uam-1")
+        shown.suggestion_began("uam-1")
+        shown.suggestion_ended("uam-1", "not shown", 3.64, failed=False)
+        shown.suggestion_ended("uam-1", "uam-1 6 failed", None, failed=True)
+        shown.suggestion_began("uam-1")
+    text = " ".join(re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", printed.getvalue()).split())
+    assert "not shown" not in text
+    assert "uam-1 6 failed" in text
+    assert "4/9 1 running, best 3.64" in text
+
+
+def test_what_is_expected_may_grow_and_shrink(jobs, clock):
+    shown, printed = watched(1, clock)
+    shown.expect(trials=3)
+    shown.expect(trials=-1)
+    with shown:
+        shown.finished(jobs[0], Outcome("ok"))
+    assert printed.getvalue().startswith("[1/3] ")
+
+
+def test_a_terminal_has_a_bar_with_counts_and_time_left_even_if_trials_take_minutes(jobs, clock):
+    shown, printed = watched(len(jobs), clock, terminal=True)
+    with shown:
+        for job in jobs[:3]:
+            shown.started(job)
+            clock[0] += 300
+            shown.finished(job, Outcome("diverged") if job is jobs[0] else Outcome("ok"))
+        shown.started(jobs[3])
+    last = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", printed.getvalue()).splitlines()[-1]
+    assert "3/10 1 running, 1 diverged, 2 ok 0:15:00 0:35:00" in " ".join(last.split())
+
+
+def test_gpus_in_use_are_shown_where_trials_take_some(jobs, clock):
+    shown, printed = watched(len(jobs), clock, terminal=True)
+    with shown:
+        shown.started(jobs[0])
+    assert "GPU" not in printed.getvalue()
+    shown, printed = watched(len(jobs), clock, terminal=True)
+    with shown:
+        shown.gpus(each=0.25, there=2)
+        for job in jobs[:3]:
+            shown.started(job)
+        shown.busy(None)
+        assert shown.detail() == "3 running, GPU 0.75/2 in use"
+        shown.busy(80)
+        shown.busy(40)
+    assert shown.detail() == "3 running, GPU 0.75/2 in use (60 % busy)"
+
+
+def test_how_busy_a_gpu_is_is_none_where_nobody_can_tell(monkeypatch):
+    assert busy() is None
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "utilization", lambda: 62)
+    assert busy() == 62
+
+    def fail():
+        raise ModuleNotFoundError("nvidia-ml-py does not seem to be installed")
+
+    monkeypatch.setattr(torch.cuda, "utilization", fail)
+    assert busy() is None
