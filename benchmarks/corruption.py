@@ -26,7 +26,8 @@ from machine import machine
 from sweep.store import index
 from sweep.store.checksum import MARK
 from sweep.store.columns import FOLDERS, PREDICTIONS
-from sweep.store.originals import Original, load_original, original_path, store_original
+from sweep.store.original_labels import original_path
+from sweep.store.originals import Original, load_original, store_original
 from sweep.store.results import Results
 
 KINDS = ("trials", "traces", "predictions", "suggestions", "index", "original", "unsealed")

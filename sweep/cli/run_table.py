@@ -12,7 +12,7 @@ from sweep.cli.exit_status import tell_ends
 from sweep.plan.pending import untouched
 from sweep.plan.trials import Trial
 from sweep.spec.sweep_spec import Spec
-from sweep.store.originals import original_path
+from sweep.store.original_labels import original_path
 from sweep.store.results import Results
 
 

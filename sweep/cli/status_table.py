@@ -12,7 +12,7 @@ from rich.table import Table
 from analysis.reading.mixed_code import DEVICES, REMEDY, Computed, mixed_code, mixed_devices
 from sweep.plan.code_version import code_version, method_version, package_version
 from sweep.search.objective import State, standings
-from sweep.store.originals import DIFFER, of_several_weights
+from sweep.store.original_labels import DIFFER, of_several_weights
 from sweep.store.parquet import Rows
 from sweep.store.status import Row
 

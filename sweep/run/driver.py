@@ -23,7 +23,7 @@ from sweep.run.progress import Progress
 from sweep.run.schedule import GridSchedule, Schedule
 from sweep.spec.sweep_spec import Spec
 from sweep.store.location import absolute_location
-from sweep.store.originals import DIFFER, of_several_weights, read_label
+from sweep.store.original_labels import DIFFER, of_several_weights, read_label
 from sweep.store.results import Results
 from sweep.trial.job import Context, Job, Outcome
 from sweep.trial.rows import trial_row

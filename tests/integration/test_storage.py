@@ -18,7 +18,8 @@ from tiny_sweeps import BUILT_INS, call, rows, run, write_spec
 
 from sweep.store import index
 from sweep.store.columns import TRIALS
-from sweep.store.originals import HEAD, Label, Original, read_label, store_original
+from sweep.store.original_labels import HEAD, Label, read_label
+from sweep.store.originals import Original, store_original
 from sweep.store.results import Results
 
 METHODS = [entry for entry in BUILT_INS if entry["name"] in ("original", "finetune", "uam")]

@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 
 from sweep.errors import InputError
 from sweep.store.columns import PREDICTIONS, SUGGESTIONS, TRACES, TRIALS
-from sweep.store.originals import HEAD, Label, Original, load_original, original_path, read_label, store_original
+from sweep.store.original_labels import HEAD, Label, original_path, read_label
+from sweep.store.originals import Original, load_original, store_original
 from sweep.store.parquet import parquet_bytes
 from sweep.store.results import Results
 

@@ -22,7 +22,8 @@ from sweep.errors import Unsuccessful
 from sweep.plan.code_version import code_version
 from sweep.run.driver import INLINE, Driver, Request
 from sweep.store.columns import METRICS, TRACES, TRIALS
-from sweep.store.originals import load_original, original_path, read_label, store_original
+from sweep.store.original_labels import original_path, read_label
+from sweep.store.originals import load_original, store_original
 from sweep.store.results import Results
 from sweep.tasks import splits
 from sweep.tasks.datasets import Digits
