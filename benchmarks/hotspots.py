@@ -56,7 +56,7 @@ def main(
 
 def trial_profile(out: Path, options: list[str]) -> None:
     """Print shares of a trial's seconds."""
-    from sweep.cli.main import app
+    from sweep.cli.app import app
 
     arguments = [word for option in [*TRIAL, *options] for word in ("--set", option)]
     command = ["run", "digits", "--executor", "inline", "--out", str(out), *arguments]

@@ -22,7 +22,7 @@ import typer
 import yaml
 
 from analysis.statistics.intervals import mean_interval
-from sweep.cli import main as cli
+from sweep import cli
 from sweep.search.objective import seed_values, standing
 from sweep.spec.spec_file import presets
 from sweep.store.results import Results

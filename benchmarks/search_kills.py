@@ -22,7 +22,7 @@ import yaml
 from machine import machine
 
 import sweep.cli.search_table  # noqa: F401
-from sweep.cli import main as cli
+from sweep import cli
 from sweep.store.results import Results
 
 SPEC = {

@@ -120,7 +120,7 @@ def test_help_loads_neither_torch_nor_ray():
     for command in ("run", "plan", "status", "report", "methods", "schema"):
         assert f" {command} " in ended.out
     imported = {line.rpartition("|")[2].strip() for line in ended.err.splitlines()}
-    assert "sweep.cli.main" in imported
+    assert "sweep.cli.app" in imported
     assert not imported & {"torch", "ray", "pandas", "pyarrow"}
 
 

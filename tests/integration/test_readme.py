@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from sweep.cli.main import main
+from sweep.cli import main
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 SMALL = ["training.epochs=1", "seeds=[0]", "forget.ratio=0.1", "dataset.limit=200", "model.width=4"]

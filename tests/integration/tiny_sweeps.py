@@ -14,7 +14,7 @@ from unittest import mock
 import pytest
 import yaml
 
-from sweep.cli import main as cli
+from sweep import cli
 from sweep.run.driver import Driver
 from sweep.store.results import Results
 

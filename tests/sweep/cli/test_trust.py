@@ -8,7 +8,7 @@ import sys
 import pytest
 import yaml
 
-from sweep.cli import main as cli
+from sweep import cli
 from sweep.errors import InputError
 from sweep.run.rerun import rerun
 from sweep.store.location import open_location

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sweep.cli import main as cli
+from sweep import cli
 from sweep.store import export
 from sweep.store.columns import FOLDERS, PREDICTIONS
 

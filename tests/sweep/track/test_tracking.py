@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sweep.cli import main as cli
+from sweep import cli
 from sweep.errors import InputError
 from sweep.track import trackers, tracking
 from sweep.track.trackers import open_tracker
