@@ -71,7 +71,8 @@ def run_ray(driver: Driver, schedule: Schedule) -> list[tune.ResultGrid]:
         stack.enter_context(asked_ahead())
         stack.enter_context(driver.described(gpus))
         resources = {"cpu": spec.resources.cpus, "gpu": gpus}
-        jobs = TuneJobs(driver, schedule, gpus, room=lambda: room(resources), local=local)
+        here = room(resources)  # which does not change on this machine
+        jobs = TuneJobs(driver, schedule, gpus, room=lambda: here if local else room(resources), local=local)
         while not schedule.ended:
             grids.append(_fit(jobs, driver.context, resources))
         if jobs.error is not None:
@@ -184,9 +185,9 @@ class TuneJobs:
         Args:
             told: Ray's words.
         """
-        job = self._waiting.pop(name, None)
-        if job is not None:
-            self._schedule.back(job)
+        waiting = self._waiting.pop(name, None)
+        if waiting is not None:
+            self._guarded(lambda: self._schedule.back(waiting))
             self._stillborn += 1
             if self._stillborn > STILLBORN:
                 self._abandon(OSError(f"no process of Ray's gets to its first job: {told.strip()}"))

@@ -3,7 +3,7 @@
 import importlib.util
 
 import pytest
-from ray.air.execution import PlacementGroupResourceManager, ResourceRequest
+from ray.air.execution import FixedResourceManager, ResourceRequest
 from ray.exceptions import OutOfMemoryError, RayActorError
 
 KILLED = OutOfMemoryError("Task was killed due to the node running low on memory.")
@@ -11,7 +11,7 @@ KILLED = OutOfMemoryError("Task was killed due to the node running low on memory
 
 def manager_of(module):
     """A manager of actors, and a task of one of them that notes how it fails."""
-    manager = module.RayActorManager(resource_manager=PlacementGroupResourceManager())
+    manager = module.RayActorManager(resource_manager=FixedResourceManager({"CPU": 1}))
     actor = manager.add_actor(cls=object, kwargs={}, resource_request=ResourceRequest([{"CPU": 1}]))
     failures = []
     task = module.TrackedActorTask(actor, on_error=lambda tracked, exception: failures.append(exception))
