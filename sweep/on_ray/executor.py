@@ -49,18 +49,18 @@ UNSTORED = "unstored"
 """The status that a job reports whose result its worker could not store."""
 
 
-def run_ray(driver: Driver, schedule: Schedule) -> list[tune.ResultGrid]:
+def run_ray(driver: Driver, schedule: Schedule) -> tune.ResultGrid | None:
     """Run a schedule's jobs with Ray Tune, on this machine or on a cluster.
 
     Returns:
-        What Ray Tune knows of them: one grid of results for every `MOST_TRIALS` jobs.
+        What Ray Tune knows of the jobs, of the last ones if there were more than `MOST_TRIALS`.
 
     Raises:
         InputError: the resources asked for are not there, or no cluster answers.
         Unsuccessful: Ray does not start, or what ended leaves nothing to go on with.
         OSError: results cannot be stored.
     """
-    spec, grids = driver.request.spec, []
+    spec, grid = driver.request.spec, None
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # rows and progress say what ended, and how
     with ExitStack() as stack:
         local = stack.enter_context(session(driver.request.address))
@@ -74,10 +74,11 @@ def run_ray(driver: Driver, schedule: Schedule) -> list[tune.ResultGrid]:
         here = room(resources)  # which does not change on this machine
         jobs = TuneJobs(driver, schedule, gpus, room=lambda: here if local else room(resources), local=local)
         while not schedule.ended:
-            grids.append(_fit(jobs, driver.context, resources))
+            grid = None  # what is known of those before is given up first
+            grid = _fit(jobs, driver.context, resources)
         if jobs.error is not None:
             raise jobs.error
-    return grids
+    return grid
 
 
 def _fit(jobs: TuneJobs, context: Context, resources: dict[str, float]) -> tune.ResultGrid:

@@ -125,7 +125,7 @@ def test_a_second_process_comes_to_run_trials_that_are_shorter_than_its_start(tm
 
 def test_ray_tune_shows_methods_and_hyperparameters_as_its_configs_and_metrics_as_its_results(tmp_path, monkeypatch):
     kept = []
-    monkeypatch.setattr(ray_executor, "run_ray", lambda *given: kept.extend(run_ray(*given)))
+    monkeypatch.setattr(ray_executor, "run_ray", lambda *given: kept.append(run_ray(*given)))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     methods = [{"name": "uam", "epochs": 1, "rho": [1, 2], "gamma": [0.5, 1.7]}, {"name": "retrain"}]
     assert call("run", write_spec(tmp_path, methods, seeds=[0, 1]), "--out", tmp_path / "out").code == 0
