@@ -21,7 +21,8 @@ import typer
 import yaml
 from machine import machine
 
-import sweep.cli.search_table  # noqa: F401
+import analysis.methods_table
+import sweep.search.phases  # noqa: F401
 from sweep import cli
 from sweep.store.results import Results
 

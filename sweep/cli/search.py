@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -18,10 +18,14 @@ from sweep.cli.arguments import (
     TimeBudgetOption,
     TrackOption,
     executor_named,
+    require_no_address_inline,
+    seconds_of,
 )
-from sweep.cli.duration import seconds
+from sweep.cli.exit_status import tell_ends
 from sweep.cli.messages import located, showing_results, warn, warn_of_damage
-from sweep.errors import InputError
+
+if TYPE_CHECKING:
+    from sweep.search.phases import Found, Plan
 
 
 def search(
@@ -39,12 +43,9 @@ def search(
     ] = None,
     track: TrackOption = None,
 ) -> None:
-    """Find the hyperparameters of each method with Optuna, or go on, then compare the best on seeds of their own."""
-    if address is not None and executor is ExecutorName.inline:
-        raise InputError("--address: the inline executor uses no cluster; drop one of the two")
-    budget = seconds("--time-budget", time_budget) if time_budget else None
-
-    from sweep.cli.search_table import print_outcome
+    """Run or resume a search for each method's hyperparameters with Optuna, then compare the best on other seeds."""
+    require_no_address_inline(address, executor)
+    budget = seconds_of(time_budget)
     from sweep.plan.pending import Again
     from sweep.run.driver import Request
     from sweep.search.phases import of_other_code, plan_search, run_search
@@ -81,3 +82,54 @@ def search(
     with showing_results(where):
         code = print_outcome(console, where, planned, ended, budget is not None)
     raise typer.Exit(code)
+
+
+def print_outcome(console: Console, where: str, plan: Plan, found: Found, budgeted: bool) -> int:
+    """Print how each study stands, and the comparison on the confirmation seeds; return the exit status."""
+    import pandas as pd
+
+    from analysis.methods_table import methods_table, render_rich
+    from analysis.reading.frames import read_trials
+    from analysis.reading.tuning import TUNED
+    from sweep.search.phases import saved
+
+    console.print()
+    for study in found.studies:
+        counted = [study.standing(number).state for number in study.suggestions]
+        best = study.best()
+        words = ", ".join(f"{counted.count(state)} {state}" for state in dict.fromkeys(sorted(counted)))
+        console.print(f"{study.name}: {len(counted)} suggestions: {words}", highlight=False, soft_wrap=True)
+        for suggestion in best:
+            values = study.named(study.standing(suggestion.number).values or ())
+            line = f"  best: suggestion {suggestion.number}: {values} ({study.drawn(suggestion)})"
+            console.print(line, highlight=False, soft_wrap=True)
+    pruned, total, share = saved(found)
+    if pruned:
+        console.print(f"pruned: {pruned} of {total} search trials were not run, about {share:.0%} of their time")
+
+    baselines = {trial.id for trial in plan.baselines}
+    tuned = [{trial.id for trial in confirmed} for confirmed in found.tuned.values()]
+    trials = read_trials(where, baselines.union(*tuned))
+    parts = [trials[trials["trial_id"].isin(baselines)]]
+    for confirmed in tuned:
+        rows = trials[trials["trial_id"].isin(confirmed)]
+        parts.append(rows.assign(method=rows["method"] + TUNED))
+    render_rich(methods_table(pd.concat(parts, ignore_index=True)), console)
+    return _status(console, where, plan, found, budgeted)
+
+
+def _status(console: Console, where: str, plan: Plan, found: Found, budgeted: bool) -> int:
+    """Print where the results are and what failed or is missing; return the exit status."""
+    from sweep.store.status import ended
+
+    known = [*plan.references, *plan.baselines, *(trial for trials in found.tuned.values() for trial in trials)]
+    missing = {trial.id for trial in known if not ended(found.rows.get(trial.id))}
+    undrawn = sum(definition.budget * len(definition.retrain) for definition in plan.studies)
+    for study in found.studies:
+        for suggestion in study.wanted():
+            known.extend(suggestion.trials)
+            undrawn -= len(suggestion.trials)
+            if study.standing(suggestion.number).state == "unfinished":
+                missing |= {trial.id for trial in suggestion.trials if not ended(found.rows.get(trial.id))}
+    failed = {trial.id for trial in known if trial.id in found.rows and found.rows[trial.id]["status"] == "failed"}
+    return tell_ends(console, where, len(failed), len(missing) + undrawn, budgeted)

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from sweep.on_ray import executor as ray_executor
+from sweep.on_ray.entry import RAY
 from sweep.on_ray.executor import STILLBORN, UNSTORED, TuneJobs, job_of, tune_config
-from sweep.on_ray.ray_tune import RAY
 from sweep.plan.trials import Trial
 from sweep.run.driver import Driver, Request
 from sweep.run.schedule import GridSchedule
