@@ -8,21 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.console import Console
 
-from sweep.cli.arguments import (
-    AddressOption,
-    ExecutorName,
-    ExecutorOption,
-    OutOption,
-    RefreshOption,
-    RetryFailedOption,
-    SetOption,
-    SpecArgument,
-    TimeBudgetOption,
-    TrackOption,
-    executor_named,
-    require_no_address_inline,
-    seconds_of,
-)
+from sweep.cli import arguments
 from sweep.cli.exit_status import tell_ends
 from sweep.cli.messages import located, showing_results, warn
 from sweep.cli.plan import planned
@@ -32,19 +18,19 @@ if TYPE_CHECKING:
 
 
 def run(
-    spec: SpecArgument = "digits",
-    out: OutOption = None,
-    address: AddressOption = None,
-    executor: ExecutorOption = ExecutorName.ray,
-    overrides: SetOption = None,
-    refresh: RefreshOption = False,
-    retry_failed: RetryFailedOption = False,
-    time_budget: TimeBudgetOption = None,
-    track: TrackOption = None,
+    spec: arguments.SpecArgument = "digits",
+    out: arguments.OutOption = None,
+    address: arguments.AddressOption = None,
+    executor: arguments.ExecutorOption = arguments.ExecutorName.ray,
+    overrides: arguments.SetOption = None,
+    refresh: arguments.RefreshOption = False,
+    retry_failed: arguments.RetryFailedOption = False,
+    time_budget: arguments.TimeBudgetOption = None,
+    track: arguments.TrackOption = None,
 ) -> None:
     """Run or resume a sweep, then print the comparison of its methods."""
-    require_no_address_inline(address, executor)
-    budget = seconds_of(time_budget)
+    arguments.require_no_address_inline(address, executor)
+    budget = arguments.seconds_of(time_budget)
     console = Console()
     from sweep.plan.pending import Again, of_other_code
     from sweep.run.adoption import adopt
@@ -61,17 +47,8 @@ def run(
 
         def action() -> None:
             with Tracking(track or [], where, warn) as tracking:
-                request = Request(
-                    loaded,
-                    where,
-                    executor_named(executor),
-                    address,
-                    again=Again(refresh, retry_failed),
-                    time_budget=budget,
-                    console=console,
-                    tell=tracking.ended,
-                    warn=warn,
-                )
+                chosen, again = arguments.executor_named(executor), Again(refresh, retry_failed)
+                request = Request(loaded, where, chosen, address, None, again, budget, console, tracking.ended, warn)
                 run_sweep(request, left)
 
         located(spec, action)

@@ -7,20 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from sweep.cli.arguments import (
-    AddressOption,
-    ExecutorName,
-    ExecutorOption,
-    OutOption,
-    RefreshOption,
-    RetryFailedOption,
-    SetOption,
-    TimeBudgetOption,
-    TrackOption,
-    executor_named,
-    require_no_address_inline,
-    seconds_of,
-)
+from sweep.cli import arguments
 from sweep.cli.exit_status import tell_ends
 from sweep.cli.messages import located, showing_results, warn, warn_of_damage
 
@@ -30,22 +17,22 @@ if TYPE_CHECKING:
 
 def search(
     spec: Annotated[str, typer.Argument(metavar="SPEC", help="A spec file with a search, or the name of a preset.")],
-    out: OutOption = None,
-    address: AddressOption = None,
-    executor: ExecutorOption = ExecutorName.ray,
-    overrides: SetOption = None,
-    refresh: RefreshOption = False,
-    retry_failed: RetryFailedOption = False,
-    time_budget: TimeBudgetOption = None,
+    out: arguments.OutOption = None,
+    address: arguments.AddressOption = None,
+    executor: arguments.ExecutorOption = arguments.ExecutorName.ray,
+    overrides: arguments.SetOption = None,
+    refresh: arguments.RefreshOption = False,
+    retry_failed: arguments.RetryFailedOption = False,
+    time_budget: arguments.TimeBudgetOption = None,
     storage: Annotated[
         str | None,
         typer.Option(metavar="URL", help="Let the studies live in an Optuna storage, for dashboards."),
     ] = None,
-    track: TrackOption = None,
+    track: arguments.TrackOption = None,
 ) -> None:
     """Run or resume a search for each method's hyperparameters with Optuna, then compare the best on other seeds."""
-    require_no_address_inline(address, executor)
-    budget = seconds_of(time_budget)
+    arguments.require_no_address_inline(address, executor)
+    budget = arguments.seconds_of(time_budget)
     from sweep.plan.pending import Again
     from sweep.run.driver import Request
     from sweep.search.phases import of_other_code, plan_search, run_search
@@ -66,18 +53,8 @@ def search(
     for line in [] if refresh else of_other_code(planned, suggested.table.to_pylist(), stored.table.to_pylist()):
         console.print(line, highlight=False, soft_wrap=True)
     with Tracking(track or [], where, warn) as tracking:
-        request = Request(
-            loaded,
-            where,
-            executor_named(executor),
-            address,
-            storage,
-            Again(refresh, retry_failed),
-            budget,
-            console,
-            tracking.ended,
-            warn,
-        )
+        chosen, again = arguments.executor_named(executor), Again(refresh, retry_failed)
+        request = Request(loaded, where, chosen, address, storage, again, budget, console, tracking.ended, warn)
         ended = located(spec, lambda: run_search(request, planned))
     with showing_results(where):
         code = print_outcome(console, where, planned, ended, budget is not None)

@@ -18,10 +18,8 @@ GAPS = {
     "forget_gap": ("forget_accuracy", "validation_mia"),
     "retain_gap": ("retain_accuracy", "validation_accuracy"),
 }
-"""For each objective that is a mean distance to Retrain, in percentage points: the metrics whose gaps it averages."""
-
-OBJECTIVES = (*GAPS, "cost")
-"""`cost` is the time of unlearning relative to Retrain's."""
+"""For each objective that is a mean distance to Retrain, in percentage points: the metrics whose gaps it averages. The
+objective `cost` is the time of unlearning relative to Retrain's."""
 
 WORST = 100.0
 """The objective of a diverged trial: no gap is larger, and no useful method costs a hundred times Retrain."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,16 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from methods import Method
 from sweep.errors import InputError
 from sweep.spec.complaints import validated
-from sweep.spec.conditions import acts
+from sweep.spec.conditions import Conditions, acts
 from sweep.spec.options import Interval, search_entry
 from sweep.store.columns import REFERENCES
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
-
-
-When = dict[str, dict[str, tuple[Any, ...]]]
-"""For hyperparameters that depend on others: as in `methods.hyperparameter`."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +60,7 @@ class Space:
     searched: dict[str, Dimension]
     fixed: dict[str, Any]
     defaults: dict[str, Any]
-    when: When
+    when: Conditions
 
     def suggest(self, optuna_trial: BaseTrial) -> dict[str, Any]:
         """A value for every hyperparameter: drawn, fixed, or the default of one that has no effect."""
@@ -106,7 +102,7 @@ def effective(method: type[Method], params: dict[str, Any]) -> dict[str, Any]:
 
 
 @cache
-def _conditions(method: type[Method]) -> tuple[tuple[str, ...], When, dict[str, Any]]:
+def _conditions(method: type[Method]) -> tuple[tuple[str, ...], Conditions, dict[str, Any]]:
     """The order, the conditions and the defaults of a method's hyperparameters, as in `Space`."""
     items = {item.name: item for item in dataclasses.fields(method)}
     when = {name: dict(item.metadata["when"]) for name, item in items.items() if item.metadata.get("when")}
@@ -152,7 +148,7 @@ def _dimension(given: Interval | list[Any]) -> Any:
     return Dimension("int" if isinstance(given.low, int) else "float", given.low, given.high, given.log)
 
 
-def _ordered(items: Mapping[str, Any], when: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+def _ordered(items: Mapping[str, Any], when: Conditions) -> tuple[str, ...]:
     """Names, each after those that it depends on.
 
     Raises:
@@ -169,5 +165,5 @@ def _ordered(items: Mapping[str, Any], when: Mapping[str, Mapping[str, Any]]) ->
     return tuple(order)
 
 
-def _listed(parents: Mapping[str, tuple[Any, ...]]) -> dict[str, list[Any]]:
+def _listed(parents: Mapping[str, Collection[Any]]) -> dict[str, list[Any]]:
     return {name: list(values) for name, values in parents.items()}

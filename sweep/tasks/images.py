@@ -154,12 +154,8 @@ def class_number(label: int | str, called: Called | None) -> int:
         raise InputError(f"forget: class {label} is none of {listed(values)}")
     known = [str(value) for value in values]
     hint = nearest(str(label), known) if known else "classes are numbers here"
-    raise InputError(f"forget: class {label!r} is none of the labels, {type_word(values)}; {hint}")
-
-
-def type_word(values: tuple[int | str, ...]) -> str:
-    """Words for the type of some labels."""
-    return "which are text" if values and isinstance(values[0], str) else "which are integers"
+    kind = "text" if values and isinstance(values[0], str) else "integers"
+    raise InputError(f"forget: class {label!r} is none of the labels, which are {kind}; {hint}")
 
 
 def listed(values: tuple[int | str, ...], most: int = 10) -> str:
