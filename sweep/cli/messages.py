@@ -35,7 +35,7 @@ def showing_results(where: str) -> Iterator[None]:
         raise
     except Exception as error:
         traceback.print_exc()
-        why = f"{type(error).__name__} while results were shown, a fault of this program"
+        why = f"{type(error).__name__} while results were shown, which is a bug of this program"
         raise Unsuccessful(f"{why}: all results are stored in {where}") from error
 
 

@@ -189,7 +189,7 @@ class TuneJobs:
             self._schedule.back(job)
             self._stillborn += 1
             if self._stillborn > STILLBORN:
-                self._abandon(OSError(f"no process of Ray's gets to its first job: {told.strip()}"))
+                self._abandon(OSError(f"Ray's processes die before their first job: {told.strip()}"))
             return
         job = self._running.pop(name)
         death, again = self._deaths.died(name, told, job)

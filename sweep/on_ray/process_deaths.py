@@ -58,7 +58,7 @@ def death(told: str, actor: str | None, late: float | None = None) -> Death:
     elif late is not None:
         short = f"took longer than trial_timeout: {late:g} s, and no exception reached it: its process was ended"
     else:
-        short = "the worker process died (killed, out of memory, or as told above)"
+        short = "the worker process died (killed, out of memory, or as Ray says above)"
     return Death(f"{told}\n{short}".strip(), innocent)
 
 

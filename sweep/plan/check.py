@@ -70,7 +70,7 @@ def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) ->
     for remark in outline.remarks:
         warn(f"dataset: {remark}")
     if twins[0]:
-        warn(f"dataset: {twins[0]} of {twins[1]} samples to be forgotten are retained too, of the same image and label")
+        warn(f"dataset: {twins[0]} of {twins[1]} forget samples have a copy in the retain set (same image and label)")
 
 
 def _on_single_samples(spec: Spec, retain: int, forget: int) -> Iterator[tuple[str, Descent]]:

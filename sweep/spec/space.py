@@ -121,7 +121,7 @@ def make_space(name: str, method: type[Method], entry: Mapping[str, Any]) -> Spa
         InputError: the message starts with the key of the entry that is wrong.
     """
     if name in REFERENCES:
-        raise InputError(f"name: {name} is what the others are compared with and is never searched")
+        raise InputError(f"name: {name} is what all other methods are compared with, so it is never searched")
     given = validated(search_entry(method), entry, other_keys=("name",))
     order, when, defaults = _conditions(method)
     drawn = {key: _dimension(getattr(given, key)) for key in defaults}

@@ -14,7 +14,7 @@ from sweep.errors import InputError
 from sweep.spec.complaints import validated
 from sweep.spec.options import OpenSection, Section, axis, method_grid, option_model, search_entry
 from sweep.spec.plugins import find_dataset, find_method, find_model
-from sweep.spec.search_section import SearchSpec
+from sweep.spec.search_section import SearchSpec, Seed
 from sweep.spec.space import make_space
 from sweep.spec.spec_file import read_document, write_yaml
 from sweep.store.columns import REFERENCES
@@ -134,7 +134,7 @@ class Spec(Section):
     dataset: DatasetSpec = DatasetSpec()
     model: ModelSpec = ModelSpec()
     training: TrainingSpec = TrainingSpec()
-    seeds: axis(Annotated[int, Field(ge=0, lt=2**31)]) = Field([0, 1, 2], description="one grid axis")  # type: ignore[valid-type]
+    seeds: axis(Seed) = Field([0, 1, 2], description="one grid axis")  # type: ignore[valid-type]
     forget: axis(ForgetSpec) = Field([ForgetSpec()], description="forget sets")  # type: ignore[valid-type]
     search: SearchSpec | None = Field(None, description="hyperparameters that `unlearn-sweep search` finds")
     methods: list[MethodSpec] = Field(description="may be left out where there is a search")

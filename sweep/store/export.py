@@ -64,10 +64,10 @@ def _check(results: Results, out: str, folder: Path) -> None:
         raise InputError(f"{out}: is not a folder")
     inside = "://" not in results.location and folder.resolve().parent == Path(results.location).resolve()
     if inside and folder.name in FOLDERS:
-        raise InputError(f"{out}: is read as results; name a folder outside {results.location}")
+        raise InputError(f"{out}: a file there would be read as results; name a folder outside {results.location}")
     for name in FOLDERS:
         if (folder / f"{name}.parquet").exists():
-            raise InputError(f"{out}/{name}.parquet: is there, and export replaces nothing; remove it or name another")
+            raise InputError(f"{out}/{name}.parquet: exists; export replaces no file: remove it or name another folder")
 
 
 def _parts(results: Results, folder: str) -> Iterator[Rows]:

@@ -69,7 +69,7 @@ def _no_classes(values: list[int] | list[str], tested: pa.ChunkedArray, rows: in
         rows: how many rows the training set has; None: accept any number of values.
     """
     if rows is not None and len(values) > max(FEW, rows / 2):
-        return f"{len(values)} values in {rows} rows are no classes"
+        return f"{len(values)} values in {rows} rows are too many for classes"
     if unseen := sorted(set(pc.unique(tested).to_pylist()) - set(values)):
         return f"'train' never has {listed(tuple(unseen), most=5)}, which 'test' has"
     return f"all labels are {values[0]!r}" if len(values) == 1 else None

@@ -113,13 +113,13 @@ def outlined(images: Images) -> Outline:
     remarks = []
     called = images.called
     if called is not None and called.renumbered and isinstance(called.values[0], int):
-        remarks.append(f"labels {listed(called.values)}: {images.classes} classes, numbered anew from 0")
+        remarks.append(f"labels {listed(called.values)}: {images.classes} classes, renumbered from 0")
     numbers: dict[bytes, int] = {}
     samples = [numbers.setdefault(key, len(numbers)) for key in keys(images.train_images, images.train_labels)]
     again = sum(key in numbers for key in keys(images.test_images, images.test_labels))
     if again:
         among = f"{again} of {len(images.test_labels)} test samples"
-        remarks.append(f"{among} are training samples too, of the same image and label")
+        remarks.append(f"{among} have a copy in the training set (same image and label)")
     return Outline(
         images.train_labels,
         images.test_labels,
@@ -149,7 +149,8 @@ def class_number(label: int | str, called: Called | None) -> int:
     if label in values:
         return values.index(label)
     if called is not None and label in called.names:
-        raise InputError(f"forget: class '{label}' is {values[called.names.index(str(label))]} in the data; say that")
+        value = values[called.names.index(str(label))]
+        raise InputError(f"forget: class '{label}' has the label {value} in the data; write that label")
     if not isinstance(label, str) and str(label) not in values:
         raise InputError(f"forget: class {label} is none of {listed(values)}")
     known = [str(value) for value in values]

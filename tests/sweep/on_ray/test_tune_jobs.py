@@ -128,7 +128,7 @@ def test_processes_that_never_begin_a_job_end_the_run_with_what_ray_said(made):
         assert jobs.error is None
         jobs.next(f"{number}")
         jobs.died(f"{number}", "no such module")
-    assert str(jobs.error) == "no process of Ray's gets to its first job: no such module"
+    assert str(jobs.error) == "Ray's processes die before their first job: no such module"
     assert schedule.ended
 
 
