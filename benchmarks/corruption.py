@@ -1,8 +1,8 @@
-"""Damage to files of results: is each told, or is the file read as it was? `python benchmarks/corruption.py [FILES]`.
+"""Damage to files of results: is each reported, or read as it was? python benchmarks/corruption.py [FILES]
 
 Bits flipped, ends cut off, pages zeroed or overwritten, in trials, traces, predictions, suggestions, the index and
-originals. Child processes read, so that one that dies is counted. `unsealed` are trials as other programs write them,
-with checksums of pages and none of the whole file: what that one is for.
+originals. Child processes read, so that one that dies is counted. `unsealed` are trials without the checksum of the
+whole file, as other programs write them: they show what that checksum is for.
 """
 
 from __future__ import annotations

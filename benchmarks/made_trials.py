@@ -16,7 +16,7 @@ from torch import nn
 
 from methods import Method, Task, hyperparameter
 from sweep.trial.job import Outcome
-from sweep.trial.worker import Ended, Worker
+from sweep.trial.worker import Measurements, Worker
 
 ENVIRONMENT = environment()
 """For commands that are to find this file."""
@@ -52,12 +52,12 @@ class Busy(Empty):
 
 @dataclass(frozen=True)
 class Nothing(Empty):
-    """From a process's second trial on nothing is measured either: what is left of a trial is the engine's own."""
+    """Measures nothing either, from a process's second trial on: such a trial takes what its scheduling takes."""
 
     name: ClassVar[str] = "nothing"
 
     def unlearn(self, task: Task) -> nn.Module:
-        Worker.measure = lambda worker, job: (Ended(), Outcome("ok"))
+        Worker.measure = lambda worker, job: (Measurements(), Outcome("ok"))
         return task.model
 
 

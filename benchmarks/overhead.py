@@ -1,10 +1,11 @@
 """What a trial costs besides its computing: python benchmarks/overhead.py [--small].
 
 An empty trial through plain Ray Tune (a function that returns one number, `reuse_actors=True`, all else as it comes),
-through this engine (each job a trial of Ray Tune, its row brought to the disk), and through this engine with all that
-is measured of a trial (model restored, evaluated on three sets, attacked; a row and a file of predictions). Each is run
-with few and with many trials, in turns; what one more trial costs is the difference divided by the difference in
-trials, so that starting Ray is not in it. Target: an empty trial here costs at most 1.2 times one of plain Ray Tune.
+through this engine (each job is a trial of Ray Tune, and its row is stored), and through this engine with everything
+that a trial measures (model restored, evaluated on three sets, attacked; a row and a file of predictions). Each runs
+with few and with many trials, in turns. The cost of one more trial is the difference in time divided by the difference
+in trials, so that it does not include the start of Ray. Target: an empty trial here costs at most 1.2 times one of
+plain Ray Tune.
 """
 
 import subprocess

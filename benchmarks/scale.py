@@ -1,10 +1,10 @@
 """Very large sweeps: python benchmarks/scale.py [--small].
 
-Seconds to plan 100,000 trials; to see that all of 100,000 stored ones, in a file each, are done, as `unlearn-sweep
-plan` does both: at the first start, which reads all files and writes the index, and at the second; and of
-`unlearn-sweep status`. And the memory of a driver that has 100,000 trials to run and runs some of them through Ray
-Tune, or all with `--seconds 3600`; nothing is measured in these trials, so that they are many. Targets: 5 s, 10 s for
-the second start, under 1 GB and flat. The report of so many is report.py's.
+Seconds of `unlearn-sweep plan` for 100,000 trials, with nothing stored and with all stored in a file each: the first
+time, when it reads all files and writes the index, and the second; and seconds of `unlearn-sweep status`. And the
+memory of a driver that has 100,000 trials to run and runs some of them through Ray Tune, or all with `--seconds 3600`;
+these trials measure nothing, so that many end. Targets: 5 s to plan, 10 s the second time, under 1 GB and flat. The
+report of so many trials is measured by report.py.
 """
 
 import os

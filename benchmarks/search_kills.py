@@ -2,8 +2,8 @@
 
 Each kill is followed by the same command. Prints what every start found and left, and at the end whether the planned
 number was reached, whether anything was run or suggested twice or lost, and whether an uninterrupted search in a
-directory of its own suggests the same, which it does if and only if the sampler was told all that was known every time.
-Exit status 1 if one of them is not so.
+directory of its own suggests the same. It does if and only if every start told the sampler all that was known. Exit
+status 1 if one of these fails.
 """
 
 import contextlib
@@ -21,7 +21,8 @@ import typer
 import yaml
 from machine import machine
 
-import sweep.cli.search_table  # noqa: F401
+import analysis.methods_table  # noqa: F401
+import sweep.search.phases  # noqa: F401
 from sweep import cli
 from sweep.store.results import Results
 

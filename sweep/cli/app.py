@@ -1,4 +1,4 @@
-"""The command line. Everything heavy is imported by the command that needs it."""
+"""The command line. Each command imports what is slow to load when it is called."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import typer
 
@@ -24,10 +24,6 @@ from sweep.cli.status import status
 from sweep.cli.track import track
 from sweep.errors import InputError, Unsuccessful
 
-if TYPE_CHECKING:
-    pass
-
-
 COMMANDS = (run, search, plan, status, report, export, track, rerun, methods, schema)
 
 app = typer.Typer(
@@ -41,18 +37,20 @@ for command in COMMANDS:
 
 
 def main() -> NoReturn:
-    """Console script: 0 all trials ended, 1 some failed or were not stored, 2 bad input, 3 no time, 130 interrupted."""
+    """Run the command that was given, and exit: 0 all trials ended, 1 some failed or could not be stored, 2 bad input,
+    3 the time budget is spent, 130 interrupted.
+    """
     try:
         _require_own_packages()
         code = app(standalone_mode=False)
-        if code == INTERRUPTED:  # typer turns Ctrl-C into this status, and says nothing
+        if code == INTERRUPTED:  # typer turns Ctrl-C into this status and prints nothing
             raise KeyboardInterrupt
     except InputError as error:
         code = fail(str(error), 2)
     except Unsuccessful as error:
         code = fail(str(error), 1)
     except typer.TyperException as error:
-        code = fail(error.format_message().replace("Value error, ", ""), 2)  # names the option
+        code = fail(error.format_message().replace("Value error, ", ""), 2)  # the message names the option
     except (KeyboardInterrupt, typer.Abort):
         code = fail("interrupted; finished trials are kept, and the same command runs the rest", INTERRUPTED)
     except BrokenPipeError:
@@ -64,7 +62,7 @@ def main() -> NoReturn:
 
 
 def _require_own_packages() -> None:
-    """Refuse to run with modules of somebody else's that PYTHONPATH puts in the place of ours."""
+    """Refuse to run where a module on PYTHONPATH hides one of this project's packages."""
     for name in ("analysis", "methods"):
         found = find_spec(name)
         place = None if found is None else found.origin or next(iter(found.submodule_search_locations or ()), None)

@@ -1,11 +1,14 @@
-"""Arguments and options that several commands take."""
+"""Arguments and options that several commands take, and what their values stand for."""
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from sweep.errors import InputError
 
 if TYPE_CHECKING:
     from sweep.run.driver import Executor
@@ -28,33 +31,26 @@ class TrackerName(StrEnum):
 
 SpecArgument = Annotated[str, typer.Argument(metavar="[SPEC]", help="A spec file, or the name of a preset.")]
 
-
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Override a key, e.g. methods.uam.rho=[1,2].")
 ]
-
 
 OutOption = Annotated[
     str | None, typer.Option("--out", metavar="DIR", help="Results directory or URI; results/<name> by default.")
 ]
 
-
 AddressOption = Annotated[str | None, typer.Option(metavar="ADDR", help="Address of a Ray cluster, or 'auto'.")]
-
 
 ExecutorOption = Annotated[ExecutorName, typer.Option(help="Ray Tune, or this process without Ray.")]
 
-
-RefreshOption = Annotated[bool, typer.Option(help="Run again what another code version wrote.")]
-
+RefreshOption = Annotated[bool, typer.Option(help="Run again the trials that another code version computed.")]
 
 RetryFailedOption = Annotated[bool, typer.Option(help="Run again the trials that failed.")]
 
-
 TimeBudgetOption = Annotated[
-    str | None, typer.Option(metavar="TIME", help="Start no trial after so long, e.g. 2h or 1h30m; exit status 3.")
+    str | None,
+    typer.Option(metavar="TIME", help="Start no trial after this time, e.g. 2h or 1h30m; then exit with status 3."),
 ]
-
 
 TrackOption = Annotated[
     list[TrackerName] | None, typer.Option("--track", help="Send each trial that ends there, as a run of its own.")
@@ -62,7 +58,30 @@ TrackOption = Annotated[
 
 
 def executor_named(chosen: ExecutorName) -> Executor:
-    from sweep.on_ray.ray_tune import RAY
+    """The executor that an option names."""
+    from sweep.on_ray.entry import RAY
     from sweep.run.driver import INLINE
 
     return RAY if chosen is ExecutorName.ray else INLINE
+
+
+def require_no_address_inline(address: str | None, executor: ExecutorName) -> None:
+    """Raise InputError if a cluster is named for the executor that uses none."""
+    if address is not None and executor is ExecutorName.inline:
+        raise InputError("--address: the inline executor uses no cluster; drop one of the two")
+
+
+def seconds_of(time_budget: str | None) -> float | None:
+    """Seconds of a `--time-budget` such as 2h, 1h30m or 90s; None if none is given.
+
+    Raises:
+        InputError: the text is no such duration.
+    """
+    if not time_budget:
+        return None
+    number = r"(\d+(?:\.\d+)?)"
+    found = re.fullmatch(f"(?:{number}h)?(?:{number}m)?(?:{number}s)?", time_budget)
+    if found is None:
+        raise InputError(f"--time-budget {time_budget}: write hours, minutes, seconds, as in 2h or 1h30m")
+    hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    return 3600 * hours + 60 * minutes + seconds

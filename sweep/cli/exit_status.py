@@ -1,4 +1,4 @@
-"""What the exit status of a command that runs trials says."""
+"""The last lines and the exit status of a command that runs trials."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 OUT_OF_TIME = 3
-"""When `--time-budget` ended a run before every trial had run."""
+"""The time budget was spent before every trial had run."""
 
 INTERRUPTED = 130
-"""After Ctrl-C or SIGTERM."""
+"""Ctrl-C or SIGTERM ended the command."""
 
 
 def tell_ends(console: Console, where: str, failed: int, missing: int, out_of_time: bool) -> int:
-    """Print where the results are and how many trials failed or were not run; the exit status.
+    """Print where the results are and how many trials failed or were not run; return the exit status.
 
     Args:
-        out_of_time: whether those that are missing were not run for lack of time.
+        missing: how many trials were not run.
+        out_of_time: whether lack of time is the reason for that.
     """
     console.print(f"results: {where}", soft_wrap=True)
     if failed:

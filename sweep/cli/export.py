@@ -11,9 +11,9 @@ from sweep.cli.messages import warn
 
 def export(
     directory: Annotated[str, typer.Argument(metavar="DIR")],
-    out: Annotated[str, typer.Argument(metavar="OUT", help="A folder; a file that is there is never replaced.")],
+    out: Annotated[str, typer.Argument(metavar="OUT", help="A folder; export replaces no file in it.")],
 ) -> None:
-    """Write each folder of results as one Parquet file, OUT/<folder>.parquet, for sharing and other programs."""
+    """Write each folder of results as one Parquet file, OUT/<folder>.parquet, to share or to open elsewhere."""
     from sweep.store.export import export as write
     from sweep.store.results import existing_results
 

@@ -1,4 +1,4 @@
-"""What commands tell on standard error, and how bad input is named."""
+"""Warnings and errors of commands: one line each on standard error, without secrets."""
 
 from __future__ import annotations
 
@@ -21,10 +21,13 @@ T = TypeVar("T")
 
 @contextmanager
 def showing_results(where: str) -> Iterator[None]:
-    """What only shows results: if it fails by a fault of ours, the traceback is followed by that nothing is lost.
+    """Run code that only shows stored results. If a bug ends it, print the traceback, and say that nothing is lost.
+
+    Args:
+        where: the results directory.
 
     Raises:
-        Unsuccessful: it failed.
+        Unsuccessful: a bug ended it.
     """
     try:
         yield
@@ -32,12 +35,12 @@ def showing_results(where: str) -> Iterator[None]:
         raise
     except Exception as error:
         traceback.print_exc()
-        why = f"{type(error).__name__} while results were shown, a fault of this program"
+        why = f"{type(error).__name__} while results were shown, which is a bug of this program"
         raise Unsuccessful(f"{why}: all results are stored in {where}") from error
 
 
 def located(spec: str, action: Callable[[], T]) -> T:
-    """What `action` returns; bad input that it finds is named with the spec it is in."""
+    """What `action` returns. If it raises InputError about a key of the spec, name the spec in the message."""
     try:
         return action()
     except InputError as error:
@@ -45,15 +48,18 @@ def located(spec: str, action: Callable[[], T]) -> T:
 
 
 def warn_of_damage(found: Rows) -> None:
+    """Name each results file that cannot be read."""
     for problem in found.damaged:
         warn(f"{problem}; it counts as absent")
 
 
 def warn(message: str) -> None:
+    """Print one warning."""
     print(f"warning: {redacted(message)}", file=sys.stderr)
 
 
 def fail(message: str, code: int) -> int:
+    """Print an error as one line; return the exit status `code`."""
     if message:
         print(f"unlearn-sweep: {redacted(' '.join(message.split()))}", file=sys.stderr)
     return code

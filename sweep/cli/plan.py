@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from sweep.cli.arguments import (
-    OutOption,
-    SetOption,
-    SpecArgument,
-)
+from sweep.cli.arguments import OutOption, SetOption, SpecArgument
 from sweep.cli.messages import located, warn, warn_of_damage
 from sweep.errors import InputError
 
@@ -21,7 +18,6 @@ if TYPE_CHECKING:
 
 def plan(spec: SpecArgument = "digits", out: OutOption = None, overrides: SetOption = None) -> None:
     """Count a sweep's trials and originals, and what exists already. Runs nothing."""
-    from sweep.cli.run_table import print_plan, search_words
     from sweep.plan.check import check_task
     from sweep.plan.pending import of_other_code
 
@@ -39,7 +35,10 @@ def plan(spec: SpecArgument = "digits", out: OutOption = None, overrides: SetOpt
 def planned(
     spec: str, overrides: list[str] | None, out: str | None, refresh: bool = False, retry_failed: bool = False
 ) -> tuple[Spec, list[Trial], list[Trial], str, dict[str, dict[str, Any]]]:
-    """The spec, its trials, those that are to be run, the results directory, and what is known of its rows, by id."""
+    """The spec, its trials, those of them that are to be run, the results directory, and its rows by trial id.
+
+    The rows have the columns that tell whether a trial is to be run.
+    """
     from sweep.plan.pending import Again, pending
     from sweep.plan.trials import plan_trials
     from sweep.spec.sweep_spec import load_spec
@@ -54,3 +53,38 @@ def planned(
     warn_of_damage(found)
     rows = {row["trial_id"]: row for row in found.table.to_pylist()}
     return loaded, trials, pending(trials, rows, Again(refresh, retry_failed)), where, rows
+
+
+def print_plan(console: Console, name: str, trials: Sequence[Trial], left: Sequence[Trial], where: str) -> None:
+    """Print for each method how many trials are done and how many are `left`, and how many originals are trained."""
+    from rich.table import Table
+
+    from sweep.store.original_labels import original_path
+    from sweep.store.results import Results
+
+    pending = {trial.id for trial in left}
+    table = Table()
+    for header in ("method", "trials", "done", "to run"):
+        table.add_column(header, justify="left" if header == "method" else "right")
+    for method in dict.fromkeys(trial.method for trial in trials):
+        ids = [trial.id for trial in trials if trial.method == method]
+        remaining = sum(trial_id in pending for trial_id in ids)
+        table.add_row(method, str(len(ids)), str(len(ids) - remaining), str(remaining))
+    table.add_section()
+    table.add_row("all", str(len(trials)), str(len(trials) - len(pending)), str(len(pending)))
+    console.print(f"{name} in {where}", soft_wrap=True)
+    console.print(table)
+    results = Results(where)
+    originals = {trial.original_id for trial in trials if trial.original_id is not None}
+    stored = sum(results.size(original_path(original_id)) is not None for original_id in originals)
+    console.print(f"{len(originals)} originals, {stored} of them trained")
+
+
+def search_words(spec: Spec) -> str:
+    """How large a spec's search is. Its trials are in no plan, because each suggestion depends on those before it."""
+    search = spec.search
+    assert search is not None
+    studies = len(search.methods) * sum(len(grid.sets()) for grid in spec.forget)
+    count = "" if studies == 1 else f"{studies} x "
+    seeds = "" if len(search.seeds) == 1 else f" x {len(search.seeds)} seeds"
+    return f"a search of {count}{search.trials} suggestions{seeds}, its best on {len(search.confirm_seeds)} more"

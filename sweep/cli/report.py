@@ -12,14 +12,14 @@ from sweep.cli.messages import showing_results, warn
 from sweep.errors import InputError
 
 MOST_LINES = 500
-"""Configurations that `report` prints."""
+"""How many configurations `report` prints at most."""
 
 
 def report(
     directory: Annotated[str, typer.Argument(metavar="DIR")],
     out: Annotated[str | None, typer.Option(metavar="DIR", help="Where to write; DIR/report by default.")] = None,
 ) -> None:
-    """Write every table and figure that the results allow, and index.html, which shows them all."""
+    """Write every table and figure that the results allow, and index.html, which shows all of them."""
     from analysis.methods_table import methods_table, render_rich
     from analysis.reading.frames import read_frames
     from analysis.report import write_report

@@ -16,7 +16,7 @@ def rerun(
         typer.Option(metavar="NAME", help="A plugin that the trial may import, package.module:attribute."),
     ] = None,
 ) -> None:
-    """Run one stored trial again and compare what it gives with its row. Exit status 1 if they differ."""
+    """Run one stored trial again and compare the result with its row. Exit status 1 if they differ."""
     from rich.table import Table
 
     from sweep.run.rerun import COMPARED

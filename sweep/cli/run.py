@@ -2,45 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
 import typer
 from rich.console import Console
 
-from sweep.cli.arguments import (
-    AddressOption,
-    ExecutorName,
-    ExecutorOption,
-    OutOption,
-    RefreshOption,
-    RetryFailedOption,
-    SetOption,
-    SpecArgument,
-    TimeBudgetOption,
-    TrackOption,
-    executor_named,
-)
-from sweep.cli.duration import seconds
+from sweep.cli import arguments
+from sweep.cli.exit_status import tell_ends
 from sweep.cli.messages import located, showing_results, warn
 from sweep.cli.plan import planned
-from sweep.errors import InputError
+
+if TYPE_CHECKING:
+    from sweep.plan.trials import Trial
 
 
 def run(
-    spec: SpecArgument = "digits",
-    out: OutOption = None,
-    address: AddressOption = None,
-    executor: ExecutorOption = ExecutorName.ray,
-    overrides: SetOption = None,
-    refresh: RefreshOption = False,
-    retry_failed: RetryFailedOption = False,
-    time_budget: TimeBudgetOption = None,
-    track: TrackOption = None,
+    spec: arguments.SpecArgument = "digits",
+    out: arguments.OutOption = None,
+    address: arguments.AddressOption = None,
+    executor: arguments.ExecutorOption = arguments.ExecutorName.ray,
+    overrides: arguments.SetOption = None,
+    refresh: arguments.RefreshOption = False,
+    retry_failed: arguments.RetryFailedOption = False,
+    time_budget: arguments.TimeBudgetOption = None,
+    track: arguments.TrackOption = None,
 ) -> None:
     """Run or resume a sweep, then print the comparison of its methods."""
-    if address is not None and executor is ExecutorName.inline:
-        raise InputError("--address: the inline executor uses no cluster; drop one of the two")
-    budget = seconds("--time-budget", time_budget) if time_budget else None
+    arguments.require_no_address_inline(address, executor)
+    budget = arguments.seconds_of(time_budget)
     console = Console()
-    from sweep.plan.pending import of_other_code
+    from sweep.plan.pending import Again, of_other_code
     from sweep.run.adoption import adopt
     from sweep.store.results import Results
 
@@ -50,28 +42,47 @@ def run(
     for line in of_other_code(loaded, trials, left, rows):
         console.print(line, highlight=False, soft_wrap=True)
     if left or track:
-        from sweep.plan.pending import Again
         from sweep.run.driver import Request, run_sweep
         from sweep.track.tracking import Tracking
 
         def action() -> None:
             with Tracking(track or [], where, warn) as tracking:
-                request = Request(
-                    loaded,
-                    where,
-                    executor_named(executor),
-                    address,
-                    again=Again(refresh, retry_failed),
-                    time_budget=budget,
-                    console=console,
-                    tell=tracking.ended,
-                    warn=warn,
-                )
+                chosen, again = arguments.executor_named(executor), Again(refresh, retry_failed)
+                request = Request(loaded, where, chosen, address, None, again, budget, console, tracking.ended, warn)
                 run_sweep(request, left)
 
         located(spec, action)
-    from sweep.cli.run_table import print_outcome
-
     with showing_results(where):
         code = print_outcome(console, trials, left, rows, where, budget is not None)
     raise typer.Exit(code)
+
+
+def print_outcome(
+    console: Console,
+    trials: Sequence[Trial],
+    left: Sequence[Trial],
+    before: Mapping[str, Mapping[str, Any]],
+    where: str,
+    budgeted: bool,
+) -> int:
+    """Print the comparison of a sweep's methods; return the exit status.
+
+    Args:
+        trials: all of the sweep.
+        left: those of them that this command was to run.
+        before: the rows that were stored before, by id, with their `finished_at`.
+        budgeted: whether the run had a time budget.
+    """
+    from analysis.methods_table import methods_table, render_rich
+    from analysis.reading.frames import read_trials
+    from sweep.plan.pending import untouched
+
+    planned = {trial.id: position for position, trial in enumerate(trials)}
+    rows = read_trials(where, planned)
+    rows = rows.sort_values("trial_id", key=lambda ids: ids.map(planned))
+    render_rich(methods_table(rows), console)
+    failed = int((rows["status"] == "failed").sum())
+    ran = rows[rows["status"] != "pruned"]
+    ends = {name: {"finished_at": ended} for name, ended in zip(ran["trial_id"], ran["finished_at"], strict=True)}
+    missing = len(planned.keys() - ends.keys() | untouched([trial.id for trial in left], before, ends))
+    return tell_ends(console, where, failed, missing, budgeted)

@@ -2,49 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from sweep.cli.arguments import (
-    AddressOption,
-    ExecutorName,
-    ExecutorOption,
-    OutOption,
-    RefreshOption,
-    RetryFailedOption,
-    SetOption,
-    TimeBudgetOption,
-    TrackOption,
-    executor_named,
-)
-from sweep.cli.duration import seconds
+from sweep.cli import arguments
+from sweep.cli.exit_status import tell_ends
 from sweep.cli.messages import located, showing_results, warn, warn_of_damage
-from sweep.errors import InputError
+
+if TYPE_CHECKING:
+    from sweep.search.phases import Found, Plan
 
 
 def search(
     spec: Annotated[str, typer.Argument(metavar="SPEC", help="A spec file with a search, or the name of a preset.")],
-    out: OutOption = None,
-    address: AddressOption = None,
-    executor: ExecutorOption = ExecutorName.ray,
-    overrides: SetOption = None,
-    refresh: RefreshOption = False,
-    retry_failed: RetryFailedOption = False,
-    time_budget: TimeBudgetOption = None,
+    out: arguments.OutOption = None,
+    address: arguments.AddressOption = None,
+    executor: arguments.ExecutorOption = arguments.ExecutorName.ray,
+    overrides: arguments.SetOption = None,
+    refresh: arguments.RefreshOption = False,
+    retry_failed: arguments.RetryFailedOption = False,
+    time_budget: arguments.TimeBudgetOption = None,
     storage: Annotated[
         str | None,
         typer.Option(metavar="URL", help="Let the studies live in an Optuna storage, for dashboards."),
     ] = None,
-    track: TrackOption = None,
+    track: arguments.TrackOption = None,
 ) -> None:
-    """Find the hyperparameters of each method with Optuna, or go on, then compare the best on seeds of their own."""
-    if address is not None and executor is ExecutorName.inline:
-        raise InputError("--address: the inline executor uses no cluster; drop one of the two")
-    budget = seconds("--time-budget", time_budget) if time_budget else None
-
-    from sweep.cli.search_table import print_outcome
+    """Run or resume a search for each method's hyperparameters with Optuna, then compare the best on other seeds."""
+    arguments.require_no_address_inline(address, executor)
+    budget = arguments.seconds_of(time_budget)
     from sweep.plan.pending import Again
     from sweep.run.driver import Request
     from sweep.search.phases import of_other_code, plan_search, run_search
@@ -65,19 +53,60 @@ def search(
     for line in [] if refresh else of_other_code(planned, suggested.table.to_pylist(), stored.table.to_pylist()):
         console.print(line, highlight=False, soft_wrap=True)
     with Tracking(track or [], where, warn) as tracking:
-        request = Request(
-            loaded,
-            where,
-            executor_named(executor),
-            address,
-            storage,
-            Again(refresh, retry_failed),
-            budget,
-            console,
-            tracking.ended,
-            warn,
-        )
+        chosen, again = arguments.executor_named(executor), Again(refresh, retry_failed)
+        request = Request(loaded, where, chosen, address, storage, again, budget, console, tracking.ended, warn)
         ended = located(spec, lambda: run_search(request, planned))
     with showing_results(where):
         code = print_outcome(console, where, planned, ended, budget is not None)
     raise typer.Exit(code)
+
+
+def print_outcome(console: Console, where: str, plan: Plan, found: Found, budgeted: bool) -> int:
+    """Print how each study stands, and the comparison on the confirmation seeds; return the exit status."""
+    import pandas as pd
+
+    from analysis.methods_table import methods_table, render_rich
+    from analysis.reading.frames import read_trials
+    from analysis.reading.tuning import TUNED
+    from sweep.search.phases import saved
+
+    console.print()
+    for study in found.studies:
+        counted = [study.standing(number).state for number in study.suggestions]
+        best = study.best()
+        words = ", ".join(f"{counted.count(state)} {state}" for state in dict.fromkeys(sorted(counted)))
+        console.print(f"{study.name}: {len(counted)} suggestions: {words}", highlight=False, soft_wrap=True)
+        for suggestion in best:
+            values = study.named(study.standing(suggestion.number).values or ())
+            line = f"  best: suggestion {suggestion.number}: {values} ({study.drawn(suggestion)})"
+            console.print(line, highlight=False, soft_wrap=True)
+    pruned, total, share = saved(found)
+    if pruned:
+        console.print(f"pruned: {pruned} of {total} search trials were not run, about {share:.0%} of their time")
+
+    baselines = {trial.id for trial in plan.baselines}
+    tuned = [{trial.id for trial in confirmed} for confirmed in found.tuned.values()]
+    trials = read_trials(where, baselines.union(*tuned))
+    parts = [trials[trials["trial_id"].isin(baselines)]]
+    for confirmed in tuned:
+        rows = trials[trials["trial_id"].isin(confirmed)]
+        parts.append(rows.assign(method=rows["method"] + TUNED))
+    render_rich(methods_table(pd.concat(parts, ignore_index=True)), console)
+    return _status(console, where, plan, found, budgeted)
+
+
+def _status(console: Console, where: str, plan: Plan, found: Found, budgeted: bool) -> int:
+    """Print where the results are and what failed or is missing; return the exit status."""
+    from sweep.store.status import ended
+
+    known = [*plan.references, *plan.baselines, *(trial for trials in found.tuned.values() for trial in trials)]
+    missing = {trial.id for trial in known if not ended(found.rows.get(trial.id))}
+    undrawn = sum(definition.budget * len(definition.retrain) for definition in plan.studies)
+    for study in found.studies:
+        for suggestion in study.wanted():
+            known.extend(suggestion.trials)
+            undrawn -= len(suggestion.trials)
+            if study.standing(suggestion.number).state == "unfinished":
+                missing |= {trial.id for trial in suggestion.trials if not ended(found.rows.get(trial.id))}
+    failed = {trial.id for trial in known if trial.id in found.rows and found.rows[trial.id]["status"] == "failed"}
+    return tell_ends(console, where, len(failed), len(missing) + undrawn, budgeted)

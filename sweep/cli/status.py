@@ -14,7 +14,7 @@ def status(
     directory: Annotated[str, typer.Argument(metavar="DIR")],
     plugin: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="A plugin to import, to count what another version of it computed."),
+        typer.Option(metavar="NAME", help="A plugin to import, so that trials of another version of it are counted."),
     ] = None,
 ) -> None:
     """Count the trials in a results directory by method and how they ended, and show what failed."""

@@ -1,4 +1,4 @@
-"""What `status` prints: how the trials of a results directory and the suggestions of its studies stand."""
+"""What `status` prints: counts of trials and suggestions, and what a reader of the tables should know."""
 
 from __future__ import annotations
 
@@ -25,9 +25,11 @@ COLUMNS = [
 def print_status(
     console: Console, directory: str, trials: Rows, suggestions: Rows, plugins: frozenset[str] = frozenset()
 ) -> None:
-    """Print counts by method and status, studies, what other code versions wrote, mixed devices, and what failed.
+    """Print counts by method and status, studies, what other code versions computed, mixed devices, and what failed.
 
-    `plugins` may be imported, to see whether their code is that of the rows; of others rows are compared with rows.
+    Args:
+        plugins: names that may be imported, to compare the plugin's code with that of the rows. Rows of any other
+            plugin are compared only with each other.
     """
     rows = trials.table.select(COLUMNS).to_pylist()
     counts = Counter((row["method"], row["status"]) for row in rows)
@@ -64,7 +66,7 @@ def print_status(
 
 
 def _newest(rows: Sequence[Row]) -> list[Row]:
-    """The rows of the newest version of each task's methods: those that tables show."""
+    """The rows that tables show: for each task and method those of its newest version."""
     versions = [method_version(row["config"]) for row in rows]
     newest: dict[tuple[str, str], int] = {}
     for row, version in zip(rows, versions, strict=True):
@@ -79,7 +81,7 @@ def _names(row: Row) -> tuple[str, str, str]:
 
 
 def _edited(rows: Sequence[Row], plugins: frozenset[str]) -> list[str]:
-    """How many trials another version of plugins computed, of those that use no others than these."""
+    """How many trials another version of a plugin computed, among trials that use only these plugins."""
     found = []
     for row in rows:
         used = {name for name in _names(row) if ":" in name}
@@ -94,7 +96,7 @@ def _edited(rows: Sequence[Row], plugins: frozenset[str]) -> list[str]:
 
 
 def _mixed(ok: Sequence[Row]) -> list[str]:
-    """Which methods' rows in tables are means over several code versions."""
+    """For which methods tables average trials of several code versions, a line each."""
     found = mixed_code(
         Computed(
             (row["task_id"], row["method"], row["params"]), _names(row), row["code_version"], row["original_version"]
@@ -111,7 +113,7 @@ def _mixed(ok: Sequence[Row]) -> list[str]:
 
 
 def _print_studies(console: Console, trials: Rows, suggestions: Rows) -> None:
-    """Print how the suggestions of each study stand, if there are any."""
+    """Print how many suggestions of each study are in which state, if there are any."""
     stands = standings(suggestions.table.to_pylist(), trials.table.to_pylist())
     if not stands:
         return

@@ -6,17 +6,15 @@ from typing import Annotated
 
 import typer
 
-from sweep.cli.arguments import (
-    TrackerName,
-)
+from sweep.cli.arguments import TrackerName
 from sweep.cli.messages import fail
 
 
 def track(
     directory: Annotated[str, typer.Argument(metavar="DIR")],
-    to: Annotated[list[TrackerName], typer.Option("--to", help="Where; may be given several times.")],
+    to: Annotated[list[TrackerName], typer.Option("--to", help="The tracker; may be given several times.")],
 ) -> None:
-    """Send every trial of a results directory that was not sent yet to an experiment tracker, as a run of its own."""
+    """Send the trials of a results directory that were not sent yet to an experiment tracker, each as a run."""
     from sweep.store.results import existing_results
     from sweep.track.trackers import open_tracker
     from sweep.track.tracking import Sender, first_line

@@ -1,1 +1,1 @@
-"""Ray: its session, jobs as trials of Ray Tune, nodes, and what the death of a process means."""
+"""Ray: its session, jobs as trials of Ray Tune, checks of nodes, and what the death of a process means."""

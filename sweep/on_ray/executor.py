@@ -1,6 +1,6 @@
-"""Jobs as trials of Ray Tune: their configs say what is run, and their results are the metrics of the rows.
+"""Each job is one trial of Ray Tune: its config says what is run, and its result has the metrics of the row.
 
-Processes are reused: a trial of Ray Tune's is one job, and whichever process is free takes the next one.
+Processes are reused: whichever is free takes the next job. A trial of Ray Tune is called tune_trial here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-# First, because it sets Ray's environment.
+# First, because it sets Ray's environment variables.
 from sweep.on_ray.session import asked_ahead, gpus_per_trial, room, session
 
 # isort: split
@@ -40,31 +40,31 @@ from sweep.trial.worker import Worker, warm_up
 repair_tune()
 
 MOST_TRIALS = 10_000
-"""Trials that Ray Tune gets at once: it keeps about 24 kB of each until all have ended."""
+"""How many jobs one call of Ray Tune gets: it keeps about 24 kB of each until all of them have ended."""
 
 STILLBORN = 10
-"""Processes that may die one after another before they began a job."""
+"""How many processes may die one after another before any of them began a job."""
 
 UNSTORED = "unstored"
-"""The status that a job reports whose result its worker could not store."""
+"""The status of a job whose worker could not store its result."""
 
 
 def run_ray(driver: Driver, schedule: Schedule) -> tune.ResultGrid | None:
     """Run a schedule's jobs with Ray Tune, on this machine or on a cluster.
 
     Returns:
-        What Ray Tune knows of the jobs, of the last ones if there were more than `MOST_TRIALS`.
+        Ray Tune's results: of the last `MOST_TRIALS` jobs, if there were more.
 
     Raises:
         InputError: the resources asked for are not there, or no cluster answers.
-        Unsuccessful: Ray does not start, or what ended leaves nothing to go on with.
+        Unsuccessful: Ray does not start, or how earlier jobs ended makes it pointless to go on.
         OSError: results cannot be stored.
     """
     spec, grid = driver.request.spec, None
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # rows and progress say what ended, and how
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # rows and progress say how each job ended
     with ExitStack() as stack:
         local = stack.enter_context(session(driver.request.address))
-        stack.enter_context(sigterm_interrupts())  # again: Ray's start put its own handler in the place of ours
+        stack.enter_context(sigterm_interrupts())  # again, because Ray replaced our handler when it started
         gpus = gpus_per_trial(spec, local)
         if not local and not check_nodes(driver.context.out, spec.resources.cpus, gpus):
             driver.progress.say(f"no node has {spec.resources.cpus:g} CPUs and {gpus:g} GPUs: waiting for one to join")
@@ -82,7 +82,7 @@ def run_ray(driver: Driver, schedule: Schedule) -> tune.ResultGrid | None:
 
 
 def _fit(jobs: TuneJobs, context: Context, resources: dict[str, float]) -> tune.ResultGrid:
-    """Let Ray Tune run jobs until the schedule has ended, or it has had as many as it may get."""
+    """Let Ray Tune run jobs until the schedule has ended or it has run `MOST_TRIALS`."""
     jobs.given = 0
     with tempfile.TemporaryDirectory(prefix="unlearn-sweep-") as scratch:
         tuner = tune.Tuner(
@@ -108,19 +108,19 @@ def _fit(jobs: TuneJobs, context: Context, resources: dict[str, float]) -> tune.
 
 
 class TuneJobs:
-    """The jobs that are trials of Ray Tune, by those trials' names.
+    """The jobs that Ray Tune has, by the names of their tune_trials.
 
     Args:
         driver: is told how jobs end.
-        schedule: hands them out.
-        gpus: share of GPUs that a job takes.
-        room: how many jobs Ray has room for at once.
+        schedule: hands out jobs.
+        gpus: how many GPUs, or which share of one, a job takes.
+        room: returns how many jobs Ray has room for at once.
         local: whether Ray runs on this machine only. On a cluster more jobs are asked for than there is room, so that
             an autoscaler sees that they wait.
 
     Attributes:
-        error: what ends the run.
-        given: jobs that the present call of Ray Tune has had.
+        error: the first error that ends the run; None if there was none.
+        given: how many jobs the current call of Ray Tune has had.
     """
 
     def __init__(self, driver: Driver, schedule: Schedule, gpus: float, room: Callable[[], int], local: bool) -> None:
@@ -140,11 +140,11 @@ class TuneJobs:
 
     @property
     def stopped(self) -> bool:
-        """Whether no job is to begin any more."""
+        """Whether no further job may begin."""
         return self._schedule.stopped
 
     def next(self, name: str) -> dict[str, Any] | str | None:
-        """The config of Ray Tune's next trial, None if there is none at the moment, or FINISHED."""
+        """The config of the next tune_trial, which gets this name; None if there is none at the moment; or FINISHED."""
         if self._schedule.ended or self.given == MOST_TRIALS:
             return str(Searcher.FINISHED)
         open_jobs = len(self._waiting) + len(self._running)
@@ -158,10 +158,10 @@ class TuneJobs:
         return tune_config(job)
 
     def began(self, name: str, process: str) -> None:
-        """A process begins a job.
+        """Note that a process begins a job.
 
         Args:
-            process: how Ray shows its actor: Actor(class, id).
+            process: the process's actor as Ray shows it: Actor(class, id).
         """
         self._stillborn = 0
         if self._gpus:
@@ -171,7 +171,7 @@ class TuneJobs:
         self._driver.progress.started(job)
 
     def ended(self, name: str, result: dict[str, Any]) -> None:
-        """A job ended, and its worker stored the result or could not."""
+        """Note that a job ended, and whether its worker could store the result."""
         job = self._running.pop(name)
         self._deaths.ended(name)
         self._driver.progress.busy(result["busy"])
@@ -181,17 +181,17 @@ class TuneJobs:
             self._finish(job, Outcome(result["status"], result["error"], result["device"]), result["hostname"])
 
     def died(self, name: str, told: str) -> None:
-        """A process died, and with it its job, which is run again as often as may be.
+        """Run the job of a process that died again, or record it as failed if it was run too often.
 
         Args:
-            told: Ray's words.
+            told: what Ray says of the death.
         """
         waiting = self._waiting.pop(name, None)
         if waiting is not None:
             self._guarded(lambda: self._schedule.back(waiting))
             self._stillborn += 1
             if self._stillborn > STILLBORN:
-                self._abandon(OSError(f"no process of Ray's gets to its first job: {told.strip()}"))
+                self._abandon(OSError(f"Ray's processes die before their first job: {told.strip()}"))
             return
         job = self._running.pop(name)
         death, again = self._deaths.died(name, told, job)
@@ -202,7 +202,7 @@ class TuneJobs:
             self._finish(job, Outcome("failed", death.reason))
 
     def _finish(self, job: Job, outcome: Outcome, host: str | None = None) -> None:
-        """A job ended. `host` has stored its row; without one, it is stored here."""
+        """Note that a job ended. The worker on `host` stored its row; without a host, store it here."""
 
         def finish() -> None:
             if not job.original_only:
@@ -216,6 +216,7 @@ class TuneJobs:
         self._guarded(finish)
 
     def _guarded(self, action: Callable[[], Any]) -> Any:
+        """What `action` returns. An error ends the run once Ray Tune has returned: raised here, it would be lost."""
         try:
             return action()
         except (OSError, InputError, Unsuccessful) as error:
@@ -223,13 +224,13 @@ class TuneJobs:
             return None
 
     def _abandon(self, error: Exception) -> None:
-        """Start nothing more, so that the run ends with this error."""
+        """Start no further job, so that the run ends with this error."""
         self.error = self.error or error
         self._schedule.stop()
 
 
 class Unsaved:
-    """Ray Tune saves the state of an experiment; here results are the only state, so there is nothing to save."""
+    """Has no state for Ray Tune to save with the experiment: results are the only state."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -243,11 +244,11 @@ class JobSearcher(Unsaved, Searcher):  # type: ignore[misc]
         self._jobs = jobs
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """Ray Tune's hook: the next configuration, None for not now, or FINISHED."""
+        """Ray Tune's hook: the next config; None for not now; or FINISHED."""
         return self._jobs.next(trial_id)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Ray Tune's hook. `JobCallback` hears of it."""
+        """Ray Tune's hook: nothing to do, because `JobCallback` is told."""
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: results are the only state."""
@@ -257,10 +258,10 @@ class JobSearcher(Unsaved, Searcher):  # type: ignore[misc]
 
 
 class AnyFreeProcess(Unsaved, FIFOScheduler):  # type: ignore[misc]
-    """Gives a job to any process that is free.
+    """Gives a waiting job to whichever process is free.
 
-    Ray Tune's own choice would give a process that comes free the job whose own process is starting, and end that one.
-    So where processes start for longer than jobs run, one process would run them all.
+    Ray Tune's own scheduler would give a free process the job whose own process is still starting, and end that one. So
+    where a process takes longer to start than a job to run, one process would run all jobs.
     """
 
     def __init__(self, jobs: TuneJobs) -> None:
@@ -268,22 +269,23 @@ class AnyFreeProcess(Unsaved, FIFOScheduler):  # type: ignore[misc]
         self._jobs = jobs
 
     def choose_trial_to_run(self, tune_controller: Any) -> None:
-        """Ray Tune's hook: none in particular. What waits when a run is stopped is ended."""
+        """Ray Tune's hook: prefer no tune_trial. Once the run is stopped, end those that wait."""
         if not self._jobs.stopped:
             return
-        for waiting in [trial for trial in tune_controller.get_live_trials() if trial.status == trial.PENDING]:
-            waiting.init_local_path()  # Ray Tune takes it for granted when it sums up
-            tune_controller.stop_trial(waiting)
+        for tune_trial in list(tune_controller.get_live_trials()):
+            if tune_trial.status == tune_trial.PENDING:
+                tune_trial.init_local_path()  # Ray Tune expects the path when it collects results
+                tune_controller.stop_trial(tune_trial)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Ray Tune's hook: a job has one result, with which it ends."""
+        """Ray Tune's hook: a job ends with its first result."""
         return str(TrialScheduler.STOP)
 
 
 class JobCallback(Unsaved, TrialProgressCallback):  # type: ignore[misc]
-    """Tells of jobs that begin and end, and of processes that die.
+    """Tells `TuneJobs` of jobs that begin and end, and of processes that die.
 
-    It takes the place of the callback that Ray Tune adds where there is none of its class, and that prints.
+    Ray Tune adds a TrialProgressCallback, which prints, unless there is a callback of that class: this one.
     """
 
     def __init__(self, jobs: TuneJobs) -> None:
@@ -301,7 +303,7 @@ class JobCallback(Unsaved, TrialProgressCallback):  # type: ignore[misc]
         self._jobs.ended(trial.trial_id, result)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Ray Tune's hook: told before, with the result."""
+        """Ray Tune's hook: nothing to do, because the result came before."""
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Ray Tune's hook."""
@@ -309,7 +311,7 @@ class JobCallback(Unsaved, TrialProgressCallback):  # type: ignore[misc]
 
 
 def tune_config(job: Job) -> dict[str, Any]:
-    """What Ray Tune shows of a job, and under `job` all of it as JSON."""
+    """The config that Ray Tune shows for a job; the key `job` holds the whole job as JSON."""
     config = describe(job.trial)
     shown = {"dataset": config["dataset"]["name"], "model": config["model"]["name"], "seed": job.trial.seed}
     if job.original_only:
@@ -322,26 +324,26 @@ def tune_config(job: Job) -> dict[str, Any]:
 
 
 def job_of(config: dict[str, Any]) -> Job:
-    """The job that a config shows."""
+    """The job that a config holds."""
     stored = json.loads(config["job"])
     return Job(Trial(**stored["trial"]), stored["original_only"])
 
 
 def job_trainable(context: Context) -> type[tune.Trainable]:
-    """What Ray Tune runs in each process: a job is a trial with one step."""
+    """The class that Ray Tune runs in each process. A job is one step of it."""
 
     class JobTrainable(tune.Trainable):  # type: ignore[misc]
         def setup(self, config: dict[str, Any]) -> None:
-            """Ray Tune's hook: a new process."""
+            """Ray Tune's hook: prepare a new process."""
             self._worker = kept_worker(context)
             warm_up(torch.device("cpu"))
 
         def reset_config(self, new_config: dict[str, Any]) -> bool:
-            """Ray Tune's hook: the process is used again."""
+            """Ray Tune's hook: take the next job in the same process."""
             return True
 
         def step(self) -> dict[str, Any]:
-            """Ray Tune's hook: run the job, and say how it ended."""
+            """Ray Tune's hook: run the job; return how it ended."""
             try:
                 outcome = self._worker.run(job_of(self.config))
             except OSError as error:
@@ -353,7 +355,7 @@ def job_trainable(context: Context) -> type[tune.Trainable]:
 
 
 _workers: list[Worker] = []
-"""At most one: Ray uses the process again, and what runs next finds its dataset and original here."""
+"""At most one worker. Ray reuses this process, and the next job finds its dataset and original in the worker."""
 
 
 def kept_worker(context: Context) -> Worker:
@@ -364,6 +366,6 @@ def kept_worker(context: Context) -> Worker:
     return _workers[0]
 
 
-def tune_trial_name(trial: Any) -> str:
-    """What Ray Tune calls a trial of its own, and the trial's folder."""
-    return str(trial.trial_id)
+def tune_trial_name(tune_trial: Any) -> str:
+    """The name of a tune_trial and of its folder."""
+    return str(tune_trial.trial_id)

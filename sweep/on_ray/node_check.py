@@ -1,4 +1,4 @@
-"""Whether every node of a Ray cluster reaches the results directory and runs this code, before anything is trained."""
+"""Checks, before anything is trained, that every node of a Ray cluster reaches the results and runs this code."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from sweep.store.redaction import redacted
 from sweep.store.results import Results
 
 ANSWER_SECONDS = 120
-"""How long a node may take to answer: it may have to start a process and unpack the code."""
+"""Seconds that a node may take to answer: it may have to start a process and unpack the code."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a node says: the version of its code, and what kept it from reading or writing."""
+    """A node's answer: the version of its code, and what kept it from reading or writing, if anything did."""
 
     version: str
     problem: str | None
 
 
 def answer(out: str, mark: str, name: str) -> Answer:
-    """What a node does: read the driver's mark and leave one of its own."""
+    """Read the mark that the driver wrote, and write one for the driver. Runs on each node."""
     results = Results(out)
     problem = None
     try:
@@ -39,12 +39,13 @@ def answer(out: str, mark: str, name: str) -> Answer:
 
 
 def check_nodes(out: str, cpus: float, gpus: float) -> int:
-    """Let every node that can run a trial read what this process writes in `out`, and write what it reads.
+    """Check that every node that can run a trial reads from `out` what this process writes there, and the reverse.
 
-    Returns how many there are. One that has left, though Ray had it among the living, is none of them.
+    Returns:
+        How many such nodes there are. A node that Ray lists as alive and that has left is not counted.
 
     Raises:
-        InputError: a node cannot, or runs other code; it is named.
+        InputError: a node cannot read or write there, or runs other code; the message names it.
         OSError: this process cannot write there.
     """
     nodes = {node["NodeID"]: node for node in ray.nodes() if node["Alive"] and _fits(node["Resources"], cpus, gpus)}

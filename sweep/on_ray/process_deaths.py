@@ -1,4 +1,4 @@
-"""Processes that die: what Ray tells of it, whether the job they were at may be to blame, whether it runs again."""
+"""Processes that die: what Ray says of it, whether their job may be the cause, and whether the job runs again."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from dataclasses import dataclass
 from sweep.trial.timeout import GRACE
 
 INNOCENT = 10
-"""Times that a job is run again whose process ended for no fault of its own."""
+"""How often a job is run again whose process died for a reason that was certainly not the job."""
 
 PREEMPTED = "its node was preempted"
 LOST = re.compile(rf"The actor \w+ is unavailable|its node has died|{PREEMPTED}")
-"""What Ray says of a process on a node that is lost, or does not answer."""
+"""What Ray says of a process whose node is lost or does not answer."""
 
 SHORT_OF_MEMORY = "killed due to the node running low on memory"
-"""What Ray's memory monitor says of every process that it killed at once, the newest ones first."""
+"""What Ray's memory monitor says of every process that it killed. It kills several at once, the newest first."""
 
 KILLED = re.compile(r"Actor\((\w+)\).*?actual memory used=([\d.]+)GB")
 LARGEST = re.compile(r"^\d+\s+([\d.]+)\s+ray::", re.MULTILINE)
-"""What it says of the memory, in GB, of those processes and of the node's largest."""
+"""What the monitor says of the memory, in GB, of each process that it killed, and of the node's largest processes."""
 
 
 @dataclass(frozen=True)
 class Death:
-    """The end of a process.
+    """Why a process died.
 
     Attributes:
-        reason: what is known of it; the last line says it in short.
-        innocent: whether it certainly was no fault of the job that the process was at.
+        reason: Ray's words, and as the last line a short reason.
+        innocent: whether the job that the process ran was certainly not the cause.
     """
 
     reason: str
@@ -39,12 +39,12 @@ class Death:
 
 
 def death(told: str, actor: str | None, late: float | None = None) -> Death:
-    """What Ray's words mean.
+    """Why a process died, by what Ray says.
 
     Args:
-        told: Ray's words.
+        told: what Ray says of the death.
         actor: id of the process's actor; None if the process had not begun its job.
-        late: the time limit, if the job had taken longer than that.
+        late: the time limit in seconds, if the job had taken longer than that; else None.
     """
     innocent = False
     if SHORT_OF_MEMORY in told:
@@ -58,16 +58,16 @@ def death(told: str, actor: str | None, late: float | None = None) -> Death:
     elif late is not None:
         short = f"took longer than trial_timeout: {late:g} s, and no exception reached it: its process was ended"
     else:
-        short = "the worker process died (killed, out of memory, or as told above)"
+        short = "the worker process died (killed, out of memory, or as Ray says above)"
     return Death(f"{told}\n{short}".strip(), innocent)
 
 
 class Deaths:
-    """Counts deaths of processes, and says whether the job that a process was at runs again.
+    """Counts deaths of processes by job, and decides whether a job runs again.
 
     Args:
-        max_retries: times that a job is run again which may be to blame.
-        time_limit: seconds that a job may take.
+        max_retries: how often a job is run again that may be the cause.
+        time_limit: seconds that a job may take; None: no limit.
     """
 
     def __init__(self, max_retries: int, time_limit: float | None) -> None:
@@ -77,24 +77,24 @@ class Deaths:
         self._counts: Counter[tuple[Hashable, bool]] = Counter()
 
     def began(self, name: str, process: str) -> None:
-        """A process begins a job.
+        """Note that a process begins a job.
 
         Args:
-            name: of the trial of Ray Tune's that the job is.
-            process: how Ray shows its actor: Actor(class, id).
+            name: of the job's tune_trial.
+            process: the process's actor as Ray shows it: Actor(class, id).
         """
         self._at[name] = process.rpartition(" ")[2].rstrip(")"), time.monotonic()
 
     def ended(self, name: str) -> None:
-        """The job of that name ended."""
+        """Note that the job of this tune_trial ended."""
         del self._at[name]
 
     def died(self, name: str, told: str, job: Hashable) -> tuple[Death, bool]:
-        """How a process died that was at `job`, and whether to run that again.
+        """Why the process that ran `job` died, and whether to run the job again.
 
         Args:
-            name: of the trial of Ray Tune's that the job was.
-            told: Ray's words.
+            name: of the job's tune_trial.
+            told: what Ray says of the death.
         """
         actor, began = self._at.pop(name)
         late = self._limit is not None and time.monotonic() - began > self._limit + GRACE

@@ -1,4 +1,4 @@
-"""Ray itself: its settings, a session on this machine or on a cluster, and what a trial may have there."""
+"""Ray's settings, a session of Ray on this machine or on a cluster, and the resources that a trial gets there."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ENVIRONMENT = {
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",
     "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "86400",
 }
-"""Settings of Ray's that the user's environment overrides; Ray reads them when it is imported."""
+"""Ray reads these variables when it is imported. Where the user's environment has one, that value counts."""
 
 for _name, _value in ENVIRONMENT.items():
     os.environ.setdefault(_name, _value)
@@ -34,38 +34,38 @@ from sweep.errors import InputError, Unsuccessful  # noqa: E402
 from sweep.spec.sweep_spec import Spec  # noqa: E402
 
 FIRST = "sweep.on_ray.worker_setup.import_ours"
-"""The function that a process of Ray's calls first."""
+"""The function that every process of Ray calls first."""
 
 CONNECT_SECONDS = 10
-"""How long a cluster's address may take to accept a connection."""
+"""Seconds that a cluster's address may take to accept a connection."""
 
 LONGEST_FOLDER = (103 if sys.platform == "darwin" else 107) - len(
     "/ray/session_2000-01-01_00-00-00_000000_0000000/sockets/plasma_store"
 )
-"""Bytes that the path of Ray's temporary folder may have: its sockets' paths may have no more than 107, or 103."""
+"""Longest path of Ray's temporary folder, in bytes: the path of a socket may have 107 bytes, on macOS 103."""
 
 PENDING = "TUNE_MAX_PENDING_TRIALS_PG"
-"""Ray Tune's variable for the number of its trials that may wait for room; without it, one."""
+"""Ray Tune's variable for how many tune_trials may wait for room; one if it is not set."""
 
 AHEAD = 32
-"""Processes that may wait for room at once, or be starting."""
+"""How many processes may start, or wait for room, at once."""
 
 SHARED_GPU = 0.25
-"""Share of a GPU that a trial takes where the spec does not say and there is a GPU."""
+"""Share of a GPU that a trial takes where there is a GPU and the spec does not say how much."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster that is asked for: its address, and what messages call it."""
+    """The cluster that the user asks for: its address, and how messages name it."""
 
     address: str
     named: str
 
 
 def asked_cluster(address: str | None) -> Cluster | None:
-    """The cluster that `--address`, or RAY_ADDRESS, asks for; None: this machine.
+    """The cluster that `--address` or RAY_ADDRESS names; None: this machine.
 
-    As in Ray, RAY_ADDRESS counts where no address is given, or 'auto', and 'local' is this machine.
+    As in Ray, RAY_ADDRESS counts where the address is not given or is 'auto'; 'local' is this machine.
     """
     variable = os.environ.get("RAY_ADDRESS")
     named = f"--address {address}"
@@ -76,15 +76,15 @@ def asked_cluster(address: str | None) -> Cluster | None:
 
 @contextmanager
 def session(address: str | None) -> Iterator[bool]:
-    """Ray, on the cluster that is asked for or else started here; inside another session, that one.
+    """Connect to the cluster that the user asks for, or start Ray on this machine. Inside a session, use that one.
 
-    What else of Ray's runs on this machine, or ran, is left alone.
+    Other Rays on this machine are left alone.
 
     Yields:
-        Whether it was started here.
+        Whether Ray runs on this machine only.
 
     Raises:
-        InputError: no cluster answers, or there is no room for the names of Ray's files.
+        InputError: no cluster answers, or the path of Ray's folder is too long.
         Unsuccessful: Ray does not start here.
     """
     cluster = asked_cluster(address)
@@ -112,7 +112,7 @@ def _start() -> None:
 
 
 def _connect(cluster: Cluster) -> None:
-    """Connect to a cluster, and send it this code."""
+    """Connect to a cluster, and send this project's code there."""
     _check_address(cluster)
     packages = [str(Path(__file__).parents[1]), str(Path(str(methods.__file__)).parent)]
     try:
@@ -139,10 +139,10 @@ def _first_line(error: Exception) -> str:
 
 
 def _make_room_for_sockets() -> None:
-    """Let Ray use /tmp where TMPDIR, as on Slurm, is too long.
+    """Let Ray use /tmp where the path in TMPDIR is too long, as on Slurm.
 
     Raises:
-        InputError: RAY_TMPDIR is.
+        InputError: the path in RAY_TMPDIR is too long.
     """
     own, usual = os.environ.get("RAY_TMPDIR"), os.environ.get("TMPDIR", "")
     if own is not None and len(os.fsencode(own)) > LONGEST_FOLDER:
@@ -152,7 +152,7 @@ def _make_room_for_sockets() -> None:
 
 
 def _check_address(cluster: Cluster) -> None:
-    """Ray itself tries an address for minutes.
+    """Check an address before Ray does, which would try it for minutes.
 
     Raises:
         InputError: nothing listens at the address (host:port, ray://host:port, or auto), or it is a dashboard's.
@@ -175,16 +175,16 @@ def _check_address(cluster: Cluster) -> None:
 
 
 def _noted_cluster() -> Path:
-    """Where `ray start --head` notes the address that 'auto' stands for. A head that is killed leaves it."""
+    """The file in which `ray start --head` notes the address that 'auto' means. A killed head leaves it there."""
     folder = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
     return Path(folder) / "ray" / "ray_current_cluster"
 
 
 def gpus_per_trial(spec: Spec, local: bool) -> float:
-    """GPUs per trial. A cluster may still grow; this machine's resources are what they are.
+    """GPUs per trial. Checks that this machine has what the spec asks for, but not that a cluster has: it may grow.
 
     Raises:
-        InputError: this machine does not have what is asked for, or it has GPUs that Ray does not find.
+        InputError: this machine does not have it, or it has GPUs that Ray does not find.
     """
     available = ray.cluster_resources()
     if local:
@@ -205,14 +205,14 @@ def gpus_per_trial(spec: Spec, local: bool) -> float:
 
 
 def room(resources: dict[str, float]) -> int:
-    """How many processes that take `resources` (cpu, gpu) each run at once on what Ray has."""
+    """How many processes that take `resources` (cpu, gpu) each can run at once on Ray's nodes; at least 1."""
     available = ray.cluster_resources()
     return max(1, int(min(available.get(key.upper(), 0) / each for key, each in resources.items() if each)))
 
 
 @contextmanager
 def asked_ahead() -> Iterator[None]:
-    """Let Ray Tune start many processes at once, and an autoscaler see that many wait."""
+    """Let Ray Tune start up to `AHEAD` processes at once, so that an autoscaler sees how many wait."""
     if PENDING in os.environ:
         yield
         return

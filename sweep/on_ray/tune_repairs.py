@@ -1,4 +1,4 @@
-"""What of Ray Tune is replaced: how it hears that a process ended."""
+"""The one repair of Ray Tune: how it handles the end of a process."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from sweep.on_ray.process_deaths import PREEMPTED
 
 
 def repair_tune() -> None:
-    """Make every end of a process one that Ray Tune tells.
+    """Let Ray Tune report every end of a process as an error of its tune_trial.
 
-    It gives up a whole run for an exception that is neither a task's nor an actor's, as Ray raises one for a process
-    that its memory monitor killed; and it runs again, as often as it happens, what was on a node that was preempted.
+    Unrepaired, Ray Tune ends the whole run at an exception that is neither a task's nor an actor's, such as Ray raises
+    for a process that its memory monitor killed. And it restarts, without limit, what ran on a node that was preempted.
     """
     known = RayActorManager._actor_task_failed
 

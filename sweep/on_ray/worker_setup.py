@@ -1,4 +1,4 @@
-"""What a process of Ray's does first."""
+"""What every process of Ray does first."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from contextlib import suppress
 
 
 def import_ours() -> None:
-    """Import this project, and with it what it needs, while only what is installed can be found.
+    """Import this project and what it needs, while Python finds only installed packages.
 
-    Afterwards, and before a process's first task, Ray puts the folder in which the command was given before all other
-    places. A module there may have any name: sweep, methods, torch.
+    Before a process's first task Ray puts the folder in which the command was given first on Python's path. A module
+    there may have any name, such as sweep, methods or torch, and must not be imported in place of ours.
     """
-    with suppress(Exception):  # the first task fails in the same way, and is heard
+    with suppress(Exception):  # the first task fails in the same way, and that is reported
         import sweep.on_ray.executor  # noqa: F401

@@ -1,1 +1,1 @@
-"""From a spec to trials: the grid, what an id means, versions, and what is left to run."""
+"""From a spec to trials: the grid, identities, code versions, and what is left to run."""

@@ -1,4 +1,4 @@
-"""Whether a spec's data set and network are fit for what it asks, before anything is run."""
+"""Checks, before anything is run, that a spec's dataset and network allow what the spec asks for."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ from sweep.tasks.splits import Drawing, class_may_run_short, limited, noisy
 
 
 def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) -> None:
-    """Look whether the dataset has what the spec wants to forget, and whether the network can be built for its images.
+    """Check that the dataset has what the spec wants to forget, and that the network can be used on its images.
 
-    `warn` is told what should be known of the dataset, a line each.
+    The sizes of sets are counted for the first seed, and for other seeds only where they might be too small.
 
-    Sets of samples are counted for the first seed, and for the others only where they might be as few as to matter.
+    Args:
+        warn: is called with each remark on the dataset, one line each.
 
     Raises:
-        InputError: a forget set, or what it leaves to retain, or to test or judge a search on, would be empty; the
-            network cannot be built, or not used; or the dataset cannot be read.
+        InputError: a forget set, a retain set, or what a test or a search is judged on would be empty; the network
+            cannot be built or used; or the dataset cannot be read.
     """
     dataset = spec.dataset
     outline = of_dataset(lambda: find_dataset(dataset.name)(**(dataset.model_extra or {})).outline())
@@ -69,11 +70,15 @@ def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) ->
     for remark in outline.remarks:
         warn(f"dataset: {remark}")
     if twins[0]:
-        warn(f"dataset: {twins[0]} of {twins[1]} samples to be forgotten are retained too, of the same image and label")
+        warn(f"dataset: {twins[0]} of {twins[1]} forget samples have a copy in the retain set (same image and label)")
 
 
 def _on_single_samples(spec: Spec, retain: int, forget: int) -> Iterator[tuple[str, Descent]]:
-    """What trains on batches of one sample where the retain and forget sets are as small as these, and words for it."""
+    """Training and methods that would get a batch of one sample, in words and as a method to try out.
+
+    Args:
+        retain, forget: sizes of the smallest retain and forget sets.
+    """
     if 1 not in {retain, forget, spec.training.batch_size}.union(
         *(entry.grid.get("batch_size", ()) for entry in spec.methods)
     ):

@@ -1,4 +1,4 @@
-"""Which code computed what, as far as that can be told without importing it."""
+"""Versions of code, as far as they can be told without importing it."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pathlib import Path
 
 
 def method_version(config: str) -> int:
-    """The version of the method that a trial's `config` names; 0 if it tells none."""
+    """The version of the method in a trial's `config`; 0 if the config has none."""
     return int(json.loads(config).get("method", {}).get("version", 0))
 
 
 COMPUTING = ("methods", "sweep.tasks", "sweep.trial")
-"""The packages that results follow from. Whatever else is edited makes no row older."""
+"""The packages that compute results. Edits elsewhere do not change `code_version`."""
 
 
 @cache
 def code_version() -> str:
-    """The distribution's version and a hash of the source that computes results: `COMPUTING`."""
+    """The version of the distribution, and a hash of the source of `COMPUTING`."""
     digest = hashlib.sha256()
-    for package in COMPUTING:  # on a cluster's nodes they lie in different places
+    for package in COMPUTING:  # they may lie in different places on a cluster's nodes
         folder = Path(str(getattr(find_spec(package), "origin", ""))).parent
         for path in sorted(folder.rglob("*.py")):
             name = f"{package.replace('.', '/')}/{path.relative_to(folder).as_posix()}"
@@ -32,5 +32,5 @@ def code_version() -> str:
 
 
 def package_version(version: str) -> str:
-    """The part of a row's version that is `code_version`'s; after it comes what tells versions of plugins apart."""
+    """A row's version without the hash of plugins at its end: what `code_version` was when the row was computed."""
     return "+".join(version.split("+")[:2])

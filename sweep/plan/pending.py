@@ -1,4 +1,4 @@
-"""Which trials are run: those without a row that says how they ended, and those that are to be run again."""
+"""Which trials are to be run: those without a row of how they ended, and those that are to be run again."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from sweep.spec.sweep_spec import Spec
 
 @dataclass(frozen=True)
 class Again:
-    """What is run again though it has a row.
+    """Which trials are run again though they have a row.
 
     Attributes:
-        refresh: what another code version wrote.
-        failed: what failed.
+        refresh: those that another code version computed.
+        failed: those that failed.
     """
 
     refresh: bool = False
     failed: bool = False
 
     def wants(self, trial: Trial, row: Mapping[str, Any]) -> bool:
-        """Whether a trial is run again that has this row."""
+        """Whether to run a trial again that has this row."""
         if self.refresh and not is_current(trial, row["code_version"], row["original_version"]):
             return True
         return self.failed and row["status"] == "failed"
@@ -36,7 +36,7 @@ NOTHING = Again()
 def untouched(
     left: Iterable[str], before: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]]
 ) -> set[str]:
-    """Of the ids of trials that were left to be run those of which nothing new is stored; rows have a `finished_at`."""
+    """Those of the ids in `left` whose rows are the same as before, or still missing. Compares `finished_at`."""
     nothing: Mapping[str, Any] = {}
     ends = ((name, [rows.get(name, nothing).get("finished_at") for rows in (before, now)]) for name in left)
     return {name for name, (then, at_last) in ends if then == at_last}
@@ -45,7 +45,7 @@ def untouched(
 def of_other_code(
     spec: Spec, trials: Iterable[Trial], left: Iterable[Trial], rows: Mapping[str, Mapping[str, Any]]
 ) -> list[str]:
-    """How many trials of a spec that are not left to be run other code computed (`other_versions`)."""
+    """How many of the trials that need not be run other code computed, a line each (`other_versions`)."""
     ours = (spec.dataset.name, spec.model.name)
     unrun = {trial.id for trial in left}
     done = ((trial.method, rows[trial.id]) for trial in trials if trial.id in rows and trial.id not in unrun)
@@ -53,10 +53,14 @@ def of_other_code(
 
 
 def pending(trials: Iterable[Trial], rows: Mapping[str, Mapping[str, Any]], again: Again) -> list[Trial]:
-    """The trials that are to be run. `rows`, by id, have the columns that `Again.wants` reads."""
+    """The trials that are to be run.
+
+    Args:
+        rows: stored rows by trial id, with the columns that `Again.wants` reads.
+    """
 
     def done(trial: Trial) -> bool:
         row = rows.get(trial.id)
-        return row is not None and row["status"] != "pruned" and not again.wants(trial, row)  # a pruned one: nobody ran
+        return row is not None and row["status"] != "pruned" and not again.wants(trial, row)  # pruned: it was not run
 
     return [trial for trial in trials if not done(trial)]

@@ -26,11 +26,11 @@ class Trial:
     Attributes:
         id: hash of `config`.
         config: canonical JSON of exactly what determines the result: dataset, model, training, seed, forget, method.
-        task_id: hash of all of it but seed and method: trials that may be averaged over seeds or compared share it.
-        original_id: hash of what determines the original that the trial starts from; None if it needs none.
+        task_id: hash of `config` without seed and method: trials with the same one may be averaged and compared.
+        original_id: hash of what determines the original that the trial starts from; None if it starts from none.
         method: name of the method.
         seed: the trial's seed.
-        study: the search that asks for it, if one does; no part of its identity.
+        study: the study that asks for the trial, if one does; no part of its identity.
     """
 
     id: str
@@ -45,7 +45,7 @@ class Trial:
 def plan_trials(spec: Spec) -> list[Trial]:
     """The distinct trials of a spec, in the order of its methods, forget sets and seeds.
 
-    Hyperparameters without effect beside the others are at their defaults, so that nothing is computed twice.
+    A hyperparameter that has no effect beside the others gets its default, so that nothing is computed twice.
 
     Raises:
         InputError: the dataset is missing.
@@ -71,7 +71,7 @@ def plan_trials(spec: Spec) -> list[Trial]:
 
 
 def dataset_identity(dataset: DatasetSpec) -> dict[str, Any]:
-    """What determines a dataset's content: its name and options, but for where it lies, or a hash of its files.
+    """What determines a dataset's content: its name, its options except for where it lies, and a hash of its files.
 
     Raises:
         InputError: the dataset is missing.
@@ -91,7 +91,7 @@ def dataset_identity(dataset: DatasetSpec) -> dict[str, Any]:
 
 
 def of_dataset(action: Callable[[], T]) -> T:
-    """What `action` returns; bad input that it finds is named as the dataset's."""
+    """What `action` returns. If it raises InputError, name `dataset` in the message."""
     try:
         return action()
     except InputError as error:
@@ -116,19 +116,19 @@ def trial_for(config: dict[str, Any], study: str | None = None) -> Trial:
 
 
 def location_options(dataset: DatasetSpec) -> dict[str, Any]:
-    """The dataset's options that say where it lies, with absolute paths: workers need them, identities do not."""
+    """The dataset's options that say where it lies, with absolute paths. Identities leave them out."""
     kind = find_dataset(dataset.name)
     options = {key: value for key, value in (dataset.model_extra or {}).items() if key in kind.located_by}
     return {key: absolute_location(value) if isinstance(value, str) else value for key, value in options.items()}
 
 
 def _join(parts: dict[str, str]) -> str:
-    """Canonical JSON of an object whose values are canonical JSON already."""
+    """Canonical JSON of an object, given the canonical JSON of each value."""
     return "{" + ",".join(f'"{key}":{parts[key]}' for key in sorted(parts)) + "}"
 
 
 def _methods(spec: Spec) -> Iterator[tuple[str, str, str | None]]:
-    """For each method and combination of hyperparameters: name, identity, and `_shaping`."""
+    """For each method and each combination of its hyperparameters: its name, identity and `_shaping`."""
     for entry in spec.methods:
         method = find_method(entry.name)
         for values in product(*entry.grid.values()):
@@ -138,7 +138,7 @@ def _methods(spec: Spec) -> Iterator[tuple[str, str, str | None]]:
 
 
 def _shaping(name: str, params: dict[str, Any]) -> str | None:
-    """What the method adds to its original's identity ("" for the ordinary original); None if it needs no original."""
+    """What a method adds to its original's identity: "" for the ordinary original; None if it needs no original."""
     method = find_method(name)
     if not method.needs_original:
         return None

@@ -1,4 +1,4 @@
-"""Which code computes what: versions of trials and of originals, for rows that another code may have written."""
+"""Versions of trials and originals: which code, plugins included, computes them, and what other code computed."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from sweep.plan.trials import Trial, describe
 from sweep.spec.plugins import find_method, plugin_source
 
 Names = tuple[str, str, str]
-"""Of a trial's dataset, model and method."""
+"""Names of a trial's dataset, model and method."""
 
 
 def trial_version(config: Mapping[str, Any]) -> str:
-    """`code_version` and, where a trial's `config` (parsed JSON) names plugins, a hash of their source."""
+    """`code_version`, and a hash of the source of the plugins that a trial's `config` (parsed JSON) names, if any."""
     return _version(_names(config))
 
 
 def original_version(config: Mapping[str, Any]) -> str:
-    """The same for the original that a trial starts from: a method counts if it shapes its original's training."""
+    """The same for the trial's original. The method counts only if it shapes the training of its originals."""
     return _original_version(_names(config))
 
 
 def is_current(trial: Trial, version: str, original: str | None) -> bool:
-    """Whether this code would compute a trial's row, and the original that it started from.
+    """Whether this version of the code computed a trial's row and its original.
 
     Args:
         version: the row's `code_version`.
-        original: its `original_version`; rows of code that did not store it are of another `code_version`.
+        original: the row's `original_version`; None if the trial started from no original.
     """
     config = describe(trial)
     return version == trial_version(config) and original in (None, original_version(config))
 
 
 def other_versions(rows: Iterable[tuple[Names, str, str | None]]) -> list[str]:
-    """How many trials other code computed than this, a line for each version or plugin that it is another of.
+    """How many trials another version of the code or of a plugin computed, a line for each version or plugin.
 
     Args:
-        rows: of each trial the names, the row's `code_version` and its `original_version`.
+        rows: for each trial the names, the row's `code_version` and its `original_version`.
     """
     current: dict[Names, tuple[str, str]] = {}
     counts: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Rows that a search stored and a sweep has too."""
+"""Trials that a search ran first and a sweep asks for too."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from sweep.store.results import Results
 
 
 def adopt(results: Results, trials: Iterable[Trial], rows: Mapping[str, Mapping[str, Any]]) -> None:
-    """Make rows a sweep's own that a search stored: tables set apart what only a search asked for.
+    """Clear `study` in the rows that a search stored for these trials, so that tables count them as the sweep's own.
 
     Args:
-        rows: by id, with the columns `status` and `study`.
+        rows: stored rows by trial id, with the columns `status` and `study`.
 
     Raises:
         OSError: a row cannot be read or stored.

@@ -1,4 +1,4 @@
-"""The driver: runs the jobs of a schedule, in this process or with Ray Tune, and shows and notes how each ends."""
+"""The driver runs the jobs of a schedule, in this process or with Ray Tune, and shows how each ends."""
 
 from __future__ import annotations
 
@@ -30,18 +30,19 @@ from sweep.trial.rows import trial_row
 from sweep.trial.worker import Worker
 
 
-def nobody(what: str) -> None:
-    """Nobody is told."""
+def ignore(message: str) -> None:
+    """Do nothing."""
 
 
 @dataclass(frozen=True)
 class Executor:
-    """What runs jobs.
+    """A way to run jobs.
 
     Attributes:
         name: as on the command line.
-        load: imports what it needs, which may take seconds, and returns what runs a schedule's jobs for a driver.
-        own_processes: whether jobs run in processes that may be ended without harm to the driver.
+        load: imports what the executor needs, which may take seconds, and returns the function that runs a schedule's
+            jobs for a driver.
+        own_processes: whether jobs run in processes of their own, which may be ended without harm to the driver.
     """
 
     name: str
@@ -59,11 +60,11 @@ class Request:
         executor: what runs it.
         address: of a Ray cluster; None: this machine, or what RAY_ADDRESS says.
         storage: URL of the Optuna storage that a search's studies live in; None: memory.
-        again: what is run again though it has a row.
-        time_budget: seconds after which nothing more is started; None: no limit.
+        again: which trials are run again though they have a row.
+        time_budget: seconds after which no further job is started; None: no limit.
         console: where progress is shown.
-        tell: is told the id of every trial that ended, once its row is stored.
-        warn: is told what should be known, a line each.
+        tell: is called with the id of every trial that ended, once its row is stored.
+        warn: is called with every warning, one line each.
     """
 
     spec: Spec
@@ -74,12 +75,12 @@ class Request:
     again: Again = NOTHING
     time_budget: float | None = None
     console: Console = field(default_factory=Console)
-    tell: Callable[[str], None] = nobody
-    warn: Callable[[str], None] = nobody
+    tell: Callable[[str], None] = ignore
+    warn: Callable[[str], None] = ignore
 
 
 class Driver:
-    """Runs what a request asks for; shows and tells what ends. Results hold everything that must last."""
+    """Runs the jobs of one request, and shows how they end. It keeps no state of its own that must last."""
 
     def __init__(self, request: Request) -> None:
         self.request = request
@@ -88,10 +89,10 @@ class Driver:
         self.progress = Progress(request.console)
 
     def grid(self, trials: Sequence[Trial], originals: Sequence[Trial] = ()) -> GridSchedule:
-        """A schedule of trials, and of the originals that they start from and that are missing.
+        """A schedule of trials and of the missing originals that they start from.
 
         Args:
-            trials: what is run.
+            trials: the trials to run.
             originals: trials that are not run, but whose originals are trained if they are missing.
 
         Raises:
@@ -114,14 +115,14 @@ class Driver:
         return schedule
 
     def run(self, schedule: Schedule, check: Callable[[], None]) -> None:
-        """Run a schedule's jobs until it has ended, or the time budget is spent. Starts nothing if it has ended.
+        """Run a schedule's jobs until it has ended or the time budget is spent. Load no executor if it ended before.
 
         Args:
-            check: is called before the first job; what it raises ends the run.
+            check: is called before the first job; an exception that it raises ends the run.
 
         Raises:
             InputError: the resources asked for are not there, or no cluster answers.
-            Unsuccessful: Ray does not start, or what ended leaves nothing to go on with.
+            Unsuccessful: Ray does not start, or how earlier jobs ended makes it pointless to go on.
             OSError: results cannot be stored.
             KeyboardInterrupt: interrupted (Ctrl-C or SIGTERM); rows of finished trials are stored.
         """
@@ -130,14 +131,15 @@ class Driver:
                 return
             with ThreadPoolExecutor(1) as pool:
                 checking = pool.submit(check)
-                execute = self.request.executor.load()  # takes as long as the check, so both at once
+                execute = self.request.executor.load()  # at the same time, because both take seconds
                 checking.result()
             execute(self, schedule)
 
     @contextmanager
     def described(self, gpus: float) -> Iterator[None]:
-        """What an executor runs jobs in, once it knows how many GPUs each has: the results directory says what is run,
-        and progress is shown.
+        """Write into the results directory what is run, and show progress while the body runs.
+
+        An executor runs its jobs in this, once it knows how many GPUs each job has.
 
         Raises:
             OSError: results cannot be stored.
@@ -150,10 +152,10 @@ class Driver:
             yield
 
     def ended(self, schedule: Schedule, job: Job, outcome: Outcome) -> None:
-        """Show, tell and note that a job ended whose row is stored.
+        """Show that a job ended, and tell the schedule. The job's row is stored already.
 
         Raises:
-            OSError: what follows from it cannot be stored.
+            OSError: a row that follows from this cannot be stored.
         """
         self.progress.finished(job, outcome)
         if not job.original_only:
@@ -161,7 +163,7 @@ class Driver:
         schedule.finished(job, outcome)
 
     def record(self, trial: Trial, outcome: Outcome) -> None:
-        """Store, show and tell how a trial ended that no worker ran.
+        """Store and show the outcome of a trial that no worker ran.
 
         Raises:
             OSError: its row cannot be stored.
@@ -172,7 +174,7 @@ class Driver:
             self.request.tell(trial.id)
 
     def store(self, trial: Trial, outcome: Outcome) -> None:
-        """Store the row of a trial that no worker stored.
+        """Store a trial's row in place of a worker that could not.
 
         Raises:
             OSError: it cannot be stored.
@@ -180,10 +182,10 @@ class Driver:
         self.results.write_trial(trial_row(trial, self.context, outcome, datetime.now(UTC)))
 
     def check_row(self, trial: Trial, host: str) -> None:
-        """Make sure that a row which `host` stored is here.
+        """Make sure that this process sees the row that `host` stored.
 
         Raises:
-            OSError: it is not, because `host` has other storage in that place, or results cannot be read.
+            OSError: it does not, because `host` has other storage in that place, or results cannot be read.
         """
         row = self.results.trial(trial.id)
         if row is None or row["host"] != host:
@@ -204,7 +206,7 @@ def run_sweep(request: Request, pending: Sequence[Trial]) -> None:
 
 
 def run_context(spec: Spec, out: str, refresh: bool) -> Context:
-    """What all jobs share; whether they have a GPU is found out later."""
+    """What all jobs share. The executor finds out later whether they have a GPU, and corrects `gpu`."""
     return Context(
         sweep=spec.name,
         out=absolute_location(out),
@@ -225,7 +227,7 @@ def gpus_of_this_process(spec: Spec) -> float:
     """GPUs per trial where trials run in this process.
 
     Raises:
-        InputError: more are wanted than there are.
+        InputError: the spec wants more than there are.
     """
     wanted, found = spec.resources.gpus, torch.cuda.device_count()
     if wanted and wanted > found:
@@ -237,7 +239,7 @@ def run_inline(driver: Driver, schedule: Schedule) -> None:
     """Run a schedule's jobs in this process, one after another.
 
     Raises:
-        InputError: more GPUs are wanted than there are.
+        InputError: the spec wants more GPUs than there are.
         OSError: results cannot be stored.
     """
     with driver.described(gpus_of_this_process(driver.request.spec)):
@@ -248,15 +250,17 @@ def run_inline(driver: Driver, schedule: Schedule) -> None:
 
 
 INLINE = Executor("inline", lambda: run_inline)
-"""This process."""
+"""Runs jobs in this process."""
 
 
 def _stored_originals(
     results: Results, trials: Sequence[Trial]
 ) -> tuple[set[str], dict[str, str], list[dict[str, str | None]]]:
-    """The ids of the originals that trials need and that are stored, by their heads, and two things known of them.
+    """The originals that trials need and that are stored. Reads only the heads of their files.
 
-    Of those of another code version, the versions; of all, the weights, in the columns of `of_several_weights`.
+    Returns:
+        Their ids; by id the versions of those that another code version trained; and for each its id and the checksum
+        of its weights, in the columns that `of_several_weights` reads.
     """
     needed = {trial.original_id: trial for trial in trials if trial.original_id is not None}
     found: dict[str, str] = {}

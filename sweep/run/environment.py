@@ -18,7 +18,7 @@ PACKAGES = ("torch", "torchvision", "ray", "optuna", "numpy", "scikit-learn", "p
 
 
 def environment_json(executor: str, precision: str) -> str:
-    """The driver's environment as JSON; `precision` is the spec's, which decides whether GPUs may use TF32."""
+    """The driver's environment as JSON. `precision` is the spec's: it decides whether GPUs may use TF32."""
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     described = {
         "code_version": code_version(),
@@ -48,19 +48,18 @@ def _installed(name: str) -> bool:
 
 
 def _commit() -> str | None:
-    """The commit of the checkout that this code is in, with `-dirty` if it was changed; None outside one."""
+    """The commit of the checkout that holds this code, with `-dirty` if files were changed; None if there is none."""
     folder = Path(__file__).resolve().parent
-    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return found.stdout.strip() or None
+    return _first_line("git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
 
 
 def _driver_version() -> str | None:
-    """The version of NVIDIA's driver; None where its tool is not installed."""
-    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    """The version of NVIDIA's driver; None where nvidia-smi is not installed."""
+    return _first_line("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
+
+
+def _first_line(*command: str) -> str | None:
+    """The first line that a command prints; None if it prints nothing or cannot be run."""
     try:
         found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):

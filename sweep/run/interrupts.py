@@ -14,7 +14,7 @@ from sweep.run.schedule import Schedule
 
 @contextmanager
 def deadline(schedule: Schedule, seconds: float | None) -> Iterator[None]:
-    """Stop a schedule after so many seconds: at once after none."""
+    """Stop a schedule after so many seconds, at once if they are 0 or fewer; None: never."""
     if seconds is not None and seconds <= 0:
         schedule.stop()
     timer = threading.Timer(min(threading.TIMEOUT_MAX, math.inf if seconds is None else seconds), schedule.stop)
@@ -28,7 +28,7 @@ def deadline(schedule: Schedule, seconds: float | None) -> Iterator[None]:
 
 @contextmanager
 def sigterm_interrupts() -> Iterator[None]:
-    """Let SIGTERM end a run as Ctrl-C does."""
+    """Let SIGTERM raise KeyboardInterrupt, as Ctrl-C does."""
 
     def interrupt(signum: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt

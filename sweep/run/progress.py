@@ -14,7 +14,7 @@ from sweep.store.redaction import redacted
 from sweep.trial.job import Job, Outcome
 
 PACE_SECONDS = 3600.0
-"""How far back the pace is looked at that time left is estimated from: trials may take minutes."""
+"""The time left is estimated from the pace of the last so many seconds; long, because trials may take minutes."""
 
 SUMMARY_SECONDS = 60.0
 """How often counts and time left are printed where there is no bar."""
@@ -54,18 +54,18 @@ class Progress:
         self._bar.stop()
 
     def expect(self, trials: int = 0, originals: int = 0) -> None:
-        """So many more trials are to be run, and originals to be trained; fewer, if negative."""
+        """Expect so many more trials and originals to be run; negative numbers: fewer."""
         self._total["trials"] += trials
         self._total["originals"] += originals
         self._bar.update(self._trials, total=self._total["trials"])
         self._bar.update(self._originals, total=self._total["originals"], visible=self._total["originals"] > 0)
 
     def gpus(self, each: float, there: float) -> None:
-        """A job takes `each` of the `there` GPUs."""
+        """Note that each job takes a share `each` of a GPU, and that there are `there` GPUs."""
         self._gpus = (each, there)
 
     def busy(self, percent: float | None) -> None:
-        """The share of its time that a job's GPU computed lately, where that is known."""
+        """Note for how much of its time (percent) a job's GPU computed lately; None: unknown."""
         if percent is not None:
             self._busy = percent if self._busy is None else (self._busy + percent) / 2
 
@@ -74,26 +74,26 @@ class Progress:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def started(self, job: Job) -> None:
-        """A job began."""
+        """Note that a job began."""
         self._running.add(job)
         self._refresh()
         if not self._console.is_terminal:
             self._summarise()
 
     def interrupted(self, job: Job) -> None:
-        """A job's process died; it will begin again."""
+        """Note that a job's process died, and that the job will begin again."""
         self._running.discard(job)
         self._refresh()
 
     def finished(self, job: Job, outcome: Outcome) -> None:
-        """A started job ended."""
+        """Note that a job ended which had begun."""
         self._running.discard(job)
         if job.original_only:
             self._bar.advance(self._originals)
         self.ended(job, outcome)
 
     def ended(self, job: Job, outcome: Outcome) -> None:
-        """A job has an outcome, whether or not it was started."""
+        """Count and show a job's outcome, whether or not the job had begun."""
         if not job.original_only:
             self.counts[outcome.status] += 1
             self._bar.advance(self._trials)
@@ -111,10 +111,10 @@ class Progress:
         self._refresh()
 
     def study(self, name: str, budget: int, ended: int, best: float | None) -> None:
-        """A study is under way.
+        """Show a bar for a study.
 
         Args:
-            budget: how many suggestions it will have.
+            budget: how many suggestions the study will have.
             ended: how many of them have ended.
             best: the lowest value of its objective so far, if it has one objective.
         """
@@ -123,16 +123,16 @@ class Progress:
         self._show_study(name)
 
     def suggestion_began(self, name: str) -> None:
-        """A suggestion of a study begins."""
+        """Note that a suggestion of a study begins."""
         self._studies[name].running += 1
         self._show_study(name)
 
     def suggestion_ended(self, name: str, line: str, value: float | None, failed: bool) -> None:
-        """A suggestion of a study ended.
+        """Note that a suggestion of a study ended.
 
         Args:
-            line: what to print of it.
-            value: of the objective, if it has one and is complete.
+            line: describes how it ended.
+            value: of the objective, if the study has one objective and the suggestion is complete.
         """
         study = self._studies[name]
         study.running -= 1
@@ -146,7 +146,7 @@ class Progress:
         self._show_study(name)
 
     def detail(self) -> str:
-        """What runs, how what ended did, and how much of the GPUs is in use."""
+        """How many trials run, how many ended in which way, and how much of the GPUs is in use."""
         running = len(self._running) - self._running_originals()
         words = [f"{running} running", *(f"{count} {status}" for status, count in sorted(self.counts.items()))]
         each, there = self._gpus
@@ -168,7 +168,7 @@ class Progress:
         return sum(job.original_only for job in self._running)
 
     def _summarise(self) -> None:
-        """Print counts and time left, unless that was done a moment ago."""
+        """Print counts and time left, unless that was done less than `SUMMARY_SECONDS` ago."""
         now, task = self._bar.get_time(), self._bar.tasks[self._trials]
         if now - self._summarised < SUMMARY_SECONDS or task.time_remaining is None:
             return
@@ -179,7 +179,7 @@ class Progress:
 
 @dataclass
 class StudyBar:
-    """A study's bar: its task, how many suggestions it will have, how many ended and run, and the best value so far."""
+    """A study's bar: rich's id of it, how many suggestions the study has in all, ended and running, its best value."""
 
     task: TaskID
     budget: int

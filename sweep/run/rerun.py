@@ -1,4 +1,4 @@
-"""Running one stored trial again, from nothing but what its results directory holds."""
+"""Running one stored trial again, from what its results directory holds and nothing else."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from sweep.trial.job import Context, Job
 from sweep.trial.worker import Worker
 
 COMPARED = (*METRICS, "samples_processed", "n_retain", "n_forget", "status")
-"""The columns that a trial's configuration determines."""
+"""The columns whose values follow from a trial's configuration alone."""
 
 
 @dataclass(frozen=True)
 class Rerun:
-    """A trial's stored row, what running it again gave, and by which code version; nothing is stored."""
+    """A trial's stored row, the columns that running it again gave, and the code version that ran it again."""
 
     old: dict[str, Any]
     new: dict[str, Any]
@@ -39,14 +39,14 @@ class Rerun:
 
 
 def rerun(directory: str, trial_id: str, plugins: frozenset[str] = frozenset()) -> Rerun:
-    """Run a stored trial again, with as many threads, and on a GPU if it ran on one.
+    """Run a stored trial again, with as many threads as before, on a GPU if it ran on one. Stores nothing.
 
-    A results directory may come from anybody, and a plugin's name in it would choose what code is run here: none is
-    imported but `plugins`.
+    A results directory may come from anybody, and a plugin's name in it chooses what code is run here. So only those
+    named in `plugins` are imported.
 
     Raises:
-        InputError: no such directory or trial, the trial needs another plugin, the dataset is not where `spec.yaml`
-            says, or there is no GPU.
+        InputError: the directory or the trial does not exist, the trial needs another plugin, the dataset is not
+            where `spec.yaml` says, or there is no GPU.
     """
     results = existing_results(directory)
     rows = {row["trial_id"]: row for row in results.trials().table.to_pylist()}
@@ -78,10 +78,10 @@ def rerun(directory: str, trial_id: str, plugins: frozenset[str] = frozenset()) 
 
 
 def _location(results: Results, name: str) -> dict[str, Any]:
-    """Where `spec.yaml` says that the dataset lies.
+    """The dataset's options that say where it lies, from the directory's `spec.yaml`.
 
     Raises:
-        InputError: the directory's spec is missing, or of another dataset.
+        InputError: that file is missing, or names another dataset.
     """
     text = results.read("spec.yaml")
     if text is None:

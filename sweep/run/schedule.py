@@ -1,4 +1,4 @@
-"""Schedules: what hands out jobs, and hears how each ended. A search's own is in `sweep.search.suggestions`."""
+"""Schedules hand out jobs and are told how each ended. The schedule of a search is in `sweep.search.suggestions`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sweep.trial.job import Job, Outcome
 
 
 class Schedule(ABC):
-    """Hands out jobs one by one. One thread asks it; any thread may stop it.
+    """Hands out jobs one by one. One thread calls its methods; any thread may call `stop`.
 
     Attributes:
         ahead: how many jobs an executor may ask for before there is room to run them.
@@ -28,7 +28,7 @@ class Schedule(ABC):
 
         Raises:
             OSError: what a search suggests cannot be stored.
-            InputError, Unsuccessful: what ended before leaves nothing to go on with.
+            InputError, Unsuccessful: how earlier jobs ended makes it pointless to go on.
         """
 
     @abstractmethod
@@ -37,24 +37,24 @@ class Schedule(ABC):
 
     @abstractmethod
     def finished(self, job: Job, outcome: Outcome) -> None:
-        """Note how a job ended whose row, if it has one, is stored.
+        """Note how a job ended. Its row, if it has one, is stored already.
 
         Raises:
-            OSError: what follows from it cannot be stored.
+            OSError: a row that follows from this cannot be stored.
         """
 
     @property
     def ended(self) -> bool:
-        """Whether nothing will be handed out any more."""
+        """Whether the schedule will hand out no further job."""
         return self._stopped or self._exhausted()
 
     @property
     def stopped(self) -> bool:
-        """Whether somebody stopped it."""
+        """Whether `stop` was called."""
         return self._stopped
 
     def stop(self) -> None:
-        """Hand out nothing more. Any thread may call this."""
+        """Hand out no further job. Any thread may call this."""
         self._stopped = True
 
     @abstractmethod
@@ -63,15 +63,16 @@ class Schedule(ABC):
 
 
 class GridSchedule(Schedule):
-    """Trials that are known beforehand.
+    """A schedule of trials that are known beforehand.
 
-    Originals come first, then trials that need none, then trials whose original is there.
+    It hands out missing originals first, then trials that need no original, then trials whose original is stored.
 
     Args:
-        trials: what is to be run.
+        trials: the trials to run.
         stored: ids of originals that need no training.
         originals: trials that are not run, but whose originals are trained if they are not stored.
-        lost: is told each trial that nobody will run, because its original could not be trained, and why.
+        lost: is called with each trial that will not be run because its original could not be trained, and with the
+            outcome of that training.
     """
 
     ahead = 32
@@ -120,7 +121,7 @@ class GridSchedule(Schedule):
         self._ready.appendleft(job)
 
     def finished(self, job: Job, outcome: Outcome) -> None:
-        """Let the trials start that waited for an original, or, if it could not be trained, tell that they are lost."""
+        """Make the trials ready that waited for an original; if it could not be trained, call `lost` with each."""
         self._out -= 1
         if not job.original_only:
             return
@@ -136,10 +137,10 @@ class GridSchedule(Schedule):
 
 
 class InTurn(Schedule):
-    """Several schedules, one after another: each is made once the one before has ended.
+    """Several schedules, one after another: each is made when the one before has ended.
 
     Args:
-        phases: make them, in their order.
+        phases: functions that make the schedules, in their order.
     """
 
     def __init__(self, phases: Iterable[Callable[[], Schedule]]) -> None:
@@ -151,11 +152,11 @@ class InTurn(Schedule):
 
     @property
     def ahead(self) -> int:  # type: ignore[override]
-        """What the schedule says whose turn it is."""
+        """As the current schedule says."""
         return self._phase.ahead
 
     def next(self) -> Job | None:
-        """The next job of the schedule whose turn it is."""
+        """The next job of the current schedule, or of the next one that has a job."""
         job = None
         while job is None and not self.ended:
             job = self._phase.next()
@@ -165,11 +166,11 @@ class InTurn(Schedule):
         return None if self._stopped else job
 
     def back(self, job: Job) -> None:
-        """Give a job back to the schedule whose turn it is."""
+        """Give a job back to the current schedule."""
         self._phase.back(job)
 
     def finished(self, job: Job, outcome: Outcome) -> None:
-        """Tell the schedule whose turn it is."""
+        """Tell the current schedule, and make the next one if it has ended."""
         self._phase.finished(job, outcome)
         self._go_on()
 

@@ -1,1 +1,1 @@
-"""Searches with Optuna: studies, samplers, what is minimised, and the schedule of suggestions."""
+"""Searches with Optuna: studies, samplers, objectives, and the schedule of suggestions."""

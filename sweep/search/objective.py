@@ -1,6 +1,6 @@
-"""What a search minimises, derived from rows of `trials`: distances to the same seed's Retrain on validation data.
+"""What a search minimises: distances to the same seed's Retrain on validation data, computed from rows of `trials`.
 
-Plain Python, for searches and for whoever reads their results. Test data has no part in any of it.
+Plain Python, so that the analysis of searches can import it. No objective reads test data.
 """
 
 from __future__ import annotations
@@ -18,13 +18,11 @@ GAPS = {
     "forget_gap": ("forget_accuracy", "validation_mia"),
     "retain_gap": ("retain_accuracy", "validation_accuracy"),
 }
-"""Objectives that are mean distances to Retrain, in percentage points, and the metrics that they average."""
-
-OBJECTIVES = (*GAPS, "cost")
-"""`cost` is the time of unlearning relative to Retrain's."""
+"""For each objective that is a mean distance to Retrain, in percentage points: the metrics whose gaps it averages. The
+objective `cost` is the time of unlearning relative to Retrain's."""
 
 WORST = 100.0
-"""What a diverged trial counts as: no gap is larger, and no method worth its name costs a hundred times Retrain."""
+"""The objective of a diverged trial: no gap is larger, and no useful method costs a hundred times Retrain."""
 
 
 State = Literal["complete", "pruned", "failed", "unfinished"]
@@ -32,10 +30,11 @@ State = Literal["complete", "pruned", "failed", "unfinished"]
 
 @dataclass(frozen=True)
 class Standing:
-    """How a suggestion stands, derived from the rows of its trials.
+    """How far a suggestion has come, by the rows of its trials.
 
     Attributes:
-        state: complete: every search seed has a value; failed: one failed; pruned: one was given up; else unfinished.
+        state: complete: every search seed has a value; failed: one failed; pruned: the pruner gave it up before its
+            last seed; else unfinished.
         means: after each seed that ended, in order, the mean of each objective over the seeds so far.
     """
 
@@ -49,7 +48,7 @@ class Standing:
 
 
 def seed_values(row: Row, retrain: Row, objectives: Sequence[str]) -> tuple[float, ...]:
-    """The objectives of one trial that ended ok or diverged, against its seed's Retrain."""
+    """The objectives of one trial that ended ok or diverged, measured against the Retrain of its seed."""
     if row["status"] != "ok":
         return (WORST,) * len(objectives)
     values = []
@@ -63,7 +62,7 @@ def seed_values(row: Row, retrain: Row, objectives: Sequence[str]) -> tuple[floa
 
 
 def running_means(values: Sequence[tuple[float, ...]]) -> tuple[tuple[float, ...], ...]:
-    """For every prefix of a list of seeds' objectives, their means."""
+    """The means of the objectives over the first seed, the first two seeds, and so on."""
     return tuple(
         tuple(sum(column) / count for column in zip(*values[:count], strict=True))
         for count in range(1, len(values) + 1)
@@ -71,11 +70,11 @@ def running_means(values: Sequence[tuple[float, ...]]) -> tuple[tuple[float, ...
 
 
 def standing(rows: Sequence[Row | None], retrain: Sequence[Row | None], objectives: Sequence[str]) -> Standing:
-    """How a suggestion stands. What one study gave up, no other that suggests the same takes up when it goes on.
+    """How far a suggestion has come. A trial that one study gave up counts as given up in every study that suggests it.
 
     Args:
         rows: for each search seed, in order, the row of its trial, if there is one.
-        retrain: for each search seed the row of Retrain, if there is one that ended ok: only values need it.
+        retrain: for each search seed the row of Retrain, if one ended ok. A trial that ended ok has no value without.
     """
     values = []
     for row, reference in zip(rows, retrain, strict=True):
@@ -94,9 +93,12 @@ def standing(rows: Sequence[Row | None], retrain: Sequence[Row | None], objectiv
 def standings(
     suggestions: Sequence[Row], trials: Sequence[Row], objectives: Sequence[str] | None = None
 ) -> dict[tuple[str, int], Standing]:
-    """How every suggestion stands, by study and number, from the rows of a results directory.
+    """How far every suggestion has come, by study and number, from the rows of a results directory.
 
-    Of several versions of Retrain the newest counts. `objectives`: instead of each suggestion's own.
+    Where several versions of Retrain are stored, the newest counts.
+
+    Args:
+        objectives: computed in place of each suggestion's own.
     """
     rows = {row["trial_id"]: row for row in trials}
     references = [row for row in trials if row["method"] == "retrain" and row["status"] == "ok" and ended(row)]
@@ -112,12 +114,13 @@ def standings(
 
 
 def pareto_front(points: Mapping[int, Sequence[float]]) -> list[int]:
-    """Keys, ascending, of the points that no other dominates: is nowhere above, and somewhere below.
+    """Keys, ascending, of the points that no other point dominates. Lower is better.
 
-    Of equal points only the one with the smallest key is on the front.
+    A point dominates another if it is nowhere above it and somewhere below. Of equal points only the one with the
+    smallest key is on the front.
     """
     front: list[int] = []
-    for key in sorted(points, key=lambda key: (tuple(points[key]), key)):  # what dominates a point comes before it
+    for key in sorted(points, key=lambda key: (tuple(points[key]), key)):  # a point comes after all that dominate it
         if not any(all(map(operator.le, points[other], points[key])) for other in front):
             front.append(key)
     return sorted(front)

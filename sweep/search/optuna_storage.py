@@ -1,4 +1,4 @@
-"""The Optuna storage that a search's studies may live in, for dashboards and Optuna's own tools."""
+"""The Optuna storage that a search's studies may live in, so that dashboards and Optuna's own tools can read them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def open_storage(url: str) -> BaseStorage:
     """The storage at a URL such as sqlite:///search.db.
 
     Raises:
-        InputError: there is none, or it does not answer.
+        InputError: it is no URL of a storage, its driver is not installed, or the storage does not answer.
     """
     try:
         address = sqlalchemy.make_url(url)
@@ -42,10 +42,10 @@ def open_storage(url: str) -> BaseStorage:
 
 @contextmanager
 def storage_needed() -> Iterator[None]:
-    """Let a storage that fails end the search in one line.
+    """Turn errors of the storage in the body into one line, which ends the search.
 
     Raises:
-        Unsuccessful: it failed.
+        Unsuccessful: the storage failed.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""A search from its start to its end: Retrain on the search seeds, suggestions, the best of them on other seeds."""
+"""The phases of a search: Retrain on the search seeds, suggestions, then the best of them on the confirmation seeds."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from sweep.store.status import Row, ended
 
 @dataclass(frozen=True)
 class Plan:
-    """What a search consists of before any suggestion is known.
+    """What is known of a search before its first suggestion.
 
     Attributes:
         references: Retrain on the search seeds.
-        originals: trials that start from the ordinary originals of the search seeds; not run.
+        originals: trials that are not run, but whose originals (the ordinary ones of the search seeds) are trained.
         studies: one for each method and task.
         baselines: Retrain and the entries of the spec's `methods` on the confirmation seeds.
     """
@@ -45,11 +45,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Found:
-    """What a search came to.
+    """What a search found.
 
     Attributes:
-        studies: with every suggestion.
-        tuned: for each study's name the trials of its best suggestions on the confirmation seeds.
+        studies: each with its suggestions.
+        tuned: by the study's name, the trials of its best suggestions on the confirmation seeds.
         rows: rows of `trials` by id.
     """
 
@@ -59,7 +59,7 @@ class Found:
 
 
 def plan_search(spec: Spec) -> Plan:
-    """The trials of a search that are known beforehand, and its studies.
+    """Plan the trials of a search that are known beforehand, and its studies.
 
     Raises:
         InputError: the spec has no search, or the dataset is missing.
@@ -98,12 +98,12 @@ def of_other_code(plan: Plan, suggestions: Sequence[Row], rows: Sequence[Row]) -
 
 
 def run_search(request: Request, plan: Plan) -> Found:
-    """Run or resume a search. What has a row is left as it is, unless the request asks to run it again.
+    """Run or resume a search. Trials with a row are not run again, unless the request asks for it.
 
-    A suggestion that is run again keeps its number and hyperparameters.
+    A suggestion whose trials are run again keeps its number and hyperparameters.
 
     Raises:
-        InputError: what `check_task` finds, no storage answers, or Retrain diverged on a search seed.
+        InputError: as `check_task` raises it, the storage does not answer, or Retrain diverged on a search seed.
         Unsuccessful: Retrain failed on a search seed, or the storage failed.
         InputError, Unsuccessful, OSError, KeyboardInterrupt: as in `Driver.run`.
     """
@@ -117,11 +117,11 @@ def run_search(request: Request, plan: Plan) -> Found:
 
 
 class Phases:
-    """What a search does, one phase after another: each is a schedule, made when the one before has ended.
+    """The phases of a search, one after another. Each is a schedule, made when the one before has ended.
 
     Args:
-        driver: runs them.
-        plan: of the search.
+        driver: runs the schedules.
+        plan: what is known of the search beforehand.
         storage: where Optuna's studies live; None: in memory.
     """
 
@@ -136,15 +136,15 @@ class Phases:
         self._tuned: dict[str, list[Trial]] = {}
 
     def references(self) -> Schedule:
-        """Retrain and the originals of the search seeds."""
+        """The schedule of Retrain and the originals on the search seeds."""
         return self._grid(self._plan.references, self._plan.originals)
 
     def suggestions(self) -> Schedule:
-        """Every suggestion that has not ended.
+        """The schedule of all suggestions that have not ended.
 
         Raises:
             InputError: Retrain diverged on a search seed.
-            Unsuccessful: it failed, or the storage did.
+            Unsuccessful: Retrain or the storage failed.
         """
         rows = self._rows()
         _require_ok(self._plan.references, rows)
@@ -159,7 +159,10 @@ class Phases:
         return SuggestionSchedule(self._studies, rows, self.driver, repeated)
 
     def confirmation(self) -> Schedule:
-        """The best suggestions and the baselines on the confirmation seeds, once every suggestion has ended."""
+        """The schedule of the best suggestions and the baselines on the confirmation seeds.
+
+        It is empty if a suggestion has not ended.
+        """
         if not all(study.ended for study in self._studies):
             return GridSchedule([])
         baselines, results = self._plan.baselines, self.driver.results
@@ -168,7 +171,7 @@ class Phases:
         return self._grid(list({trial.id: trial for trial in [*confirming, *baselines]}.values()))
 
     def found(self) -> Found:
-        """What the search has come to."""
+        """What the search has found so far."""
         return Found(self._studies, self._tuned, self._rows())
 
     def _grid(self, trials: Sequence[Trial], originals: Sequence[Trial] = ()) -> Schedule:
@@ -178,7 +181,7 @@ class Phases:
         return self.driver.grid(left, originals)
 
     def _rows(self) -> dict[str, Row]:
-        """Rows of trials by id, but for those that were left to be run and are as they were before."""
+        """Rows by trial id, without those that were to be run again and were not."""
         rows = trial_rows(self.driver.results)
         unrun = untouched(self._left, self._before, rows)
         return {name: row for name, row in rows.items() if name not in unrun}
@@ -191,7 +194,7 @@ def _to_run(trial: Trial, row: Row | None, again: Again) -> bool:
 def _repeated(
     studies: Sequence[Definition], suggestions: Sequence[Row], rows: Mapping[str, Row], again: Again
 ) -> set[str]:
-    """Ids of the suggested trials that are run again: those that `again` wants, and what was given up beside them."""
+    """Ids of suggested trials to run again: those that `again` wants, and the pruned ones of the same suggestions."""
     budgets = {definition.name: definition.budget for definition in studies}
     found: set[str] = set()
     for suggestion in suggestions:
@@ -205,14 +208,14 @@ def _repeated(
 
 
 def trial_rows(results: Results) -> dict[str, Row]:
-    """Rows of `trials` by id."""
+    """All rows of `trials` by trial id."""
     return {row["trial_id"]: row for row in results.trials().table.to_pylist()}
 
 
 def saved(found: Found) -> tuple[int, int, float]:
-    """How many search trials were pruned, out of how many, and the share of all their time that this saved.
+    """How many search trials were pruned, out of how many, and which share of their time this saved.
 
-    A pruned trial would have taken as long as the mean of its suggestion's trials that ran.
+    A pruned trial is counted as long as the mean of its suggestion's trials that ran.
     """
     pruned = total = 0
     ran_seconds = saved_seconds = 0.0
@@ -257,7 +260,7 @@ def _require_ok(references: list[Trial], rows: dict[str, Row]) -> None:
 
 
 def _confirm(study: Study, baselines: list[Trial], results: Results) -> list[Trial]:
-    """The trials that confirm a study's best suggestions, noted in their rows."""
+    """The trials that confirm a study's best suggestions. Stores their ids in the rows of those suggestions."""
     retrain = [trial for trial in baselines if trial.method == "retrain" and trial.task_id == study.definition.task_id]
     chosen: list[Trial] = []
     for suggestion in study.best():

@@ -1,4 +1,4 @@
-"""Optuna's samplers and pruners by the names that a spec gives them."""
+"""Optuna's samplers and pruners, by the names that a spec gives them."""
 
 from __future__ import annotations
 
@@ -30,20 +30,21 @@ PRUNERS: dict[PrunerName, Callable[[], BasePruner]] = {
     "asha": lambda: SuccessiveHalvingPruner(min_resource=1, reduction_factor=2),
     "none": NopPruner,
 }
-"""The resource that a pruner divides is the number of seeds."""
+"""A pruner is told the mean after each seed: its steps, or its resource, are seeds."""
 
 
 class NumberedSampler(BaseSampler):
-    """A sampler whose random numbers belong to the suggestion's number, however often the search was interrupted.
+    """A sampler whose random numbers follow from the suggestion's number, however often the search was interrupted.
 
-    For every suggestion the sampler is made anew, seeded by the study, its seed, and the number; so one that resumes
-    continues where an uninterrupted one would have been, and never repeats the numbers of its cold start. All else that
-    Optuna's samplers know is in the study. While `replaying`, suggestions have their values already and none is drawn.
+    For every suggestion it makes Optuna's sampler anew, seeded by the study, the study's seed and the number. So a
+    resumed search draws what an uninterrupted one would have drawn, and never repeats the first random numbers.
+    Everything else that Optuna's samplers know is in the study. While `replaying` is set, suggestions have their values
+    already, and nothing is drawn.
 
     Args:
         name: which sampler.
-        seed: text that the random numbers follow from, beside the suggestion's number.
-        number: gives the number of an Optuna trial's suggestion.
+        seed: text that, with the suggestion's number, determines the random numbers.
+        number: returns the number of the suggestion that an Optuna trial is.
     """
 
     def __init__(self, name: SamplerName, seed: str, number: Callable[[FrozenTrial], int]) -> None:
@@ -54,11 +55,11 @@ class NumberedSampler(BaseSampler):
         self.replaying = False
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Optuna's hook: a suggestion begins."""
+        """Optuna's hook: make the sampler of a suggestion that begins."""
         digest = hashlib.sha256(f"{self._seed} {self._number(trial)}".encode()).digest()
         self._sampler = self._make(int.from_bytes(digest[:4], "little"))
         self._sampler.before_trial(study, trial)
-        if isinstance(self._sampler, NSGAIISampler):  # notes generation and parents in the study, always in one order
+        if isinstance(self._sampler, NSGAIISampler):  # stores generation and parents in the study, always in this order
             generation = self._sampler.get_trial_generation(study, trial)
             self._sampler.get_parent_population(study, generation)
 

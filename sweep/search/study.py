@@ -1,7 +1,7 @@
-"""One method's search: what it is made of, its suggestions, and Optuna's study of them, rebuilt from rows.
+"""One method's search on one task: its definition, its suggestions, and Optuna's study, which is rebuilt from rows.
 
-Rows of `suggestions` and `trials` are what lasts. The study lives in memory, or in an Optuna storage for others to look
-at: when it starts again it is made anew, and told everything that the rows hold, in order.
+Only the rows of `suggestions` and `trials` last. The study lives in memory, or in an Optuna storage where others can
+read it. When a search resumes, the study is made anew and told everything that the rows hold, in order.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ NUMBER = "suggestion"
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A configuration that a search tries.
+    """A configuration that a study tries.
 
     Attributes:
         study: the study's name.
         number: counts the study's suggestions from 0.
         params: all hyperparameters.
         trials: one for each search seed, in the order in which they run.
-        confirm_trial_ids: as in the row.
-        suggested_at: when the sampler gave it.
+        confirm_trial_ids: ids of its trials on the confirmation seeds; empty unless it was confirmed.
+        suggested_at: when the sampler suggested it.
     """
 
     study: str
@@ -54,15 +54,15 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class Definition:
-    """What a study is.
+    """What determines a study.
 
     Attributes:
-        method: its name.
-        task_id: of the task (dataset, model, training, forget set) that it is tuned on.
-        space: what is drawn.
-        retrain: for each search seed the trial of Retrain that values are measured against.
+        method: the method's name.
+        task_id: the task (dataset, model, training, forget set) that the method is tuned on.
+        space: what the sampler draws from.
+        retrain: for each search seed the trial of Retrain that objectives are measured against.
         objectives: what is minimised.
-        search: the spec's section: sampler, pruner, budget.
+        search: the spec's section, with sampler, pruner and budget.
     """
 
     method: str
@@ -74,12 +74,12 @@ class Definition:
 
     @property
     def budget(self) -> int:
-        """How many suggestions are wanted."""
+        """How many suggestions the study makes."""
         return self.search.trials
 
     @property
     def name(self) -> str:
-        """`<method>-<8 hexadecimal digits>` of everything that the suggestions and their values follow from."""
+        """`<method>-<hash>`: 8 hexadecimal digits of everything that determines the suggestions and their values."""
         identity = {
             "task_id": self.task_id,
             "method": {"name": self.method, "version": find_method(self.method).version},
@@ -93,7 +93,7 @@ class Definition:
         return f"{re.sub(r'[^A-Za-z0-9._-]', '-', self.method)}-{content_id(canonical_json(identity))[:8]}"
 
     def trials(self, params: Mapping[str, Any], seeds: Sequence[Trial]) -> tuple[Trial, ...]:
-        """The trials of a configuration, on the seeds and the task of the Retrain trials given."""
+        """The trials of a configuration, one for each Retrain trial in `seeds`, with that trial's seed and task."""
         method = {"name": self.method, "version": find_method(self.method).version, "params": dict(params)}
         return tuple(trial_for(json.loads(trial.config) | {"method": method}, self.name) for trial in seeds)
 
@@ -102,7 +102,7 @@ def define_studies(search: SearchSpec, retrain: Mapping[str, tuple[Trial, ...]])
     """The studies of a spec's search, each once: every method on every task.
 
     Args:
-        retrain: for each task's id the trials of Retrain on the search seeds, in their order.
+        retrain: by task id, the trials of Retrain on the search seeds, in their order.
     """
     found: dict[str, Definition] = {}
     for entry in search.methods:
@@ -114,18 +114,18 @@ def define_studies(search: SearchSpec, retrain: Mapping[str, tuple[Trial, ...]])
 
 
 class Study:
-    """A study under way: Optuna's, and the suggestions and rows that it was told of.
+    """A study under way: its suggestions, and Optuna's study of them.
 
     Args:
-        definition: what it is.
-        suggestions: rows of `suggestions`; those of other studies are left aside.
-        rows: rows of `trials` by id; the caller adds what ends.
+        definition: what determines it.
+        suggestions: rows of `suggestions`; those of other studies are ignored.
+        rows: rows of `trials` by id; the caller adds those of trials that end.
         sweep: name of the sweep, for new rows.
-        storage: where Optuna's study lives; None: in memory. One that has the study's name is replaced.
+        storage: where Optuna's study lives; None: in memory. A study of the same name there is replaced.
 
     Attributes:
         suggestions: by number.
-        stored: numbers of those that have a row.
+        stored: numbers of the suggestions that have a row.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class Study:
         self._rows = rows
         self._sweep = sweep
         self._numbers: dict[int, int] = {}
-        self._handles: dict[int, OptunaTrial] = {}
+        self._optuna_trials: dict[int, OptunaTrial] = {}
         seed = f"{self.name} {definition.search.sampler_seed}"
         self._sampler = NumberedSampler(definition.search.sampler, seed, self._number)
         storage = storage or InMemoryStorage()
@@ -168,8 +168,8 @@ class Study:
 
     @property
     def unasked(self) -> int:
-        """How many suggestions are still to be handed out: unfinished ones of before, and new ones."""
-        begun = sum(number < self.definition.budget for number in self._handles)
+        """How many suggestions `ask` has still to give: unfinished ones of an earlier run, and new ones."""
+        begun = sum(number < self.definition.budget for number in self._optuna_trials)
         return max(0, self.definition.budget - begun)
 
     def wanted(self) -> list[Suggestion]:
@@ -178,7 +178,7 @@ class Study:
 
     @property
     def ended(self) -> bool:
-        """Whether every suggestion of the budget has been made and has ended."""
+        """Whether as many suggestions as the budget allows were made, and all have ended."""
         ends = [self.standing(found.number).state for found in self.wanted()]
         return len(ends) == self.definition.budget and "unfinished" not in ends
 
@@ -187,12 +187,12 @@ class Study:
         return [self._rows.get(trial.id) for trial in suggestion.trials]
 
     def ask(self) -> Suggestion:
-        """The next suggestion, unfinished ones of before first."""
-        trial = self.optuna.ask()
-        number = self._numbers[trial.number]
-        trial.set_user_attr(NUMBER, number)
-        params = self.definition.space.suggest(trial)
-        self._handles[number] = trial
+        """The next suggestion: first the unfinished ones of an earlier run, then new ones."""
+        optuna_trial = self.optuna.ask()
+        number = self._numbers[optuna_trial.number]
+        optuna_trial.set_user_attr(NUMBER, number)
+        params = self.definition.space.suggest(optuna_trial)
+        self._optuna_trials[number] = optuna_trial
         if number not in self.suggestions:
             trials = self.definition.trials(params, self.definition.retrain)
             stored = json.loads(trials[0].config)["method"]["params"]
@@ -200,33 +200,33 @@ class Study:
         return self.suggestions[number]
 
     def report(self, number: int, step: int, value: float) -> None:
-        """Tell Optuna the running mean after `step` seeds; with one objective only."""
+        """Tell Optuna the mean of the only objective over the first `step` seeds."""
         if step not in self.frozen(number).intermediate_values:
-            self._handles[number].report(value, step)
+            self._optuna_trials[number].report(value, step)
 
     def hopeless(self, number: int) -> bool:
-        """Whether the pruner gives the suggestion up, and seeds are left of which nothing is known."""
+        """Whether the pruner gives the suggestion up, and a seed is left that has not ended."""
         if all(ended(row) for row in self.rows(self.suggestions[number])):
             return False
         return self.optuna.pruner.prune(self.optuna, self.frozen(number))
 
     def tell(self, number: int) -> None:
-        """Tell Optuna how a suggestion ended, which follows from its rows."""
+        """Tell Optuna how a suggestion ended, by its rows."""
         values, state = self.verdict(number)
-        self.optuna.tell(self._handles[number].number, values, state)
+        self.optuna.tell(self._optuna_trials[number].number, values, state)
 
     def verdict(self, number: int) -> tuple[tuple[float, ...] | None, TrialState]:
-        """A suggestion's values, if it has any, and its state, in Optuna's terms."""
+        """A suggestion's values, if it is complete, and its state in Optuna's terms."""
         found = self.standing(number)
         return found.values, STATES[found.state]
 
     def standing(self, number: int) -> Standing:
-        """How a suggestion stands."""
+        """How far a suggestion has come."""
         rows = self.rows(self.suggestions[number])
         return standing(rows, self.references, self.definition.objectives)
 
     def best(self) -> list[Suggestion]:
-        """The complete suggestion with the lowest value, or the Pareto front; none if none is complete."""
+        """The complete suggestion with the lowest value, or the Pareto front of the complete ones; may be empty."""
         values = {found.number: self.standing(found.number).values for found in self.wanted()}
         complete = {number: value for number, value in values.items() if value is not None}
         if self.definition.search.confirms_front:
@@ -234,18 +234,18 @@ class Study:
         return [self.suggestions[min(complete, key=lambda number: (complete[number], number))]] if complete else []
 
     def named(self, values: Sequence[float]) -> str:
-        """Values of the objectives, for people."""
+        """Values of the objectives as text."""
         return ", ".join(f"{name} {value:.2f}" for name, value in zip(self.definition.objectives, values, strict=True))
 
     def drawn(self, suggestion: Suggestion) -> str:
-        """What was drawn of a suggestion's hyperparameters, for people."""
+        """The hyperparameters of a suggestion that were drawn, as text."""
         return ", ".join(
             f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
             for name, value in self.definition.space.drawn(suggestion.params).items()
         )
 
     def row(self, suggestion: Suggestion) -> dict[str, Any]:
-        """The suggestion's row."""
+        """The suggestion's row in `suggestions`."""
         definition = self.definition
         return {
             "study": self.name,
@@ -263,19 +263,19 @@ class Study:
         }
 
     def confirmed(self, number: int, trials: Sequence[Trial]) -> Suggestion:
-        """Note the trials that a suggestion is confirmed with; those of before stay in the list."""
+        """Add the trials that confirm a suggestion to those that it has; return the suggestion."""
         suggestion = self.suggestions[number]
         ids = dict.fromkeys([*suggestion.confirm_trial_ids, *(trial.id for trial in trials)])
         self.suggestions[number] = replace(suggestion, confirm_trial_ids=tuple(ids))
         return self.suggestions[number]
 
     def finished(self) -> list[int]:
-        """Numbers of the suggestions that Optuna knows the end of."""
-        return [number for number in self._handles if self.frozen(number).state.is_finished()]
+        """Numbers of the suggestions whose end Optuna was told."""
+        return [number for number in self._optuna_trials if self.frozen(number).state.is_finished()]
 
     def frozen(self, number: int) -> FrozenTrial:
         """Optuna's record of a suggestion."""
-        return self.optuna.get_trials(deepcopy=False)[self._handles[number].number]
+        return self.optuna.get_trials(deepcopy=False)[self._optuna_trials[number].number]
 
     def _stored(self, row: Row) -> Suggestion:
         params = json.loads(row["params"])
@@ -284,7 +284,7 @@ class Study:
         return Suggestion(self.name, row["number"], params, trials, confirmed, row["suggested_at"])
 
     def _replay(self) -> None:
-        """Tell Optuna of every suggestion: what finished as it went, what did not as something to be asked for next."""
+        """Tell Optuna of every stored suggestion: how a finished one went, and to try an unfinished one next."""
         unfinished = []
         self._sampler.replaying = True
         for number, suggestion in self.suggestions.items():
@@ -297,7 +297,7 @@ class Study:
             if len(self.definition.objectives) == 1:
                 for step, (value,) in enumerate(found.means, start=1):
                     self.report(number, step, value)
-                    self.optuna.pruner.prune(self.optuna, self.frozen(number))  # asha notes its rungs in the study
+                    self.optuna.pruner.prune(self.optuna, self.frozen(number))  # ASHA stores its rungs in the study
             self.tell(number)
         self._sampler.replaying = False
         for number in unfinished:
@@ -307,12 +307,12 @@ class Study:
         self._numbers[len(self.optuna.get_trials(deepcopy=False))] = suggestion.number
         self.optuna.enqueue_trial(self.definition.space.drawn(suggestion.params))
 
-    def _number(self, trial: FrozenTrial) -> int:
-        """The number of an Optuna trial's suggestion: for a new one the first that is free."""
-        if trial.number not in self._numbers:
+    def _number(self, optuna_trial: FrozenTrial) -> int:
+        """The number of the suggestion that an Optuna trial is; a new trial gets the first free number."""
+        if optuna_trial.number not in self._numbers:
             taken = set(self.suggestions) | set(self._numbers.values())
-            self._numbers[trial.number] = next(number for number in range(len(taken) + 1) if number not in taken)
-        return self._numbers[trial.number]
+            self._numbers[optuna_trial.number] = next(number for number in range(len(taken) + 1) if number not in taken)
+        return self._numbers[optuna_trial.number]
 
 
 STATES = {

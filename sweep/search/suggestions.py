@@ -1,4 +1,4 @@
-"""A search's schedule: asks Optuna for configurations, and hands out the seeds of each as ordinary trials."""
+"""The schedule of a search: it asks Optuna for suggestions, and hands out the seeds of each as ordinary trials."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from sweep.trial.job import Job, Outcome
 
 
 class SuggestionSchedule(Schedule):
-    """Several studies under way.
+    """Hands out the trials of several studies at once.
 
-    The seeds of a suggestion are handed out one after another; between two of them Optuna's pruner may give it up.
+    The seeds of a suggestion follow one another; between two of them Optuna's pruner may give the suggestion up.
 
     Args:
-        studies: what is searched.
-        rows: rows of `trials` by id, which the studies read; rows that are stored meanwhile are added.
-        driver: has the results, and shows and stores what nobody ran.
-        again: ids of trials that are run again: they have a row in `results`, and none in `rows`.
+        studies: the studies.
+        rows: rows of `trials` by id, which the studies read; this schedule adds the rows of trials that end.
+        driver: stores and shows how trials ended that were not run.
+        again: ids of trials to run again: results hold a row of each, `rows` does not.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class SuggestionSchedule(Schedule):
             self._progress.expect(trials=study.unasked * len(study.definition.retrain))
 
     def next(self) -> Job | None:
-        """The next seed of a suggestion that is under way, or else the first of another."""
+        """The next seed of a suggestion that is under way, else the first seed of another."""
         with storage_needed():
             while not self._stopped:
                 suggestion = self._ready.popleft() if self._ready else self._begin_another()
@@ -69,7 +69,7 @@ class SuggestionSchedule(Schedule):
         self._ready.appendleft(self._out.pop(job.trial.id))
 
     def finished(self, job: Job, outcome: Outcome) -> None:
-        """Tell Optuna what a seed came to, and give up the suggestion if its pruner says so."""
+        """Tell Optuna the result of a seed, and give the suggestion up if the pruner says so."""
         self._read(job.trial.id)
         if job.trial.id not in self._rows:
             raise OSError(f"{self._results.location}: the row of trial {job.trial.id} cannot be read")
@@ -83,7 +83,10 @@ class SuggestionSchedule(Schedule):
         return not waiting and all(study.unasked == 0 for study in self._studies.values())
 
     def _begin_another(self) -> Suggestion | None:
-        """A suggestion that is not under way: one that was held back, or one of the study that is furthest behind."""
+        """A suggestion that is not under way: one that was held back, else one of the study that is furthest behind.
+
+        A suggestion that shares trials with one under way is held back until that one has ended.
+        """
         for held in list(self._held):
             if not self._shares_trials(held):
                 self._held.remove(held)
@@ -105,7 +108,10 @@ class SuggestionSchedule(Schedule):
         return suggestion
 
     def _next_seed(self, suggestion: Suggestion) -> Trial | None:
-        """The suggestion's next trial without a row; None if it ends without one. Rows that are there count as run."""
+        """The suggestion's next trial that has not ended; None if the suggestion ends before it gets to one.
+
+        Seeds whose rows are stored already count as if they ended now.
+        """
         while True:
             trial = suggestion.trials[self._steps[suggestion.study, suggestion.number]]
             if not ended(self._rows.get(trial.id)):
@@ -115,7 +121,7 @@ class SuggestionSchedule(Schedule):
                 return None
 
     def _seed_ended(self, suggestion: Suggestion) -> bool:
-        """Note the end of the seed that a suggestion is at; whether the suggestion ends with it."""
+        """Go on to the suggestion's next seed; return whether the suggestion has ended."""
         study, number = self._studies[suggestion.study], suggestion.number
         step = self._steps[study.name, number] = self._steps[study.name, number] + 1
         trial, last = suggestion.trials[step - 1], step == len(suggestion.trials)
@@ -146,7 +152,7 @@ class SuggestionSchedule(Schedule):
         self._progress.suggestion_ended(study.name, line, value, failed=found.state == "failed")
 
     def _give_up(self, suggestion: Suggestion, step: int, reason: str) -> None:
-        """Store rows for the seeds that are not run."""
+        """Store the seeds after the first `step` ones as pruned."""
         for trial in suggestion.trials[step:]:
             self._read(trial.id)
             if ended(self._rows.get(trial.id)):
@@ -156,7 +162,7 @@ class SuggestionSchedule(Schedule):
                 self._read(trial.id)
 
     def _write(self, suggestion: Suggestion) -> None:
-        """Store the suggestion's row, unless it is there."""
+        """Store the suggestion's row, unless it is stored."""
         study = self._studies[suggestion.study]
         if suggestion.number not in study.stored:
             self._results.write_suggestion(study.row(suggestion))
@@ -165,11 +171,11 @@ class SuggestionSchedule(Schedule):
     def _mark_for_repetition(self, suggestion: Suggestion) -> None:
         """Mark the trials that will be repeated as pruned, so that a kill in between leaves them unfinished.
 
-        The last seed first, so that the suggestion is as it was until its first seed is marked.
+        Mark the last seed first: until the first seed is marked, the suggestion counts as it did before.
         """
         for trial in reversed(suggestion.trials):
             if trial.id in self._again:
-                no_study = replace(trial, study=None)  # none gave it up
+                no_study = replace(trial, study=None)  # no study gave it up
                 self._driver.store(no_study, Outcome("pruned", "to be run again"))
                 self._again.discard(trial.id)
 
@@ -180,7 +186,7 @@ class SuggestionSchedule(Schedule):
         return any(trial.id in ids for trial in suggestion.trials)
 
     def _read(self, trial_id: str) -> None:
-        """Take in the row of a trial, if there is one that can be read."""
+        """Add the stored row of a trial to the rows, if there is one that can be read."""
         row = self._results.trial(trial_id)
         if row is not None:
             self._rows[trial_id] = row

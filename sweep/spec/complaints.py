@@ -1,4 +1,4 @@
-"""What is wrong with a spec, in one line: pydantic's complaints in the words of who wrote it."""
+"""What is wrong with a spec, in one line: pydantic's complaints in the words of a spec."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from sweep.spec.options import RANGE
 
 
 def validated(model: type[Any], data: Any, path: tuple[str, ...] = (), other_keys: Collection[str] = ()) -> Any:
-    """The model made of plain data that a spec has at a path.
+    """The pydantic model made of the plain data that a spec has at `path`.
 
     Args:
-        other_keys: valid beside the model's own.
+        other_keys: keys that are valid beside the model's own, for the hint at an unknown one.
 
     Raises:
         InputError: one line with the key, what is wrong, and the nearest valid name.
@@ -27,7 +27,7 @@ def validated(model: type[Any], data: Any, path: tuple[str, ...] = (), other_key
     except (TypeError, ValueError) as error:
         raise InputError(f"{'.'.join(path) or 'the spec'}: not plain data: {error}") from error
     try:
-        return model.model_validate_json(text)  # of JSON, a strict model takes lists as tuples
+        return model.model_validate_json(text)  # from JSON, because a strict model takes its lists as tuples
     except ValidationError as error:
         raise InputError(_explain(model, error, data, path, other_keys)) from error
 
@@ -59,8 +59,8 @@ def _explain(
 
 
 def _written_location(data: Any, location: tuple[int | str, ...]) -> list[str]:
-    """The location that pydantic gives, as the spec was written: a value given bare has no position in a list, and
-    which of several types was tried is no key.
+    """The location that pydantic gives, in the keys that were written: without the position of a value that was given
+    bare in place of a list, and without the names of the types that pydantic tried.
     """
     written = []
     for part in location:
@@ -75,7 +75,7 @@ def _written_location(data: Any, location: tuple[int | str, ...]) -> list[str]:
 
 
 def _keys_at(model: type[BaseModel], location: Sequence[int | str]) -> set[str]:
-    """Valid keys of the (sub)model at a location of pydantic's."""
+    """Valid keys of the model, or of the model inside it, at a location that pydantic gives."""
     for part in location:
         if isinstance(part, str) and part in model.model_fields:
             found = _model_in(model.model_fields[part].annotation)
@@ -95,6 +95,6 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 
 def _wording(message: str) -> str:
-    """What pydantic says of a value, in the words of a spec."""
+    """Pydantic's message about a value, in the words of a spec."""
     said = message.removeprefix("Input ").partition(", unable")[0]
     return said.replace("valid array", "valid list").replace("a valid boolean", "true or false")

@@ -1,4 +1,4 @@
-"""pydantic models of the options that a method, dataset or model accepts, read off its signature."""
+"""pydantic models of the options that a method, dataset or model accepts, made from its signature."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from pydantic import (
 from methods import Method
 
 LIST, RANGE = "a list", "a range"
-"""How what a search chooses from is written. pydantic names it where it says what is wrong; it is no key."""
+"""The two ways to write what a search draws from. pydantic shows them in locations, where they are no keys."""
 
 
 class Section(BaseModel):
@@ -41,7 +41,7 @@ class OpenSection(Section):
 
 
 class Interval(Section):
-    """A range that a search draws from, both ends included; what is left out is the method's own."""
+    """A range that a search draws from, both ends included. A key that is left out has the method's own value."""
 
     log: bool
     low: float
@@ -73,7 +73,8 @@ def method_grid(method: type[Method]) -> type[BaseModel]:
 def search_entry(method: type[Method]) -> type[BaseModel]:
     """A model of a search's entry for `method`: for each hyperparameter an `Interval` or a list of categories.
 
-    A single category may be written bare. What is left out has the method's own range or categories, else its default.
+    A single category may be written bare. A hyperparameter that is left out has the method's own range or categories,
+    else its default.
     """
     fields = {}
     for item, hint in _hyperparameters(method):
@@ -93,13 +94,13 @@ def search_entry(method: type[Method]) -> type[BaseModel]:
 
 
 def _hyperparameters(method: type[Method]) -> list[tuple[dataclasses.Field[Any], Any]]:
-    """The hyperparameters of a method, with their types."""
+    """The hyperparameters of a method, each with its type."""
     hints = get_type_hints(method, include_extras=True)
     return [(item, hints[item.name]) for item in dataclasses.fields(method)]
 
 
 def _within(item: dataclasses.Field[Any], kind: Any) -> Any:
-    """The type, of values within the hyperparameter's bounds."""
+    """The type `kind`, limited to the hyperparameter's bounds."""
     return Annotated[kind, Field(**item.metadata.get("bounds", {}))]
 
 
@@ -108,7 +109,7 @@ def _described(kind: Any, default: Any, item: dataclasses.Field[Any]) -> tuple[A
 
 
 def _number(hint: Any) -> type[int] | type[float] | None:
-    """The type, int or float, if that is what a type hint stands for (`int | None` included)."""
+    """The type int or float, if a type hint means it (`int | None` included); else None."""
     if get_origin(hint) is Annotated:
         hint = get_args(hint)[0]
     kinds = set(get_args(hint) or (hint,)) - {type(None)}
@@ -128,9 +129,10 @@ def _distinct(values: list[Any]) -> list[Any]:
 
 
 def option_model(factory: Callable[..., Any], provided: tuple[str, ...] = ()) -> type[BaseModel]:
-    """A model of the keyword options of a dataset class or model builder.
+    """A model of the keyword options of a dataset class or model builder. One that takes **options accepts any key.
 
-    `provided` are arguments that a spec does not set. A factory that takes **options accepts any key.
+    Args:
+        provided: names of arguments that a spec does not set.
     """
     hints = get_type_hints(factory.__init__ if inspect.isclass(factory) else factory, include_extras=True)
     meanings = (

@@ -1,4 +1,4 @@
-"""Names to things: built-in methods, datasets and models, and plugins named `package.module:attribute`."""
+"""Finds what a spec names: built-in methods, datasets and models, and plugins named `package.module:attribute`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def find_method(name: str) -> type[Method]:
     if not (inspect.isclass(found) and issubclass(found, Method)):
         raise InputError(f"plugin '{name}' is not a subclass of methods.Method")
     _require_complete(name, found)
-    if "__dataclass_params__" not in vars(found):  # else its fields are no hyperparameters
+    if "__dataclass_params__" not in vars(found):  # without it, its fields are no hyperparameters
         raise InputError(f"plugin '{name}' is not a dataclass; write @dataclass(frozen=True) above the class")
     return found
 
@@ -54,7 +54,7 @@ def find_dataset(name: str) -> type[Dataset]:
 
 
 def find_model(name: str) -> ModelBuilder:
-    """The function (classes, channels, **options) -> network called `name`: ours, torchvision's, or a plugin's.
+    """The function (classes, channels, **options) -> network called `name`: built-in, torchvision's, or a plugin's.
 
     Raises:
         InputError: no such model, or a plugin that cannot be called.
@@ -74,7 +74,7 @@ def find_model(name: str) -> ModelBuilder:
 
 @cache
 def plugin_source(name: str) -> bytes:
-    """The source of the module that a plugin is named by and of the one that defines it; of one without, its name.
+    """The names and sources of the module in a plugin's name and of the module that defines the plugin.
 
     Raises:
         InputError: no such plugin.
@@ -102,7 +102,7 @@ def _require_complete(name: str, found: type[ABC]) -> None:
 
 
 def search_last(folder: str) -> None:
-    """Let Python look for modules in `folder` after all other places, and no longer before them."""
+    """Put `folder` last on Python's path for modules, wherever it was there."""
     if folder in sys.path:
         sys.path.remove(folder)
     sys.path.append(folder)
@@ -111,7 +111,7 @@ def search_last(folder: str) -> None:
 def _plugin(name: str) -> Callable[..., Any] | type[Any]:
     module_name, _, attribute = name.partition(":")
     folder = os.getcwd()
-    for place in (str(Path(__file__).parents[1]), folder):  # a folder analysis there must not become ours
+    for place in (str(Path(__file__).parents[1]), folder):  # last, so that a folder `analysis` there does not hide ours
         if place not in sys.path:
             sys.path.append(place)
     if hidden := _hidden(module_name, folder):
@@ -135,13 +135,13 @@ def _plugin(name: str) -> Callable[..., Any] | type[Any]:
 
 
 def _hidden(module: str, folder: str) -> str | None:
-    """What to say of a module in `folder` that cannot be reached, because another has its name and comes first."""
+    """A message if another module of the same name hides the module of `folder`; None if none does."""
     top = module.split(".")[0]
     try:
         path, mine = Path(folder, *module.split(".")), Path(folder, top)
         own = next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
         found = importlib.util.find_spec(top)
-    except ValueError:  # no name of a module
+    except ValueError:  # `module` cannot be the name of a module
         return None
     if own is None or found is None:
         return None

@@ -15,7 +15,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class SearchedMethodSpec(OpenSection):
-    """A method and, for its hyperparameters, a value (fixed), a list (categories) or a range.
+    """A method and, for each hyperparameter named, a value (fixed), a list (categories) or a range.
 
     A range is a mapping with some of `low`, `high` and `log`. A hyperparameter that is not named has the method's own
     range.
@@ -25,7 +25,7 @@ class SearchedMethodSpec(OpenSection):
 
     @property
     def entry(self) -> dict[str, Any]:
-        """What is said about hyperparameters."""
+        """What the spec says of the hyperparameters, by their names."""
         return dict(self.model_extra or {})
 
 

@@ -1,9 +1,9 @@
-"""What a search draws from: the hyperparameters of one method that are searched, and the values of the others."""
+"""Search spaces: which hyperparameters of a method a search draws, from what, and the values of the others."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,16 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from methods import Method
 from sweep.errors import InputError
 from sweep.spec.complaints import validated
-from sweep.spec.conditions import acts
+from sweep.spec.conditions import Conditions, acts
 from sweep.spec.options import Interval, search_entry
 from sweep.store.columns import REFERENCES
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
-
-
-When = dict[str, dict[str, tuple[Any, ...]]]
-"""For hyperparameters that depend on others: as in `methods.hyperparameter`."""
 
 
 @dataclass(frozen=True)
@@ -33,16 +29,16 @@ class Dimension:
     log: bool = False
     choices: tuple[Any, ...] = ()
 
-    def suggest(self, trial: BaseTrial, name: str) -> Any:
-        """A value, from Optuna's sampler."""
+    def suggest(self, optuna_trial: BaseTrial, name: str) -> Any:
+        """A value that Optuna's sampler draws."""
         if self.kind == "choice":
-            return trial.suggest_categorical(name, self.choices)
+            return optuna_trial.suggest_categorical(name, self.choices)
         if self.kind == "int":
-            return trial.suggest_int(name, int(self.low), int(self.high), log=self.log)
-        return trial.suggest_float(name, self.low, self.high, log=self.log)
+            return optuna_trial.suggest_int(name, int(self.low), int(self.high), log=self.log)
+        return optuna_trial.suggest_float(name, self.low, self.high, log=self.log)
 
     def description(self) -> dict[str, Any]:
-        """As plain data."""
+        """The dimension as plain data."""
         if self.kind == "choice":
             return {"choices": list(self.choices)}
         return {"type": self.kind, "low": self.low, "high": self.high, "log": self.log}
@@ -53,33 +49,33 @@ class Space:
     """All hyperparameters of a method: the searched ones, and for the others the value that they have.
 
     Attributes:
-        order: names, each after those that it depends on.
-        searched: what is drawn.
+        order: all names, each after those that it depends on.
+        searched: the hyperparameters that are drawn.
         fixed: the values of all others.
-        defaults: the values of hyperparameters without effect.
-        when: as in `methods.hyperparameter`; only what depends on something.
+        defaults: the values that hyperparameters have where they have no effect.
+        when: as in `methods.hyperparameter`, for those that depend on others.
     """
 
     order: tuple[str, ...]
     searched: dict[str, Dimension]
     fixed: dict[str, Any]
     defaults: dict[str, Any]
-    when: When
+    when: Conditions
 
-    def suggest(self, trial: BaseTrial) -> dict[str, Any]:
-        """A value for every hyperparameter; one that has no effect beside the others has its default."""
+    def suggest(self, optuna_trial: BaseTrial) -> dict[str, Any]:
+        """A value for every hyperparameter: drawn, fixed, or the default of one that has no effect."""
         values: dict[str, Any] = {}
         for name in self.order:
             if not acts(name, self.when, values):
                 values[name] = self.defaults[name]
             elif name in self.searched:
-                values[name] = self.searched[name].suggest(trial, name)
+                values[name] = self.searched[name].suggest(optuna_trial, name)
             else:
                 values[name] = self.fixed[name]
         return values
 
     def drawn(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Of a suggestion's hyperparameters those that were drawn, in the types in which they are drawn."""
+        """Those of a suggestion's hyperparameters that were drawn, as int or float as they were drawn."""
         numbers = {"float": float, "int": int}
         return {
             name: numbers[dimension.kind](params[name]) if dimension.kind != "choice" else params[name]
@@ -96,17 +92,17 @@ class Space:
 
 
 def effective(method: type[Method], params: dict[str, Any]) -> dict[str, Any]:
-    """All hyperparameters of a method, those that have no effect beside the others at their defaults.
+    """The hyperparameters given, with the default in place of each that has no effect beside the others.
 
     Raises:
-        InputError: a hyperparameter's `when` names none of the method's, or itself.
+        InputError: a hyperparameter's `when` names itself, or one that the method does not have.
     """
     _, when, defaults = _conditions(method)
     return {name: value if acts(name, when, params) else defaults[name] for name, value in params.items()}
 
 
 @cache
-def _conditions(method: type[Method]) -> tuple[tuple[str, ...], When, dict[str, Any]]:
+def _conditions(method: type[Method]) -> tuple[tuple[str, ...], Conditions, dict[str, Any]]:
     """The order, the conditions and the defaults of a method's hyperparameters, as in `Space`."""
     items = {item.name: item for item in dataclasses.fields(method)}
     when = {name: dict(item.metadata["when"]) for name, item in items.items() if item.metadata.get("when")}
@@ -118,14 +114,14 @@ def make_space(name: str, method: type[Method], entry: Mapping[str, Any]) -> Spa
 
     Args:
         entry: for a hyperparameter a value (fixed), a list (categories) or a mapping with some of `low`, `high` and
-            `log` (a range; what is left out is the method's own); those not named have the method's own range or
-            categories, or else their default.
+            `log` (a range; what is left out is the method's own). A hyperparameter that is not named has the method's
+            own range or categories, else its default.
 
     Raises:
-        InputError: starts with the key of the entry that is at fault.
+        InputError: the message starts with the key of the entry that is wrong.
     """
     if name in REFERENCES:
-        raise InputError(f"name: {name} is what the others are compared with and is never searched")
+        raise InputError(f"name: {name} is what all other methods are compared with, so it is never searched")
     given = validated(search_entry(method), entry, other_keys=("name",))
     order, when, defaults = _conditions(method)
     drawn = {key: _dimension(getattr(given, key)) for key in defaults}
@@ -144,7 +140,7 @@ def make_space(name: str, method: type[Method], entry: Mapping[str, Any]) -> Spa
 
 
 def _dimension(given: Interval | list[Any]) -> Any:
-    """What is drawn, or the only value that there is."""
+    """The dimension to draw from, or the only value that is allowed."""
     if isinstance(given, list):
         return Dimension("choice", choices=tuple(given)) if len(given) > 1 else given[0]
     if given.low == given.high:
@@ -152,11 +148,11 @@ def _dimension(given: Interval | list[Any]) -> Any:
     return Dimension("int" if isinstance(given.low, int) else "float", given.low, given.high, given.log)
 
 
-def _ordered(items: Mapping[str, Any], when: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+def _ordered(items: Mapping[str, Any], when: Conditions) -> tuple[str, ...]:
     """Names, each after those that it depends on.
 
     Raises:
-        InputError: a dependency on itself, or on a name that the method does not have.
+        InputError: a hyperparameter depends on itself, or on one that the method does not have.
     """
     order: list[str] = []
     left = list(items)
@@ -169,5 +165,5 @@ def _ordered(items: Mapping[str, Any], when: Mapping[str, Mapping[str, Any]]) ->
     return tuple(order)
 
 
-def _listed(parents: Mapping[str, tuple[Any, ...]]) -> dict[str, list[Any]]:
+def _listed(parents: Mapping[str, Collection[Any]]) -> dict[str, list[Any]]:
     return {name: list(values) for name, values in parents.items()}

@@ -1,4 +1,4 @@
-"""Reading spec files: YAML, presets, and `PATH=VALUE` overrides."""
+"""Reads spec files: YAML, presets, and `PATH=VALUE` overrides."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ CORE_SCHEMA = {
         list("-+.0123456789"),
     ),
 }
-"""What a plain scalar is, by YAML 1.2's core schema (section 10.3.2 of its specification): for each kind how it is
-written, and the characters that it may begin with. Whatever fits none is a string."""
+"""YAML 1.2's core schema (section 10.3.2 of its specification): for each kind of plain scalar its pattern, and the
+characters that it may begin with. A scalar that fits no pattern is a string."""
 
 INTEGER_BASES = {"0o": 8, "0x": 16}
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML whose scalars are those of YAML 1.2's core schema, and in which a key given twice is an error.
+    """Reads safe YAML with the scalars of YAML 1.2's core schema, and refuses a key that is given twice.
 
-    PyYAML's own are those of YAML 1.1, where 010 is 8, 5e-4 a string, and `off` a bool.
+    PyYAML itself has the scalars of YAML 1.1, where 010 is 8, 5e-4 a string, and `off` a bool.
     """
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
@@ -52,14 +52,14 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes what reads back the same by YAML 1.1 and by 1.2: a string that is something else in either is quoted."""
+    """Writes YAML that reads back the same by YAML 1.1 and 1.2: it quotes strings that are something else in either."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
 
 def _scalar(kind: str, convert: Callable[[str], Any]) -> Callable[[yaml.SafeLoader, yaml.ScalarNode], Any]:
-    """What makes a scalar of a kind of the core schema. A tag, as in `!!int 1_000`, makes nothing else one."""
+    """A constructor of scalars of one kind. It refuses text of another form, which a tag may ask for: `!!int 1_000`."""
 
     def construct(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Any:
         text = loader.construct_scalar(node)
@@ -90,28 +90,26 @@ for _kind, (_pattern, _first) in CORE_SCHEMA.items():
     _Loader.add_implicit_resolver(_kind, _pattern, _first)
     _Loader.add_constructor(_kind, _scalar(_kind, _CONVERT[_kind]))
     _Dumper.add_implicit_resolver(_kind, _pattern, _first)
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:merge", re.compile(r"^<<$"), ["<"]
-)  # no scalar, but what `<<: *base` says
+_Loader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile(r"^<<$"), ["<"])  # `<<: *base`, which is no scalar
 
 
 def write_yaml(document: dict[str, Any]) -> str:
-    """The document as YAML that reads back equal, here and by any reader of YAML 1.1 or 1.2."""
+    """The document as YAML that any reader of YAML 1.1 or 1.2 reads back equal."""
     text: str = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
     return text
 
 
 def presets() -> dict[str, str]:
-    """Names of the specs shipped in the package, and their texts."""
+    """The specs in the package: their texts by their names."""
     folder = resources.files("sweep.spec") / "presets"
     return {item.name.removesuffix(".yaml"): item.read_text("utf-8") for item in sorted(folder.iterdir(), key=str)}
 
 
 def read_document(source: str, overrides: list[str]) -> tuple[str, dict[str, Any]]:
-    """The source's display name and its content with overrides applied.
+    """The name of a file or preset for messages, and its content with the overrides applied.
 
     Raises:
-        InputError: no such file or preset, not YAML, not a mapping, or an override that fits nowhere.
+        InputError: there is no such file or preset, it is no YAML or no mapping, or an override has no place in it.
     """
     path = Path(source)
     if path.is_file():
@@ -136,10 +134,10 @@ def read_document(source: str, overrides: list[str]) -> tuple[str, dict[str, Any
 
 
 def read_yaml(text: str, name: str) -> Any:
-    """The content of a YAML text; `name` is what a message calls it.
+    """The content of a YAML text; messages call it `name`.
 
     Raises:
-        InputError: not YAML.
+        InputError: it is no YAML.
     """
     try:
         return yaml.load(text, Loader=_Loader)
@@ -175,10 +173,10 @@ def _apply(document: dict[str, Any], override: str) -> None:
 
 
 def _entry(entries: list[Any], part: str, what: str) -> str:
-    """The position of a list's entry that is given by its position or by its `name`.
+    """The position of the list's entry that `part` gives, by its position or by its `name`.
 
     Raises:
-        InputError: there is none, or there are several of that name.
+        InputError: there is no such entry, or there are several of that name.
     """
     if part.isdecimal() and int(part) < len(entries):
         return part

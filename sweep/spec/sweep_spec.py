@@ -1,4 +1,4 @@
-"""A sweep's specification: what a spec file may say, checked and with every default filled in."""
+"""The specification of a sweep: what a spec file may say, checked, with every default filled in."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sweep.errors import InputError
 from sweep.spec.complaints import validated
 from sweep.spec.options import OpenSection, Section, axis, method_grid, option_model, search_entry
 from sweep.spec.plugins import find_dataset, find_method, find_model
-from sweep.spec.search_section import SearchSpec
+from sweep.spec.search_section import SearchSpec, Seed
 from sweep.spec.space import make_space
 from sweep.spec.spec_file import read_document, write_yaml
 from sweep.store.columns import REFERENCES
@@ -61,9 +61,9 @@ class TrainingSpec(Section):
 
 
 CLASS_VERSION = 2
-"""Raised, like a method's, by whoever changes what forgetting a class means: rows of the old meaning keep their ids.
+"""The version of what forgetting a class means. Like a method's version it enters the identity: raise it with a change.
 
-2: a class is decided by true labels, and test accuracy and attack look at the other classes.
+2: true labels decide what belongs to a class, and test accuracy and attack are of the other classes.
 """
 
 
@@ -103,14 +103,14 @@ class ForgetSpec(Section):
 
 
 class ResourcesSpec(Section):
-    """What one trial occupies."""
+    """What one trial takes up."""
 
     cpus: float = Field(1, gt=0, description="CPU cores, and torch threads")
     gpus: float | None = Field(None, ge=0, description="GPUs; null: a quarter where there are any, else none")
 
 
 class ProbeSpec(Section):
-    """What a trial records about its path; it changes no result."""
+    """What a trial records of its path. It changes no result."""
 
     every: int = Field(5, ge=0, description="probe at the start, every so many epochs, and at the end; 0: never")
     samples: int = Field(64, ge=1, description="retain samples, and as many forget samples, that are looked at")
@@ -123,7 +123,7 @@ class MethodSpec(OpenSection):
 
     @property
     def grid(self) -> dict[str, list[Any]]:
-        """For every hyperparameter its values, defaults filled in."""
+        """The values of every hyperparameter, defaults filled in."""
         return dict(self.model_extra or {})
 
 
@@ -134,7 +134,7 @@ class Spec(Section):
     dataset: DatasetSpec = DatasetSpec()
     model: ModelSpec = ModelSpec()
     training: TrainingSpec = TrainingSpec()
-    seeds: axis(Annotated[int, Field(ge=0, lt=2**31)]) = Field([0, 1, 2], description="one grid axis")  # type: ignore[valid-type]
+    seeds: axis(Seed) = Field([0, 1, 2], description="one grid axis")  # type: ignore[valid-type]
     forget: axis(ForgetSpec) = Field([ForgetSpec()], description="forget sets")  # type: ignore[valid-type]
     search: SearchSpec | None = Field(None, description="hyperparameters that `unlearn-sweep search` finds")
     methods: list[MethodSpec] = Field(description="may be left out where there is a search")
@@ -279,7 +279,7 @@ def spec_schema() -> dict[str, Any]:
 
 
 def _with_options(section: Any, path: str, model_of: Callable[[str], type[BaseModel]]) -> Any:
-    """The section with its own options checked by the model that its name calls for."""
+    """The section with its further options checked by the model that belongs to its name."""
     try:
         model = model_of(section.name)
     except InputError as error:

@@ -1,7 +1,7 @@
-"""A checksum over a whole Parquet file, kept in the file: checksums of pages leave its footer and page headers out.
+"""A checksum of a whole Parquet file, stored in it. Parquet's own checksums cover neither footer nor page headers.
 
-It lies between the last page and the footer, where the format allows bytes that nothing points at, twice, so that
-damage to one copy does not make the file look like one without a checksum.
+It lies between the last page and the footer, where the format allows bytes that nothing points to. It is there twice:
+damage to one copy must not make the file look like one without a checksum.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ SEAL = len(MARK) + 8
 
 
 def sealed(content: bytes) -> bytes:
-    """A Parquet file's bytes with their checksum."""
+    """The bytes of a Parquet file, with their checksum inserted."""
     place = _footer(content)
     seal = MARK + b"%08x" % _checksum(content[:place], content[place:])
     return content[:place] + seal + seal + content[place:]
 
 
 def verify(content: bytes) -> bool:
-    """Whether a Parquet file has a checksum; files of other programs have none.
+    """Verify a Parquet file; return whether it has a checksum. Files of other programs have none.
 
     Raises:
-        ArrowInvalid: it has one, and its bytes are not those that were written.
+        ArrowInvalid: the file is not as it was written.
     """
     if MARK not in content:
         return False
@@ -38,7 +38,7 @@ def verify(content: bytes) -> bool:
 
 
 def _footer(content: bytes) -> int:
-    """Where the footer begins: the file ends with the footer, its length in four bytes, and four letters."""
+    """Where the footer begins. A file ends with the footer, the footer's length in four bytes, and four letters."""
     return max(2 * SEAL, len(content) - 8 - int.from_bytes(content[-8:-4], "little"))
 
 

@@ -138,4 +138,4 @@ in the order in which they run; `confirm_trial_ids` one per confirmation seed, e
 suggestion ended follows from the rows of its trials: all ended, or one of them `pruned`."""
 
 FOLDERS = {"trials": TRIALS, "traces": TRACES, "predictions": PREDICTIONS, "suggestions": SUGGESTIONS}
-"""The folders that read as one table each."""
+"""The folders whose files together are one table each."""

@@ -1,4 +1,4 @@
-"""Ids from content: the same description has the same id wherever and however it was written."""
+"""Ids made from content: equal descriptions have the same id, wherever and however they were written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def canonical_json(value: Any) -> str:
-    """JSON that depends on the value only: keys sorted, no white space, 1.0 written as 1.
+    """JSON in which equal values are the same text: keys sorted, no white space, 1.0 written as 1.
 
     Raises:
         ValueError: a number is not finite.

@@ -1,4 +1,4 @@
-"""The files of a results directory: each is there whole or not at all. pyarrow only; neither torch nor ray."""
+"""A directory whose files are each there whole or not at all. Imports neither torch nor ray."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sweep.store.parquet import fetch, fetch_start
 from sweep.store.retry import steady
 
 OBJECT_STORES = ("s3", "gcs")
-"""File systems that need no folder before a file."""
+"""File systems in which a file needs no folder."""
 
 
 class Directory:
@@ -27,7 +27,7 @@ class Directory:
         self.filesystem, self._root = open_location(location)
 
     def exists(self, folder: str = "") -> bool:
-        """Whether the directory is there, or a folder in it."""
+        """Whether the directory exists, or a folder in it."""
         place = self._inside(folder).rstrip("/")
         return bool(steady(lambda: self.filesystem.get_file_info(place)).type == pafs.FileType.Directory)
 
@@ -44,7 +44,7 @@ class Directory:
         """A file's content; None if there is no such file.
 
         Raises:
-            OSError: there is one, and it cannot be read.
+            OSError: the file exists and cannot be read.
         """
         try:
             return fetch(self.filesystem, self._inside(path))
@@ -55,7 +55,7 @@ class Directory:
         """A file's first bytes, at most `count`, and its size in bytes; None if there is no such file.
 
         Raises:
-            OSError: there is one, and it cannot be read.
+            OSError: the file exists and cannot be read.
         """
         try:
             return fetch_start(self.filesystem, self._inside(path), count)
@@ -63,7 +63,7 @@ class Directory:
             return None
 
     def info(self, path: str) -> pafs.FileInfo:
-        """A file's size and when it was written, by the storage's clock; its type is `NotFound` if it is not there."""
+        """A file's size, and when it was written by the storage's clock; its type is `NotFound` if there is none."""
         place = self._inside(path)
         return steady(lambda: self.filesystem.get_file_info(place))
 
@@ -73,22 +73,22 @@ class Directory:
         return info.size if info.is_file else None
 
     def files(self, folder: str, ending: str = ".parquet") -> list[pafs.FileInfo]:
-        """The folder's files with that ending, ordered by name, but hidden ones; none if there is no such folder."""
+        """The folder's files with this ending, ordered by name, without hidden ones; none if there is no folder."""
         selector = pafs.FileSelector(self._inside(folder), allow_not_found=True)
         try:
             found = steady(lambda: self.filesystem.get_file_info(selector))
-        except FileNotFoundError:  # it was made between pyarrow's two looks at it
+        except FileNotFoundError:  # the folder was made while pyarrow looked for it
             return []
         named = ((info.base_name, info) for info in found if info.is_file)
         shown = [(name, info) for name, info in named if name.endswith(ending) and not name.startswith((".", "_"))]
         return [info for _, info in sorted(shown, key=lambda pair: pair[0])]
 
     def names(self, folder: str) -> list[str]:
-        """The names of all files of a folder, but hidden ones; none if there is no such folder."""
+        """The names of a folder's files, without hidden ones; none if the folder does not exist."""
         return [info.base_name for info in self.files(folder, ending="")]
 
     def remove(self, path: str) -> None:
-        """Remove a file if it is there.
+        """Remove a file if it exists.
 
         Raises:
             OSError: it cannot be removed.
@@ -97,7 +97,7 @@ class Directory:
             steady(lambda: self.filesystem.delete_file(self._inside(path)))
 
     def _inside(self, path: str) -> str:
-        """The absolute path of a file of the directory; names that lead out of it are refused."""
+        """The absolute path of a file of the directory. Raises InputError if it would lie outside."""
         if path.startswith("/") or ".." in path.split("/"):
             raise InputError(f"'{path}' is not inside the results directory")
         return f"{self._root}/{path}"
@@ -113,7 +113,7 @@ class Directory:
 
 
 def _replace(target: Path, content: bytes) -> None:
-    """Write beside the target, flush to disk, rename over it."""
+    """Write a file beside the target, flush it to disk, and rename it to the target."""
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
     try:

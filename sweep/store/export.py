@@ -1,4 +1,4 @@
-"""A results directory as one Parquet file per folder, for sharing and for other programs."""
+"""Writes each folder of a results directory as one Parquet file, for sharing and for other programs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sweep.store.parquet import LARGE, Rows, read_all
 from sweep.store.results import Results
 
 TOGETHER = 32 * 2**20
-"""Bytes of files of `predictions` whose rows are in memory at once, unless one file has more."""
+"""How many bytes of files of `predictions` are in memory at once, unless one file has more."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ def export(results: Results, out: str) -> list[Exported]:
     """Write the rows that count of each folder to `out`/<folder>.parquet. All files appear at the end, whole.
 
     Raises:
-        InputError: `out` is not a local folder, or one of the files is there: nothing is replaced.
-        OSError: results cannot be read, or a file not be stored.
+        InputError: `out` is not a local folder, or one of the files exists, which export does not replace.
+        OSError: results cannot be read, or a file cannot be stored.
     """
     folder = Path(out).expanduser()
     _check(results, out, folder)
@@ -64,10 +64,10 @@ def _check(results: Results, out: str, folder: Path) -> None:
         raise InputError(f"{out}: is not a folder")
     inside = "://" not in results.location and folder.resolve().parent == Path(results.location).resolve()
     if inside and folder.name in FOLDERS:
-        raise InputError(f"{out}: is read as results; name a folder outside {results.location}")
+        raise InputError(f"{out}: a file there would be read as results; name a folder outside {results.location}")
     for name in FOLDERS:
         if (folder / f"{name}.parquet").exists():
-            raise InputError(f"{out}/{name}.parquet: is there, and export replaces nothing; remove it or name another")
+            raise InputError(f"{out}/{name}.parquet: exists; export replaces no file: remove it or name another folder")
 
 
 def _parts(results: Results, folder: str) -> Iterator[Rows]:
@@ -78,7 +78,7 @@ def _parts(results: Results, folder: str) -> Iterator[Rows]:
 
 
 def _predictions(results: Results) -> Iterator[Rows]:
-    """The rows that count, some files at a time."""
+    """The rows of `predictions` that count, some files at a time."""
     trials = results.trials(["n_predictions"]).table
     others = pc.unique(trials.filter(pc.equal(trials["n_predictions"], 0))["trial_id"])
     infos = {info.base_name: info for info in results.files("predictions")}
@@ -100,7 +100,7 @@ def _predictions(results: Results) -> Iterator[Rows]:
 
 
 def _write(path: Path, schema: pa.Schema, parts: Iterator[Rows]) -> tuple[int, list[str]]:
-    """Write rows as they come; how many they were, and what was damaged."""
+    """Write rows as they come; return how many there were, and the damaged files."""
     count, damaged = 0, []
     with path.open("wb") as stream:
         with pq.ParquetWriter(stream, schema, **LARGE) as writer:

@@ -1,13 +1,13 @@
-"""Rows already read, so that thousands of files are read once.
+"""An index of rows that were read before, so that each of thousands of files is read once.
 
     DIR/.index/<folder>-<hex>.parquet   rows of many files of a folder, each with the name, size and time of its file
-    DIR/.index/clock                    an empty file, whose time says what the storage's clock says
+    DIR/.index/clock                    an empty file, written to see the time of the storage's clock
 
-Whoever reads many files that are not in the index, and can write, adds them. The index is disposable: each of its
-files is whole and checked, what is not there or does not fit is read from the folder, and nobody waits for anybody. A
-file that was written again has another time or size. One that is damaged is never in the index, so that it is named at
-every reading; one that is damaged after its rows are in the index, at the same time and size, is not noticed: a file's
-checksum is verified once, when it is first read.
+A reader adds the files that it read if they are many, not in the index, and the index can be written. The index is
+disposable: its files are checked as they are read; rows that it lacks or that do not fit are read from the folder; and
+no reader waits for another. A file that was written again has another time or size, so its old rows are not used. A
+damaged file never enters the index, so that every reader names it. Damage that comes later and changes neither time nor
+size is not noticed: a file's checksum is verified only when it is first read.
 """
 
 from __future__ import annotations
@@ -31,19 +31,22 @@ MODIFIED, SIZE = ".modified", ".size"
 """Columns beside `FILE`: when the file was written, in nanoseconds by the storage's clock, and its bytes."""
 
 FEWEST = 256
-"""Files that are worth a part of the index."""
+"""How many files a part of the index has at least: fewer are not worth one."""
 
 MOST_PARTS = 8
-"""Parts of a folder, which then become one."""
+"""When a folder has so many parts, the next writer makes them one."""
 
 SETTLED = 5 * 10**9
-"""Nanoseconds after which a file that is written again gets another time, however coarse the storage's clock is."""
+"""Nanoseconds after which a file that is written again has another time even if the storage's clock is coarse."""
 
 
 def read_folder(directory: Directory, folder: str, schema: pa.Schema) -> Rows:
-    """The rows of a folder that count, in the schema's columns: some of the folder's, in their order.
+    """The rows of a folder that count (`merged_files.latest`), and the files that are damaged.
 
-    Rows are in the order of the names of their files, as far as earlier versions did not merge these.
+    Rows are in the order of the names of their files, except for those that earlier versions merged.
+
+    Args:
+        schema: some of the folder's columns, in their order.
     """
     infos = {info.base_name: info for info in directory.files(folder)}
     known = pa.table(
@@ -66,7 +69,7 @@ def read_folder(directory: Directory, folder: str, schema: pa.Schema) -> Rows:
 
 
 class Index:
-    """What the index holds of a folder."""
+    """The part of the index that belongs to one folder."""
 
     def __init__(self, directory: Directory, folder: str) -> None:
         self._directory = directory
@@ -78,7 +81,7 @@ class Index:
         self._useless = False
 
     def rows(self, schema: pa.Schema, known: pa.Table) -> tuple[pa.Table, pa.Table]:
-        """Rows of the files `known`, in the schema's columns and `FILE`; and those of the files that have none here."""
+        """The indexed rows of the files `known`, in the schema's columns and `FILE`; and the files that have none."""
         try:
             names = self._directory.names(INDEX)
         except OSError:
@@ -94,7 +97,7 @@ class Index:
         return pa.concat_tables(tables), left
 
     def clock(self) -> int | None:
-        """What the storage's clock says, in nanoseconds, or said a moment ago; None if the index cannot be written."""
+        """The time of the storage's clock, in nanoseconds; None if the index cannot be written."""
         try:
             self._directory.write(f"{INDEX}/clock", b"")
             time: int | None = self._directory.info(f"{INDEX}/clock").mtime_ns
@@ -103,9 +106,9 @@ class Index:
         return time
 
     def add(self, table: pa.Table, files: pa.Table, clock: int, known: pa.Table) -> None:
-        """Add the rows of `files` that were read after `clock`: of those files that were listed well before it.
+        """Add rows of `files`, which were read after `clock`, if the files were written well before it.
 
-        Where there are many parts, or one that nothing is found in, all become one. If it cannot be written, it is not.
+        If there are many parts, or one of no use, write all parts as one. Do nothing if the index cannot be written.
         """
         settled = files.filter(pc.less(files[MODIFIED], clock - SETTLED))
         place = pc.index_in(table[FILE], settled[FILE])
@@ -128,7 +131,7 @@ class Index:
             pass
 
     def _read(self, part: str, columns: list[str], files: pa.Table) -> pa.Table:
-        """Rows of those of the `files` that are as they were; none if the part is damaged or of another version."""
+        """The part's rows of those `files` that have not changed; none if the part is damaged or of another version."""
         nothing = no_rows(pa.schema([self._schema.field(name) for name in columns]))
         try:
             content = self._directory.read(part) or b""

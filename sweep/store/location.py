@@ -12,16 +12,16 @@ from sweep.store.redaction import has_password, redacted
 
 
 def absolute_location(location: str) -> str:
-    """The same place, named so that a process in another working directory finds it."""
+    """The same location as an absolute path or URI, so that it means the same in any working directory."""
     return location if "://" in location else str(Path(location).expanduser().absolute())
 
 
 def open_location(location: str) -> tuple[pafs.FileSystem, str]:
-    """The file system and the absolute path in it.
+    """The file system of a location, and the absolute path in it.
 
     Raises:
-        InputError: a URI that pyarrow.fs cannot open or that names no folder, or one with a password, which specs and
-            results would keep.
+        InputError: a URI names no folder, cannot be opened by pyarrow.fs, or holds a password, which specs and results
+            would store.
     """
     if "://" not in location:
         return pafs.LocalFileSystem(), absolute_location(location)

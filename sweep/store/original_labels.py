@@ -1,4 +1,4 @@
-"""What stored originals say of themselves, read from the heads of their files: neither torch nor weights."""
+"""The labels of stored originals, read from the heads of their files, without torch and without the weights."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from sweep.store.results import Results
 
 @dataclass(frozen=True)
 class Label:
-    """What a stored original says of itself: the checksum of its weights, and the version as in `Original`."""
+    """The metadata of a stored original: the checksum of its weights, and the version as in `Original`."""
 
     sha256: str
     version: str
 
 
 HEAD = 1 << 16
-"""Bytes of a file that are read to see what it is: more than the header of a network of a few hundred tensors has."""
+"""How many bytes of a file are read for its label: more than the header of a network of a few hundred tensors."""
 
 
 def original_path(original_id: str) -> str:
-    """Where an original lies in the results directory."""
+    """The path of an original in the results directory."""
     return f"models/{original_id}.safetensors"
 
 
 def read_label(results: Results, original_id: str) -> Label | None:
-    """What a stored original says of itself; None if it is not there, its head is damaged, or its end is missing.
+    """The label of a stored original; None if the file is missing, its head is damaged, or its end is missing.
 
-    Its weights are not read: whether they are those of the checksum is seen by `load_original`.
+    Does not read the weights: only `load_original` compares them with the checksum.
 
     Raises:
         OSError: it cannot be read.
@@ -42,10 +42,10 @@ def read_label(results: Results, original_id: str) -> Label | None:
 
 
 def label_of(start: bytes, size: int) -> Label | None:
-    """What a file of `size` bytes that starts so says of itself; None if it cannot be whole.
+    """The label in the first bytes of a file of `size` bytes; None if the file cannot be whole.
 
-    A safetensors file is the length of its header (8 bytes, little-endian), the header (JSON: of each tensor where its
-    bytes begin and end in what follows, and metadata), and the tensors.
+    A safetensors file is the length of its header (8 bytes, little-endian), the header (JSON: metadata, and for each
+    tensor where its bytes begin and end after the header), and the tensors.
     """
     try:
         end = _header_end(start)
@@ -62,11 +62,11 @@ def _header_end(start: bytes) -> int:
 
 
 DIFFER = "were trained more than once, to different weights: trials that started from them are no fair comparison"
-"""What to say of `of_several_weights`."""
+"""The message about originals that `of_several_weights` finds."""
 
 
 def of_several_weights(rows: Iterable[Mapping[str, str | None]]) -> set[str]:
-    """The ids of originals that rows of trials started from with different weights: trained twice, to different ends.
+    """Ids of originals that were trained more than once with different weights as the result, by rows of trials.
 
     Args:
         rows: with the columns `original_id` and `original_sha256`.

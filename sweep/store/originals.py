@@ -1,4 +1,4 @@
-"""Original models as files: safetensors with a checksum, which is verified when they are read."""
+"""Originals as safetensors files with a checksum, which is verified when they are read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Original:
 
     Attributes:
         state: its state dict, on the CPU.
-        version: of the code that trained it (`versions.original_version`).
+        version: the version of the code that trained it (`versions.original_version`).
     """
 
     state: State
@@ -31,7 +31,7 @@ class Original:
 
     @cached_property
     def sha256(self) -> str:
-        """The checksum of its weights, by their names: the same wherever it is stored."""
+        """The checksum of its weights and their names."""
         return _checksum(self.state)
 
 
@@ -52,7 +52,7 @@ def store_original(results: Results, original_id: str, original: Original) -> No
 
 
 def load_original(results: Results, original_id: str) -> Original | None:
-    """A stored original; None if it is not there or damaged."""
+    """A stored original; None if it is missing or damaged."""
     content = results.read(original_path(original_id))
     if content is None:
         return None
@@ -68,7 +68,7 @@ def load_original(results: Results, original_id: str) -> Original | None:
 
 
 def _checksum(tensors: State) -> str:
-    """SHA-256 of names, types, shapes and contents."""
+    """SHA-256 of the tensors' names, types, shapes and contents."""
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())

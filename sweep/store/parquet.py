@@ -1,8 +1,8 @@
-"""Parquet files with a checksum. Many small ones are read as one table; one that is damaged is named and left out.
+"""Parquet files with a checksum. Many small files are read as one table; a damaged one is named and left out.
 
-Threads hardly help: reading a file of a few rows is a hundred short calls that wait for the interpreter's lock. Where
-there are thousands of files, other processes read shares of them: python -m sweep.store.parquet, which takes a share as
-JSON and answers with an Arrow stream.
+Threads hardly help: reading a file of a few rows is a hundred short calls, which wait for the interpreter's lock. So
+other processes read shares of thousands of files: python -m sweep.store.parquet takes a share as JSON and answers with
+an Arrow stream.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import os
 import subprocess
 import sys
-import zoneinfo  # noqa: F401  Arrow imports it at the first time that it reads, and takes an interrupt for its absence
+import zoneinfo  # noqa: F401  Arrow imports it when it first reads a time; interrupted, it says that it is missing
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,34 +28,34 @@ from sweep.store.retry import steady
 
 LARGE = {"compression": "zstd"}
 SMALL = {"compression": "none", "use_dictionary": False, "write_statistics": False, "store_schema": False}
-"""How to write a file of a few rows: compressed and with dictionaries and statistics per column it takes about twice
-the space and five times as long to read."""
+"""How to write a file of a few rows. With compression, dictionaries and statistics it would take about twice the space
+and five times as long to read."""
 
 READ_TOGETHER = 256
-"""Files whose rows are copied together as they are read: Arrow needs about 0.5 kB for each column of each file else."""
+"""How many files' rows are copied into one table as they are read. Apart, Arrow needs 0.5 kB per column and file."""
 
 SHARE = 2000
-"""Files that another process is worth its start for."""
+"""How many files make it worth while to start another process."""
 
 REMOTE_READERS = 32
-"""Threads that read where reading is waiting."""
+"""Threads that read from storage where reading is mostly waiting."""
 
 DAMAGED = b"damaged"
 
 FILE = ".file"
-"""The column that says which file a row was read from, by name."""
+"""The column with the name of the file that a row was read from."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """All readable rows of some files, and the files that are not readable ("path: why")."""
+    """The rows of all files that could be read, and the files that could not ("path: why")."""
 
     table: pa.Table
     damaged: list[str]
 
 
 def parquet_bytes(table: pa.Table, options: dict[str, Any] = SMALL) -> bytes:
-    """The table as a Parquet file with checksums."""
+    """The table as the bytes of a Parquet file with checksums."""
     sink = io.BytesIO()
     pq.write_table(table, sink, write_page_checksum=True, **options)
     return sealed(sink.getvalue())
@@ -84,7 +84,7 @@ def fetch(filesystem: pafs.FileSystem, path: str) -> bytes:
     """A file's content.
 
     Raises:
-        OSError: it cannot be read; FileNotFoundError if it is not there.
+        OSError: it cannot be read; FileNotFoundError if it does not exist.
     """
 
     def read() -> bytes:
@@ -95,7 +95,7 @@ def fetch(filesystem: pafs.FileSystem, path: str) -> bytes:
 
 
 def fetch_start(filesystem: pafs.FileSystem, path: str, count: int) -> tuple[bytes, int]:
-    """A file's first bytes, at most `count`, and its size in bytes; the rest is not read.
+    """A file's first bytes, at most `count`, and its size in bytes. Does not read the rest.
 
     Raises:
         OSError: as `fetch` does.
@@ -140,7 +140,7 @@ def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def _decode(content: bytes, schema: pa.Schema) -> pa.Table:
-    """The schema's columns; all columns of a file without a checksum of its own, so that each is looked at."""
+    """The schema's columns; of a file without our checksum all columns, so that each is checked for damage."""
     whole = verify(content)
     file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=not whole, pre_buffer=False)
     return file.read(columns=schema.names if whole else None, use_threads=False)
@@ -151,7 +151,7 @@ def _read(filesystem: pafs.FileSystem, paths: list[str], schema: pa.Schema) -> R
 
 
 def _read_part(filesystem: pafs.FileSystem, paths: list[str], schema: pa.Schema) -> Rows:
-    """Rows of some files: checked together where all have just this schema and are sound, else one by one."""
+    """Rows of some files: checked together if all are sound and have exactly this schema, else one by one."""
     names = [path.rpartition("/")[2] for path in paths]
     try:
         tables = [_decode(fetch(filesystem, path), schema) for path in paths]
@@ -175,13 +175,13 @@ def _read_part(filesystem: pafs.FileSystem, paths: list[str], schema: pa.Schema)
 
 
 def _named(table: pa.Table, names: list[str], tables: list[pa.Table]) -> pa.Table:
-    """The rows of all `tables`, with the names of the files that those are."""
+    """The rows of `table`, which is all `tables` joined, with the name of the file that each of those was read from."""
     files = [name for name, part in zip(names, tables, strict=True) for _ in range(len(part))]
     return table.append_column(pa.field(FILE, pa.string()), pa.array(files, pa.string()))
 
 
 def _read_elsewhere(filesystem: pafs.FileSystem, paths: list[str], schema: pa.Schema) -> Rows:
-    """What another process reads; or this one, if that one ends badly."""
+    """Let another process read the files; if it fails, read them here."""
     share = {"schema": base64.b64encode(schema.serialize()).decode(), "paths": paths}
     command = [sys.executable, "-P", "-m", __spec__.name]
     try:
@@ -204,7 +204,7 @@ def _joined(parts: Iterable[Rows], schema: pa.Schema) -> Rows:
 
 
 def main() -> None:
-    """Read the share that standard input names."""
+    """Read the files that standard input names."""
     share = json.load(sys.stdin)
     schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(share["schema"])))
     rows = _read(pafs.LocalFileSystem(), share["paths"], schema)

@@ -1,4 +1,4 @@
-"""What is printed or stored holds no password."""
+"""Removes secrets from what is printed or stored."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import os
 import re
 
 PASSWORD = re.compile(r"(\b[a-zA-Z][\w+.-]*://[^\s/:@'\"]*):[^\s/@'\"]+@")
-"""A URI's user and password; secrets that hold a slash have to be written %2F in a URI."""
+"""A URI's user and password. A slash in a password must be written %2F in a URI."""
 
 SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_KEY", re.IGNORECASE)
 """Names of environment variables whose values are secret."""
 
 SHORTEST = 8
-"""Characters of the shortest value that is looked for; shorter ones are words that occur by chance."""
+"""Length of the shortest value that is removed. Shorter values are likely to be ordinary words."""
 
 
 def redacted(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The results directory: the only state of a sweep. pyarrow only; neither torch nor ray.
+"""The results directory: the only state of a sweep. Imports neither torch nor ray.
 
     DIR/spec.yaml, environment.json
     DIR/models/<id>.safetensors          originals
@@ -7,10 +7,10 @@
     DIR/predictions/<trial_id>.parquet   a row per sample
     DIR/suggestions/<study>-<number>.parquet   one row per configuration that a search suggested
     DIR/tracked/<tracker>/<trial>-<time>   an empty file per run that was sent to an experiment tracker
-    DIR/.index/                          disposable: rows already read (sweep/store/index.py)
+    DIR/.index/                          disposable: rows that were read before (sweep/store/index.py)
 
 A trial exists if and only if its row does, and the row is written last. Every file appears whole or not at all, and is
-checked when it is first read. No reader renames or removes one.
+checked when it is first read. No reader renames or removes a file of results.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Results(Directory):
         traces: Sequence[dict[str, Any]] = (),
         predictions: pa.Table | None = None,
     ) -> None:
-        """Store a trial: its traces and predictions first, its row last, which says how many they are.
+        """Store a trial: first its traces and predictions, last its row, which says how many of them there are.
 
         Raises:
             OSError: it cannot be stored.
@@ -52,7 +52,7 @@ class Results(Directory):
         self.write_row(row)
 
     def write_row(self, row: dict[str, Any]) -> None:
-        """Store a trial's row, beside the traces and predictions that it has.
+        """Store a trial's row, and leave its traces and predictions as they are.
 
         Raises:
             OSError: it cannot be stored.
@@ -68,20 +68,17 @@ class Results(Directory):
         table = pa.Table.from_pylist([row], schema=SUGGESTIONS)
         self.write(f"suggestions/{row['study']}-{row['number']}.parquet", parquet_bytes(table))
 
-    def trial(self, trial_id: str, everywhere: bool = True) -> dict[str, Any] | None:
-        """The row of one trial; None if there is none that can be read.
-
-        With `everywhere` false it is not looked for in files that hold many trials.
-        """
-        own = f"{trial_id}.parquet"
-        table = self._of_trial("trials", trial_id) if everywhere else self._rows_of("trials", own, trial_id)
+    def trial(self, trial_id: str) -> dict[str, Any] | None:
+        """The row of one trial; None if there is none that can be read."""
+        table = self._of_trial("trials", trial_id)
         rows: list[dict[str, Any]] = [] if table is None else table.to_pylist()
         return rows[-1] if rows else None
 
     def trials(self, columns: Collection[str] = TRIALS.names) -> Rows:
-        """Every row of `trials`; where several files have a trial's, that of the latest (`merged_files`).
+        """Every readable row of `trials`, one for each trial.
 
-        Few `columns` are read in less time. `trial_id` and `finished_at` are always among them.
+        Args:
+            columns: read only these, which is faster, and always `trial_id` and `finished_at`.
         """
         wanted = {"trial_id", "finished_at", *columns}
         trials = read_folder(self, "trials", pa.schema([field for field in TRIALS if field.name in wanted]))
@@ -93,9 +90,10 @@ class Results(Directory):
         return Rows(ordered.take(last), trials.damaged)
 
     def traces(self, trials: pa.Table | None = None) -> Rows:
-        """Every readable row of `traces`, but for those of a run before the one that `trials` has.
+        """Every readable row of `traces`, without those of an earlier run of a trial whose last run has none.
 
-        `trials`: that table with its column `n_traces`, where it was read before.
+        Args:
+            trials: the table of trials with its column `n_traces`, if the caller has read it already.
         """
         found = read_folder(self, "traces", TRACES)
         trials = self.trials(["n_traces"]).table if trials is None else trials
@@ -125,7 +123,7 @@ class Results(Directory):
         return self._elsewhere(folder, trial_id) if table is None else table
 
     def _elsewhere(self, folder: str, trial_id: str) -> pa.Table | None:
-        """A trial's rows in the latest file that holds them among those that earlier versions merged."""
+        """A trial's rows in the latest of the merged and taken files that hold any."""
         for name in earlier_files(self.names(folder)):
             if may_hold(name, trial_id):
                 table = self._rows_of(folder, name, trial_id)
@@ -148,7 +146,7 @@ def existing_results(location: str) -> Results:
     """The results directory at `location`.
 
     Raises:
-        InputError: there is no directory, or nothing in it says that it holds results.
+        InputError: the directory does not exist, or does not look like one of results.
     """
     results = Results(location)
     if not results.exists():

@@ -1,4 +1,4 @@
-"""Storage that fails now and then: what is worth another try is tried again, for about a quarter of a minute."""
+"""Retries for storage that fails now and then, for about a quarter of a minute."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ T = TypeVar("T")
 LASTING = re.compile(
     r"NO_SUCH_BUCKET|ACCESS_DENIED|INVALID_ACCESS_KEY|INVALID_CLIENT_TOKEN|SIGNATURE|HTTP status 40[0134]"
 )
-"""What object stores say of requests that would fail again."""
+"""What object stores say of requests that would fail every time."""
 
 PASSING = {errno.EAGAIN, errno.EBUSY, errno.ESTALE, errno.ETIMEDOUT, errno.ECONNRESET, errno.EHOSTDOWN}
-"""Errors of mounts that may be gone in a while."""
+"""Errors of mounts that may pass."""
 
 FIRST_WAIT = 0.5
 """Seconds before the second attempt."""
 
 
 def steady(action: Callable[[], T]) -> T:
-    """What `action` returns, tried again while it fails for a reason that may pass.
+    """What `action` returns. Try again while it fails for a reason that may pass.
 
     Raises:
         OSError: as `action` does, at once or after the last attempt.
@@ -39,7 +39,7 @@ def steady(action: Callable[[], T]) -> T:
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether what failed may succeed if it is tried again."""
+    """Whether an action that failed with this error may succeed later."""
     if not isinstance(error, OSError) or isinstance(error, FileNotFoundError):
         return False
     if error.errno is not None:

@@ -1,4 +1,4 @@
-"""Rows of trials, and how one can end."""
+"""Rows of trials, and the ways in which a trial can end."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 Row = Mapping[str, Any]
-
+"""A row of `trials`, `traces` or `suggestions`, by column."""
 
 ENDED = ("ok", "diverged", "failed")
-"""How a trial that was run ends. A `pruned` row is of one that was not."""
+"""The ways in which a trial ends that was run. A `pruned` row is of a trial that was not run."""
 
 
 def ended(row: Row | None) -> bool:
-    """Whether a trial was run to an end that says what a search asks; rows of older versions lack `validation_mia`."""
+    """Whether a trial was run and its row has what searches need: rows of older versions lack `validation_mia`."""
     return row is not None and row["status"] in ENDED and (row["status"] != "ok" or row["validation_mia"] is not None)

@@ -1,4 +1,4 @@
-"""Labels of Parquet files as classes counted from 0: which column holds them, and what its values stand for."""
+"""Turns the label column of Parquet files into classes counted from 0, and finds that column."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from sweep.tasks.images import Called, listed
 from sweep.tasks.shards import Shard
 
 FEW = 20
-"""Values of which even as many as there are rows may be classes."""
+"""So many values are accepted as classes however few rows there are."""
 
 
 @dataclass(frozen=True)
 class Labels:
-    """What the label column of two splits says.
+    """The labels of a training and a test split.
 
     Attributes:
-        train, test: int64 [N], in [0, number of values).
-        called: the values, sorted, and their names.
+        train, test: classes, int64 [N], in [0, number of values).
+        called: the values in the column, sorted, and their names.
     """
 
     train: NDArray[np.int64]
@@ -37,11 +37,11 @@ def read_labels(path: str, train: Sequence[Shard], test: Sequence[Shard], chosen
     """The labels of a training and a test split: integers, or text, in sorted order.
 
     Args:
-        path: the dataset's, for messages.
-        chosen: the name of the column; None: the only one that can be it.
+        path: the dataset's path, for messages.
+        chosen: the name of the column; None: the only column that can hold labels.
 
     Raises:
-        InputError: no column can be it, or several; or its values are no labels that can be learned and tested.
+        InputError: no column can hold labels, or several can; or the labels cannot be learned and tested.
     """
     column = _label_column(path, train, test) if chosen is None else chosen
     seen, tested = _column(train, column), _column(test, column)
@@ -63,13 +63,13 @@ def read_labels(path: str, train: Sequence[Shard], test: Sequence[Shard], chosen
 
 
 def _no_classes(values: list[int] | list[str], tested: pa.ChunkedArray, rows: int | None) -> str | None:
-    """Why these values of a training set, and those that are tested, are no classes to learn; None if they can be.
+    """Why the values of a training set and those of a test set cannot be classes; None if they can be.
 
     Args:
-        rows: of the training set; None: as many values as there are rows may be classes.
+        rows: how many rows the training set has; None: accept any number of values.
     """
     if rows is not None and len(values) > max(FEW, rows / 2):
-        return f"{len(values)} values in {rows} rows are no classes"
+        return f"{len(values)} values in {rows} rows are too many for classes"
     if unseen := sorted(set(pc.unique(tested).to_pylist()) - set(values)):
         return f"'train' never has {listed(tuple(unseen), most=5)}, which 'test' has"
     return f"all labels are {values[0]!r}" if len(values) == 1 else None
@@ -82,8 +82,8 @@ def _numbers(labels: pa.ChunkedArray, order: pa.Array) -> NDArray[np.int64]:
 def _label_column(path: str, train: Sequence[Shard], test: Sequence[Shard]) -> str:
     """The only column that can hold labels.
 
-    An integer column can; one of text can if its values are few, and the same in both splits. The only integer column
-    that says in its name that it holds labels is preferred to text.
+    A column of integers can. A column of text can if its values are few and the same in both splits. If there is just
+    one integer column and its name contains "label", it is preferred to text.
     """
     schema = train[0].parquet().schema_arrow
     integers: list[str] = [item.name for item in schema if _is_integer(item.type)]
@@ -104,7 +104,7 @@ def _classes_as_text(column: str, train: Sequence[Shard], test: Sequence[Shard])
     for shard in (*train, *test):
         schema = shard.parquet().schema_arrow
         if column not in schema.names or not _is_text(schema.field(column).type):
-            return False  # no candidate, and no reason to refuse the set
+            return False  # this column is no candidate, and that is no error
     seen, tested = _column(train, column), _column(test, column)
     return _no_classes(pc.unique(seen).to_pylist(), tested, len(seen)) is None
 
@@ -113,7 +113,7 @@ def _column(shards: Sequence[Shard], name: str) -> pa.ChunkedArray:
     """A column of all files: int64, or text.
 
     Raises:
-        InputError: a file lacks it, or holds something else there.
+        InputError: a file lacks the column, or it holds something else there.
     """
     chunks: list[pa.Array] = []
     for shard in shards:
@@ -146,7 +146,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _names(shard: Shard, column: str, values: Sequence[int | str]) -> tuple[str, ...]:
-    """The names that the hubs' metadata gives to integers; none if it does not name each."""
+    """The names that the metadata of dataset hubs gives to integer labels; empty if it does not name each."""
     try:
         described = json.loads((shard.parquet().schema_arrow.metadata or {})[b"huggingface"])
         names = described["info"]["features"][column]["names"]

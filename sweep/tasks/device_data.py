@@ -1,4 +1,4 @@
-"""A dataset on the device: one uint8 tensor, normalised, cropped and flipped there per batch."""
+"""A dataset on the device as uint8 tensors; batches are normalised, cropped and flipped there."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from torch import Tensor
 
 from methods.task import Samples
 from sweep.tasks.images import Called, Images, class_number
-from sweep.tasks.splits import Drawing, Rows, Split, limited, noisy
+from sweep.tasks.splits import Drawing, Integers, Split, limited, noisy
 
 IMAGES_AT_ONCE = 2048
-"""So few that what is counted stays small."""
+"""Images whose values are counted at once: few, to need little memory."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class DeviceData:
         test_targets: int64 [N].
         train_rows: rows of the dataset's own training data that `limit` kept, int64 [N].
         classes: number of classes.
-        called: what the dataset's source calls them, as in `Images`.
-        drawing: (seed, validation) -> what the seed decides; the last one is kept, for trials that share it.
+        called: what the dataset's source calls the classes, as in `Images`.
+        drawing: (seed, validation) -> what the seed decides; it keeps the last result, which other trials share.
         prepare, draw: as in `methods.task.Samples`; `draw` is None without augmentation.
     """
 
@@ -41,7 +41,7 @@ class DeviceData:
     true_targets: Tensor
     test_inputs: Tensor
     test_targets: Tensor
-    train_rows: Rows
+    train_rows: Integers
     classes: int
     called: Called | None
     drawing: Callable[[int, float], Drawing]
@@ -60,15 +60,15 @@ class DeviceData:
         )
 
     def forgotten_class(self, forget: dict[str, Any]) -> int | None:
-        """The class that is forgotten, None if none is; raises InputError as `class_number` does."""
+        """The class that is forgotten; None if no class is. Raises InputError as `class_number` does."""
         return class_number(forget["class"], self.called) if "class" in forget else None
 
-    def train(self, rows: Rows) -> Samples:
+    def train(self, rows: Integers) -> Samples:
         """Samples at `rows` of the limited training set, with the labels trained on."""
         index = torch.from_numpy(rows).to(self.train_inputs.device)
         return Samples(self.train_inputs, self.train_targets, index, self.prepare, self.draw)
 
-    def validation(self, rows: Rows) -> Samples:
+    def validation(self, rows: Integers) -> Samples:
         """Samples at `rows` of the limited training set, with their true labels and never augmented."""
         index = torch.from_numpy(rows).to(self.train_inputs.device)
         return Samples(self.train_inputs, self.true_targets, index, self.prepare)
@@ -107,7 +107,7 @@ def to_device(images: Images, options: dict[str, Any], device: torch.device) -> 
 
 
 def mean_and_spread(images: NDArray[np.uint8]) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of each channel of uint8 [N, C, H, W]: from how often each value occurs there."""
+    """Mean and standard deviation of each channel of uint8 [N, C, H, W], from counts of each value."""
     counts = np.zeros((images.shape[1], 256), dtype=np.int64)
     for start in range(0, len(images), IMAGES_AT_ONCE):
         part = images[start : start + IMAGES_AT_ONCE]
@@ -120,7 +120,7 @@ def mean_and_spread(images: NDArray[np.uint8]) -> tuple[list[float], list[float]
 
 
 def augmentation(crop: int, flip: bool) -> Callable[[int, torch.Generator], Tensor]:
-    """Draws for n images: int64 [n, 3], the crop's top and left corner in the padded image, and 1 to flip."""
+    """A function that draws for n images int64 [n, 3]: top and left of the crop in the padded image, and 1 to flip."""
 
     def draw(count: int, generator: torch.Generator) -> Tensor:
         corners = torch.randint(2 * crop + 1, (count, 2), generator=generator)
@@ -133,7 +133,7 @@ def augmentation(crop: int, flip: bool) -> Callable[[int, torch.Generator], Tens
 def preparation(
     mean: list[float], std: list[float], crop: int, device: torch.device
 ) -> Callable[[Tensor, Tensor | None], Tensor]:
-    """uint8 [B, C, H, W] and draws [B, 3] -> normalised float32, channels_last, padded with black and cropped."""
+    """A function of uint8 [B, C, H, W] and draws [B, 3], if any: crops, flips; normalised float32, channels_last."""
     scale = (1 / torch.tensor(std, device=device)).view(1, -1, 1, 1)
     shift = (torch.tensor(mean, device=device)).view(1, -1, 1, 1)
 
@@ -146,7 +146,7 @@ def preparation(
 
 
 def crop_and_flip(images: Tensor, draws: Tensor, padding: int) -> Tensor:
-    """Pad [B, C, H, W] by `padding` zeros on each side, cut [H, W] out at each image's corner, flip where drawn."""
+    """Pad [B, C, H, W] by `padding` zeros on each side, cut [H, W] out at each image's drawn corner, flip if drawn."""
     height, width = images.shape[2:]
     padded = torch.nn.functional.pad(images, (padding,) * 4)
     rows = draws[:, 0, None] + torch.arange(height, device=images.device)

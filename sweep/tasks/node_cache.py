@@ -1,4 +1,4 @@
-"""What a node keeps for all its processes: copies of files at a URI, and images that were decoded."""
+"""A node's cache for all its processes: copies of files at a URI, and decoded images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ BLOCK = 1 << 24
 
 
 def cache_folder() -> Path:
-    """Where copies lie: `UNLEARN_SWEEP_CACHE`, else `unlearn-sweep` in the user's cache folder."""
+    """The cache: `UNLEARN_SWEEP_CACHE`, else `unlearn-sweep` in the user's cache folder.
+
+    Raises:
+        OSError: neither the variable nor a home folder is there.
+    """
     named = os.environ.get("UNLEARN_SWEEP_CACHE")
     if named:
         return Path(named)
@@ -32,13 +36,13 @@ def cache_folder() -> Path:
 
 
 def local_copy(filesystem: pafs.FileSystem, location: str, info: pafs.FileInfo) -> Path:
-    """A copy of a file on this node; one that changed there is copied anew.
+    """The copy of a file on this node. A file that has changed is copied anew.
 
     Args:
-        location: the URI that the file was found under, which tells apart files of one path on two servers.
+        location: the URI under which the file was found: two servers may have files of the same path.
 
     Raises:
-        OSError: it cannot be read, or not be stored here.
+        OSError: the file cannot be read, or the copy cannot be stored.
     """
     known = f"{location} {info.path} {info.size} {info.mtime_ns}"
     path = cache_folder() / f"{hashlib.sha256(known.encode()).hexdigest()[:32]}.parquet"
@@ -50,9 +54,9 @@ def local_copy(filesystem: pafs.FileSystem, location: str, info: pafs.FileInfo) 
 
 
 def kept_array(name: str, make: Callable[[], NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """What `make` returns, made once on this node: after that it is the file of that name, mapped into memory.
+    """What `make` returns. The first process on this node calls it and stores the array; others map that file.
 
-    Where nothing can be kept it is made each time.
+    Where the cache cannot be written, every process calls `make`.
     """
     try:
         path = cache_folder() / f"{name}.npy"
@@ -62,8 +66,8 @@ def kept_array(name: str, make: Callable[[], NDArray[np.uint8]]) -> NDArray[np.u
     except (OSError, NotImplementedError):
         return make()
     try:
-        with suppress(OSError, ValueError, EOFError):  # missing, or damaged
-            return np.asarray(np.load(path, mmap_mode="c"))  # "c": what is written there stays in this process
+        with suppress(OSError, ValueError, EOFError):  # the file is missing or damaged
+            return np.asarray(np.load(path, mmap_mode="c"))  # "c": changes to the array do not reach the file
         made = make()
         with suppress(OSError), _appearing(path) as temporary, temporary.open("wb") as stream:
             np.save(stream, made)
@@ -83,7 +87,7 @@ def _copy(filesystem: pafs.FileSystem, source: str, target: Path) -> None:
 
 @contextmanager
 def _appearing(target: Path) -> Iterator[Path]:
-    """Where to write a file that appears in its place when it is complete."""
+    """A path to write to; the file is renamed to `target` when the body has ended without an exception."""
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
     try:
         yield temporary

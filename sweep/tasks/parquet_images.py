@@ -24,7 +24,7 @@ from sweep.tasks.pixels import Background, Unusable, decode
 from sweep.tasks.shards import Shard, find_shards
 
 DECODING = 1
-"""To be raised when the same files would give other pixels than before, so that no node uses what it kept."""
+"""Raise this when the same files give other pixels than before, so that no node uses its cache."""
 
 Name = Annotated[str, Field(min_length=1)]
 
@@ -55,7 +55,7 @@ class ParquetImages(Dataset):
     def fingerprint(self) -> str:
         train, test = self._shards()
         called = self._labels(train, test).called
-        # Sets whose labels were no class numbers before are other sets since they are renumbered.
+        # Renumbered labels enter the hash: before they were renumbered, such a set was another one.
         return _content(train, test, canonical_json(called.values).encode() if called.renumbered else b"")
 
     def load(self) -> Images:
@@ -82,7 +82,7 @@ class ParquetImages(Dataset):
         return read_labels(self.path, train, test, self.label_column)
 
     def _pixels(self, train: list[Shard], test: list[Shard]) -> NDArray[np.uint8]:
-        """All images, of `train` first: uint8 [N, C, H, W]."""
+        """The images of `train`, then those of `test`: uint8 [N, C, H, W]."""
         counts = [[shard.parquet().metadata.num_rows for shard in shards] for shards in (train, test)]
         pixels: NDArray[np.uint8] | None = None
         for row, image in enumerate(image for shard in (*train, *test) for image in self._decoded(shard)):
@@ -91,7 +91,7 @@ class ParquetImages(Dataset):
             if image.shape != pixels.shape[1:]:
                 raise InputError(f"'{self.path}': images differ in size; set dataset.image_size")
             pixels[row] = image
-        assert pixels is not None  # there are labels
+        assert pixels is not None  # read_labels has found rows
         first = sum(counts[0])
         for split, shards, rows, part in (
             ("train", train, counts[0], pixels[:first]),
@@ -139,7 +139,7 @@ def _has_bytes(kind: pa.StructType) -> bool:
 
 
 def _content(train: Sequence[Shard], test: Sequence[Shard], more: bytes = b"") -> str:
-    """16 hexadecimal digits of what the files hold, in their order."""
+    """16 hexadecimal digits of a hash of the files' contents, in their order."""
     digest = hashlib.sha256()
     for split, shards in ((b"train", train), (b"test", test)):
         for shard in shards:
@@ -152,7 +152,7 @@ def _content(train: Sequence[Shard], test: Sequence[Shard], more: bytes = b"") -
 
 
 def _require_read_once(split: str, shards: Sequence[Shard], rows: Sequence[int], images: NDArray[np.uint8]) -> None:
-    """Raise InputError if other files of a split hold all images of one, as where a set lies in two folders."""
+    """Raise InputError if all images of a file are in other files of its split too, as if a set lies in two folders."""
     if len(shards) == 1:
         return
     ends = np.cumsum(rows)

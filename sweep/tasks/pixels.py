@@ -1,4 +1,4 @@
-"""An encoded image as 8-bit grey or colour: every mode that Pillow reads, or the reason why not."""
+"""Decodes images of every mode that Pillow reads to 8-bit grey or colour, or says why one cannot be used."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ Background = Literal["white", "black"]
 PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
 OPAQUE = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV")
 SIXTEEN_BITS = ("PNG", "PPM")
-"""Formats that Pillow may open as 32-bit integers and that hold 16 bits."""
+"""Formats of 16 bits that Pillow may open as 32-bit integers."""
 
 
 class Unusable(Exception):
-    """Why an image cannot be used; one line."""
+    """An image cannot be used; the message is one line."""
 
 
 def decode(encoded: bytes, mode: Literal["L", "RGB"], background: Background, size: int | None) -> NDArray[np.uint8]:
     """The first frame of an encoded image, upright as its EXIF says, on `background` where it is transparent.
 
-    Of 16 bits the upper 8 are taken, which undoes both common ways to widen 8 bits.
+    Of 16 bits it takes the upper 8, which undoes both common ways to widen 8 bits to 16.
 
     Args:
-        size: pixels of the square that it is resized to; None: as it is.
+        size: resize the image to a square of so many pixels; None: do not resize.
 
     Returns:
         uint8 [C, H, W].
 
     Raises:
-        Unusable: it is damaged, or of a mode whose range is not known.
+        Unusable: the image is damaged, or of a mode whose range of values is not known.
     """
-    warnings.filterwarnings("ignore", module="PIL")  # what matters of its warnings is raised here
+    warnings.filterwarnings("ignore", module="PIL")  # what matters is raised below
     try:
         with Image.open(io.BytesIO(encoded)) as image:
             image.load()
-            with suppress(Exception):  # EXIF that cannot be read says nothing
+            with suppress(Exception):  # ignore EXIF that cannot be read
                 ImageOps.exif_transpose(image, in_place=True)
             plain = without_alpha(eight_bits(image), background).convert(mode)
     except UnidentifiedImageError as error:
         raise Unusable("it is no image that Pillow can read") from error
     except Unusable:
         raise
-    except Exception as error:  # Pillow raises many things over damaged files
+    except Exception as error:  # Pillow raises many kinds of exceptions over damaged files
         raise Unusable(f"it cannot be decoded: {' '.join(str(error).split()) or type(error).__name__}") from error
     if size is not None and plain.size != (size, size):
         plain = plain.resize((size, size), Image.Resampling.BILINEAR)
@@ -57,10 +57,10 @@ def decode(encoded: bytes, mode: Literal["L", "RGB"], background: Background, si
 
 
 def eight_bits(image: Image.Image) -> Image.Image:
-    """An image of 8 bits per channel, and of a mode that `without_alpha` takes.
+    """The image with 8 bits per channel, in a mode that `without_alpha` takes.
 
     Raises:
-        Unusable: its range is not known.
+        Unusable: the range of its values is not known.
     """
     if image.mode.startswith("I;16"):
         return _from_sixteen_bits(image)
@@ -77,7 +77,7 @@ def eight_bits(image: Image.Image) -> Image.Image:
 
 
 def without_alpha(image: Image.Image, background: Background) -> Image.Image:
-    """The image laid on a plain background, where it has an alpha channel or a transparent colour."""
+    """The image, laid on a plain background if it has an alpha channel or a transparent colour."""
     if not image.has_transparency_data:
         return image
     straight = image.convert(PREMULTIPLIED.get(image.mode, "RGBA")).convert("RGBA")
@@ -88,7 +88,7 @@ def _from_sixteen_bits(image: Image.Image) -> Image.Image:
     values, bits = np.asarray(image).astype(np.int64), 16
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         bits = image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (16,))[0]
-        if image.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:  # 0 is white; Pillow leaves that to us
+        if image.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:  # 0 is white, which Pillow does not undo
             values = (1 << bits) - 1 - values
     grey = Image.fromarray((values >> (bits - 8)).astype(np.uint8))
     if "transparency" not in image.info:

@@ -1,4 +1,4 @@
-"""The Parquet files of a dataset: which there are, and which split each belongs to."""
+"""Finds the Parquet files of a dataset, and the split that each belongs to."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class Shard:
     """One file.
 
     Attributes:
-        name: its path, as the dataset's was given.
-        open: opens it, as a file on this machine.
+        name: its path, below the dataset's path as the spec gives it.
+        open: opens it as a file on this machine.
     """
 
     name: str
     open: Callable[[], pa.NativeFile]
 
     def parquet(self) -> pq.ParquetFile:
-        """The file as Parquet; raises InputError if it is none."""
+        """The file as Parquet. Raises InputError if it is no Parquet file."""
         try:
             return pq.ParquetFile(self.open())
         except pa.ArrowException as error:
@@ -41,14 +41,14 @@ class Shard:
 def find_shards(location: str, split: str, other: str, option: str) -> list[Shard]:
     """The files of a split, sorted by their paths.
 
-    A file's name says which split it belongs to by how it starts; else the nearest folder's that says so.
+    The start of a file's name says which split it belongs to; if not, the name of the nearest folder that does.
 
     Args:
-        other: the name of another split that is looked for.
+        other: the name of the dataset's other split.
         option: the key of a spec that names `split`.
 
     Raises:
-        InputError: there is no such directory, or no such file.
+        InputError: the directory does not exist, or has no file of the split.
     """
     filesystem, root = open_location(location)
     try:
@@ -60,7 +60,7 @@ def find_shards(location: str, split: str, other: str, option: str) -> list[Shar
         for info in sorted(infos, key=lambda info: info.path)
         if info.is_file and info.path.endswith(".parquet")
     }
-    names = sorted((split, other), key=len, reverse=True)  # the longer says more
+    names = sorted((split, other), key=len, reverse=True)  # the longer name first, in case it starts with the shorter
     found = [
         Shard(f"{location.rstrip('/')}/{path}", partial(_open, filesystem, location, info))
         for path, info in files.items()
@@ -84,6 +84,6 @@ def _split_of(path: PurePosixPath, names: list[str]) -> str | None:
 
 
 def _named_split(path: PurePosixPath) -> str | None:
-    """The first word of a file's name; of one without, such as `0000.parquet`, of the nearest folder's that has one."""
+    """The first word in a file's name; if it has none, as `0000.parquet`, that of the nearest folder with one."""
     words = (re.match(r"[A-Za-z]\w*", part.removesuffix(".parquet")) for part in reversed(path.parts))
     return next((word.group() for word in words if word), None)

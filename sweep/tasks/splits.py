@@ -1,8 +1,9 @@
-"""Which samples are validation, retain and forget; which labels are noisy.
+"""Which samples are validation, retain and forget, and which labels are noisy.
 
-Label noise and `limit` belong to the dataset; everything else to a trial's seed. All of it is drawn with numpy from
-`derived_seed`, so it is the same on every device and for every method. Noise touches only what is trained on: a
-validation part is judged by true labels, as test data is, and a forgotten class is all that truly belong to it.
+Label noise and `limit` belong to the dataset, everything else to a trial's seed. Everything is drawn with numpy from
+`derived_seed`, so it is the same on every device and for every method. Noise changes only labels that are trained on:
+validation samples are judged by their true labels, as test data is, and a forgotten class is all samples that truly
+belong to it.
 """
 
 from __future__ import annotations
@@ -17,29 +18,31 @@ from numpy.typing import NDArray
 from methods.task import derived_seed
 from sweep.errors import InputError
 
-Rows = NDArray[np.int64]
+Integers = NDArray[np.int64]
+"""Rows of a training set, counted from 0, or its labels: int64 [n]."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Rows of the (limited) training set, each part sorted."""
+    """Rows of the (limited) training set, counted from 0; each part is sorted."""
 
-    retain: Rows
-    forget: Rows
-    validation: Rows
+    retain: Integers
+    forget: Integers
+    validation: Integers
 
     @property
-    def training(self) -> Rows:
-        """What the original is trained on: retain and forget together, sorted."""
+    def training(self) -> Integers:
+        """The rows that the original is trained on: retain and forget together, sorted."""
         return np.sort(np.concatenate([self.retain, self.forget]))
 
 
-def stratified_order(labels: NDArray[np.int64], generator: np.random.Generator) -> Rows:
+def stratified_order(labels: NDArray[np.int64], generator: np.random.Generator) -> Integers:
     """A random order of all rows in which every prefix is stratified: each class's share is kept to within a sample.
 
-    Of N samples, the j-th (from 0) of a class of n, in random order, keeps to the share if its place, counted from 0,
-    is at least floor(j N / n) and below ceil((j + 1) N / n). Each place goes to the sample admitted there whose bound
-    ends first, which meets every bound (Baruah et al., Proportionate progress, Algorithmica 1996).
+    Put a class of n among N samples in random order. The share is kept if the place of its j-th sample (both counted
+    from 0) is at least floor(j N / n) and below ceil((j + 1) N / n). A place goes to the sample that is
+    allowed there and has the lowest upper bound, which meets every bound (Baruah et al., Proportionate progress,
+    Algorithmica 1996).
     """
     total = len(labels)
     windows: list[tuple[int, int, float, int]] = []
@@ -58,8 +61,8 @@ def stratified_order(labels: NDArray[np.int64], generator: np.random.Generator) 
     return order
 
 
-def limited(labels: NDArray[np.int64], limit: int | None) -> Rows:
-    """The rows kept of a training set limited to `limit` samples, stratified, sorted; all if None or not fewer."""
+def limited(labels: NDArray[np.int64], limit: int | None) -> Integers:
+    """The rows of a stratified training set of at most `limit` samples, sorted; all rows if `limit` is None."""
     if limit is None or limit >= len(labels):
         return np.arange(len(labels))
     return np.sort(stratified_order(labels, np.random.default_rng(derived_seed(0, "limit")))[:limit])
@@ -76,27 +79,28 @@ def noisy(labels: NDArray[np.int64], share: float, classes: int) -> NDArray[np.i
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """What a seed decides of a training set: every split of the seed comes out of one drawing.
+    """What a seed decides of a training set. All splits of the seed come from one drawing.
 
     Attributes:
-        trained: the labels trained on, with their noise, int64 [N]. The validation part and a share that is forgotten
-            are stratified by them.
-        true: the labels without noise, int64 [N]. A forgotten class is one of theirs: every sample of it is forgotten,
-            whatever label is trained on, and no other.
+        trained: the labels trained on, with their noise, int64 [N]. They stratify the validation part and a share that
+            is forgotten.
+        true: the labels without noise, int64 [N]. They decide which samples a forgotten class has.
         seed: a trial's seed.
-        validation: the share that is held out before anything else.
+        validation: the share of the samples that is held out for validation.
     """
 
-    trained: Rows
-    true: Rows
+    trained: Integers
+    true: Integers
     seed: int
     validation: float
 
     def split(self, *, ratio: float | None = None, forget_class: int | None = None) -> Split:
-        """Forget round(`ratio` * rest) of what is not held out, nested in the ratio, or all samples of `forget_class`.
+        """Split the samples; forget round(`ratio` * n) of the n that are not held out, or all of `forget_class`.
+
+        The forget sets of larger ratios contain those of smaller ones.
 
         Raises:
-            InputError: nothing would be forgotten, or nothing retained.
+            InputError: no sample would be forgotten, or none retained.
         """
         held_out, rest = self._parts
         if forget_class is not None:
@@ -113,8 +117,8 @@ class Drawing:
         return Split(rest[~chosen], rest[chosen], held_out)
 
     @cached_property
-    def _parts(self) -> tuple[Rows, Rows]:
-        """The validation part, and the rest."""
+    def _parts(self) -> tuple[Integers, Integers]:
+        """The rows of the validation part, and the other rows."""
         count = held_out(len(self.trained), self.validation)
         order = np.arange(len(self.trained))
         if count:
@@ -122,8 +126,8 @@ class Drawing:
         return np.sort(order[:count]), np.sort(order[count:])
 
     @cached_property
-    def _ranked(self) -> Rows:
-        """Places in the rest, in the order in which they are forgotten."""
+    def _ranked(self) -> Integers:
+        """Positions in the other rows, in the order in which samples are forgotten."""
         generator = np.random.default_rng(derived_seed(self.seed, "forget"))
         return stratified_order(self.trained[self._parts[1]], generator)
 
@@ -133,11 +137,11 @@ def held_out(count: int, validation: float) -> int:
     return round(validation * count)
 
 
-def class_may_run_short(trained: Rows, true: Rows, validation: float, forget_class: int, fewest: int) -> bool:
+def class_may_run_short(trained: Integers, true: Integers, validation: float, forget_class: int, fewest: int) -> bool:
     """Whether some seed might leave fewer than `fewest` samples to forget, to retain, or of other classes to validate.
 
-    Sizes of parts are the same for every seed, but for those of a forgotten class where some are held out: of the
-    samples trained on as one label the validation part has that label's share, to within one sample. Nothing is drawn.
+    Only where a class is forgotten and some samples are held out do sizes depend on the seed: of the samples trained on
+    as one label, the validation part has that label's share to within one sample. Computed without drawing.
     """
     count = held_out(len(trained), validation)
     if not count:

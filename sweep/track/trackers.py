@@ -1,4 +1,4 @@
-"""What a stored trial becomes in TensorBoard, MLflow and Weights & Biases, each written with its own library."""
+"""Writes stored trials to TensorBoard, MLflow and Weights & Biases, with the library of each."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from sweep.store.results import Results
 from sweep.store.status import Row
 
 SETTING = ("dataset", "model", "method", "seed", "scenario", "forget_ratio", "forget_class", "forget_class_name")
-"""Columns of a row that say, beside hyperparameters, what was run."""
+"""Columns that, beside the hyperparameters, say what was run."""
 
 CIRCUMSTANCES = ("status", "trial_id", "study", "code_version", "device", "threads", "host")
-"""Columns that say how it ended, and where."""
+"""Columns that say how a trial ended, and where it ran."""
 
 NOT_CURVES = ("trial_id", "epoch", "step", "seconds", "samples", "other")
-"""Columns of `traces` that are no curves."""
+"""Columns of `traces` that are not drawn as curves."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ class TrialRun:
     """A trial as a tracker's run.
 
     Attributes:
-        key: its trial's id and when it ended: a trial that is run again is another run.
+        key: the trial's id and when it ended, so that a trial that is run again is another run.
         sweep, method, seed, status: as in its row.
-        started, finished: when.
-        params: what was run (hyperparameters as `param.<name>`) and how it ended; without what has no value.
-        metrics: final ones; without those that are absent or not finite.
-        curves: of its traces, likewise.
+        started, finished: as `started_at` and `finished_at` in its row.
+        params: what was run (hyperparameters as `param.<name>`) and how it ended; only columns with a value.
+        metrics: metrics and cost; only those that are finite.
+        curves: the values of its traces; only those that are finite.
     """
 
     key: str
@@ -65,21 +65,21 @@ class TrialRun:
 
     @property
     def name(self) -> str:
-        """For people."""
+        """The run's name, which need not be unique."""
         return f"{self.method} seed {self.seed}"
 
 
 Tracker = Callable[[TrialRun], None]
-"""Stores one trial's run. Raises whatever its library does."""
+"""Stores one trial as a run. Raises whatever its library raises."""
 
 
 def key_of(row: Row) -> str:
-    """The key of a row's run."""
+    """The key of the run that a row of `trials` becomes."""
     return f"{row['trial_id']}-{row['finished_at']:%Y%m%dT%H%M%S}"
 
 
 def trial_run(row: Row, traces: Sequence[Row]) -> TrialRun:
-    """A run from a row of `trials` and its rows of `traces`."""
+    """The run made of a row of `trials` and its rows of `traces`."""
     params = {name: row[name] for name in (*SETTING, *CIRCUMSTANCES) if row[name] is not None}
     hyperparameters = {f"param.{name}": value for name, value in json.loads(row["params"]).items()}
     return TrialRun(
@@ -109,10 +109,13 @@ def _finite(value: Any) -> bool:
 
 
 def open_tracker(name: str, results: Results, option: str) -> Tracker:
-    """The tracker of that name, for trials of a results directory.
+    """The tracker of this name, for trials of a results directory.
+
+    Args:
+        option: the command line's option that named it, for messages.
 
     Raises:
-        InputError: its library is missing, or it has no account to write to; named with the command line's `option`.
+        InputError: its library is not installed, or nobody is logged in there.
     """
     try:
         return TRACKERS[name](results)
@@ -123,7 +126,7 @@ def open_tracker(name: str, results: Results, option: str) -> Tracker:
 
 
 def to_tensorboard(results: Results) -> Tracker:
-    """Event files in `DIR/tensorboard`, by tensorboardX, with which Ray Tune writes its own: nothing to install."""
+    """Event files in `DIR/tensorboard`, written with tensorboardX, which Ray Tune needs anyway."""
     from tensorboardX.proto.event_pb2 import Event
     from tensorboardX.proto.summary_pb2 import Summary
     from tensorboardX.record_writer import RecordWriter
@@ -167,7 +170,7 @@ def to_mlflow(results: Results) -> Tracker:
     from mlflow.entities import Metric, Param
 
     for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # they tell of every table that they make
+        logging.getLogger(name).setLevel(logging.WARNING)  # they report every table that they create
     client = MlflowClient()
 
     def experiment(name: str) -> str:
@@ -189,11 +192,11 @@ def to_mlflow(results: Results) -> Tracker:
 
 
 MLFLOW_BATCH = 1000
-"""Metrics that MLflow takes at once."""
+"""How many metrics MLflow takes in one request."""
 
 
 def to_wandb(results: Results) -> Tracker:
-    """Runs in the project of the sweep's name. Neither the command, its environment nor code is sent.
+    """Runs in the project of the sweep's name. The command, its environment and its code are not sent.
 
     Raises:
         InputError: nobody is logged in, and WANDB_MODE is not offline.

@@ -1,7 +1,7 @@
-"""Sending stored trials to experiment trackers, each trial once. Results stay the only state.
+"""Sends stored trials to experiment trackers, each trial once. Results stay the only state.
 
-What was sent is marked in `DIR/tracked/<tracker>`, after it was. So whatever a run that was killed did not send, the
-next one sends, or the command `track`, which also sends what was there before anybody asked for it.
+A file in `DIR/tracked/<tracker>` marks each trial, written after the trial was sent. So trials that a killed run did
+not send are sent by the next run, or by the command `track`; both also send trials that ended before anybody asked.
 """
 
 from __future__ import annotations
@@ -18,11 +18,16 @@ from sweep.store.status import ENDED, Row
 from sweep.track.trackers import Tracker, key_of, open_tracker, trial_run
 
 PATIENCE = 30.0
-"""Seconds that the end of a run waits for a tracker in which nothing arrives."""
+"""Seconds that the end of a run waits for a tracker that takes no trial."""
 
 
 class Sender:
-    """Sends trials of a results directory to one tracker. Every method raises what the tracker does, and OSError."""
+    """Sends trials of a results directory to one tracker. Methods raise OSError, and whatever the tracker raises.
+
+    Attributes:
+        before: how many trials were sent before.
+        count: how many this object has sent.
+    """
 
     def __init__(self, results: Results, name: str, tracker: Tracker) -> None:
         self._results = results
@@ -33,7 +38,7 @@ class Sender:
         self.count = 0
 
     def send_all(self) -> None:
-        """Send every trial that the directory holds, but for those that were sent before."""
+        """Send every stored trial that was not sent before."""
         trials = self._results.trials().table
         left = [row for row in trials.to_pylist() if self._wanted(row)]
         for row, traces in _with_traces(left, trials, self._results):
@@ -57,7 +62,7 @@ class Sender:
 
 
 def _with_traces(rows: Sequence[Row], trials: pa.Table, results: Results) -> Iterator[tuple[Row, list[Row]]]:
-    """Each row with those of its trial's traces, which are all read at once."""
+    """Each row of `trials` with its rows of `traces`, which are read all at once."""
     if not rows:
         return
     table = results.traces(trials).table.sort_by([("trial_id", "ascending"), ("epoch", "ascending")])
@@ -70,16 +75,16 @@ def _with_traces(rows: Sequence[Row], trials: pa.Table, results: Results) -> Ite
 
 
 class Tracking:
-    """Sends trials to trackers as they end, to each in a thread of its own: one that fails or hangs holds nothing up.
+    """Sends trials to trackers as they end. Each tracker has a thread, so that one that fails or hangs delays nothing.
 
-    A context manager, whose end waits for what is still to be sent.
+    A context manager: its end waits until all trials are sent.
     """
 
     def __init__(self, names: Sequence[str], out: str, warn: Callable[[str], None]) -> None:
         """Open the trackers.
 
         Raises:
-            InputError: a tracker's library is missing, or it has no account to write to.
+            InputError: as `open_tracker` raises it.
         """
         results = Results(out)
         opened = {name: open_tracker(name, results, "--track") for name in dict.fromkeys(names)}
@@ -95,13 +100,13 @@ class Tracking:
             thread.finish(wait=kind is None)
 
     def ended(self, trial_id: str) -> None:
-        """A trial's row is stored."""
+        """Send a trial that ended, whose row is stored."""
         for thread in self._threads:
             thread.trials.put(trial_id)
 
 
 class Sending(threading.Thread):
-    """Sends to one tracker what the directory holds already, then what ends."""
+    """Sends to one tracker the trials that are stored already, then those that end."""
 
     def __init__(self, name: str, tracker: Tracker, out: str, warn: Callable[[str], None]) -> None:
         super().__init__(name=f"track {name}", daemon=True)
@@ -113,7 +118,7 @@ class Sending(threading.Thread):
         self._sender: Sender | None = None
 
     def run(self) -> None:
-        """The thread."""
+        """Thread's hook: send trials until `finish` is called."""
         try:
             self._sender = Sender(Results(self._out), self._to, self._tracker)
             self._sender.send_all()
@@ -123,7 +128,7 @@ class Sending(threading.Thread):
             self._give_up(f"failed, and nothing more is sent to it: {first_line(error)}")
 
     def finish(self, wait: bool) -> None:
-        """Wait until all is sent, as long as something is."""
+        """Let the thread end; with `wait`, wait for that as long as it still sends trials."""
         self.trials.put(None)
         before = None
         while wait and self.is_alive() and before != self._count():
@@ -141,5 +146,5 @@ class Sending(threading.Thread):
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, in one line."""
+    """The first line of an error's message, or its type."""
     return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,4 +1,4 @@
-"""The device that a trial computes on: its arithmetic, waiting for it, its memory, and whether it still answers."""
+"""The device that a trial computes on: its arithmetic, its memory, waiting for it, and whether it still works."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ import torch
 
 
 def device_name(device: torch.device) -> str:
-    """What a row calls the device that it was computed on: the GPU's name, or cpu."""
+    """The device's name in rows: the GPU's name, or cpu."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
 def set_arithmetic(precision: str) -> None:
-    """Let GPUs compute float32 products and convolutions in full, or in TF32 (10 of 23 bits) for `tf32` only.
+    """Let GPUs compute float32 products and convolutions in TF32 (10 of 23 bits) if `precision` is tf32, else in full.
 
-    And let cuDNN take only algorithms that give the same each time. Where autocast is on, neither precision matters.
+    Also let cuDNN use only deterministic algorithms. Under autocast to bfloat16 the first makes no difference.
     """
     torch.backends.cudnn.deterministic = True
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait until the device has done what it was asked."""
+    """Wait until the device has finished all work that it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def lost(device: torch.device) -> bool:
-    """Whether a GPU's context is broken: after some errors (a failed assertion, an illegal address, a hardware fault)
-    it is for good, and whatever this process asks of it fails.
+    """Whether a GPU's context is broken. After some errors (a failed assertion, an illegal address, a hardware fault)
+    everything that this process asks of the GPU fails from then on.
     """
     try:
         synchronise(device)
@@ -43,16 +43,16 @@ def lost(device: torch.device) -> bool:
 
 
 NO_MEMORY = re.compile(r"out of memory|ALLOC(ATION)?_FAILED|can't allocate memory")
-"""What CUDA, its libraries, and torch for the host's memory say, for which torch has no exception of its own."""
+"""Messages of CUDA, its libraries and torch about lack of memory, for which torch has no exception of its own."""
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether memory of the device or the host ran out."""
+    """Whether the error means that memory of the device or the host ran out."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or NO_MEMORY.search(str(error)) is not None
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Start measuring the peak anew: of the GPU, or of this process where the operating system allows it (Linux)."""
+    """Measure the peak anew from here on: of the GPU, or of this process where the system can (Linux)."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return
@@ -63,17 +63,17 @@ def reset_peak_memory(device: torch.device) -> None:
 
 
 def busy() -> int | None:
-    """Percent of the last second or less that this process's GPU computed, for whomever; None where nobody can tell."""
+    """Percent of the last second or less in which the GPU computed, for any process; None where that is unknown."""
     if not torch.cuda.is_initialized():
         return None
     try:
         return torch.cuda.utilization()
-    except Exception:  # NVML's errors are known only where it is installed; nothing depends on what it says
+    except Exception:  # NVML's exceptions can be imported only where it is installed; the number is only shown
         return None
 
 
 def peak_memory(device: torch.device) -> int:
-    """Bytes at the peak since `reset_peak_memory`: allocated on the GPU, or resident in this process."""
+    """Peak of memory since `reset_peak_memory`, in bytes: allocated on the GPU, or resident in this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     try:

@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from methods.task import Samples
 
 EVALUATION_BATCH = {"cpu": 100, "cuda": 1000}
-"""Samples per forward pass of an evaluation: on a CPU as many as its caches hold."""
+"""Samples per forward pass of an evaluation; on a CPU few enough for its caches."""
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Outputs of one part of the data, on the CPU: sample positions and labels int64 [n], logits float32 [n, C]."""
+    """Outputs for one part of the data, on the CPU: sample positions and labels int64 [n], logits float32 [n, C]."""
 
     index: Tensor
     labels: Tensor
@@ -29,7 +29,7 @@ class Predictions:
 
     @property
     def accuracy(self) -> float:
-        """Percent of samples whose largest logit is their label's."""
+        """Percent of samples whose largest logit is that of their label."""
         return 100 * (self.logits.argmax(dim=1) == self.labels).double().mean().item()
 
     @property
@@ -44,7 +44,7 @@ class Predictions:
         return Predictions(self.index[rows], self.labels[rows], self.logits[rows])
 
     def apart(self, label: int | None) -> tuple[Predictions, Predictions]:
-        """The samples of all other labels, and those of `label`; None: all, and none."""
+        """The samples of all other labels, and those of `label`; with None, all samples and none."""
         chosen = torch.zeros(len(self.labels), dtype=torch.bool) if label is None else self.labels == label
         return self.subset(torch.where(~chosen)[0]), self.subset(torch.where(chosen)[0])
 
@@ -70,7 +70,7 @@ def membership_inference(members: Floats, non_members: Floats, forget: Floats) -
         forget: confidences on the forget set, [m].
 
     Raises:
-        ValueError: not as many members as non-members.
+        ValueError: there are not as many members as non-members.
     """
     from sklearn.svm import SVC
 

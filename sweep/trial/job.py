@@ -1,4 +1,4 @@
-"""Jobs: what is run, with what, and how it can end. Plain data, so that it reaches any process."""
+"""Jobs: what is run, what all jobs of a run share, and how a job can end. Plain data that any process can be sent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Status = Literal["ok", "diverged", "failed", "pruned"]
 
 @dataclass(frozen=True)
 class Context:
-    """What all jobs of a run share; plain data, so that it reaches any process.
+    """What all jobs of a run share.
 
     Attributes:
         sweep: the sweep's name.
@@ -21,13 +21,13 @@ class Context:
         location: the dataset's options that say where it lies.
         threads: torch threads.
         gpu: whether to compute on a GPU.
-        max_retries: times that a trial that raised is run again.
+        max_retries: how often a trial that raised is run again.
         predictions: whether to keep logits per sample.
         probe_every, probe_samples: as in `ProbeSpec`.
-        trial_timeout: seconds that an attempt may take; None: any.
-        expendable: whether the process may be ended for that, as Ray's are.
+        trial_timeout: seconds that an attempt may take; None: no limit.
+        expendable: whether this process may be ended, as Ray's processes may.
         refresh: whether an original that another code version trained counts as missing.
-        plugins: the folder that is searched last for plugins, in Ray's processes too; none: this process's own.
+        plugins: the folder that every process searches last for plugins.
     """
 
     sweep: str
@@ -50,10 +50,10 @@ class Outcome:
     """How a job ended.
 
     Attributes:
-        status: in a word.
-        error: why it failed or diverged, or is not run.
-        device: that a worker computed it on; None where none did, or none could say.
-        metrics: what the trial's row says of its metrics and cost.
+        status: as in the column.
+        error: why it failed, diverged, or was pruned.
+        device: where a worker computed it; None if no worker did, or its process died.
+        metrics: the trial's metrics and cost, as in its row.
     """
 
     status: Status

@@ -1,4 +1,4 @@
-"""The probe: what every method's path is measured by, on the same retain and forget samples throughout."""
+"""The probe measures the path of every method, always on the same retain and forget samples."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def make_probe(
 ) -> Probe:
     """A probe of `samples` retain and as many forget samples, the same ones for every method of a seed.
 
-    It gives losses, accuracies (percent), and the cosine and angle (degrees) between the two mean gradients, under the
-    column names of `traces`; in evaluation mode, without augmentation. Model, gradients and random state are left as
-    they were.
+    It returns losses, accuracies (percent), and the cosine and angle (degrees) between the two mean gradients, by the
+    column names of `traces`. It runs the model in evaluation mode, without augmentation, and leaves model, gradients
+    and random state as they were.
     """
 
     def chosen(part: Samples, name: str) -> tuple[Tensor, Tensor]:
@@ -58,11 +58,11 @@ def make_probe(
 
 
 def remembered(probe: Probe, start: dict[str, Tensor], values: dict[str, float]) -> Probe:
-    """The same probe, which looks only once at the weights that every path begins with.
+    """The same probe, but it measures the weights that every path begins with only once.
 
     Args:
-        start: the state dict of that model, on the CPU.
-        values: empty, or what the same probe gave of that model before; filled when it is first looked at.
+        start: the state dict with those weights, on the CPU.
+        values: what the probe returned for them before, or an empty dict, which the first measurement fills.
     """
 
     def probe_unless_known(model: nn.Module) -> dict[str, float]:
@@ -76,7 +76,7 @@ def remembered(probe: Probe, start: dict[str, Tensor], values: dict[str, float])
 
 
 def _same(state: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
-    """Whether two state dicts are equal; looks no further than their first difference."""
+    """Whether two state dicts are equal; stops at their first difference."""
     return state.keys() == other.keys() and all(torch.equal(state[name].cpu(), other[name]) for name in other)
 
 

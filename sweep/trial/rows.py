@@ -1,4 +1,4 @@
-"""Rows of the results' tables, from what a trial measured."""
+"""Rows of the results' tables, made from what a trial measured."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 def trial_row(trial: Trial, context: Context, outcome: Outcome, started: datetime) -> dict[str, Any]:
-    """The columns of a trial's row that hold however it ended.
+    """The columns of a trial's row that have a value however the trial ended.
 
-    Only the worker knows which GPU: a driver, which writes the rows that no worker could, may have none or another.
+    `device` is null where a driver writes the row of a trial on a GPU: it does not know on which one the worker was.
     """
     config = json.loads(trial.config)
     forget = config["forget"]
@@ -59,8 +59,8 @@ def trial_row(trial: Trial, context: Context, outcome: Outcome, started: datetim
 def prediction_rows(trial_id: str, split: str, part: Predictions, rows: torch.Tensor) -> pa.Table:
     """Rows of `predictions` for one part of the data; `rows` maps its positions to the dataset's own.
 
-    Where a logit is too large for float16, a constant is taken from all of the sample's, which changes no confidence,
-    and what is still too small becomes the smallest number.
+    Where a logit is too large for float16, the sample's largest logit is subtracted from all of its logits, which
+    changes no confidence; logits that are then too small become the smallest number of float16.
     """
     count, classes = part.logits.shape
     logits, most = part.logits, torch.finfo(torch.float16).max
@@ -79,7 +79,7 @@ def prediction_rows(trial_id: str, split: str, part: Predictions, rows: torch.Te
 
 
 def trace_row(trial_id: str, row: dict[str, float]) -> dict[str, Any]:
-    """A recorder's row in the columns of `traces`."""
+    """A recorder's row as a row of `traces`."""
     known = {key: value for key, value in row.items() if key in TRACES.names}
     if "gradient_cosine" in row:
         known["gradient_degrees"] = degrees(row["gradient_cosine"])

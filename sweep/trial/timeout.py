@@ -1,4 +1,4 @@
-"""An end for what hangs: an exception where Python runs, the end of the process where it does not."""
+"""Time limits: an exception for code that Python runs, and the end of the process for a call that never returns."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from contextlib import contextmanager
 from types import FrameType
 
 GRACE = 10
-"""Seconds after which a process is ended that the exception did not reach, as in a call that never returns."""
+"""Seconds after the time limit at which a process is ended that the exception did not reach."""
 
 
 class OutOfTime(BaseException):
-    """The time is over. No Exception: code that catches those would go on."""
+    """The time limit has passed. Not a subclass of Exception, because methods may catch those and go on."""
 
 
 @contextmanager
 def time_limit(seconds: float | None, expendable: bool) -> Iterator[None]:
-    """Raise OutOfTime in the body when it takes longer; None: no limit.
+    """Raise OutOfTime in the body when it takes longer than `seconds`; None: no limit.
 
-    The exception reaches Python code between two of its steps, and in the main thread also calls that wait. With
-    `expendable`, a process that it does not reach is ended `GRACE` seconds later, with status 1.
+    The exception is raised between two steps of Python code; in the main thread it also interrupts calls that wait.
+    With `expendable`, a process that it does not reach is ended `GRACE` seconds later, with status 1.
     """
     if seconds is None:
         yield

@@ -1,4 +1,4 @@
-"""Training of original models, and of Retrain, which follows the same recipe."""
+"""Training of originals, and of Retrain, which follows the same recipe."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 def autocast_context(precision: str, device: torch.device) -> Callable[[], AbstractContextManager[object]]:
-    """What forward passes run in; see `computed_in`."""
+    """The context in which forward passes run; see `computed_in`."""
     if computed_in(precision, device) == "bfloat16":
         return lambda: torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext
 
 
 def computed_in(precision: str, device: torch.device) -> str:
-    """What `precision` comes to on a device: bfloat16 (autocast), tf32 (`device.set_arithmetic`) or float32.
+    """What a device computes in under `precision`: bfloat16 (autocast), tf32 (`device.set_arithmetic`) or float32.
 
-    `auto` is bfloat16 on GPUs that compute in it and float32 elsewhere; `bfloat16` asks for it on any device; only GPUs
-    have TF32.
+    `auto` means bfloat16 on GPUs that compute in it, and float32 elsewhere. `bfloat16` is that on any device. `tf32` is
+    float32 on a CPU.
     """
     if precision == "auto":
         capable = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
@@ -44,7 +44,7 @@ def train(
     autocast: Callable[[], AbstractContextManager[object]],
     recorder: Recorder,
 ) -> nn.Module:
-    """Train `model` on `samples` in place with SGD; returned in evaluation mode.
+    """Train `model` on `samples` in place with SGD; return it in evaluation mode.
 
     Raises:
         Diverged: the mean loss of an epoch is not finite.
@@ -86,10 +86,10 @@ def rehearse(
     criterion: Callable[[Tensor, Tensor], Tensor],
     autocast: Callable[[], AbstractContextManager[object]],
 ) -> None:
-    """Pass batches of all sizes that an epoch has forward and backward through `model`, which is of no use afterwards.
+    """Run one batch of each size that an epoch has forward and backward through `model`. It is useless afterwards.
 
-    A GPU's libraries plan at the first batch of a size, which takes seconds that are no trial's. A single sample, as a
-    set of one has it, is left out: not every network trains on it.
+    A GPU's libraries choose algorithms at the first batch of each size. That takes seconds, which should not count as
+    the trial's. A batch of a single sample is left out, because not every network trains on it.
     """
     model.train()
     for part in parts:
@@ -103,7 +103,7 @@ def rehearse(
 def _scheduler(
     optimizer: torch.optim.Optimizer, recipe: TrainingSpec, steps: int
 ) -> torch.optim.lr_scheduler.LRScheduler:
-    """The learning rate per step: annealed to 0 by a cosine, one cycle with its peak at 30 %, or constant."""
+    """The learning rate per step: a cosine down to 0, one cycle with its peak at 30 % of the steps, or constant."""
     schedulers = torch.optim.lr_scheduler
     if recipe.schedule == "cosine":
         return schedulers.CosineAnnealingLR(optimizer, T_max=steps)

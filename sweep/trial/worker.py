@@ -1,4 +1,4 @@
-"""Running one job in this process: train an original, or unlearn, evaluate and store a trial."""
+"""A worker runs one job after another in its process: trains an original, or unlearns, evaluates and stores a trial."""
 
 from __future__ import annotations
 
@@ -51,21 +51,21 @@ from sweep.trial.training import autocast_context, computed_in, rehearse, train
 
 @dataclass
 class Worker:
-    """Runs jobs in this process, one after another, and keeps dataset, original and its probe between them."""
+    """Runs jobs in this process, and keeps the dataset, the last original and its probe between them."""
 
     context: Context
     _data: tuple[str, DeviceData] | None = field(default=None, init=False)
     _original: tuple[str, Original] | None = field(default=None, init=False)
     _probed: tuple[tuple[str, str], dict[str, float]] | None = field(default=None, init=False)
     busy: int | None = field(default=None, init=False)
-    """Percent of the last job's last second of training or unlearning that the GPU computed; None if nobody can tell"""
+    """For what percentage of the last second of training or unlearning the GPU computed; None if that is unknown."""
 
     def __post_init__(self) -> None:
         self._results = Results(self.context.out)
         self._device = torch.device("cuda" if self.context.gpu else "cpu")
 
     def run(self, job: Job) -> Outcome:
-        """Run a job; what it computes raising is an outcome, not an exception.
+        """Run a job and store its results. An exception in what it computes becomes an outcome.
 
         Raises:
             OSError: results cannot be stored.
@@ -79,23 +79,23 @@ class Worker:
         self._results.write_trial(row, ended.traces, ended.predictions)
         return replace(outcome, metrics={name: row.get(name) for name in MEASURED})
 
-    def measure(self, job: Job) -> tuple[Ended, Outcome]:
-        """Run a job and store nothing but an original that is missing.
+    def measure(self, job: Job) -> tuple[Measurements, Outcome]:
+        """Run a job; store nothing but its original, if that is missing.
 
         Raises:
-            OSError: that original cannot be stored.
+            OSError: the original cannot be read or stored.
         """
-        warnings.filterwarnings("ignore", message=".*torch.jit.script.* is deprecated")  # raised by torch.func itself
+        warnings.filterwarnings("ignore", message=".*torch.jit.script.* is deprecated")  # torch.func itself causes it
         torch.set_num_threads(self.context.threads)
         set_arithmetic(json.loads(job.trial.config)["training"]["precision"])
         self.busy = None
         action = self._train_original if job.original_only else self._unlearn
         ended = self._attempts(lambda: action(job.trial))
         if self.context.gpu:
-            torch.cuda.empty_cache()  # neighbours on the same GPU may need it
+            torch.cuda.empty_cache()  # other processes on the same GPU may need the memory
         return ended
 
-    def _attempts(self, attempt: Callable[[], tuple[Ended, Outcome]]) -> tuple[Ended, Outcome]:
+    def _attempts(self, attempt: Callable[[], tuple[Measurements, Outcome]]) -> tuple[Measurements, Outcome]:
         for _ in range(1 + self.context.max_retries):
             try:
                 with time_limit(self.context.trial_timeout, self.context.expendable):
@@ -109,41 +109,41 @@ class Worker:
                 failure, short = traceback.format_exc(), out_of_memory(error)
                 if lost(self._device):
                     self._give_up(error, failure)
-            if short:  # not before here, where nothing refers to the attempt's frames any more
+            if short:  # only here, where no reference to the attempt's frames is left
                 self._release_memory()
-        return Ended(), Outcome("failed", failure)
+        return Measurements(), Outcome("failed", failure)
 
     def _give_up(self, error: Exception, failure: str) -> NoReturn:
-        """End this process, so that the job runs again in another; or the run, where this process runs it."""
+        """End this process, so that the job runs again in another one. The driver's own process raises Unsuccessful."""
         if self.context.expendable:
             print(failure, file=sys.stderr, flush=True)
             os._exit(1)
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise Unsuccessful(
-            f"the GPU answers no more in this process: {first}; what was stored is kept, and the same command goes on"
+            f"the GPU no longer works in this process: {first}; what was stored is kept, and the same command goes on"
         ) from error
 
     def _release_memory(self) -> None:
-        """Give up what is kept between trials, so that the next attempt has all the memory there is."""
+        """Drop what is kept between trials, so that the next attempt has all memory."""
         self._data = self._original = None
         gc.collect()
         if self.context.gpu:
             torch.cuda.empty_cache()
 
-    def _train_original(self, trial: Trial) -> tuple[Ended, Outcome]:
+    def _train_original(self, trial: Trial) -> tuple[Measurements, Outcome]:
         try:
             self._original = (str(trial.original_id), self._new_original(trial))
         except Diverged as error:
-            return Ended(), Outcome("diverged", f"the original diverged: {error}")
-        return Ended(), Outcome("ok")
+            return Measurements(), Outcome("diverged", f"the original diverged: {error}")
+        return Measurements(), Outcome("ok")
 
-    def _unlearn(self, trial: Trial) -> tuple[Ended, Outcome]:
+    def _unlearn(self, trial: Trial) -> tuple[Measurements, Outcome]:
         config = json.loads(trial.config)
         method = find_method(config["method"]["name"])(**config["method"]["params"])
         try:
             model = self._original_model(trial, config, method)
         except Diverged as error:
-            return Ended(), Outcome("diverged", f"the original diverged: {error}")
+            return Measurements(), Outcome("diverged", f"the original diverged: {error}")
         data = self._load_data(config)
         split = data.split(config["seed"], config["forget"], config["dataset"]["validation"])
         retain, forget = data.train(split.retain), data.train(split.forget)
@@ -180,7 +180,7 @@ class Worker:
         except Diverged as error:
             unlearned, outcome = None, Outcome("diverged", str(error))
         seconds = time.perf_counter() - started - (recorder.probe_seconds - probing)
-        self.busy = busy()  # now, because evaluation computes on the CPU too
+        self.busy = busy()  # now, because evaluation also computes on the CPU
         columns: dict[str, Any] = {
             "original_version": self._original[1].version if self._original and trial.original_id else None,
             "original_sha256": self._original[1].sha256 if self._original and trial.original_id else None,
@@ -193,7 +193,7 @@ class Worker:
         }
         if unlearned is not None:
             recorder.finish(unlearned)
-        ended = Ended(columns, [trace_row(trial.id, row) for row in recorder.rows])
+        ended = Measurements(columns, [trace_row(trial.id, row) for row in recorder.rows])
         if unlearned is not None:
             started = time.perf_counter()
             validation = data.validation(split.validation) if len(split.validation) else None
@@ -212,7 +212,7 @@ class Worker:
         retain: Samples,
         forget: Samples,
         validation: Samples | None,
-        ended: Ended,
+        ended: Measurements,
         autocast: Callable[[], Any],
     ) -> None:
         on_retain, on_forget = predict(model, retain, autocast), predict(model, forget, autocast)
@@ -265,7 +265,7 @@ class Worker:
         return data.train(data.split(config["seed"], config["forget"], config["dataset"]["validation"]).training)
 
     def _original_state(self, trial: Trial) -> State:
-        """The original's weights: kept from the last trial, else read, else trained and stored."""
+        """The original's weights: kept from the last trial, else read from results, else trained and stored."""
         assert trial.original_id is not None
         if self._original is None or self._original[0] != trial.original_id:
             try:
@@ -293,7 +293,7 @@ class Worker:
         return original
 
     def _load_data(self, config: dict[str, Any]) -> DeviceData:
-        """The dataset on the device, kept from the last trial if it is the same."""
+        """The dataset on the device, kept from the last trial if that had the same."""
         options = config["dataset"]
         key = json.dumps(options, sort_keys=True)
         if self._data is None or self._data[0] != key:
@@ -336,8 +336,8 @@ class Worker:
 
 
 @dataclass
-class Ended:
-    """What a trial measured: columns of its row, its traces, its predictions."""
+class Measurements:
+    """What a trial measured: columns of its row, its traces and its predictions."""
 
     columns: dict[str, Any] = field(default_factory=dict)
     traces: list[dict[str, Any]] = field(default_factory=list)
@@ -346,7 +346,7 @@ class Ended:
 
 @cache
 def warm_up(device: torch.device) -> None:
-    """Load what the first training step and the first attack load, seconds that are no trial's."""
+    """Load what a first training step and a first attack need. These seconds should not count as a trial's."""
     import sklearn.svm  # noqa: F401
 
     layer = nn.Conv2d(1, 1, 1).to(device)
@@ -356,7 +356,7 @@ def warm_up(device: torch.device) -> None:
 
 
 class StorageError(Exception):
-    """Results cannot be read or stored: no failure of the trial, so not to be recorded as one."""
+    """Results cannot be read or stored. This is no failure of the trial, and is not recorded as one."""
 
     def __init__(self, cause: OSError) -> None:
         super().__init__(str(cause))
@@ -364,7 +364,7 @@ class StorageError(Exception):
 
 
 def _equally_many(retain: Predictions, others: Predictions, seed: int) -> tuple[Predictions, Predictions]:
-    """As many retain samples as others (test, or validation), the same ones for every method of a seed."""
+    """Equally many retain samples and others (test or validation), the same ones for every method of a seed."""
     count = min(len(retain.labels), len(others.labels))
 
     def chosen(part: Predictions, name: str) -> Predictions:

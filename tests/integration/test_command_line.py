@@ -345,7 +345,7 @@ def test_a_table_that_fails_is_told_with_where_the_results_are(finished, tmp_pat
         lines = ended.err.splitlines()
         assert (ended.code, lines[0]) == (1, "Traceback (most recent call last):")
         assert lines[-1] == (
-            "unlearn-sweep: ValueError while results were shown, a fault of this program: "
+            "unlearn-sweep: ValueError while results were shown, which is a bug of this program: "
             f"all results are stored in {finished}"
         )
 
@@ -472,8 +472,8 @@ def test_what_should_be_known_of_a_dataset_is_a_warning_that_is_given_once(tmp_p
         ended = call(command, path, "--out", tmp_path / "out", *([] if command == "plan" else ["--executor", "inline"]))
         assert ended.code == 0
         assert ended.err.splitlines() == [
-            "warning: dataset: labels 1, 4: 2 classes, numbered anew from 0",
-            "warning: dataset: 1 of 21 test samples are training samples too, of the same image and label",
+            "warning: dataset: labels 1, 4: 2 classes, renumbered from 0",
+            "warning: dataset: 1 of 21 test samples have a copy in the training set (same image and label)",
         ]
     assert {row["forget_class"] for row in rows(tmp_path / "out")} == {4}
 

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from sweep.on_ray import executor as ray_executor
+from sweep.on_ray.entry import RAY
 from sweep.on_ray.executor import STILLBORN, UNSTORED, TuneJobs, job_of, tune_config
-from sweep.on_ray.ray_tune import RAY
 from sweep.plan.trials import Trial
 from sweep.run.driver import Driver, Request
 from sweep.run.schedule import GridSchedule
@@ -128,7 +128,7 @@ def test_processes_that_never_begin_a_job_end_the_run_with_what_ray_said(made):
         assert jobs.error is None
         jobs.next(f"{number}")
         jobs.died(f"{number}", "no such module")
-    assert str(jobs.error) == "no process of Ray's gets to its first job: no such module"
+    assert str(jobs.error) == "Ray's processes die before their first job: no such module"
     assert schedule.ended
 
 

@@ -389,13 +389,13 @@ def test_what_should_be_known_of_a_dataset_is_told(make_spec, with_twins):
     told = []
     check_task(make_spec(dataset=with_twins, forget={"ratio": 0.5}, seeds=[0, 1]), told.append)
     assert told[:2] == [
-        "dataset: labels 0, 2, 7: 3 classes, numbered anew from 0",
-        "dataset: 2 of 10 test samples are training samples too, of the same image and label",
+        "dataset: labels 0, 2, 7: 3 classes, renumbered from 0",
+        "dataset: 2 of 10 test samples have a copy in the training set (same image and label)",
     ]
     assert len(told) == 3
     count, rest = told[2].removeprefix("dataset: ").split(" of ", 1)
     assert 0 < int(count) < 20
-    assert rest == "30 samples to be forgotten are retained too, of the same image and label"
+    assert rest == "30 forget samples have a copy in the retain set (same image and label)"
 
 
 def test_of_a_dataset_without_oddities_nothing_is_told(make_spec):

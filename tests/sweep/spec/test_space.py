@@ -75,7 +75,7 @@ def test_every_method_can_be_searched_and_draws_only_valid_values(name):
 
 @pytest.mark.parametrize("name", ["original", "retrain"])
 def test_references_are_never_searched(name):
-    with pytest.raises(InputError, match=f"name: {name} is what the others are compared with"):
+    with pytest.raises(InputError, match=f"name: {name} is what all other methods are compared with"):
         make_space(name, METHODS[name], {})
 
 

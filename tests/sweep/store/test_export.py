@@ -73,14 +73,14 @@ def test_what_is_there_is_not_replaced(stored, command, tmp_path):
     code, told, [line] = command(stored.location, tmp_path)
     assert (code, told) == (2, "")
     assert line == (
-        f"unlearn-sweep: {tmp_path}/traces.parquet: is there, and export replaces nothing; remove it or name another"
+        f"unlearn-sweep: {tmp_path}/traces.parquet: exists; export replaces no file: remove it or name another folder"
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["results", "traces.parquet"]
 
 
 @pytest.mark.parametrize(
     ("out", "why"),
-    [("s3://bucket/x", "not to a URI"), ("results/trials", "is read as results"), ("file", "is not a folder")],
+    [("s3://bucket/x", "not to a URI"), ("results/trials", "would be read as results"), ("file", "is not a folder")],
 )
 def test_a_place_that_cannot_be_written_to_is_one_line(stored, command, tmp_path, monkeypatch, out, why):
     monkeypatch.chdir(tmp_path)

@@ -85,7 +85,9 @@ def test_an_id_beside_a_label_is_not_taken_for_it(labels):
 
 def test_a_number_of_its_own_for_each_row_is_no_label_unless_it_is_named(labels):
     train, test = {"number": list(range(60))}, {"number": [3, 4]}
-    with pytest.raises(InputError, match="column 'number': 60 values in 60 rows are no classes; name another"):
+    with pytest.raises(
+        InputError, match="column 'number': 60 values in 60 rows are too many for classes; name another"
+    ):
         labels(train, test)
     assert len(labels(train, test, "number").called.values) == 60
 
@@ -168,7 +170,7 @@ def test_a_class_goes_by_its_label_in_the_data(label, called, number):
         (2, Called((0, 1, 3)), "class 2 is none of 0, 1, 3"),
         ("dgo", Called(("ant", "dog")), "class 'dgo' is none of the labels, which are text; did you mean 'dog'?"),
         (3, Called(("2", "3")), "class 3 is none of the labels, which are text; did you mean '3'?"),
-        ("dog", Called((0, 3), ("ant", "dog")), "class 'dog' is 3 in the data; say that"),
+        ("dog", Called((0, 3), ("ant", "dog")), "class 'dog' has the label 3 in the data; write that label"),
     ],
 )
 def test_a_class_that_is_not_there(label, called, message):

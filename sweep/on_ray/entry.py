@@ -1,4 +1,4 @@
-"""Ray Tune as an executor, which is imported when there is something to run."""
+"""The way into this room: Ray Tune as an executor. It imports Ray only when there is something to run."""
 
 from __future__ import annotations
 
