@@ -1,17 +1,18 @@
 """What of Ray Tune is replaced, and that Ray still needs it."""
 
 import importlib.util
+from unittest.mock import create_autospec
 
 import pytest
-from ray.air.execution import PlacementGroupResourceManager, ResourceRequest
+from ray.air.execution import ResourceManager, ResourceRequest
 from ray.exceptions import OutOfMemoryError, RayActorError
 
 KILLED = OutOfMemoryError("Task was killed due to the node running low on memory.")
 
 
 def manager_of(module):
-    """A manager of actors, and a task of one of them that notes how it fails."""
-    manager = module.RayActorManager(resource_manager=PlacementGroupResourceManager())
+    """A manager of actors, and a task of one of them that notes how it fails. No Ray is started."""
+    manager = module.RayActorManager(resource_manager=create_autospec(ResourceManager, instance=True))
     actor = manager.add_actor(cls=object, kwargs={}, resource_request=ResourceRequest([{"CPU": 1}]))
     failures = []
     task = module.TrackedActorTask(actor, on_error=lambda tracked, exception: failures.append(exception))
