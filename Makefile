@@ -10,9 +10,10 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: install
 	$(BIN)/unlearn-sweep run digits
 
-# Everything: style, types, tests.
+# Everything: style, types, tests in two processes, each of which computes on one core.
+test: export OMP_NUM_THREADS = 1
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 # What takes long to prove: tests marked so, processes killed and files damaged at random. Their last output is kept.
 soak: SHELL := /bin/bash
