@@ -63,16 +63,17 @@ class Slow(FineTune):
 
 @dataclass(frozen=True)
 class Noted(Method):
-    """Notes each run in a file in the folder NOTES and takes PAUSE seconds; number `deadly` ends its process."""
+    """Notes each run in a file in the folder `notes` and takes PAUSE seconds; number `deadly` ends its process."""
 
     name: ClassVar[str] = "noted"
     source: ClassVar[str] = "-"
 
     number: int = hyperparameter(0, "which one")
     deadly: int = hyperparameter(-1, "the number that dies")
+    notes: str = hyperparameter("", "a folder")
 
     def unlearn(self, task):
-        with (Path(os.environ["NOTES"]) / f"{self.number}-{task.seed}").open("a") as notes:
+        with (Path(self.notes) / f"{self.number}-{task.seed}").open("a") as notes:
             notes.write(f"{os.getpid()}\n")
         if self.number == self.deadly:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""The scripts in benchmarks/ run: each in its small form."""
+"""The scripts in benchmarks/ run, each in its small form: the long ones in `make soak`."""
 
 import os
 import subprocess
@@ -11,19 +11,32 @@ from tiny_sweeps import PLAIN_PRIORITY
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
+def test_what_benchmarks_import_is_there():
+    scripts = list(map(str, BENCHMARKS.glob("*.py")))
+    assert len(scripts) > 20
+    code = "import runpy, sys; [runpy.run_path(script, run_name='imported') for script in sys.argv[1:]]"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *scripts],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(BENCHMARKS)},
+    )
+    assert (ended.returncode, ended.stdout) == (0, ""), ended.stderr
+
+
 @pytest.mark.parametrize(
     ("command", "printed"),
     [
         ("step.py", "resnet8    float32"),
-        ("starting.py", "processor command"),
-        ("settling.py", "| finetune | running averages |"),
+        pytest.param("starting.py", "processor command", marks=pytest.mark.soak),
+        pytest.param("settling.py", "| finetune | running averages |", marks=pytest.mark.soak),
         ("hotspots.py trial", "convolution, backward"),
-        ("hotspots.py sweep", "unlearning"),
-        ("occupancy.py", "busy: "),
-        ("overhead.py", "this engine / plain Ray Tune"),
+        pytest.param("hotspots.py sweep", "unlearning", marks=pytest.mark.soak),
+        pytest.param("occupancy.py", "busy: ", marks=pytest.mark.soak),
+        pytest.param("overhead.py", "this engine / plain Ray Tune", marks=pytest.mark.soak),
         pytest.param("growth.py", "slots trials  seconds", marks=pytest.mark.soak),
         pytest.param("scale.py", "driver after", marks=pytest.mark.soak),
-        ("paper.py", "methods-cifar10: 8 trials and 1 originals"),
+        pytest.param("paper.py", "methods-cifar10: 8 trials and 1 originals", marks=pytest.mark.soak),
         pytest.param("packing.py", "trials per hour", marks=pytest.mark.soak),
     ],
 )
@@ -52,6 +65,7 @@ class UAM:
 """
 
 
+@pytest.mark.soak
 def test_the_peer_may_lie_on_the_python_path(tmp_path):
     package = tmp_path / "torchunlearn" / "optim"
     package.mkdir(parents=True)

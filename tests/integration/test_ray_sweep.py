@@ -2,7 +2,6 @@ import json
 import os
 import shutil
 import signal
-import sys
 import time
 from itertools import pairwise
 
@@ -92,11 +91,11 @@ def test_the_same_command_again_starts_no_ray_and_runs_nothing(ray_sweep, tmp_pa
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
 
-def test_a_process_that_dies_among_short_trials_costs_the_one_that_it_was_at(tmp_path):
+def test_a_process_that_dies_among_short_trials_costs_the_one_that_it_was_at(shared_ray, tmp_path):
     notes, out = tmp_path / "notes", tmp_path / "out"
     notes.mkdir()
-    method = {"name": "sweep_plugins:Noted", "number": list(range(40)), "deadly": 25}
-    ended = run("run", write_spec(tmp_path, [method]), "--out", out, NOTES=str(notes))
+    method = {"name": "sweep_plugins:Noted", "number": list(range(40)), "deadly": 25, "notes": str(notes)}
+    ended = call("run", write_spec(tmp_path, [method]), "--out", out)
     assert (ended.code, ended.err) == (1, "")
     runs = {int(path.name.partition("-")[0]): path.read_text().split() for path in notes.iterdir()}
     assert {number: len(processes) for number, processes in runs.items()} == {n: 2 if n == 25 else 1 for n in range(40)}
@@ -112,8 +111,8 @@ def test_a_process_that_dies_among_short_trials_costs_the_one_that_it_was_at(tmp
 def test_a_second_process_comes_to_run_trials_that_are_shorter_than_its_start(tmp_path):
     notes = tmp_path / "notes"
     notes.mkdir()
-    method = {"name": "sweep_plugins:Noted", "number": list(range(400))}
-    process = start("run", write_spec(tmp_path, [method]), "--out", tmp_path / "out", NOTES=str(notes), PAUSE="0.8")
+    method = {"name": "sweep_plugins:Noted", "number": list(range(400)), "notes": str(notes)}
+    process = start("run", write_spec(tmp_path, [method]), "--out", tmp_path / "out", PAUSE="0.8")
     with ended_on_error(process):
         while len({noted for path in notes.iterdir() for noted in path.read_text().split()}) < 2:
             assert process.poll() is None, process.communicate()
@@ -123,10 +122,11 @@ def test_a_second_process_comes_to_run_trials_that_are_shorter_than_its_start(tm
     assert process.returncode == 130
 
 
-def test_ray_tune_shows_methods_and_hyperparameters_as_its_configs_and_metrics_as_its_results(tmp_path, monkeypatch):
+def test_ray_tune_shows_methods_and_hyperparameters_as_its_configs_and_metrics_as_its_results(
+    shared_ray, tmp_path, monkeypatch
+):
     kept = []
     monkeypatch.setattr(ray_executor, "run_ray", lambda *given: kept.append(run_ray(*given)))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     methods = [{"name": "uam", "epochs": 1, "rho": [1, 2], "gamma": [0.5, 1.7]}, {"name": "retrain"}]
     assert call("run", write_spec(tmp_path, methods, seeds=[0, 1]), "--out", tmp_path / "out").code == 0
     [grid] = kept

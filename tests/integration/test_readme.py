@@ -32,6 +32,7 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "my-search.yaml").write_text(block("yaml", "# my-search.yaml"))
     (tmp_path / "my_methods.py").write_text(block("python", "# my_methods.py"))
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(sys, "path", list(sys.path))
     return tmp_path
 

@@ -60,9 +60,10 @@ class Ended:
 
 
 def call(*arguments):
-    """Run the command line in this process: torch is imported once."""
+    """Run the command line in this process: torch is imported once. Through Ray, it needs the fixture `shared_ray`."""
     out, err = io.StringIO(), io.StringIO()
     with (
+        mock.patch.dict(os.environ, COLUMNS="200"),
         mock.patch.object(sys, "argv", ["unlearn-sweep", *map(str, arguments)]),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),

@@ -17,6 +17,8 @@ def clean(monkeypatch):
     for name in ("RAY_ADDRESS", "RAY_TMPDIR", "TMPDIR"):
         monkeypatch.setenv(name, "")  # so that what a test makes of it is undone
         monkeypatch.delenv(name)
+    monkeypatch.setattr(ray_session.ray, "is_initialized", lambda: False)  # other tests' Ray may be there
+    monkeypatch.setattr(ray_session.ray, "shutdown", lambda: None)
 
 
 @pytest.fixture
