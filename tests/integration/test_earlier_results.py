@@ -18,7 +18,7 @@ SPEC = EARLIER / "tiny.yaml"
 
 @pytest.fixture
 def out(tmp_path):
-    return shutil.copytree(EARLIER / "results", tmp_path / "out")
+    return shutil.copytree(EARLIER / "stored", tmp_path / "out")
 
 
 def hashes(out):
