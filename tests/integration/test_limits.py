@@ -4,13 +4,12 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 import uuid
 from pathlib import Path
 
 import pytest
-from tiny_sweeps import PLAIN_PRIORITY, call, row_of, rows, run, spent_after, write_spec
+from tiny_sweeps import call, row_of, rows, run, spent_after, write_spec
 
 from sweep.run import driver
 from sweep.store.results import Results
@@ -22,10 +21,10 @@ def by_method(out):
     return {row["method"].removeprefix("sweep_plugins:"): row for row in rows(out)}
 
 
-def test_trials_that_hang_are_ended_and_say_why_and_the_others_finish(tmp_path):
+def test_trials_that_hang_are_ended_and_say_why_and_the_others_finish(shared_ray, tmp_path):
     methods = [{"name": f"sweep_plugins:{name}"} for name in ("Hangs", "Stuck")] + [SLOW, {"name": "retrain"}]
-    path, out = write_spec(tmp_path, methods, trial_timeout=30, max_retries=0), tmp_path / "out"
-    ended = run("run", path, "--out", out)
+    path, out = write_spec(tmp_path, methods, trial_timeout=15, max_retries=0), tmp_path / "out"
+    ended = call("run", path, "--out", out)
     assert (ended.code, ended.err) == (1, "")
     assert "2 trials failed" in ended.out
     found = by_method(out)
@@ -35,16 +34,16 @@ def test_trials_that_hang_are_ended_and_say_why_and_the_others_finish(tmp_path):
         "Slow": "ok",
         "retrain": "ok",
     }
-    assert found["Hangs"]["error"] == "took longer than trial_timeout: 30 s"
+    assert found["Hangs"]["error"] == "took longer than trial_timeout: 15 s"
     assert found["Stuck"]["error"].splitlines()[-1] == (
-        "took longer than trial_timeout: 30 s, and no exception reached it: its process was ended"
+        "took longer than trial_timeout: 15 s, and no exception reached it: its process was ended"
     )
 
 
-def test_a_trial_that_may_have_no_more_memory_fails_and_the_others_finish(tmp_path):
+def test_a_trial_that_may_have_no_more_memory_fails_and_the_others_finish(shared_ray, tmp_path):
     methods = [{"name": "sweep_plugins:Limited", "library": ["python", "torch"]}, SLOW]
     path, out = write_spec(tmp_path, methods, max_retries=1), tmp_path / "out"
-    assert run("run", path, "--out", out).code == 1
+    assert call("run", path, "--out", out).code == 1
     failed = [row["error"] for row in rows(out) if row["status"] == "failed"]
     assert sorted(error.splitlines()[-1].partition(":")[0] for error in failed) == ["MemoryError", "RuntimeError"]
     assert any("can't allocate memory" in error for error in failed)
@@ -91,9 +90,7 @@ def test_the_trial_that_takes_all_memory_fails_and_those_killed_beside_it_do_not
     assert len(rows(out)) == 9
 
 
-def test_a_time_budget_ends_a_run_through_ray_and_the_same_command_goes_on(tmp_path, monkeypatch):
-    for name, value in ({"PYTHONPATH": os.pathsep.join(sys.path), "PAUSE": "3"} | PLAIN_PRIORITY).items():
-        monkeypatch.setenv(name, value)
+def test_a_time_budget_ends_a_run_through_ray_and_the_same_command_goes_on(shared_ray, tmp_path, monkeypatch):
     slots = os.cpu_count()
     count = 3 + 2 * slots
     methods = [SLOW | {"lr": [round(0.01 * step, 2) for step in range(1, count + 1)]}]
@@ -107,7 +104,6 @@ def test_a_time_budget_ends_a_run_through_ray_and_the_same_command_goes_on(tmp_p
     assert 3 <= len(table) < 3 + slots  # every other slot's was under way
     assert f"{count - len(table)} trials were not run; the same command runs them" in first.out
 
-    monkeypatch.setenv("PAUSE", "0")
     again = call("run", path, "--out", out, "--executor", "inline")
     assert again.code == 0
     assert f"{len(table)} done before, {count - len(table)} to run" in again.out

@@ -15,7 +15,6 @@ import pytest
 import yaml
 from tiny_searches import QUICK, UAM, suggestions, trials, write_search
 from tiny_sweeps import (
-    PLAIN_PRIORITY,
     call,
     end_session,
     ended_on_error,
@@ -44,12 +43,12 @@ def determined(out):
     return [{name: row[name] for name in names} for row in suggestions(out)], ended
 
 
-def test_ray_and_inline_suggest_prune_and_store_the_same(tmp_path):
+def test_ray_and_inline_suggest_prune_and_store_the_same(shared_ray, tmp_path):
     path = write_search(tmp_path, [QUICK, UAM], trials=7)
     alone = f"resources.cpus={0.6 * os.cpu_count()}"  # room for one suggestion at a time
-    for executor, command in (("ray", run), ("inline", call)):
+    for executor in ("ray", "inline"):
         options = ["--executor", executor, "--set", alone, "--track", "tensorboard"]
-        assert command("search", path, "--out", tmp_path / executor, *options).code == 0
+        assert call("search", path, "--out", tmp_path / executor, *options).code == 0
         ran = [name for name, row in trials(tmp_path / executor).items() if row["status"] != "pruned"]
         assert tracked(tmp_path / executor) == sorted(ran)
     assert determined(tmp_path / "ray") == determined(tmp_path / "inline")
@@ -135,12 +134,9 @@ def test_a_search_without_time_exits_3_and_the_same_command_goes_on(tmp_path):
     assert call(*command, "--time-budget", "2h").code == 0
 
 
-def test_a_time_budget_ends_a_search_through_ray(tmp_path, monkeypatch):
+def test_a_time_budget_ends_a_search_through_ray(shared_ray, tmp_path, monkeypatch):
     slots = os.cpu_count()
     path, out = write_search(tmp_path, [SLOW], trials=4 + slots, pruner="none"), tmp_path / "out"
-    for name, value in ({"PYTHONPATH": os.pathsep.join(sys.path), "PAUSE": "2"} | PLAIN_PRIORITY).items():
-        monkeypatch.setenv(name, value)
-
     with monkeypatch.context() as patch:
         patch.setattr("sweep.run.driver.deadline", spent_after(3))
         ended = call("search", path, "--out", out, "--time-budget", "1h")
@@ -149,7 +145,6 @@ def test_a_time_budget_ends_a_search_through_ray(tmp_path, monkeypatch):
     assert 2 + 1 <= len(rows) < 2 + 1 + slots  # two of Retrain, and every other slot's was under way
     assert not any(row["confirm_trial_ids"] for row in suggestions(out))
 
-    monkeypatch.setenv("PAUSE", "0")
     assert call("search", path, "--out", out, "--executor", "inline").code == 0
     assert {name: trials(out)[name] for name in rows} == rows
 
