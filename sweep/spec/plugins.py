@@ -111,7 +111,7 @@ def search_last(folder: str) -> None:
 def _plugin(name: str) -> Callable[..., Any] | type[Any]:
     module_name, _, attribute = name.partition(":")
     folder = os.getcwd()
-    for place in (str(Path(__file__).parents[1]), folder):  # last, so that a folder `analysis` there does not hide ours
+    for place in (str(Path(__file__).parents[2]), folder):  # last, so that a folder `analysis` there does not hide ours
         if place not in sys.path:
             sys.path.append(place)
     if hidden := _hidden(module_name, folder):
