@@ -156,7 +156,7 @@ class Phases:
         sweep = self.driver.request.spec.name
         with storage_needed():
             self._studies = [Study(each, suggestions, rows, sweep, self._storage) for each in self._plan.studies]
-        return SuggestionSchedule(self._studies, rows, self.driver, repeated)
+            return SuggestionSchedule(self._studies, rows, self.driver, repeated)
 
     def confirmation(self) -> Schedule:
         """The schedule of the best suggestions and the baselines on the confirmation seeds.
