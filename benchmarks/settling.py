@@ -52,7 +52,7 @@ def main(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     augmented = {"limit": limit, "label_noise": 0.0, "crop": 0 if small else 4, "flip": not small}
     data = to_device(images, augmented, device)
-    parts = data.split(0, {"ratio": 0.1}, 0.0)
+    parts = data.split(0, {"ratio": 0.1})
     retain, forget = data.train(parts.retain), data.train(parts.forget)
     test = data.test().subset(torch.arange(min(tested, len(data.test_targets))))
     build = initialised(MODELS[model], data.classes, data.channels, {}, 0, device)

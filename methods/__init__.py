@@ -30,7 +30,7 @@ How other families fit the same interface:
 """
 
 from methods.derivatives import all_derivatives
-from methods.descent import Descent, trainable
+from methods.descent import Descent, Pass, trainable
 from methods.finetune import FineTune
 from methods.fisher import Fisher
 from methods.influence import Influence
@@ -39,7 +39,7 @@ from methods.neggrad import NegGrad
 from methods.original import Original
 from methods.randomlabel import RandomLabel
 from methods.retrain import Retrain
-from methods.task import Batch, Diverged, Recorder, Samples, Task
+from methods.task import Batch, Diverged, Recorder, Samples, Task, Unsuitable
 from methods.uam import UAM
 
 METHODS: dict[str, type[Method]] = {
@@ -52,10 +52,12 @@ __all__ = [
     "Descent",
     "Diverged",
     "Method",
+    "Pass",
     "Range",
     "Recorder",
     "Samples",
     "Task",
+    "Unsuitable",
     "all_derivatives",
     "hyperparameter",
     "trainable",

@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+import sys
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from methods.method import Method, Range, hyperparameter
-from methods.task import Batch, Task
+from methods.task import Batch, Samples, Task
 
 PROBE_BATCHES = 8
 """Retain batches that BatchNorm's running statistics are estimated on before a probe on the way."""
 
 SETTLING_SAMPLES = 2048
 """Retain samples that they are estimated on at the end, in whole batches: benchmarks/results/settling.md says why."""
+
+
+Gradients = Callable[[Task, Batch, Batch, float], dict[str, Tensor]]
+"""What `Descent.gradients` is."""
+
+NOTHING: Batch = (torch.empty(0), torch.empty(0))
+"""Stands for the batch of a set that is not drawn from."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A part of an epoch: a step for each of its pairs of a retain and a forget batch.
+
+    Attributes:
+        steps: how many pairs `batches` yields.
+        batches: called in each epoch that has this part, when its turn comes.
+        gradients: what a step follows.
+        epochs: the epochs that have this part, counted from 1.
+    """
+
+    steps: int
+    batches: Callable[[], Iterable[tuple[Batch, Batch]]]
+    gradients: Gradients
+    epochs: Container[int] = range(1, sys.maxsize)
 
 
 @dataclass(frozen=True)
@@ -27,6 +53,8 @@ class Descent(Method):
     A subclass gives `gradients`. An epoch is one pass over the retain set, with forget batches drawn beside it from a
     cycled loader; where `uses` says that retain data is not used, it is one pass over the forget set.
     Retain and forget batches come from the generators `retain` and `forget`: of one seed, every method sees the same.
+    Methods whose epochs have several parts, or other batches, give `passes` in place of `gradients`; one with another
+    optimizer, or a learning rate that changes, gives `optimizer` or `rate`.
 
     BatchNorm: what is judged is the network that the steps computed with, and its running statistics never learn from
     forget batches or from perturbed weights (`UAM`). A method that draws retain batches normalises by its batches, so
@@ -51,67 +79,94 @@ class Descent(Method):
         """Whether batches of the retain set, and of the forget set, are drawn."""
         return True, True
 
-    @abstractmethod
+    @property
+    def batchnorm(self) -> Literal["batch", "frozen"]:
+        """What BatchNorm normalises by in a step: its batch, or the original's running statistics."""
+        return "batch" if self.uses[0] else "frozen"
+
     def gradients(self, task: Task, retain: Batch, forget: Batch, progress: float) -> dict[str, Tensor]:
         """Leave the update direction in the parameters' `.grad`.
 
         A batch that `uses` does not ask for is empty. `progress` is the share of all steps that are done, in [0, 1).
         Returns scalars to record, averaged over the epoch. Passes are counted with `task.recorder.count`.
         """
+        raise NotImplementedError(f"{type(self).__name__} gives neither gradients nor passes")
 
     def prepare(self, task: Task) -> Task:
         """Change the task once, before the first step (new labels, for instance)."""
         return task
 
+    def passes(self, task: Task) -> tuple[Pass, ...]:
+        """The parts of an epoch, in order. Called once, on what `prepare` returned, the model in training mode."""
+        use_retain, use_forget = self.uses
+        retain_random, forget_random = task.generator("retain"), task.generator("forget")
+        forget = task.forget.endless(self.batch_size, forget_random)
+
+        def batches() -> Iterator[tuple[Batch, Batch]]:
+            if use_retain:
+                for batch in task.retain.epoch(self.batch_size, retain_random):
+                    yield batch, next(forget) if use_forget else NOTHING
+            else:
+                for batch in task.forget.epoch(self.batch_size, forget_random):
+                    yield NOTHING, batch
+
+        return (Pass((task.retain if use_retain else task.forget).steps(self.batch_size), batches, self.gradients),)
+
+    def optimizer(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        """The one optimizer of all steps."""
+        return torch.optim.SGD(parameters, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay)
+
+    def rate(self, epoch: int, progress: float) -> float:
+        """The factor of the learning rate in a step; epochs are counted from 1."""
+        return 1.0
+
     def unlearn(self, task: Task) -> nn.Module:
+        return self.descend(task)
+
+    def descend(self, task: Task, ended: Callable[[Task, int], bool] = lambda task, epoch: False) -> nn.Module:
+        """Run the epochs. After each, `ended` is called with the prepared task and the epoch; True ends the descent."""
+        retain = task.retain  # before `prepare`, which may put other samples there
         task = self.prepare(task)
         model = task.model.train()
-        if not self.uses[0]:
+        if self.batchnorm == "frozen":
             for layer in batchnorm_layers(model):
                 layer.eval()
-        optimizer = torch.optim.SGD(
-            trainable(model), lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay
-        )
-        steps_per_epoch = (task.retain if self.uses[0] else task.forget).steps(self.batch_size)
+        optimizer = self.optimizer(trainable(model))
+        passes = self.passes(task)
+        total = sum(part.steps for epoch in range(1, self.epochs + 1) for part in passes if epoch in part.epochs)
         step = 0
-        epochs = self._epochs(task)
         for epoch in range(1, self.epochs + 1):
             sums: dict[str, Tensor] = {}
-            for retain, forget in next(epochs):
-                optimizer.zero_grad(set_to_none=True)
-                values = self.gradients(task, retain, forget, step / (self.epochs * steps_per_epoch))
-                optimizer.step()
-                sums = {key: sums.get(key, 0.0) + value.detach() for key, value in values.items()}
-                step += 1
+            counts: Counter[str] = Counter()
+            for part in (part for part in passes if epoch in part.epochs):
+                for batches in part.batches():
+                    for group in optimizer.param_groups:
+                        group["lr"] = self.lr * self.rate(epoch, step / total)
+                    optimizer.zero_grad(set_to_none=True)
+                    values = part.gradients(task, *batches, step / total)
+                    optimizer.step()
+                    sums = {**sums, **{key: sums.get(key, 0.0) + value.detach() for key, value in values.items()}}
+                    counts.update(values.keys())
+                    step += 1
             task.recorder.record(
                 epoch=epoch,
                 step=step,
                 model=model if epoch < self.epochs else None,
-                settle=lambda: self._settle(task, PROBE_BATCHES),
-                **{key: value / steps_per_epoch for key, value in sums.items()},
+                settle=lambda: self.settle(model, retain, task, PROBE_BATCHES),
+                **{key: value / counts[key] for key, value in sums.items()},
             )
-        self._settle(task, -(-SETTLING_SAMPLES // self.batch_size))
+            if ended(task, epoch):
+                break
+        self.settle(model, retain, task)
         return model.eval()
 
-    def _settle(self, task: Task, most: int) -> None:
-        """Estimate running statistics on at most so many batches of the retain set."""
-        if self.uses[0]:
-            batches = task.retain.epoch(self.batch_size, task.generator("batchnorm"))
+    def settle(self, model: nn.Module, retain: Samples, task: Task, most: int | None = None) -> None:
+        """Estimate running statistics on at most so many batches of the retain set; None: on `SETTLING_SAMPLES`."""
+        if self.batchnorm == "batch":
+            batches = retain.epoch(self.batch_size, task.generator("batchnorm"))
+            most = -(-SETTLING_SAMPLES // self.batch_size) if most is None else most
             with task.autocast():
-                estimate_running_statistics(task.model, (inputs for inputs, _ in islice(batches, most)))
-
-    def _epochs(self, task: Task) -> Iterator[Iterator[tuple[Batch, Batch]]]:
-        """For each epoch, its (retain, forget) batches."""
-        use_retain, use_forget = self.uses
-        retain_random, forget_random = task.generator("retain"), task.generator("forget")
-        nothing = (torch.empty(0), torch.empty(0))
-        forget = task.forget.endless(self.batch_size, forget_random)
-        while True:
-            if use_retain:
-                epoch = task.retain.epoch(self.batch_size, retain_random)
-                yield ((batch, next(forget) if use_forget else nothing) for batch in epoch)
-            else:
-                yield ((nothing, batch) for batch in task.forget.epoch(self.batch_size, forget_random))
+                estimate_running_statistics(model, (inputs for inputs, _ in islice(batches, most)))
 
 
 def trainable(model: nn.Module) -> list[nn.Parameter]:

@@ -18,6 +18,9 @@ class FineTune(Descent):
     name: ClassVar[str] = "finetune"
     version: ClassVar[int] = 2
     source: ClassVar[str] = "Warnecke et al., NDSS 2023; Golatkar et al., CVPR 2020"
+    family: ClassVar[str] = "fine-tuning"
+    needs: ClassVar[str] = "retain"
+    cost: ClassVar[str] = "epochs * n_r"
 
     @property
     def uses(self) -> tuple[bool, bool]:

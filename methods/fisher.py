@@ -34,6 +34,9 @@ class Fisher(Method):
 
     name: ClassVar[str] = "fisher"
     source: ClassVar[str] = "Golatkar et al., CVPR 2020"
+    family: ClassVar[str] = "second order"
+    needs: ClassVar[str] = "retain"
+    cost: ClassVar[str] = '(classes if expectation == "exact" else 1) * (samples or n_r)'
 
     alpha: float = hyperparameter(1e-7, "strength of the noise", search=Range(1e-10, 1e-4, log=True), ge=0)
     max_variance: float = hyperparameter(1e-3, "largest variance of a weight's noise", ge=0)

@@ -35,6 +35,8 @@ class Influence(Method):
 
     name: ClassVar[str] = "influence"
     source: ClassVar[str] = "Koh & Liang, ICML 2017; Izzo et al., AISTATS 2021"
+    family: ClassVar[str] = "second order"
+    cost: ClassVar[str] = "<= n_f + 2 * iterations * (samples or n_r)"
 
     alpha: float = hyperparameter(1.0, "length of the step", search=Range(0.1, 100.0, log=True), ge=0)
     damping: float = hyperparameter(0.01, "lambda, added to the curvature", search=Range(1e-4, 1.0, log=True), ge=0)

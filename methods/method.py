@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from torch import nn
 
-from methods.task import Fit, Samples, Task
+from methods.task import Build, Fit, Samples, Task
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,19 @@ class Method(ABC):
     """False for a method that never looks at `task.model` (Retrain): nothing has to be trained before it."""
     shapes_training: ClassVar[tuple[str, ...] | None] = None
     """The hyperparameters that shape the original's training. None: the method starts from the ordinary original."""
+    family: ClassVar[str] = ""
+    """What it does, in a word or two: fine-tuning, ascent, distillation, ..."""
+    needs: ClassVar[str] = "retain, forget"
+    """The sets whose samples it reads: "retain, forget", "retain", "forget" or "nothing"."""
+    cost: ClassVar[str] = ""
+    """Forward and backward passes of one sample each, as `Recorder.count` counts them: an expression of Python in the
+    sizes n_r, n_f and n (both), in `classes` and in the hyperparameters; "<= ..." where it may end earlier. It is exact
+    where batches divide the sets. `methods.check` evaluates it."""
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether it reads `task.reference`."""
+        return False
 
     @abstractmethod
     def unlearn(self, task: Task) -> nn.Module:
@@ -65,9 +78,10 @@ class Method(ABC):
 
         Raises:
             Diverged: a loss stopped being finite (raised by `task.recorder.record`).
+            Unsuitable: the network or the forget request is none for this method.
         """
 
-    def build_original(self, build: Callable[[], nn.Module], train: Samples) -> nn.Module:
+    def build_original(self, build: Build, train: Samples) -> nn.Module:
         """The module that is trained, or that stored weights are loaded into; for `shapes_training` not None.
 
         `train` is the whole training set: buffers may have one entry per sample or batch.
@@ -75,5 +89,9 @@ class Method(ABC):
         return build()
 
     def train_original(self, model: nn.Module, train: Samples, fit: Fit) -> nn.Module:
-        """Train what `build_original` built; only where `shapes_training` is not None."""
+        """Train what `build_original` built; only where `shapes_training` is not None.
+
+        Random numbers come from `fit` with a `stream` of its own per part, or from a generator that the caller seeded:
+        torch's default one.
+        """
         return fit(model, train)

@@ -22,6 +22,8 @@ class NegGrad(Descent):
     name: ClassVar[str] = "neggrad"
     version: ClassVar[int] = 3
     source: ClassVar[str] = "Golatkar et al., CVPR 2020; Kurmanji et al., NeurIPS 2023"
+    family: ClassVar[str] = "ascent"
+    cost: ClassVar[str] = "epochs * (2 * n_r if retain_weight else n_f)"
 
     retain_weight: float = hyperparameter(
         0.0, "weight a of the retain loss; 0 is plain ascent", search=Range(0.0, 0.999), ge=0, lt=1

@@ -17,6 +17,9 @@ class Original(Method):
 
     name: ClassVar[str] = "original"
     source: ClassVar[str] = "-"
+    family: ClassVar[str] = "reference"
+    needs: ClassVar[str] = "nothing"
+    cost: ClassVar[str] = "0"
 
     def unlearn(self, task: Task) -> nn.Module:
         return task.model

@@ -27,6 +27,8 @@ class RandomLabel(Descent):
     name: ClassVar[str] = "randomlabel"
     version: ClassVar[int] = 3
     source: ClassVar[str] = "Golatkar et al., CVPR 2020; Graves et al., AAAI 2021"
+    family: ClassVar[str] = "relabelling"
+    cost: ClassVar[str] = "epochs * (2 * n_r if retain_weight else n_f)"
 
     retain_weight: float = hyperparameter(0.5, "weight a of the retain loss", search=Range(0.0, 0.999), ge=0, lt=1)
 

@@ -17,6 +17,9 @@ class Retrain(Method):
 
     name: ClassVar[str] = "retrain"
     source: ClassVar[str] = "-"
+    family: ClassVar[str] = "reference"
+    needs: ClassVar[str] = "retain"
+    cost: ClassVar[str] = "training_epochs * n_r"
     needs_original: ClassVar[bool] = False
 
     def unlearn(self, task: Task) -> nn.Module:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,13 @@ class Diverged(RuntimeError):
     """A loss or a weight stopped being finite."""
 
 
+class Unsuitable(ValueError):
+    """A method cannot be used on this network or forget request, or would need too much memory. Says why in one line.
+
+    Raised before anything is computed: the trial counts as failed, and is not tried again.
+    """
+
+
 @dataclass(frozen=True)
 class Samples:
     """A subset of a data set that lies on the device as one tensor; a subset copies no sample.
@@ -30,6 +38,8 @@ class Samples:
         index: rows of this subset, int64 [n].
         prepare: raw inputs [B, ...] and their augmentation draws [B, k] (None: no augmentation) -> network inputs.
         draw: (n, generator) -> the random numbers [n, k] that augment n samples; None where nothing is augmented.
+        bounds: the lowest and the highest value that `prepare` gives, [1, C, 1, 1] each: images of raw 0 and 255. None
+            for inputs that have no such range.
     """
 
     inputs: Tensor
@@ -37,6 +47,7 @@ class Samples:
     index: Tensor
     prepare: Callable[[Tensor, Tensor | None], Tensor]
     draw: Callable[[int, torch.Generator], Tensor] | None = None
+    bounds: tuple[Tensor, Tensor] | None = None
 
     def __len__(self) -> int:
         return len(self.index)
@@ -98,7 +109,8 @@ def batch_bounds(count: int, batch_size: int) -> list[tuple[int, int]]:
 class Recorder:
     """Counts what unlearning costs and keeps its path.
 
-    `rows` holds one dict per call of `record`: epoch, step, seconds and samples so far, and the values given.
+    `rows` holds one dict per call of `record`: epoch, step, seconds and samples so far, and the values given. `notes`
+    holds what a method says of its result (`note`).
 
     Args:
         probe: measures a model at a point of its path; its values join the row. Its time is not unlearning's.
@@ -108,7 +120,9 @@ class Recorder:
     def __init__(self, probe: Probe | None = None, every: int = 1) -> None:
         self.samples_processed = 0
         self.rows: list[dict[str, float]] = []
+        self.notes: dict[str, str | float | list[Any]] = {}
         self.probe_seconds = 0.0
+        self._before = (0, 0)
         self._probe = probe
         self._every = every
         self._started = time.perf_counter()
@@ -116,6 +130,15 @@ class Recorder:
     def count(self, samples: int) -> None:
         """Add `samples` forward+backward passes of one sample each."""
         self.samples_processed += samples
+
+    def note(self, **values: str | float | list[Any]) -> None:
+        """Keep what is to be said of the result, such as epsilon, delta and the assumptions that they rest on."""
+        self.notes |= values
+
+    def next_part(self) -> None:
+        """From here on epochs and steps are counted from 1 again, and recorded as following those before."""
+        if self.rows:
+            self._before = int(self.rows[-1]["epoch"]), int(self.rows[-1]["step"])
 
     def record(
         self,
@@ -139,6 +162,7 @@ class Recorder:
         if tensors:
             moved = torch.stack([value.detach().double().reshape(()) for value in tensors.values()]).tolist()
             numbers |= dict(zip(tensors, moved, strict=True))
+        epoch, step = epoch + self._before[0], step + self._before[1]
         self._append(epoch, step, numbers)
         if model is not None and self._probe is not None and epoch % self._every == 0:
             self._probe_into_last_row(model, settle)
@@ -170,8 +194,27 @@ class Recorder:
 Probe = Callable[[nn.Module], dict[str, float]]
 """What is measured of a model at a point of its path; it must leave the model and all random state as they were."""
 
-Fit = Callable[[nn.Module, Samples], nn.Module]
-"""Train a freshly built model on samples with the original's recipe, in place."""
+
+class Fit(Protocol):
+    """Trains a freshly built model on samples with the original's recipe, in place."""
+
+    def __call__(self, model: nn.Module, samples: Samples, *, epochs: int | None = None, stream: str = "") -> nn.Module:
+        """The model, trained and in evaluation mode.
+
+        Args:
+            epochs: passes over the samples, over which the learning rate runs its whole course; None: the recipe's.
+            stream: names random numbers of its own: another order of the samples, another dropout. They, too, are the
+                same for the same seed. A fit with such a name is a part of something larger: it is counted, and leaves
+                no points of its path. Without one it is the original's or Retrain's.
+        """
+
+
+class Build(Protocol):
+    """Builds the network, freshly initialised."""
+
+    def __call__(self, stream: str = "") -> nn.Module:
+        """The network. Of one seed and `stream`, always the same weights; without `stream`, the original's first."""
+
 
 
 @dataclass(frozen=True)
@@ -183,11 +226,13 @@ class Task:
         retain, forget: D_r and D_f.
         classes: number of classes.
         seed: the trial's seed; `generator` derives every stream from it.
-        build: a freshly initialised network (the same weights at each call).
+        build: a freshly initialised network.
         fit: the original's training recipe.
         criterion: (outputs, targets) -> mean loss, a scalar tensor.
         autocast: makes the context in which forward passes run.
         recorder: cost and path.
+        reference: held-out samples with their true labels, never augmented (`dataset.reference` of a spec): neither the
+            validation samples that a search judges by nor test samples. None where none are held out.
     """
 
     model: nn.Module
@@ -195,11 +240,12 @@ class Task:
     forget: Samples
     classes: int
     seed: int
-    build: Callable[[], nn.Module]
+    build: Build
     fit: Fit
     criterion: Callable[[Tensor, Tensor], Tensor] = nn.functional.cross_entropy
     autocast: Callable[[], AbstractContextManager[object]] = nullcontext
     recorder: Recorder = field(default_factory=Recorder)
+    reference: Samples | None = None
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Mean loss of a batch, a scalar in at least float32."""

@@ -53,6 +53,8 @@ class UAM(Descent):
     name: ClassVar[str] = "uam"
     version: ClassVar[int] = 3
     source: ClassVar[str] = "Kim et al., Unlearning-Aware Minimization, NeurIPS 2025"
+    family: ClassVar[str] = "min-max"
+    cost: ClassVar[str] = 'epochs * (3 if hessian == "exact" else 2) * n_r'
 
     rho: float = hyperparameter(
         2.0,

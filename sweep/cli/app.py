@@ -12,7 +12,7 @@ import typer
 
 from sweep.cli.exit_status import INTERRUPTED
 from sweep.cli.export import export
-from sweep.cli.list_methods import methods
+from sweep.cli.listing import listing
 from sweep.cli.messages import fail
 from sweep.cli.plan import plan
 from sweep.cli.report import report
@@ -24,7 +24,7 @@ from sweep.cli.status import status
 from sweep.cli.track import track
 from sweep.errors import InputError, Unsuccessful
 
-COMMANDS = (run, search, plan, status, report, export, track, rerun, methods, schema)
+COMMANDS = (run, search, plan, status, report, export, track, rerun, schema)
 
 app = typer.Typer(
     help="Fair, resumable sweeps over machine-unlearning methods.",
@@ -34,6 +34,7 @@ app = typer.Typer(
 )
 for command in COMMANDS:
     app.command()(command)
+app.add_typer(listing, name="list")
 
 
 def main() -> NoReturn:

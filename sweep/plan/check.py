@@ -40,9 +40,10 @@ def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) ->
     twins = (0, 0)
     sets = [(chosen.get("ratio"), chosen.get("class")) for grid in spec.forget for chosen in grid.sets()]
     classes = {label: class_number(label, outline.called) for _, label in sets if label is not None}
-    short = any(class_may_run_short(trained, true, dataset.validation, each, FEW) for each in classes.values())
+    shares = {"validation": dataset.validation, "reference": dataset.reference}
+    short = any(class_may_run_short(trained, true, forget_class=each, fewest=FEW, **shares) for each in classes.values())
     for seed in spec.seeds if short else spec.seeds[:1]:  # else the first stands for all
-        drawing = Drawing(trained, true, seed, dataset.validation)
+        drawing = Drawing(trained, true, seed, **shares)
         for ratio, label in sets:
             forgotten = None if label is None else classes[label]
             parts = drawing.split(ratio=ratio, forget_class=forgotten)

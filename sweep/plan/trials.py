@@ -87,7 +87,10 @@ def dataset_identity(dataset: DatasetSpec) -> dict[str, Any]:
     }
     if fingerprint is not None:
         identity["fingerprint"] = fingerprint
-    return identity | {key: getattr(dataset, key) for key in DatasetSpec.model_fields if key != "name"}
+    shared = {key: getattr(dataset, key) for key in DatasetSpec.model_fields if key != "name"}
+    if not dataset.reference:  # came later: ids without it stay what they were
+        del shared["reference"]
+    return identity | shared
 
 
 def of_dataset(action: Callable[[], T]) -> T:

@@ -28,6 +28,7 @@ class DatasetSpec(OpenSection):
     name: str = "digits"
     label_noise: float = Field(0.0, ge=0, le=1, description="share of training labels drawn anew over all classes")
     validation: float = Field(0.0, ge=0, lt=1, description="share of the training data held out")
+    reference: float = Field(0.0, ge=0, lt=1, description="share held out for methods that compare with such samples")
     limit: int | None = Field(None, ge=2, description="use so many training samples, stratified")
     crop: int | None = Field(None, ge=0, description="pixels of padding for the random crop; 0: none; null: as usual")
     flip: bool | None = Field(None, description="random horizontal flips; null: as usual for the dataset")

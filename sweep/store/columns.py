@@ -50,6 +50,7 @@ TRIALS = pa.schema(
         pa.field("n_predictions", pa.int64()),
         pa.field("device", pa.string()),
         pa.field("precision", pa.string()),
+        pa.field("notes", pa.string()),
         pa.field("threads", pa.int32()),
         pa.field("host", pa.string()),
         pa.field("code_version", pa.string(), nullable=False),
@@ -66,7 +67,8 @@ samples: a search may read the latter. `code_version` is of the code that comput
 code that trained the original it started from: null if it started from none. `n_traces` and `n_predictions` count the
 trial's rows in those tables: where they are 0, what lies there under its id is of an earlier run. `precision` is what
 forward passes were computed in, whatever the spec left to the device: bfloat16, float32, or tf32. `original_sha256` is
-of the weights that the trial started from.
+of the weights that the trial started from. `notes` is what the method says of its result, as JSON: epsilon, delta and
+the assumptions they rest on, for instance.
 
 Where a class is forgotten, test and validation samples are those of the other classes, in the accuracies and in the
 attacks; `forgotten_test_accuracy` is of that class's test samples: null where there are none, or no class is forgotten.

@@ -32,8 +32,8 @@ class DeviceData:
         train_rows: rows of the dataset's own training data that `limit` kept, int64 [N].
         classes: number of classes.
         called: what the dataset's source calls the classes, as in `Images`.
-        drawing: (seed, validation) -> what the seed decides; it keeps the last result, which other trials share.
-        prepare, draw: as in `methods.task.Samples`; `draw` is None without augmentation.
+        drawing: seed -> what it decides; keeps the last result, which other trials share.
+        bounds, prepare, draw: as in `methods.task.Samples`; `draw` is None without augmentation.
     """
 
     train_inputs: Tensor
@@ -44,7 +44,8 @@ class DeviceData:
     train_rows: Integers
     classes: int
     called: Called | None
-    drawing: Callable[[int, float], Drawing]
+    drawing: Callable[[int], Drawing]
+    bounds: tuple[Tensor, Tensor]
     prepare: Callable[[Tensor, Tensor | None], Tensor]
     draw: Callable[[int, torch.Generator], Tensor] | None
 
@@ -53,11 +54,9 @@ class DeviceData:
         """Colour channels of an image."""
         return self.train_inputs.shape[1]
 
-    def split(self, seed: int, forget: dict[str, Any], validation: float) -> Split:
+    def split(self, seed: int, forget: dict[str, Any]) -> Split:
         """The parts of the training set for one seed and forget set; raises InputError as `Drawing.split` does."""
-        return self.drawing(seed, validation).split(
-            ratio=forget.get("ratio"), forget_class=self.forgotten_class(forget)
-        )
+        return self.drawing(seed).split(ratio=forget.get("ratio"), forget_class=self.forgotten_class(forget))
 
     def forgotten_class(self, forget: dict[str, Any]) -> int | None:
         """The class that is forgotten; None if no class is. Raises InputError as `class_number` does."""
@@ -66,24 +65,25 @@ class DeviceData:
     def train(self, rows: Integers) -> Samples:
         """Samples at `rows` of the limited training set, with the labels trained on."""
         index = torch.from_numpy(rows).to(self.train_inputs.device)
-        return Samples(self.train_inputs, self.train_targets, index, self.prepare, self.draw)
+        return Samples(self.train_inputs, self.train_targets, index, self.prepare, self.draw, self.bounds)
 
-    def validation(self, rows: Integers) -> Samples:
+    def held_out(self, rows: Integers) -> Samples:
         """Samples at `rows` of the limited training set, with their true labels and never augmented."""
         index = torch.from_numpy(rows).to(self.train_inputs.device)
-        return Samples(self.train_inputs, self.true_targets, index, self.prepare)
+        return Samples(self.train_inputs, self.true_targets, index, self.prepare, bounds=self.bounds)
 
     def test(self) -> Samples:
         """All test samples."""
         index = torch.arange(len(self.test_targets), device=self.test_inputs.device)
-        return Samples(self.test_inputs, self.test_targets, index, self.prepare)
+        return Samples(self.test_inputs, self.test_targets, index, self.prepare, bounds=self.bounds)
 
 
 def to_device(images: Images, options: dict[str, Any], device: torch.device) -> DeviceData:
     """Limit, corrupt and move a dataset.
 
     Args:
-        options: `limit`, `label_noise`, `crop` and `flip` as in `DatasetSpec`.
+        options: `limit`, `label_noise`, `validation`, `crop`, `flip` and, if it is there, `reference`, as in
+            `DatasetSpec`.
     """
     rows = limited(images.train_labels, options["limit"])
     train_images = images.train_images[rows]
@@ -91,6 +91,9 @@ def to_device(images: Images, options: dict[str, Any], device: torch.device) -> 
     trained = noisy(true, options["label_noise"], images.classes)
     mean, std = mean_and_spread(train_images)
     crop, flip = options["crop"], options["flip"]
+    prepare = preparation(mean, [max(each, 1e-6) for each in std], crop, device)
+    darkest = torch.zeros(1, len(mean), 1, 1, dtype=torch.uint8, device=device)
+    shares = {"validation": options["validation"], "reference": options.get("reference", 0.0)}
     return DeviceData(
         torch.from_numpy(train_images).to(device),
         torch.from_numpy(trained).to(device),
@@ -100,8 +103,9 @@ def to_device(images: Images, options: dict[str, Any], device: torch.device) -> 
         rows,
         images.classes,
         images.called,
-        lru_cache(maxsize=1)(partial(Drawing, trained, true)),
-        preparation(mean, [max(each, 1e-6) for each in std], crop, device),
+        lru_cache(maxsize=1)(partial(Drawing, trained, true, **shares)),
+        (prepare(darkest, None), prepare(darkest + 255, None)),
+        prepare,
         augmentation(crop, flip) if crop or flip else None,
     )
 

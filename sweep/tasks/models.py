@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from methods import Diverged, Method, Samples, Task
-from methods.task import derived_seed
+from methods.task import Build, derived_seed
 
 ModelBuilder = Callable[Concatenate[int, int, ...], nn.Module]
 """(classes, channels, **options) -> a freshly initialised network, [B, channels, H, W] -> logits [B, classes]."""
@@ -112,15 +112,15 @@ def torchvision_builder(name: str) -> ModelBuilder:
 
 def initialised(
     builder: ModelBuilder, classes: int, channels: int, options: dict[str, Any], seed: int, device: torch.device
-) -> Callable[[], nn.Module]:
-    """A function that builds the network with the weights that `seed` gives; global random state is left alone.
+) -> Build:
+    """Builds the network with the weights that `seed` and a stream give; global random state is left alone.
 
     4-d weights are laid out channels_last, the layout in which convolutions are fastest on CPUs and GPUs alike.
     """
 
-    def build() -> nn.Module:
+    def build(stream: str = "") -> nn.Module:
         with torch.random.fork_rng(devices=[]):  # networks are built on the CPU: no other generator is touched
-            torch.default_generator.manual_seed(derived_seed(seed, "initialisation"))
+            torch.default_generator.manual_seed(derived_seed(seed, f"initialisation/{stream}" if stream else "initialisation"))
             network: nn.Module = builder(classes, channels, **options)
         return network.to(device).to(memory_format=torch.channels_last)
 

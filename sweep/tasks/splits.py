@@ -1,9 +1,9 @@
-"""Which samples are validation, retain and forget, and which labels are noisy.
+"""Which samples are validation, reference, retain and forget, and which labels are noisy.
 
 Label noise and `limit` belong to the dataset, everything else to a trial's seed. Everything is drawn with numpy from
 `derived_seed`, so it is the same on every device and for every method. Noise changes only labels that are trained on:
-validation samples are judged by their true labels, as test data is, and a forgotten class is all samples that truly
-belong to it.
+validation and reference samples have their true labels, as test data has, and a forgotten class is all samples that
+truly belong to it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class Split:
     retain: Integers
     forget: Integers
     validation: Integers
+    reference: Integers
 
     @property
     def training(self) -> Integers:
@@ -82,17 +83,19 @@ class Drawing:
     """What a seed decides of a training set. All splits of the seed come from one drawing.
 
     Attributes:
-        trained: the labels trained on, with their noise, int64 [N]. They stratify the validation part and a share that
+        trained: the labels trained on, with their noise, int64 [N]. They stratify the parts held out and a share that
             is forgotten.
         true: the labels without noise, int64 [N]. They decide which samples a forgotten class has.
         seed: a trial's seed.
         validation: the share of the samples that is held out for validation.
+        reference: the share held out for methods that compare with samples never trained on.
     """
 
     trained: Integers
     true: Integers
     seed: int
     validation: float
+    reference: float = 0.0
 
     def split(self, *, ratio: float | None = None, forget_class: int | None = None) -> Split:
         """Split the samples; forget round(`ratio` * n) of the n that are not held out, or all of `forget_class`.
@@ -102,7 +105,7 @@ class Drawing:
         Raises:
             InputError: no sample would be forgotten, or none retained.
         """
-        held_out, rest = self._parts
+        validation, reference, rest = self._parts
         if forget_class is not None:
             chosen = self.true[rest] == forget_class
         else:
@@ -114,36 +117,40 @@ class Drawing:
             raise InputError(
                 f"forget: {wanted} leaves no sample to {'retain' if chosen.all() else 'forget'} of {len(rest)}"
             )
-        return Split(rest[~chosen], rest[chosen], held_out)
+        return Split(rest[~chosen], rest[chosen], validation, reference)
 
     @cached_property
-    def _parts(self) -> tuple[Integers, Integers]:
-        """The rows of the validation part, and the other rows."""
-        count = held_out(len(self.trained), self.validation)
+    def _parts(self) -> tuple[Integers, Integers, Integers]:
+        """The rows of the validation part, of the reference part, and the other rows."""
+        first = held_out(len(self.trained), self.validation)
+        both = first + held_out(len(self.trained), self.reference)
         order = np.arange(len(self.trained))
-        if count:
+        if both:
             order = stratified_order(self.trained, np.random.default_rng(derived_seed(self.seed, "validation")))
-        return np.sort(order[:count]), np.sort(order[count:])
+        return np.sort(order[:first]), np.sort(order[first:both]), np.sort(order[both:])
 
     @cached_property
     def _ranked(self) -> Integers:
         """Positions in the other rows, in the order in which samples are forgotten."""
         generator = np.random.default_rng(derived_seed(self.seed, "forget"))
-        return stratified_order(self.trained[self._parts[1]], generator)
+        return stratified_order(self.trained[self._parts[2]], generator)
 
 
-def held_out(count: int, validation: float) -> int:
-    """The size of the validation part of `count` samples."""
-    return round(validation * count)
+def held_out(count: int, share: float) -> int:
+    """The size of a part of `count` samples that is held out."""
+    return round(share * count)
 
 
-def class_may_run_short(trained: Integers, true: Integers, validation: float, forget_class: int, fewest: int) -> bool:
+def class_may_run_short(
+    trained: Integers, true: Integers, validation: float, forget_class: int, fewest: int, reference: float = 0.0
+) -> bool:
     """Whether some seed might leave fewer than `fewest` samples to forget, to retain, or of other classes to validate.
 
     Only where a class is forgotten and some samples are held out do sizes depend on the seed: of the samples trained on
-    as one label, the validation part has that label's share to within one sample. Computed without drawing.
+    as one label, the parts held out have that label's share to within one sample. Computed without drawing.
     """
-    count = held_out(len(trained), validation)
+    validated = held_out(len(trained), validation)
+    count = validated + held_out(len(trained), reference)
     if not count:
         return False
     every = np.bincount(trained)
@@ -153,4 +160,5 @@ def class_may_run_short(trained: Integers, true: Integers, validation: float, fo
     least_held_out = np.maximum(of_class - (every - least), 0).sum()
     forget = of_class.sum() - most_held_out
     retain = len(trained) - of_class.sum() - (count - least_held_out)
-    return bool(min(forget, retain, count - most_held_out) < fewest)
+    judged = validated - np.minimum(of_class, -(-every * validated // len(trained))).sum()
+    return bool(min(forget, retain, judged if validated else fewest) < fewest)

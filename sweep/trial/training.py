@@ -43,14 +43,39 @@ def train(
     criterion: Callable[[Tensor, Tensor], Tensor],
     autocast: Callable[[], AbstractContextManager[object]],
     recorder: Recorder,
+    epochs: int | None = None,
+    stream: str = "",
 ) -> nn.Module:
-    """Train `model` on `samples` in place with SGD; return it in evaluation mode.
+    """Train `model` on `samples` in place with SGD; return it in evaluation mode. See `methods.task.Fit`.
 
     Raises:
         Diverged: the mean loss of an epoch is not finite.
     """
+    if stream:
+        part = Recorder()
+        devices = [samples.index.device] if samples.index.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(derived_seed(seed, f"training/{stream}/network"))
+            _descend(model, samples, recipe, derived_seed(seed, f"training/{stream}"), criterion, autocast, part, epochs)
+        recorder.count(part.samples_processed)
+    else:
+        _descend(model, samples, recipe, derived_seed(seed, "training"), criterion, autocast, recorder, epochs)
+    return model.eval()
+
+
+def _descend(
+    model: nn.Module,
+    samples: Samples,
+    recipe: TrainingSpec,
+    seed: int,
+    criterion: Callable[[Tensor, Tensor], Tensor],
+    autocast: Callable[[], AbstractContextManager[object]],
+    recorder: Recorder,
+    epochs: int | None,
+) -> None:
     model.train()
-    generator = torch.Generator().manual_seed(derived_seed(seed, "training"))
+    epochs = recipe.epochs if epochs is None else epochs
+    generator = torch.Generator().manual_seed(seed)
     steps_per_epoch = samples.steps(recipe.batch_size)
     optimizer = torch.optim.SGD(
         [parameter for parameter in model.parameters() if parameter.requires_grad],
@@ -59,9 +84,9 @@ def train(
         nesterov=recipe.nesterov,
         weight_decay=recipe.weight_decay,
     )
-    scheduler = _scheduler(optimizer, recipe, recipe.epochs * steps_per_epoch)
+    scheduler = _scheduler(optimizer, recipe, epochs * steps_per_epoch)
     step = 0
-    for epoch in range(1, recipe.epochs + 1):
+    for epoch in range(1, epochs + 1):
         total = torch.zeros((), device=samples.index.device)
         for inputs, targets in samples.epoch(recipe.batch_size, generator):
             with autocast():
@@ -74,9 +99,8 @@ def train(
             total += loss.detach()
             recorder.count(len(targets))
             step += 1
-        probed = model if epoch < recipe.epochs else None
+        probed = model if epoch < epochs else None
         recorder.record(epoch=epoch, step=step, model=probed, retain_loss=total / steps_per_epoch)
-    return model.eval()
 
 
 def rehearse(

@@ -19,8 +19,8 @@ import pyarrow as pa
 import torch
 from torch import nn
 
-from methods import Diverged, Method, Recorder, Samples, Task
-from methods.task import derived_seed
+from methods import Diverged, Method, Recorder, Samples, Task, Unsuitable
+from methods.task import Build, Fit, derived_seed
 from sweep.errors import Unsuccessful
 from sweep.plan.trials import Trial, describe
 from sweep.plan.versions import original_version
@@ -103,6 +103,8 @@ class Worker:
                     return attempt()
             except StorageError as error:
                 raise error.cause from error
+            except Unsuitable as error:
+                return Measurements(), Outcome("failed", str(error))
             except OutOfTime:
                 failure, short = f"took longer than trial_timeout: {self.context.trial_timeout:g} s", False
             except Exception as error:
@@ -145,7 +147,7 @@ class Worker:
         except Diverged as error:
             return Measurements(), Outcome("diverged", f"the original diverged: {error}")
         data = self._load_data(config)
-        split = data.split(config["seed"], config["forget"], config["dataset"]["validation"])
+        split = data.split(config["seed"], config["forget"])
         retain, forget = data.train(split.retain), data.train(split.forget)
         autocast = autocast_context(config["training"]["precision"], self._device)
         batch_size = getattr(method, "batch_size", None if method.needs_original else config["training"]["batch_size"])
@@ -165,6 +167,7 @@ class Worker:
             fit=self._fit(config, recorder),
             autocast=autocast,
             recorder=recorder,
+            reference=data.held_out(split.reference) if len(split.reference) else None,
         )
         if trial.original_id is not None:
             recorder.record(epoch=0, step=0, model=model)
@@ -190,13 +193,14 @@ class Worker:
             "samples_processed": recorder.samples_processed,
             "peak_memory_bytes": peak_memory(self._device),
             "precision": computed_in(config["training"]["precision"], self._device),
+            "notes": json.dumps(recorder.notes, sort_keys=True) if recorder.notes else None,
         }
         if unlearned is not None:
             recorder.finish(unlearned)
         ended = Measurements(columns, [trace_row(trial.id, row) for row in recorder.rows])
         if unlearned is not None:
             started = time.perf_counter()
-            validation = data.validation(split.validation) if len(split.validation) else None
+            validation = data.held_out(split.validation) if len(split.validation) else None
             try:
                 self._evaluate(trial, unlearned, data, retain, forget, validation, ended, autocast)
             except Diverged as error:
@@ -262,7 +266,7 @@ class Worker:
 
     def _training_set(self, config: dict[str, Any]) -> Samples:
         data = self._load_data(config)
-        return data.train(data.split(config["seed"], config["forget"], config["dataset"]["validation"]).training)
+        return data.train(data.split(config["seed"], config["forget"]).training)
 
     def _original_state(self, trial: Trial) -> State:
         """The original's weights: kept from the last trial, else read from results, else trained and stored."""
@@ -304,7 +308,7 @@ class Worker:
             self._data = (key, to_device(images, options, self._device))
         return self._data[1]
 
-    def _builder(self, config: dict[str, Any]) -> Callable[[], nn.Module]:
+    def _builder(self, config: dict[str, Any]) -> Build:
         data = self._load_data(config)
         options = dict(config["model"])
         builder = find_model(options.pop("name"))
@@ -323,7 +327,7 @@ class Worker:
             probe = remembered(probe, self._original_state(trial), self._probed[1])
         return Recorder(probe, self.context.probe_every)
 
-    def _fit(self, config: dict[str, Any], recorder: Recorder) -> Callable[[nn.Module, Samples], nn.Module]:
+    def _fit(self, config: dict[str, Any], recorder: Recorder) -> Fit:
         recipe = TrainingSpec(**config["training"])
         return partial(
             train,

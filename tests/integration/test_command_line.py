@@ -117,7 +117,7 @@ def test_the_console_script_exits_2_with_one_line(tmp_path):
 def test_help_loads_neither_torch_nor_ray():
     ended = run("--help", interpreter=("-X", "importtime"))
     assert ended.code == 0
-    for command in ("run", "plan", "status", "report", "methods", "schema"):
+    for command in ("run", "plan", "status", "report", "list", "schema"):
         assert f" {command} " in ended.out
     imported = {line.rpartition("|")[2].strip() for line in ended.err.splitlines()}
     assert "sweep.cli.app" in imported
@@ -131,9 +131,14 @@ def test_schema_accepts_a_good_spec_and_refuses_a_bad_one():
         jsonschema.validate(spec([{"name": "finetune", "epoch": 3}]), schema)
 
 
-def test_methods_lists_every_method_with_its_hyperparameters():
-    shown = call("methods")
+def test_every_method_is_listed_and_described_with_its_hyperparameters():
+    shown = call("list", "methods")
     assert shown.code == 0
+    lines = {line.split()[0]: line for line in shown.out.splitlines() if line.strip()}
+    for name, method in METHODS.items():
+        assert method.family in lines[name]
+        assert method.needs in lines[name]
+    shown = call("list", "methods", *METHODS)
     assert all(name in shown.out and method.source in shown.out for name, method in METHODS.items())
     (rho,) = (line for line in shown.out.splitlines() if line.split()[:1] == ["rho"])
     assert "2.0" in rho or "1.0" in rho
@@ -351,11 +356,12 @@ def test_a_table_that_fails_is_told_with_where_the_results_are(finished, tmp_pat
 
 
 def test_methods_describes_a_plugin_too():
-    shown = call("methods", "sweep_plugins:Slow", "uam").out
-    assert "sweep_plugins:Slow  Fine-tuning that takes PAUSE seconds longer." in shown
+    shown = call("list", "methods", "sweep_plugins:Slow", "uam").out
+    assert "sweep_plugins:Slow  " in shown
+    assert "Fine-tuning that takes PAUSE seconds longer." in shown
     assert "uam  " in shown
     assert "neggrad" not in shown
-    refused = call("methods", "unlearn")
+    refused = call("list", "methods", "unlearn")
     assert (refused.code, len(refused.err.splitlines())) == (2, 1)
 
 

@@ -59,7 +59,7 @@ def make_task() -> Callable[..., Task]:
             targets = torch.randint(CLASSES, (count,), generator=random)
         everything = Samples(inputs, targets, torch.randperm(count, generator=random), lambda raw, draws: raw)
 
-        def untrained() -> nn.Module:
+        def untrained(stream: str = "") -> nn.Module:
             raise AssertionError("this method needs no fresh network")
 
         return Task(
@@ -70,7 +70,7 @@ def make_task() -> Callable[..., Task]:
                 "classes": CLASSES,
                 "seed": seed,
                 "build": untrained,
-                "fit": lambda model, samples: model,
+                "fit": lambda model, samples, **part: model,
             }
             | fields
         )

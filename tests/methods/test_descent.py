@@ -364,7 +364,7 @@ def test_the_original_is_left_alone(network: Callable, make_task: Callable) -> N
 def test_retraining_fits_a_fresh_network_to_the_retain_set_alone(network: Callable, make_task: Callable) -> None:
     fresh, fitted = network(seed=7), nn.Identity()
 
-    def fit(model: nn.Module, samples: Samples) -> nn.Module:
+    def fit(model: nn.Module, samples: Samples, **part: object) -> nn.Module:
         assert model is fresh
         assert samples is task.retain
         return fitted

@@ -4,9 +4,9 @@ import ast
 import copy
 import sys
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Literal, get_args, get_origin, get_type_hints
+from typing import ClassVar
 
 import pytest
 import torch
@@ -15,25 +15,10 @@ from torch.nn.functional import cross_entropy
 
 import methods
 from methods import METHODS, Method, Samples, Task, hyperparameter
+from methods.check import checks
 from methods.descent import trainable
 
-BUILT_IN = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
-HYPERPARAMETERS = pytest.mark.parametrize(
-    ("method", "field"),
-    [
-        pytest.param(method, field, id=f"{name}-{field.name}")
-        for name, method in METHODS.items()
-        for field in fields(method)
-    ],
-)
-
-
-def allowed(value: float, bounds: dict[str, float]) -> bool:
-    compare = {"ge": float.__ge__, "gt": float.__gt__, "le": float.__le__, "lt": float.__lt__}
-    return all(compare[key](float(value), float(bound)) for key, bound in bounds.items())
-
-
-def fit(model: nn.Module, samples: Samples) -> nn.Module:
+def fit(model: nn.Module, samples: Samples, **part: object) -> nn.Module:
     """A recipe: five epochs of SGD."""
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     random = torch.Generator().manual_seed(1)
@@ -54,60 +39,13 @@ def equal(left: nn.Module, right: nn.Module) -> bool:
     return all(torch.equal(value, other[key]) for key, value in left.state_dict().items())
 
 
-@BUILT_IN
-class TestMethods:
-    def test_it_is_a_frozen_value(self, method: type[Method]) -> None:
-        assert method() == method()
-        assert hash(method()) == hash(method())
-        for field in fields(method):
-            with pytest.raises(FrozenInstanceError):
-                setattr(method(), field.name, None)
-
-    def test_it_says_what_it_is(self, method: type[Method]) -> None:
-        assert METHODS[method.name] is method
-        assert method.source
-        assert method.version >= 1
-        assert method.__doc__.strip()
-
-    def test_hyperparameters_that_shape_training_are_its_own(self, method: type[Method]) -> None:
-        assert set(method.shapes_training or ()) <= {field.name for field in fields(method)}
-
-    def test_it_unlearns_with_its_defaults(self, method: type[Method], network: Callable, make_task: Callable) -> None:
-        task = make_task(network(batchnorm=True), build=network, fit=fit)
-        model = method().unlearn(task)
-        assert model(task.forget.inputs).isfinite().all()
-
-    def test_it_is_determined_by_the_seed(self, method: type[Method], network: Callable, make_task: Callable) -> None:
-        def unlearned(noise: int) -> nn.Module:
-            torch.manual_seed(noise)
-            return method().unlearn(make_task(network(batchnorm=True), seed=2, build=network, fit=fit))
-
-        assert equal(unlearned(0), unlearned(1))
-
-
-@HYPERPARAMETERS
-class TestHyperparameters:
-    def test_it_has_a_meaning(self, method: type[Method], field: object) -> None:
-        assert field.metadata["meaning"].strip()
-        assert "\n" not in field.metadata["meaning"]
-
-    def test_its_default_is_allowed(self, method: type[Method], field: object) -> None:
-        kind = get_type_hints(method)[field.name]
-        if get_origin(kind) is Literal:
-            assert field.default in get_args(kind)
-        elif field.default is None:
-            assert type(None) in get_args(kind)
-        else:
-            assert isinstance(field.default, kind)
-            assert allowed(field.default, field.metadata["bounds"])
-
-    def test_its_search_range_is_allowed(self, method: type[Method], field: object) -> None:
-        search = field.metadata["search"]
-        if search is not None:
-            assert search.low < search.high
-            assert allowed(search.low, field.metadata["bounds"])
-            assert allowed(search.high, field.metadata["bounds"])
-            assert search.low > 0 or not search.log
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+def test_a_built_in_method_keeps_its_promises(method: type[Method]) -> None:
+    assert METHODS[method.name] is method
+    assert method.family
+    assert method.cost
+    assert hash(method()) == hash(method())
+    assert [(promise, problem) for promise, problem in checks(method) if problem is not None] == []
 
 
 def test_methods_know_torch_and_nothing_of_sweeps() -> None:

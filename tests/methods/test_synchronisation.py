@@ -61,11 +61,11 @@ def test_an_epoch_does_not_wait_for_the_gpu(method, network, make_task):
         for name, part in (("retain", task.retain), ("forget", task.forget))
     }
     task = method.prepare(type(task)(**{**vars(task), **parts}))
-    batches = method._epochs(task)
-    method.gradients(task, *next(next(batches)), 0.0)
+    (part,) = method.passes(task)
+    part.gradients(task, *next(iter(part.batches())), 0.0)
     torch.cuda.set_sync_debug_mode("error")
     try:
-        for retain, forget in next(batches):
-            method.gradients(task, retain, forget, 0.5)
+        for batches in part.batches():
+            part.gradients(task, *batches, 0.5)
     finally:
         torch.cuda.set_sync_debug_mode("default")

@@ -13,7 +13,7 @@ from sweep.tasks.device_data import augmentation, crop_and_flip, mean_and_spread
 from sweep.tasks.splits import limited, noisy
 
 CPU = torch.device("cpu")
-PLAIN = {"limit": None, "label_noise": 0.0, "crop": 0, "flip": False}
+PLAIN = {"limit": None, "label_noise": 0.0, "validation": 0.0, "crop": 0, "flip": False}
 
 
 @pytest.fixture(scope="module")
@@ -151,23 +151,33 @@ def test_samples_are_rows_of_the_limited_training_set(digits):
 
 def test_a_forgotten_class_is_the_true_one(digits):
     data = to_device(digits, PLAIN | {"label_noise": 0.3}, CPU)
-    parts = data.split(0, {"scenario": "class", "class": 4}, validation=0.0)
+    parts = data.split(0, {"scenario": "class", "class": 4})
     np.testing.assert_array_equal(parts.forget, np.flatnonzero(digits.train_labels == 4))
     forget = data.train(parts.forget)
     assert set(forget.targets[forget.index].tolist()) > {4}
 
 
-def test_training_samples_have_noisy_labels_and_validation_samples_true_ones(digits):
-    data = to_device(digits, PLAIN | {"label_noise": 0.2}, CPU)
-    parts = data.split(0, {"scenario": "random", "ratio": 0.1}, validation=0.2)
-    held_out, trained = data.validation(parts.validation), data.train(parts.training)
-    assert held_out.targets[held_out.index].tolist() == digits.train_labels[parts.validation].tolist()
+def test_training_samples_have_noisy_labels_and_samples_held_out_true_ones(digits):
+    data = to_device(digits, PLAIN | {"label_noise": 0.2, "validation": 0.2, "reference": 0.1}, CPU)
+    parts = data.split(0, {"scenario": "random", "ratio": 0.1})
+    trained = data.train(parts.training)
+    for rows, count in ((parts.validation, 287), (parts.reference, 144)):
+        held_out = data.held_out(rows)
+        assert len(held_out) == count
+        assert held_out.targets[held_out.index].tolist() == digits.train_labels[rows].tolist()
     wrong = trained.targets[trained.index].numpy() != digits.train_labels[parts.training]
     assert np.mean(wrong) == pytest.approx(0.2 * 9 / 10, abs=0.03)
 
 
-def test_validation_samples_are_not_augmented(digits):
-    assert to_device(digits, PLAIN | {"flip": True}, CPU).validation(np.arange(3)).draw is None
+def test_samples_held_out_are_not_augmented(digits):
+    assert to_device(digits, PLAIN | {"flip": True}, CPU).held_out(np.arange(3)).draw is None
+
+
+def test_bounds_are_what_the_darkest_and_the_brightest_image_become(digits):
+    samples = to_device(digits, PLAIN, CPU).train(np.arange(3))
+    for bound, value in zip(samples.bounds, (0, 255), strict=True):
+        image = torch.full((1, 1, 8, 8), value, dtype=torch.uint8)
+        torch.testing.assert_close(bound.expand(1, 1, 8, 8), samples.prepare(image, None), rtol=0, atol=0)
 
 
 def test_what_is_forgotten_does_not_depend_on_augmentation(digits):

@@ -117,6 +117,17 @@ def test_where_a_class_cannot_run_short_no_seed_lets_it(true, seed, validation, 
             assert min(len(parts.forget), len(parts.retain), others) >= fewest
 
 
+def test_reference_samples_are_held_out_beside_validation_samples(labels):
+    without = Drawing(labels, labels, 0, 0.1).split(ratio=0.2)
+    parts = Drawing(labels, labels, 0, 0.1, 0.2).split(ratio=0.2)
+    np.testing.assert_array_equal(parts.validation, without.validation)
+    assert len(parts.reference) == round(0.2 * len(labels))
+    assert shares_kept(labels, parts.reference)
+    everyone = np.concatenate([parts.validation, parts.reference, parts.retain, parts.forget])
+    np.testing.assert_array_equal(np.sort(everyone), np.arange(len(labels)))
+    assert len(Drawing(labels, labels, 0, 0.1).split(ratio=0.2).reference) == 0
+
+
 @pytest.mark.parametrize("noise", [0.0, 0.4])
 def test_a_class_runs_short_only_where_little_of_it_is_left(labels, noise):
     trained = noisy(labels, noise, 10)

@@ -1,0 +1,315 @@
+"""The contract of a method, checked on a tiny problem: python -m methods.check my_methods:Mine [lr=0.1 ...].
+
+Whoever writes a method runs this first; each line names one promise, and says what is wrong where it is broken. Exit
+status 0: all hold, 1: some do not, 2: there is no such method.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import importlib
+import inspect
+import math
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from methods import METHODS, Descent, Method, Recorder, Samples, Task, Unsuitable, trainable
+from methods.task import derived_seed
+
+RETAIN, FORGET, REFERENCE, CLASSES, EPOCHS, BATCH = 48, 16, 16, 4, 2, 8
+"""Of the tiny problem: its sets have whole batches, so that costs are exact. `EPOCHS` are of the original's recipe."""
+
+SMALL = {"epochs": EPOCHS, "batch_size": BATCH}
+"""Hyperparameters that a checked method gets unless others are given, where it has them."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Images of 6 x 6 pixels in four classes, in float64, and a network with convolutions and BatchNorm.
+
+    Attributes:
+        forget_class: forget the samples of the last class, which are then no retain samples, and not any.
+    """
+
+    forget_class: bool = False
+    seed: int = 0
+
+    def samples(self, prepare: Callable[[Tensor, Tensor | None], Tensor] | None = None) -> Samples:
+        """All samples: first the retain set, then the forget set, then the reference."""
+        random = torch.Generator().manual_seed(7)
+        count = RETAIN + FORGET + REFERENCE
+        labels = torch.arange(count) % CLASSES
+        if self.forget_class:
+            labels[:RETAIN] = torch.arange(RETAIN) % (CLASSES - 1)
+            labels[RETAIN : RETAIN + FORGET] = CLASSES - 1
+        patterns = torch.randint(0, 200, (CLASSES, 1, 6, 6), generator=random)
+        images = patterns[labels] + torch.randint(0, 56, (count, 1, 6, 6), generator=random)
+        ends = normalised(torch.tensor([0, 255], dtype=torch.uint8)).view(2, 1, 1, 1, 1).unbind()
+        index = torch.arange(count)
+        return Samples(images.to(torch.uint8), labels, index, prepare or normalised, bounds=(ends[0], ends[1]))
+
+    def build(self, stream: str = "") -> nn.Module:
+        """The network, freshly initialised."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derived_seed(self.seed, f"initialisation/{stream}"))
+            network = nn.Sequential(
+                nn.Conv2d(1, 4, 3, padding=1),
+                nn.BatchNorm2d(4),
+                nn.ReLU(),
+                nn.Conv2d(4, 6, 3),
+                nn.ReLU(),
+                nn.Flatten(),
+                nn.Linear(6 * 16, CLASSES),
+            )
+        return network.double()
+
+    def fit(
+        self,
+        model: nn.Module,
+        samples: Samples,
+        *,
+        epochs: int | None = None,
+        stream: str = "",
+        recorder: Recorder | None = None,
+    ) -> nn.Module:
+        """The recipe of the original and of Retrain."""
+        model.train()
+        random = torch.Generator().manual_seed(derived_seed(self.seed, f"training/{stream}"))
+        optimizer = torch.optim.SGD(trainable(model), lr=0.05, momentum=0.9)
+        for _ in range(EPOCHS if epochs is None else epochs):
+            for inputs, targets in samples.epoch(BATCH, random):
+                optimizer.zero_grad()
+                cross_entropy(model(inputs), targets).backward()
+                optimizer.step()
+                if recorder is not None:
+                    recorder.count(len(targets))
+        return model.eval()
+
+    def task(self, method: Method) -> Task:
+        """The forget request, its original trained."""
+        samples, recorder = self.samples(), Recorder()
+        train = samples.subset(torch.arange(RETAIN + FORGET))
+        if method.shapes_training is None:
+            model = self.fit(self.build(), train)
+        else:
+            torch.manual_seed(0)
+            model = method.build_original(self.build, train)
+            model = method.train_original(model, train, self.fit).eval()
+        return Task(
+            model=model,
+            retain=train.subset(torch.arange(RETAIN)),
+            forget=train.subset(torch.arange(RETAIN, RETAIN + FORGET)),
+            classes=CLASSES,
+            seed=self.seed,
+            build=self.build,
+            fit=partial(self.fit, recorder=recorder),
+            recorder=recorder,
+            reference=samples.subset(torch.arange(RETAIN + FORGET, RETAIN + FORGET + REFERENCE)),
+        )
+
+
+def normalised(images: Tensor, draws: Tensor | None = None) -> Tensor:
+    """Raw images as the network takes them."""
+    return (images.double() - 128) / 64
+
+
+def checks(kind: type[Method], **hyperparameters: Any) -> Iterator[tuple[str, str | None]]:
+    """Check a method; yields each promise and what breaks it, None where nothing does.
+
+    Args:
+        hyperparameters: in place of the defaults, and of `SMALL`.
+    """
+    yield "it is a frozen dataclass that says what it is", _about(kind)
+    if not is_dataclass(kind):
+        return
+    names = {item.name for item in fields(kind)}
+    method = kind(**{key: value for key, value in SMALL.items() if key in names} | hyperparameters)
+    yield "its hyperparameters have a meaning, and a default and a search range within their bounds", _declared(kind)
+    problems, refusals = [], []
+    for problem in (Problem(), Problem(forget_class=True)):
+        try:
+            method.unlearn(problem.task(method))
+            problems.append(problem)
+        except Unsuitable as error:
+            refusals.append(str(error))
+        except Exception as error:
+            yield "it unlearns", f"{type(error).__name__}: {error}"
+            return
+    fails = f"it refuses every forget set: {'; '.join(refusals)}" if not problems else None
+    several = next((refusal for refusal in refusals if "\n" in refusal), None)
+    yield "it unlearns, or refuses in one line", fails or (several and f"several lines: {several!r}")
+    for what, check in (
+        ("the model it returns has finite weights and one logit per class", _sound),
+        ("the same seed gives the same weights", _repeatable),
+        ("it leaves the data as they were", _clean),
+        ("it reads no other set than it says (`needs`)", _reads),
+        ("it counts its passes as it says (`cost`)", _counts),
+        ("learning rates of 0 leave the weights where it starts from", _stands_still),
+        ("its path goes forward", _path),
+    ):
+        for problem in problems:
+            yield what + (" (class forgotten)" if problem.forget_class else ""), check(problem, method)
+
+
+def _about(kind: type[Method]) -> str | None:
+    if not (inspect.isclass(kind) and issubclass(kind, Method)):
+        return "it is no subclass of methods.Method"
+    if not is_dataclass(kind) or "__dataclass_params__" not in vars(kind):
+        return "write @dataclass(frozen=True) above the class"
+    missing = [name for name in ("name", "source") if not getattr(kind, name, "")]
+    if not kind.__doc__ or kind.__doc__.startswith(f"{kind.__name__}("):  # what dataclass writes
+        missing.append("docstring")
+    if missing:
+        return f"it gives no {', '.join(missing)}"
+    if set(kind.needs.split(", ")) - {"retain", "forget", "nothing"}:
+        return f"needs is {kind.needs!r}"
+    return None
+
+
+def _declared(kind: type[Method]) -> str | None:
+    for item in fields(kind):
+        if "meaning" not in item.metadata:
+            return f"{item.name} is not declared with `hyperparameter`"
+        search, bounds = item.metadata["search"], item.metadata["bounds"]
+        values = [item.default] if isinstance(item.default, int | float) and item.default is not None else []
+        values += [search.low, search.high] if search else []
+        compare = {"ge": float.__ge__, "gt": float.__gt__, "le": float.__le__, "lt": float.__lt__}
+        for value in values:
+            if not all(compare[key](float(value), float(bound)) for key, bound in bounds.items()):
+                return f"{item.name}: {value} is outside its bounds"
+    return None
+
+
+def _sound(problem: Problem, method: Method) -> str | None:
+    task = problem.task(method)
+    model = method.unlearn(task)
+    if not isinstance(model, nn.Module):
+        return f"it returns {type(model).__name__}"
+    if not all(bool(value.isfinite().all()) for value in model.state_dict().values()):
+        return "weights are not finite"
+    with torch.no_grad():
+        logits = model.eval()(next(task.retain.in_order(BATCH))[0])
+    return None if logits.shape == (BATCH, CLASSES) else f"logits have shape {tuple(logits.shape)}"
+
+
+def _repeatable(problem: Problem, method: Method) -> str | None:
+    states = []
+    for noise in (0, 1):
+        task = problem.task(method)
+        torch.manual_seed(noise)
+        states.append(method.unlearn(task).state_dict())
+    differing = [name for name, value in states[0].items() if not torch.equal(value, states[1][name])]
+    return f"{differing[0]} differs; take random numbers from task.generator" if differing else None
+
+
+def _clean(problem: Problem, method: Method) -> str | None:
+    task, fresh = problem.task(method), problem.samples()
+    method.unlearn(task)
+    changed = not torch.equal(task.retain.inputs, fresh.inputs) or not torch.equal(task.retain.targets, fresh.targets)
+    return "inputs or targets were changed in place" if changed else None
+
+
+def _reads(problem: Problem, method: Method) -> str | None:
+    def unreadable(name: str) -> Callable[[Tensor, Tensor | None], Tensor]:
+        def prepare(images: Tensor, draws: Tensor | None) -> Tensor:
+            raise PermissionError(name)
+
+        return prepare
+
+    task = problem.task(method)
+    needed = method.needs.split(", ")
+    for name in {"retain", "forget"} - set(needed):
+        task = replace(task, **{name: replace(getattr(task, name), prepare=unreadable(name))})
+    if not method.needs_reference:
+        task = replace(task, reference=None)
+    try:
+        method.unlearn(task)
+    except PermissionError as error:
+        return f"it reads the {error} set"
+    return None
+
+
+def _counts(problem: Problem, method: Method) -> str | None:
+    if not method.cost:
+        return None
+    task = problem.task(method)
+    method.unlearn(task)
+    sizes = {"n_r": RETAIN, "n_f": FORGET, "n": RETAIN + FORGET, "classes": CLASSES, "training_epochs": EPOCHS}
+    values = {item.name: getattr(method, item.name) for item in fields(method)}
+    expression = method.cost.removeprefix("<= ")
+    expected = eval(expression, {"min": min, "max": max, "ceil": math.ceil, "round": round}, sizes | values)
+    counted = task.recorder.samples_processed
+    right = counted <= expected if method.cost.startswith("<= ") else counted == expected
+    return None if right else f"it counted {counted}, and {method.cost} is {expected}"
+
+
+def _stands_still(problem: Problem, method: Method) -> str | None:
+    rates = [item.name for item in fields(method) if item.name == "lr" or item.name.endswith("_lr")]
+    if not rates:
+        return None
+    still = replace(method, **dict.fromkeys(rates, 0.0))
+    task = problem.task(still)
+    start = task.model
+    if isinstance(still, Descent):
+        start = still.prepare(replace(task, model=copy.deepcopy(task.model), recorder=Recorder())).model
+    before = {name: weight.clone() for name, weight in start.named_parameters()}
+    after = dict(still.unlearn(task).named_parameters())
+    moved = [
+        name
+        for name, weight in before.items()
+        if name not in after or not torch.allclose(weight, after[name], rtol=0, atol=1e-12)
+    ]
+    return f"{moved[0]} moves" if moved else None
+
+
+def _path(problem: Problem, method: Method) -> str | None:
+    task = problem.task(method)
+    method.unlearn(task)
+    path = [(row["epoch"], row["step"]) for row in task.recorder.rows]
+    ahead = all(first <= then for first, then in zip(path, path[1:], strict=False))
+    return None if ahead else f"epochs and steps are {path}"
+
+
+def main(arguments: list[str]) -> int:
+    """Check the method that is named, and print a line for each promise."""
+    if not arguments:
+        print("usage: python -m methods.check NAME|MODULE:CLASS [HYPERPARAMETER=VALUE ...]", file=sys.stderr)
+        return 2
+    name, *pairs = arguments
+    try:
+        module, _, attribute = name.partition(":")
+        kind = getattr(importlib.import_module(module), attribute) if attribute else METHODS[name]
+        values = {key: _value(text) for key, _, text in (pair.partition("=") for pair in pairs)}
+        if unknown := set(values) - {item.name for item in fields(kind)}:
+            raise KeyError(f"it has no {unknown.pop()}")
+    except (ImportError, AttributeError, KeyError, TypeError) as error:
+        print(f"methods.check: {name}: {type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+    torch.set_num_threads(1)  # more cost time on tensors so small
+    broken = 0
+    for promise, problem in checks(kind, **values):
+        broken += problem is not None
+        print(f"{'ok    ' if problem is None else 'BROKEN'}  {promise}{'' if problem is None else f': {problem}'}")
+    return 1 if broken else 0
+
+
+def _value(text: str) -> Any:
+    words = {"null": None, "true": True, "false": False}
+    if text in words:
+        return words[text]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

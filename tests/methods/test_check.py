@@ -1,0 +1,158 @@
+"""`methods.check` finds what a method breaks: a broken method for each promise."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from methods import Method, Task, Unsuitable, hyperparameter
+from methods.check import checks
+from methods.finetune import FineTune
+from methods.task import Batch
+
+
+@dataclass(frozen=True)
+class Good(FineTune):
+    """Fine-tuning under another name."""
+
+    name: ClassVar[str] = "good"
+
+
+@dataclass(frozen=True)
+class Reads(Good):
+    """Looks at the forget set, and does not say so."""
+
+    def prepare(self, task: Task) -> Task:
+        next(task.forget.in_order(4))
+        return task
+
+
+@dataclass(frozen=True)
+class Miscounts(Good):
+    """Counts what it does twice."""
+
+    def gradients(self, task: Task, retain: Batch, forget: Batch, progress: float) -> dict[str, Tensor]:
+        task.recorder.count(len(retain[1]))
+        return super().gradients(task, retain, forget, progress)
+
+
+@dataclass(frozen=True)
+class Random(Good):
+    """Draws from torch's own generator."""
+
+    def unlearn(self, task: Task) -> nn.Module:
+        model = super().unlearn(task)
+        with torch.no_grad():
+            next(model.parameters()).add_(torch.randn(()))
+        return model
+
+
+@dataclass(frozen=True)
+class Overwrites(Good):
+    """Changes labels in place."""
+
+    def prepare(self, task: Task) -> Task:
+        task.retain.targets.zero_()
+        return task
+
+
+@dataclass(frozen=True)
+class Shifts(Good):
+    """Moves without a learning rate."""
+
+    def unlearn(self, task: Task) -> nn.Module:
+        model = super().unlearn(task)
+        with torch.no_grad():
+            next(model.parameters()).add_(1e-3)
+        return model
+
+
+@dataclass(frozen=True)
+class Repeats(Good):
+    """Trains twice, and records both as the first epochs."""
+
+    cost: ClassVar[str] = "2 * epochs * n_r"
+
+    def unlearn(self, task: Task) -> nn.Module:
+        return super().unlearn(replace(task, model=super().unlearn(task)))
+
+
+@dataclass(frozen=True)
+class Refuses(Good):
+    """Refuses whatever it is given."""
+
+    def unlearn(self, task: Task) -> nn.Module:
+        raise Unsuitable("not today")
+
+
+@dataclass(frozen=True)
+class Undeclared(Good):
+    """Has a hyperparameter that nobody explains."""
+
+    extra: float = 1.0
+
+
+@dataclass(frozen=True)
+class OutOfBounds(Good):
+    """Has a default that it does not allow."""
+
+    extra: float = hyperparameter(1.0, "something", lt=1)
+
+
+class Bare(Good):
+    """Is no dataclass of its own."""
+
+
+def broken(method: type[Method]) -> list[str]:
+    return [f"{promise}: {problem}" for promise, problem in checks(method) if problem is not None]
+
+
+def test_a_good_method_keeps_every_promise() -> None:
+    assert broken(Good) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "promise"),
+    [
+        (Reads, "it reads no other set than it says"),
+        (Miscounts, "it counts its passes as it says"),
+        (Random, "the same seed gives the same weights"),
+        (Overwrites, "it leaves the data as they were"),
+        (Shifts, "learning rates of 0 leave the weights"),
+        (Repeats, "its path goes forward"),
+        (Refuses, "it unlearns, or refuses in one line: it refuses every forget set: not today; not today"),
+        (Undeclared, "its hyperparameters have a meaning"),
+        (OutOfBounds, "its hyperparameters have a meaning"),
+        (Bare, "it is a frozen dataclass"),
+    ],
+)
+def test_each_broken_promise_is_named(method: type[Method], promise: str) -> None:
+    assert broken(method)[0].startswith(promise)
+
+
+def test_the_command_checks_a_plugin(tmp_path: Path) -> None:
+    plugin = "from test_check import Good, Reads, Miscounts"
+    (tmp_path / "mine.py").write_text(f"import sys; sys.path.append({str(Path(__file__).parent)!r})\n{plugin}\n")
+
+    def ended(*arguments: str) -> subprocess.CompletedProcess[str]:
+        root = str(Path(__file__).parents[2])
+        command = [sys.executable, "-m", "methods.check", *arguments]
+        environment = {"PYTHONPATH": root, "PATH": ""}
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    good = ended("mine:Good", "lr=0.05")
+    assert good.returncode == 0
+    assert all(line.startswith("ok ") for line in good.stdout.splitlines())
+    bad = ended("mine:Miscounts")
+    assert bad.returncode == 1
+    assert "BROKEN  it counts its passes as it says (`cost`): it counted 192, and epochs * n_r is 96" in bad.stdout
+    for wrong in (("mine:Nothing",), ("nowhere:Good",), ("mine:Good", "lrr=1"), ("finetun",), ()):
+        refused = ended(*wrong)
+        assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
