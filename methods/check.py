@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -274,7 +275,7 @@ def _path(problem: Problem, method: Method) -> str | None:
     task = problem.task(method)
     method.unlearn(task)
     path = [(row["epoch"], row["step"]) for row in task.recorder.rows]
-    ahead = all(first <= then for first, then in zip(path, path[1:], strict=False))
+    ahead = all(first <= then for first, then in pairwise(path))
     return None if ahead else f"epochs and steps are {path}"
 
 

@@ -216,7 +216,6 @@ class Build(Protocol):
         """The network. Of one seed and `stream`, always the same weights; without `stream`, the original's first."""
 
 
-
 @dataclass(frozen=True)
 class Task:
     """One forget request.

@@ -21,7 +21,8 @@ def choose() -> None:
 @listing.command()
 def methods(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="All of these; a plugin as package.module:attribute.")
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="All of these; a plugin as package.module:attribute."),
     ] = None,
 ) -> None:
     """List the methods: family, the sets that each reads, its cost in passes; or all about the methods named."""
@@ -40,7 +41,9 @@ def methods(
         table.add_row(name, method.family, method.needs, method.cost)
     console.print(table)
     console.print("\nPasses are forward and backward passes of one sample; n_r, n_f, n: retain, forget and both sets.")
-    console.print("unlearn-sweep list methods NAME: what it does, with its hyperparameters, defaults and search ranges.")
+    console.print(
+        "unlearn-sweep list methods NAME: what it does, with its hyperparameters, defaults and search ranges."
+    )
 
 
 def _describe(console: Console, name: str, method: type[Method]) -> None:

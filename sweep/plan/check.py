@@ -41,7 +41,9 @@ def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) ->
     sets = [(chosen.get("ratio"), chosen.get("class")) for grid in spec.forget for chosen in grid.sets()]
     classes = {label: class_number(label, outline.called) for _, label in sets if label is not None}
     shares = {"validation": dataset.validation, "reference": dataset.reference}
-    short = any(class_may_run_short(trained, true, forget_class=each, fewest=FEW, **shares) for each in classes.values())
+    short = any(
+        class_may_run_short(trained, true, forget_class=each, fewest=FEW, **shares) for each in classes.values()
+    )
     for seed in spec.seeds if short else spec.seeds[:1]:  # else the first stands for all
         drawing = Drawing(trained, true, seed, **shares)
         for ratio, label in sets:

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from methods import Diverged, Method, Samples, Task
+from methods import Diverged, Method, Samples, Task, Unsuitable
 from methods.task import Build, derived_seed
 
 ModelBuilder = Callable[Concatenate[int, int, ...], nn.Module]
@@ -120,7 +120,9 @@ def initialised(
 
     def build(stream: str = "") -> nn.Module:
         with torch.random.fork_rng(devices=[]):  # networks are built on the CPU: no other generator is touched
-            torch.default_generator.manual_seed(derived_seed(seed, f"initialisation/{stream}" if stream else "initialisation"))
+            torch.default_generator.manual_seed(
+                derived_seed(seed, f"initialisation/{stream}" if stream else "initialisation")
+            )
             network: nn.Module = builder(classes, channels, **options)
         return network.to(device).to(memory_format=torch.channels_last)
 
@@ -200,8 +202,8 @@ def try_on_few(
         forget=samples.subset(torch.arange(retain, count)),
         classes=classes,
         seed=0,
-        build=lambda: network,
-        fit=lambda model, samples: model,
+        build=lambda stream="": network,
+        fit=lambda model, samples, *, epochs=None, stream="": model,
     )
-    with torch.random.fork_rng(devices=[]), suppress(Diverged):
+    with torch.random.fork_rng(devices=[]), suppress(Diverged, Unsuitable):
         method.unlearn(task)

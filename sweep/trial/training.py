@@ -56,7 +56,9 @@ def train(
         devices = [samples.index.device] if samples.index.device.type == "cuda" else []
         with torch.random.fork_rng(devices):
             torch.manual_seed(derived_seed(seed, f"training/{stream}/network"))
-            _descend(model, samples, recipe, derived_seed(seed, f"training/{stream}"), criterion, autocast, part, epochs)
+            _descend(
+                model, samples, recipe, derived_seed(seed, f"training/{stream}"), criterion, autocast, part, epochs
+            )
         recorder.count(part.samples_processed)
     else:
         _descend(model, samples, recipe, derived_seed(seed, "training"), criterion, autocast, recorder, epochs)

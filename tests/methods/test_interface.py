@@ -18,6 +18,7 @@ from methods import METHODS, Method, Samples, Task, hyperparameter
 from methods.check import checks
 from methods.descent import trainable
 
+
 def fit(model: nn.Module, samples: Samples, **part: object) -> nn.Module:
     """A recipe: five epochs of SGD."""
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)

@@ -183,7 +183,7 @@ def test_bounds_are_what_the_darkest_and_the_brightest_image_become(digits):
 def test_what_is_forgotten_does_not_depend_on_augmentation(digits):
     wanted = {"scenario": "random", "ratio": 0.1}
     plain, augmented = (to_device(digits, PLAIN | {"flip": flip}, CPU) for flip in (False, True))
-    np.testing.assert_array_equal(plain.split(0, wanted, 0.1).forget, augmented.split(0, wanted, 0.1).forget)
+    np.testing.assert_array_equal(plain.split(0, wanted).forget, augmented.split(0, wanted).forget)
 
 
 def test_the_dataset_is_left_as_it_was(digits):
