@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from methods import METHODS, Method
+from methods import METHODS, Descent, Method
 from sweep.errors import InputError, nearest
 from sweep.tasks.datasets import DATASETS, Dataset
 from sweep.tasks.models import MODELS, ModelBuilder, torchvision_builder, torchvision_names
@@ -33,6 +33,8 @@ def find_method(name: str) -> type[Method]:
     if not (inspect.isclass(found) and issubclass(found, Method)):
         raise InputError(f"plugin '{name}' is not a subclass of methods.Method")
     _require_complete(name, found)
+    if issubclass(found, Descent) and (found.gradients, found.passes) == (Descent.gradients, Descent.passes):
+        raise InputError(f"plugin '{name}' defines neither gradients nor passes")
     if "__dataclass_params__" not in vars(found):  # without it, its fields are no hyperparameters
         raise InputError(f"plugin '{name}' is not a dataclass; write @dataclass(frozen=True) above the class")
     return found

@@ -204,3 +204,21 @@ class TestTask:
         low, full = loss(lambda: torch.autocast("cpu", torch.bfloat16)), loss(nullcontext)
         assert seen == [(torch.float32, False)] * 2
         assert 0 < (low - full).abs() < 0.05
+
+
+def test_notes_are_kept_and_the_last_word_counts() -> None:
+    recorder = Recorder()
+    recorder.note(epsilon=1.0, certificate="none")
+    recorder.note(certificate="head only")
+    assert recorder.notes == {"epsilon": 1.0, "certificate": "head only"}
+
+
+def test_a_next_part_goes_on_counting_where_the_last_one_ended() -> None:
+    recorder = Recorder(probe=lambda model: {"probe_loss": 1.0}, every=2)
+    recorder.next_part()
+    for _ in range(2):
+        for epoch in (1, 2, 3):
+            recorder.record(epoch=epoch, step=5 * epoch, model=torch.nn.Identity())
+        recorder.next_part()
+    assert [(row["epoch"], row["step"]) for row in recorder.rows] == [(n, 5 * n) for n in range(1, 7)]
+    assert [row["epoch"] for row in recorder.rows if "probe_loss" in row] == [2, 4, 6]

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from methods import Method, Samples, Task, hyperparameter
+from methods import Method, Samples, Task, Unsuitable, hyperparameter
 from methods.task import Fit
 from sweep.tasks.datasets import Dataset, Images
 
@@ -74,6 +74,29 @@ class Jittered(Method):
         with torch.no_grad():
             for parameter in task.model.parameters():
                 parameter.add_(torch.randn_like(parameter))
+        return task.model
+
+
+@dataclass(frozen=True)
+class Refuses(Method):
+    """Refuses every request."""
+
+    name: ClassVar[str] = "refuses"
+    source: ClassVar[str] = "-"
+
+    def unlearn(self, task: Task) -> nn.Module:
+        raise Unsuitable("refuses: 12.5 GiB are needed, and 1 GiB is the most")
+
+
+@dataclass(frozen=True)
+class Notes(Method):
+    """Notes how many reference samples there are."""
+
+    name: ClassVar[str] = "notes"
+    source: ClassVar[str] = "-"
+
+    def unlearn(self, task: Task) -> nn.Module:
+        task.recorder.note(reference=0 if task.reference is None else len(task.reference), epsilon=1.5)
         return task.model
 
 

@@ -119,7 +119,7 @@ def test_crop_and_flip_default_to_what_is_usual_for_the_dataset():
         ("methods: [{name: 'plugin_examples:NOT_A_METHOD'}]", "is not a subclass of methods.Method"),
         ("methods: [{name: 'plugin_examples:Undecorated', strength: 2}]", "write @dataclass(frozen=True) above"),
         ("methods: [{name: 'plugin_examples:Unfinished'}]", "plugin_examples:Unfinished' does not define unlearn"),
-        ("methods: [{name: 'methods:Descent'}]", "plugin 'methods:Descent' does not define gradients"),
+        ("methods: [{name: 'methods:Descent'}]", "plugin 'methods:Descent' defines neither gradients nor passes"),
         (
             "dataset: {name: 'sweep.tasks.datasets:Dataset'}",
             "plugin 'sweep.tasks.datasets:Dataset' does not define load",

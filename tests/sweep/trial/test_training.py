@@ -100,6 +100,27 @@ def test_one_cycle_rises_from_a_25th_to_its_peak_at_30_percent_and_falls_to_noth
     assert max(found) == pytest.approx(0.2)
 
 
+def test_a_part_has_a_schedule_and_random_numbers_of_its_own(separable):
+    """A named part: other batches and another dropout, the same for the same seed; counted, and without a path."""
+
+    def fitted(stream, epochs=None, noise=0, **recipe):
+        torch.manual_seed(0)
+        model, recorder = nn.Sequential(nn.Linear(2, 8), nn.Dropout(0.5), nn.Linear(8, 2)), Recorder()
+        torch.manual_seed(noise)
+        recipe = TrainingSpec(**{"epochs": 3, "batch_size": 8} | recipe)
+        rest = {"criterion": nn.functional.cross_entropy, "autocast": nullcontext, "recorder": recorder}
+        train(model, separable, recipe, seed=0, epochs=epochs, stream=stream, **rest)
+        return [weight.tolist() for weight in model.parameters()], recorder
+
+    weights, recorder = fitted("first", epochs=2)
+    assert (recorder.samples_processed, recorder.rows) == (120, [])
+    assert fitted("first", epochs=2, noise=1)[0] == weights
+    assert fitted("second", epochs=2)[0] != weights
+    whole, recorder = fitted("")
+    assert (recorder.samples_processed, len(recorder.rows)) == (180, 3)
+    assert fitted("", noise=1)[0] != whole
+
+
 @pytest.mark.parametrize("schedule", ["cosine", "one-cycle", "constant"])
 def test_a_run_may_be_a_single_step(make_samples, schedule):
     assert len(learning_rates(make_samples, schedule, epochs=1, batches=1, lr=0.1)) == 1

@@ -64,7 +64,7 @@ def test_a_row_says_what_was_run_how_it_ended_and_what_it_cost(make_trial, run):
     trial = make_trial("finetune", {"epochs": 2, "batch_size": 32}, seeds=[5])
     row = run(trial, sweep="mine")
     absent = {"study", "error", "forget_class", "forget_class_name", "validation_accuracy", "validation_mia"}
-    absent |= {"forgotten_test_accuracy"}
+    absent |= {"forgotten_test_accuracy", "notes"}
     assert {name for name in TRIALS.names if row[name] is None} == absent
     assert (row["trial_id"], row["task_id"], row["original_id"]) == (trial.id, trial.task_id, trial.original_id)
     assert (row["sweep"], row["dataset"], row["model"], row["method"]) == ("mine", "digits", "small-cnn", "finetune")
@@ -623,6 +623,19 @@ def test_an_interrupt_is_not_caught(make_trial, make_worker, results, monkeypatc
     with pytest.raises(KeyboardInterrupt):
         make_worker().run(Job(make_trial("original")))
     assert results.trials().table.num_rows == 0
+
+
+def test_a_method_that_refuses_fails_at_once_with_its_own_line(make_trial, run):
+    row = run(make_trial("plugin_examples:Refuses"), max_retries=3)
+    assert (row["status"], row["error"]) == ("failed", "refuses: 12.5 GiB are needed, and 1 GiB is the most")
+
+
+def test_a_row_holds_what_its_method_notes_and_a_task_the_samples_held_out(make_trial, run):
+    row = run(make_trial("plugin_examples:Notes", dataset=DIGITS | {"reference": 0.1}))
+    assert json.loads(row["notes"]) == {"epsilon": 1.5, "reference": 20}
+    assert row["n_retain"] + row["n_forget"] == 180
+    assert json.loads(run(make_trial("plugin_examples:Notes"))["notes"])["reference"] == 0
+    assert run(make_trial("original"))["notes"] is None
 
 
 def test_a_method_that_shapes_training_starts_from_an_original_of_its_own(make_trial, make_worker, run, results):
