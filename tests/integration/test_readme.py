@@ -1,7 +1,9 @@
 """What the README shows, run as it is printed there."""
 
+import os
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +12,8 @@ import pytest
 
 from sweep.cli import main
 
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
 SMALL = ["training.epochs=1", "seeds=[0]", "forget.ratio=0.1", "dataset.limit=200", "model.width=4"]
 
 
@@ -50,20 +53,25 @@ def inline(*overrides: str) -> list[str]:
 
 
 def test_the_readmes_method_runs_as_a_plugin(folder, monkeypatch):
-    [line] = [line for line in commands() if "my_methods:L1Sparse" in line]
+    [line] = [line for line in commands() if "{name: my_methods:Uniform" in line]
 
+    assert "python -m methods.check my_methods:Uniform" in README
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    check = [sys.executable, "-m", "methods.check", "my_methods:Uniform"]
+    checked = subprocess.run(check, capture_output=True, text=True, env=environment)
+    assert (checked.returncode, checked.stderr) == (0, ""), checked.stdout
     assert call(monkeypatch, line, [*inline(*SMALL), "--out", "out"]) == 0
 
     rows = pq.read_table(folder / "out/trials").to_pylist()
-    plugin = [row for row in rows if row["method"] == "my_methods:L1Sparse"]
+    plugin = [row for row in rows if row["method"] == "my_methods:Uniform"]
     assert [row["status"] for row in plugin] == ["ok", "ok"]
     assert {row["forget_accuracy"] is not None for row in plugin} == {True}
 
 
 def test_the_readmes_commands_for_a_sweep_of_ones_own_work_in_order(folder, monkeypatch, capsys):
-    own = [line for line in commands() if "mine" in line or line.split()[1] in ("plan", "methods", "schema")]
+    own = [line for line in commands() if "mine" in line or line.split()[1] in ("plan", "list", "schema")]
     own = [line for line in own if "--address" not in line]
-    assert [line.split()[1] for line in own] == ["plan", "run", "run", "status", "report", "methods", "schema"]
+    assert [line.split()[1] for line in own] == ["plan", "run", "run", "status", "report", "list", "schema"]
 
     for line in own:
         assert call(monkeypatch, line, inline(*SMALL) if line.split()[1] == "run" else None) == 0, line
