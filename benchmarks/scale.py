@@ -75,7 +75,7 @@ def driver_memory(spec: Path, out: Path, seconds: float) -> None:
             print(f"driver after {passed:4.0f} s of trials: {done:6} done, {gib:.3f} GiB", flush=True)
             time.sleep(max(0.0, began + passed + pause - time.monotonic()))
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGINT)
+            os.killpg(process.pid, signal.SIGTERM)  # which reaches a process in the background too
         process.wait()
 
 
