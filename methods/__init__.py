@@ -29,21 +29,39 @@ How other families fit the same interface:
   a language model's), it is asked of `task.loss`, never assumed to be cross-entropy.
 """
 
+from methods.bad_teacher import BadTeacher
+from methods.ct import CT
 from methods.derivatives import all_derivatives
 from methods.descent import Descent, Pass, trainable
 from methods.finetune import FineTune
 from methods.fisher import Fisher
 from methods.influence import Influence
 from methods.method import Method, Range, hyperparameter
+from methods.msg import MSG
 from methods.neggrad import NegGrad
 from methods.original import Original
 from methods.randomlabel import RandomLabel
 from methods.retrain import Retrain
+from methods.scrub import Scrub
 from methods.task import Batch, Diverged, Recorder, Samples, Task, Unsuitable
 from methods.uam import UAM
 
 METHODS: dict[str, type[Method]] = {
-    method.name: method for method in (Original, Retrain, FineTune, NegGrad, RandomLabel, Fisher, Influence, UAM)
+    method.name: method
+    for method in (
+        Original,
+        Retrain,
+        FineTune,
+        NegGrad,
+        RandomLabel,
+        Fisher,
+        Influence,
+        UAM,
+        Scrub,
+        BadTeacher,
+        CT,
+        MSG,
+    )
 }
 
 __all__ = [
