@@ -34,6 +34,7 @@ from methods.descent import Descent, Pass, trainable
 from methods.finetune import FineTune
 from methods.fisher import Fisher
 from methods.influence import Influence
+from methods.l1_sparse import L1Sparse
 from methods.method import Method, Range, hyperparameter
 from methods.neggrad import NegGrad
 from methods.original import Original
@@ -43,7 +44,18 @@ from methods.task import Batch, Diverged, Recorder, Samples, Task, Unsuitable
 from methods.uam import UAM
 
 METHODS: dict[str, type[Method]] = {
-    method.name: method for method in (Original, Retrain, FineTune, NegGrad, RandomLabel, Fisher, Influence, UAM)
+    method.name: method
+    for method in (
+        Original,
+        Retrain,
+        FineTune,
+        NegGrad,
+        RandomLabel,
+        Fisher,
+        Influence,
+        UAM,
+        L1Sparse,
+    )
 }
 
 __all__ = [
