@@ -40,6 +40,7 @@ from methods.neggrad import NegGrad
 from methods.original import Original
 from methods.randomlabel import RandomLabel
 from methods.retrain import Retrain
+from methods.salun import SalUn
 from methods.task import Batch, Diverged, Recorder, Samples, Task, Unsuitable
 from methods.uam import UAM
 
@@ -55,6 +56,7 @@ METHODS: dict[str, type[Method]] = {
         Influence,
         UAM,
         L1Sparse,
+        SalUn,
     )
 }
 
