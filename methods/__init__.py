@@ -30,19 +30,24 @@ How other families fit the same interface:
 """
 
 from methods.bad_teacher import BadTeacher
+from methods.cf_k import CFk
 from methods.ct import CT
 from methods.derivatives import all_derivatives
 from methods.descent import Descent, Pass, trainable
+from methods.eu_k import EUk
 from methods.finetune import FineTune
 from methods.fisher import Fisher
 from methods.influence import Influence
+from methods.l1_sparse import L1Sparse
 from methods.method import Method, Range, hyperparameter
 from methods.msg import MSG
 from methods.neggrad import NegGrad
 from methods.original import Original
 from methods.randomlabel import RandomLabel
 from methods.retrain import Retrain
+from methods.salun import SalUn
 from methods.scrub import Scrub
+from methods.ssd import LFSSD, SSD
 from methods.task import Batch, Diverged, Recorder, Samples, Task, Unsuitable
 from methods.uam import UAM
 
@@ -61,6 +66,12 @@ METHODS: dict[str, type[Method]] = {
         BadTeacher,
         CT,
         MSG,
+        L1Sparse,
+        SalUn,
+        SSD,
+        LFSSD,
+        CFk,
+        EUk,
     )
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -70,25 +70,54 @@ def diagonal_fisher(model: nn.Module, samples: Samples, draws: torch.Generator |
         samples: D; F is a mean over it.
         draws: with a generator, one class per sample is drawn from p(y|x) in place of the sum over all classes.
     """
+
+    def log_probability(logits: Tensor, label: Tensor) -> Tensor:
+        log_probabilities: Tensor = logits.log_softmax(dim=1)[0]
+        return log_probabilities.gather(0, label)[0]
+
+    def labels(inputs: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        with torch.no_grad():
+            probabilities = model(inputs).softmax(dim=1)
+        return _labels(probabilities, draws)
+
+    return mean_over_gradients(model, samples, log_probability, torch.square, labels)
+
+
+def mean_over_gradients(
+    model: nn.Module,
+    samples: Samples,
+    scalar: Callable[[Tensor, Tensor], Tensor],
+    measure: Callable[[Tensor], Tensor],
+    labels: Callable[[Tensor, Tensor], Iterable[tuple[Tensor, Tensor]]] | None = None,
+) -> dict[str, Tensor]:
+    """Mean over samples of a measure of each sample's own gradient, for each trainable parameter and shaped like it.
+
+    Args:
+        model: in evaluation mode.
+        samples: those that the mean is over; of none it is 0.
+        scalar: (outputs [1, ...], target [1, ...]) -> what is differentiated, a scalar tensor.
+        measure: of a gradient, entry by entry.
+        labels: (inputs, targets) of a batch -> pairs of targets [B, ...] and weights [B]: a sample's measure is the
+            weighted sum over the pairs. None: the samples' own targets.
+    """
     weights = {name: weight.detach() for name, weight in model.named_parameters() if weight.requires_grad}
     total = {name: torch.zeros_like(weight) for name, weight in weights.items()}
 
-    def log_probability(weights: dict[str, Tensor], example: Tensor, label: Tensor) -> Tensor:
-        logits = functional_call(model, weights, (example.unsqueeze(0),))
-        log_probabilities: Tensor = logits.log_softmax(dim=1)[0]
-        return log_probabilities.gather(0, label.unsqueeze(0))[0]
+    def of_example(weights: dict[str, Tensor], example: Tensor, target: Tensor) -> Tensor:
+        return scalar(functional_call(model, weights, (example.unsqueeze(0),)), target.unsqueeze(0))
 
-    per_example = vmap(grad(log_probability), in_dims=(None, 0, 0))
+    per_example = vmap(grad(of_example), in_dims=(None, 0, 0))
     chunk = max(1, gradient_budget(samples.index.device) // sum(weight.numel() for weight in weights.values()))
-    for inputs, _ in samples.in_order(min(chunk, 256)):
-        with torch.no_grad():
-            probabilities = model(inputs).softmax(dim=1)
-        for labels, importance in _labels(probabilities, draws):
+    for inputs, targets in samples.in_order(min(chunk, 256)):
+        for label, importance in [(targets, None)] if labels is None else labels(inputs, targets):
             with all_derivatives():
-                gradients = per_example(weights, inputs, labels)
+                gradients = per_example(weights, inputs, label)
             for name, gradient in gradients.items():
-                total[name] += torch.einsum("b,b...->...", importance, gradient.square())
-    return {name: value / len(samples) for name, value in total.items()}
+                if importance is None:
+                    total[name] += measure(gradient).sum(dim=0)
+                else:
+                    total[name] += torch.einsum("b,b...->...", importance, measure(gradient))
+    return {name: value / max(1, len(samples)) for name, value in total.items()}
 
 
 def gradient_budget(device: torch.device) -> int:
