@@ -35,6 +35,7 @@ from methods.finetune import FineTune
 from methods.fisher import Fisher
 from methods.influence import Influence
 from methods.method import Method, Range, hyperparameter
+from methods.mu_mis import MUMis
 from methods.neggrad import NegGrad
 from methods.original import Original
 from methods.randomlabel import RandomLabel
@@ -44,7 +45,8 @@ from methods.task import Batch, Diverged, Recorder, Samples, Task, Unsuitable
 from methods.uam import UAM
 
 METHODS: dict[str, type[Method]] = {
-    method.name: method for method in (Original, Retrain, FineTune, NegGrad, RandomLabel, Fisher, Influence, UAM, SFRon)
+    method.name: method
+    for method in (Original, Retrain, FineTune, NegGrad, RandomLabel, Fisher, Influence, UAM, SFRon, MUMis)
 }
 
 __all__ = [
