@@ -34,19 +34,36 @@ from methods.descent import Descent, Pass, trainable
 from methods.finetune import FineTune
 from methods.fisher import Fisher
 from methods.influence import Influence
+from methods.lotus import LoTUS
 from methods.method import Method, Range, hyperparameter
 from methods.mu_mis import MUMis
 from methods.neggrad import NegGrad
+from methods.negmerge import NegMerge
 from methods.original import Original
 from methods.randomlabel import RandomLabel
 from methods.retrain import Retrain
+from methods.rum import RUM
 from methods.sfron import SFRon
 from methods.task import Batch, Diverged, Recorder, Samples, Task, Unsuitable
 from methods.uam import UAM
 
 METHODS: dict[str, type[Method]] = {
     method.name: method
-    for method in (Original, Retrain, FineTune, NegGrad, RandomLabel, Fisher, Influence, UAM, SFRon, MUMis)
+    for method in (
+        Original,
+        Retrain,
+        FineTune,
+        NegGrad,
+        RandomLabel,
+        Fisher,
+        Influence,
+        UAM,
+        SFRon,
+        MUMis,
+        RUM,
+        LoTUS,
+        NegMerge,
+    )
 }
 
 __all__ = [

@@ -239,7 +239,7 @@ def _reads(problem: Problem, method: Method) -> str | None:
 
 
 def _counts(problem: Problem, method: Method) -> str | None:
-    if not method.cost:
+    if not method.cost or method.cost.startswith("sum of "):
         return None
     task = problem.task(method)
     method.unlearn(task)

@@ -65,7 +65,7 @@ class Method(ABC):
     cost: ClassVar[str] = ""
     """Forward and backward passes of one sample each, as `Recorder.count` counts them: an expression of Python in the
     sizes n_r, n_f and n (both), in `classes` and in the hyperparameters; "<= ..." where it may end earlier. It is exact
-    where batches divide the sets. `methods.check` evaluates it."""
+    where batches divide the sets. `methods.check` evaluates it. A method that runs others says "sum of ..."."""
 
     @property
     def needs_reference(self) -> bool:
