@@ -25,7 +25,7 @@ def hyperparameter(
     default: Any,
     meaning: str,
     *,
-    search: Range | None = None,
+    search: Range | tuple[Any, ...] | None = None,
     when: Mapping[str, tuple[Any, ...]] | None = None,
     ge: float | None = None,
     gt: float | None = None,
@@ -35,7 +35,8 @@ def hyperparameter(
     """A dataclass field that is a hyperparameter.
 
     `ge`, `gt`, `le` and `lt` bound the values that have a meaning; `search` is the (narrower) range worth searching.
-    Categories need neither: annotate the field with `typing.Literal`. `when` names other hyperparameters and the values
+    Categories need neither: annotate the field with `typing.Literal`; a tuple as `search` has those of them that a
+    search draws from unless told otherwise. `when` names other hyperparameters and the values
     of theirs with which this one has an effect, as in when={"hessian": ("scalar",)}: with any other it counts as its
     default, so that no search draws it and no grid runs the same computation twice.
     """
