@@ -39,14 +39,19 @@ from methods.finetune import FineTune
 from methods.fisher import Fisher
 from methods.influence import Influence
 from methods.l1_sparse import L1Sparse
+from methods.lotus import LoTUS
 from methods.method import Method, Range, hyperparameter
 from methods.msg import MSG
+from methods.mu_mis import MUMis
 from methods.neggrad import NegGrad
+from methods.negmerge import NegMerge
 from methods.original import Original
 from methods.randomlabel import RandomLabel
 from methods.retrain import Retrain
+from methods.rum import RUM
 from methods.salun import SalUn
 from methods.scrub import Scrub
+from methods.sfron import SFRon
 from methods.ssd import LFSSD, SSD
 from methods.task import Batch, Diverged, Recorder, Samples, Task, Unsuitable
 from methods.uam import UAM
@@ -72,6 +77,11 @@ METHODS: dict[str, type[Method]] = {
         LFSSD,
         CFk,
         EUk,
+        SFRon,
+        MUMis,
+        RUM,
+        LoTUS,
+        NegMerge,
     )
 }
 

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from methods import METHODS, Descent, Method, Recorder, Samples, Task, Unsuitable, trainable
+from methods import METHODS, Descent, Method, Range, Recorder, Samples, Task, Unsuitable, trainable
 from methods.task import derived_seed
 
 RETAIN, FORGET, REFERENCE, CLASSES, EPOCHS, BATCH = 48, 16, 16, 4, 2, 8
@@ -179,7 +179,8 @@ def _declared(kind: type[Method]) -> str | None:
     for item in fields(kind):
         if "meaning" not in item.metadata:
             return f"{item.name} is not declared with `hyperparameter`"
-        search, bounds = item.metadata["search"], item.metadata["bounds"]
+        search = item.metadata["search"] if isinstance(item.metadata["search"], Range) else None
+        bounds = item.metadata["bounds"]
         values = [item.default] if isinstance(item.default, int | float) and item.default is not None else []
         values += [search.low, search.high] if search else []
         compare = {"ge": float.__ge__, "gt": float.__gt__, "le": float.__le__, "lt": float.__lt__}
@@ -239,7 +240,7 @@ def _reads(problem: Problem, method: Method) -> str | None:
 
 
 def _counts(problem: Problem, method: Method) -> str | None:
-    if not method.cost:
+    if not method.cost or method.cost.startswith("sum of "):
         return None
     task = problem.task(method)
     method.unlearn(task)

@@ -25,7 +25,7 @@ def hyperparameter(
     default: Any,
     meaning: str,
     *,
-    search: Range | None = None,
+    search: Range | tuple[Any, ...] | None = None,
     when: Mapping[str, tuple[Any, ...]] | None = None,
     ge: float | None = None,
     gt: float | None = None,
@@ -35,7 +35,8 @@ def hyperparameter(
     """A dataclass field that is a hyperparameter.
 
     `ge`, `gt`, `le` and `lt` bound the values that have a meaning; `search` is the (narrower) range worth searching.
-    Categories need neither: annotate the field with `typing.Literal`. `when` names other hyperparameters and the values
+    Categories need neither: annotate the field with `typing.Literal`; a tuple as `search` has those of them that a
+    search draws from unless told otherwise. `when` names other hyperparameters and the values
     of theirs with which this one has an effect, as in when={"hessian": ("scalar",)}: with any other it counts as its
     default, so that no search draws it and no grid runs the same computation twice.
     """
@@ -65,7 +66,7 @@ class Method(ABC):
     cost: ClassVar[str] = ""
     """Forward and backward passes of one sample each, as `Recorder.count` counts them: an expression of Python in the
     sizes n_r, n_f and n (both), in `classes` and in the hyperparameters; "<= ..." where it may end earlier. It is exact
-    where batches divide the sets. `methods.check` evaluates it."""
+    where batches divide the sets. `methods.check` evaluates it. A method that runs others says "sum of ..."."""
 
     @property
     def needs_reference(self) -> bool:

@@ -259,6 +259,16 @@ class Task:
         parts = outputs.split([len(targets) for _, targets in batches])
         return [self.criterion(part, targets) for part, (_, targets) in zip(parts, batches, strict=True)]
 
+    def sample_losses(self, model: nn.Module, batch: Batch) -> Tensor:
+        """The loss of each sample of a batch, [B], in at least float32: what the criterion says of it alone."""
+        inputs, targets = batch
+        with self.autocast():
+            outputs = model(inputs)
+        outputs = outputs.float() if outputs.dtype == torch.bfloat16 else outputs
+        alone = torch.func.vmap(lambda output, target: self.criterion(output[None], target[None]))
+        losses: Tensor = alone(outputs, targets)
+        return losses
+
     def generator(self, name: str) -> torch.Generator:
         """A new CPU generator for one purpose; the same (seed, name) always gives the same stream."""
         return torch.Generator().manual_seed(derived_seed(self.seed, name))

@@ -15,7 +15,7 @@ from methods.descent import Descent, trainable
 from methods.method import Range, hyperparameter
 from methods.task import Batch, Task
 
-Ascent = Literal["radius", "rise"]
+Ascent = Literal["radius", "rise", "rosu"]
 Hessian = Literal["none", "projection", "scalar", "exact"]
 
 
@@ -34,15 +34,19 @@ class UAM(Descent):
 
     `ascent` chooses d: `radius`, d = rho u, the authors' code, is the maximiser of the linearised L_f within rho;
     `rise`, d = rho g / |g|^2, the paper, raises the linearised L_f by rho nats. The latter grows without bound as |g|
-    goes to 0, so it is cut at `longest`; the trace column `capped` is the share of steps that were.
+    goes to 0, so it is cut at `longest`; the trace column `capped` is the share of steps that were. `rosu`, d = rho q /
+    |q| with q the part of g that is orthogonal to grad L_r(w), raises L_f as much as can be within rho without changing
+    L_r to first order; it takes one more pass over the retain batch. It is ROSU's inner step as that paper's abstract
+    states it (arXiv 2605.05871); its outer step is not known, and is UAM's here. No search draws it unless it is named.
 
     `hessian` chooses the direction, with H the Hessian of L_f at w and P = I - P_f:
 
     * `projection`: v - gamma (v . u) u, equation (15).
     * `none`: v, no Hessian term. What publicly released code computes: it accepts a gamma and does not use it.
     * `exact`: the gradient of w -> L_r(w + d(w)), with one Hessian-vector product (two more passes over the forget
-      batch): v + (rho / |g|) H P v for `radius`, v + (rho / |g|^2) H (I - 2 P_f) v for `rise`. The trace column
-      `hessian_ratio` is the size of the second term over |v|.
+      batch): v + (rho / |g|) H P v for `radius`, v + (rho / |g|^2) H (I - 2 P_f) v for `rise`. For `rosu` it is found
+      by differentiating d, with two more passes over the retain batch too. The trace column `hessian_ratio` is the
+      size of the second term over |v|.
     * `scalar`: v + gamma P v, this project's approximation of `exact` by a multiple of the identity for
       (rho / |g|) H; not the paper's rule. It is (1 + gamma) times `projection` with gamma / (1 + gamma).
 
@@ -54,7 +58,7 @@ class UAM(Descent):
     version: ClassVar[int] = 3
     source: ClassVar[str] = "Kim et al., Unlearning-Aware Minimization, NeurIPS 2025"
     family: ClassVar[str] = "min-max"
-    cost: ClassVar[str] = 'epochs * (3 if hessian == "exact" else 2) * n_r'
+    cost: ClassVar[str] = 'epochs * n_r * (1 + (3 if hessian == "exact" else 1) * (2 if ascent == "rosu" else 1))'
 
     rho: float = hyperparameter(
         2.0,
@@ -70,7 +74,11 @@ class UAM(Descent):
         ge=0,
     )
     hessian: Hessian = hyperparameter("projection", "treatment of the Hessian term")
-    ascent: Ascent = hyperparameter("radius", "what rho measures: the step's length, or the rise of the forget loss")
+    ascent: Ascent = hyperparameter(
+        "radius",
+        "what rho measures: the step's length (rosu: across the retain gradient), or the rise of the forget loss",
+        search=("radius", "rise"),
+    )
     longest: float = hyperparameter(
         8.0, "length at which an ascent step is cut (ascent: rise)", when={"ascent": ("rise",)}, gt=0
     )
@@ -100,6 +108,8 @@ class UAM(Descent):
         )
         if self.hessian == "exact":
             task.recorder.count(len(forget[1]))  # backward through the gradient: the second pass of the product
+            if self.ascent == "rosu":
+                task.recorder.count(len(retain[1]))
         for parameter, gradient in zip(parameters, direction, strict=True):
             parameter.grad = gradient
         return values
@@ -137,11 +147,12 @@ def uam_direction(
     norm_f = _norm(g)
     inverse = torch.where(norm_f > smallest_norm(norm_f.dtype), 1 / norm_f, 0.0)
     torch._foreach_mul_(g, inverse)
-    length = torch.full_like(inverse, rho) if ascent == "radius" else rho * inverse
+    climb = _orthogonal(g, _gradients(retain_loss(), parameters)) if ascent == "rosu" else g
+    length = rho * inverse if ascent == "rise" else torch.full_like(inverse, rho)
     capped = length > longest if ascent == "rise" else torch.zeros_like(inverse, dtype=torch.bool)
     length = torch.where(capped, longest, length)
     with torch.no_grad():
-        step = torch._foreach_mul(g, length)
+        step = torch._foreach_mul(climb, length)
         torch._foreach_add_(parameters, step)
     loss_r = retain_loss()
     v = _gradients(loss_r, parameters)
@@ -160,6 +171,11 @@ def uam_direction(
         torch._foreach_mul_(g, -gamma * along)
         torch._foreach_mul_(v, 1 + gamma)
         torch._foreach_add_(v, g)
+    elif hessian == "exact" and ascent == "rosu":
+        term = _derivative_of_rosu(forget_loss, retain_loss, parameters, v)
+        torch._foreach_mul_(term, length)
+        values["hessian_ratio"] = _norm(term) / norm_v
+        torch._foreach_add_(v, term)
     elif hessian == "exact":
         # d' = (length / |g|) H P where the length is fixed, and (length / |g|) H (I - 2 P_f) where it is rho / |g|.
         twice = 1 + ((ascent == "rise") & ~capped).to(along.dtype)
@@ -170,6 +186,30 @@ def uam_direction(
         values["hessian_ratio"] = _norm(term) / norm_v
         torch._foreach_add_(v, term)
     return v, values
+
+
+def _orthogonal(vector: list[Tensor], to: list[Tensor]) -> list[Tensor]:
+    """The direction of the part of a unit vector that is orthogonal to another; 0 where that is mostly rounding."""
+    norm = _norm(to)
+    inverse = torch.where(norm > smallest_norm(norm.dtype), 1 / norm, 0.0)
+    along = _dot(vector, to) * inverse**2
+    part = [one - along * other for one, other in zip(vector, to, strict=True)]
+    length = _norm(part)
+    inverse = torch.where(length > math.sqrt(torch.finfo(length.dtype).eps), 1 / length, 0.0)
+    return [one * inverse for one in part]
+
+
+def _derivative_of_rosu(
+    forget_loss: Callable[[], Tensor], retain_loss: Callable[[], Tensor], parameters: list[Tensor], vector: list[Tensor]
+) -> list[Tensor]:
+    """The product of `vector` and the derivative of `rosu`'s unit vector by the parameters; 0 where there is none."""
+    with all_derivatives():
+        g = _gradients(forget_loss(), parameters, create_graph=True)
+        r = _gradients(retain_loss(), parameters, create_graph=True)
+        norm = _norm(g)
+        climb = _orthogonal([part / norm for part in g], r)
+        product = torch.autograd.grad(climb, parameters, vector, allow_unused=True, materialize_grads=True)
+    return [part.nan_to_num(0.0, 0.0, 0.0) for part in product]
 
 
 def smallest_norm(dtype: torch.dtype) -> float:

@@ -11,17 +11,18 @@ def uam_where_gamma_acts(trials: pd.DataFrame, free: set[str]) -> pd.DataFrame:
     """Select the trials of UAM in which gamma has an effect, and add four columns.
 
     `rho` and `gamma` are numbers. `setting` is JSON of all hyperparameters but the `free` ones. `rule` says in words
-    where UAM's rule is not the default one (`hessian: scalar`, `ascent: rise`), and is empty where it is.
+    where UAM's rule is not the default one (`hessian: scalar`, `ascent: rise` or `rosu`), and is empty where it is.
     """
     uam = trials[trials["method"] == "uam"]
     hessian, ascent = parameter(uam, "hessian").fillna("projection"), parameter(uam, "ascent").fillna("radius")
-    scalar, rise = (hessian == "scalar").map({True: "hessian: scalar", False: ""}), ascent == "rise"
+    scalar = (hessian == "scalar").map({True: "hessian: scalar", False: ""})
     uam = uam.assign(
         rho=numeric_parameter(uam, "rho"),
         gamma=numeric_parameter(uam, "gamma"),
         setting=setting_without(uam, free),
         rule=[
-            ", ".join(filter(None, (one, "ascent: rise" if two else ""))) for one, two in zip(scalar, rise, strict=True)
+            ", ".join(filter(None, (one, "" if two == "radius" else f"ascent: {two}")))
+            for one, two in zip(scalar, ascent, strict=True)
         ],
     )
     return uam[hessian.isin(["projection", "scalar"])]

@@ -79,7 +79,9 @@ def search_entry(method: type[Method]) -> type[BaseModel]:
     fields = {}
     for item, hint in _hyperparameters(method):
         kind: Any = Annotated[axis(_within(item, hint)), AfterValidator(_distinct)]
-        own: Any = list(get_args(hint)) if get_origin(hint) is Literal else [item.default]
+        own: Any = (
+            list(item.metadata.get("search") or get_args(hint)) if get_origin(hint) is Literal else [item.default]
+        )
         if number := _number(hint):
             search, end = item.metadata.get("search"), _within(item, number)
             low: Any = number(search.low) if search else ...

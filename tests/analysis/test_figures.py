@@ -180,7 +180,12 @@ def test_gamma_is_drawn_only_where_it_acts():
 
 @pytest.mark.parametrize(
     ("changed", "words"),
-    [({"ascent": "rise"}, "UAM (ascent: rise)"), ({"hessian": "scalar"}, "UAM (hessian: scalar)"), ({}, "UAM")],
+    [
+        ({"ascent": "rise"}, "UAM (ascent: rise)"),
+        ({"ascent": "rosu"}, "UAM (ascent: rosu)"),
+        ({"hessian": "scalar"}, "UAM (hessian: scalar)"),
+        ({}, "UAM"),
+    ],
 )
 def test_ablations_are_of_the_usual_rule_where_it_was_run_and_name_another(changed, words):
     grid = [(r, g) for r in (1, 2, 4) for g in (0, 1)]

@@ -3,6 +3,8 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from methods import METHODS, Task
+from methods.check import checks
 from methods.uam import UAM, uam_direction
 
 FineTune = METHODS["finetune"]
@@ -53,7 +56,7 @@ def saddle(network: Callable, make_task: Callable, whole: Callable) -> Callable:
 
 
 @pytest.mark.parametrize("rho", [0.1, 0.5, 2.0, 4.0])
-@pytest.mark.parametrize("ascent", ["radius", "rise"])
+@pytest.mark.parametrize("ascent", ["radius", "rise", "rosu"])
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("design", ["tanh", "softplus", "batchnorm", "regression"])
 def test_exact_is_the_finite_difference_of_the_objective(
@@ -71,7 +74,10 @@ def test_exact_is_the_finite_difference_of_the_objective(
     def objective(weights: Tensor) -> float:
         vector_to_parameters(weights, parameters)
         g = flat_gradient(loss(task.model(forget[0]), forget[1]), parameters)
-        length = rho if ascent == "radius" else min(rho / g.norm().item(), longest)
+        length = min(rho / g.norm().item(), longest) if ascent == "rise" else rho
+        if ascent == "rosu":
+            r = flat_gradient(loss(task.model(retain[0]), retain[1]), parameters)
+            g = g - (g @ r) / (r @ r) * r
         vector_to_parameters(weights + length * unit(g), parameters)
         with torch.no_grad():
             return loss(task.model(retain[0]), retain[1]).item()
@@ -224,6 +230,78 @@ class TestBitForBit:
             assert not same_state(none, unlearned(UAM(epochs=3, batch_size=6, hessian=hessian, gamma=0.1)))
 
 
+class TestRosu:
+    @pytest.fixture
+    def climbs(self) -> Callable:
+        """(g, r, ascent) -> the ascent step of length 1.5 for these gradients, and the direction for `projection`."""
+
+        def climb(g: Tensor, r: Tensor, ascent: str) -> tuple[Tensor, Tensor]:
+            weights, visited = torch.zeros(len(g), requires_grad=True), []
+
+            def retain_loss() -> Tensor:
+                visited.append(weights.detach().clone())
+                return weights @ r + (weights**4).sum()
+
+            options = {"rho": 1.5, "gamma": 0.7, "hessian": "projection", "ascent": ascent}
+            (found,), _ = uam_direction([weights], lambda: weights @ g, retain_loss, **options)
+            return visited[-1], found
+
+        return climb
+
+    @pytest.mark.parametrize("seed", SEEDS)
+    def test_the_step_is_orthogonal_to_the_retain_gradient_and_of_length_rho(self, climbs: Callable, seed: int) -> None:
+        g, r = torch.randn(2, 9, generator=torch.Generator().manual_seed(seed))
+        step, found = climbs(g, r, "rosu")
+        assert abs(g @ r) > 0.1
+        assert abs(step @ r) < 1e-14 * r.norm() * 10
+        q = torch.linalg.lstsq(torch.stack([r], 1), g[:, None])
+        residual = g - q.solution[0, 0] * r
+        torch.testing.assert_close(step, 1.5 * unit(residual), rtol=0, atol=1e-13)
+        v = r + 4 * step**3
+        torch.testing.assert_close(found, v - 0.7 * (v @ unit(g)) * unit(g), rtol=0, atol=1e-12)
+
+    @pytest.mark.parametrize("seed", SEEDS)
+    def test_it_is_radius_where_the_gradients_are_orthogonal(self, climbs: Callable, seed: int) -> None:
+        g, r = torch.linalg.qr(torch.randn(9, 2, generator=torch.Generator().manual_seed(seed))).Q.T
+        for one, other in zip(climbs(3 * g, 2 * r, "rosu"), climbs(3 * g, 2 * r, "radius"), strict=True):
+            torch.testing.assert_close(one, other, rtol=0, atol=1e-13)
+
+    @pytest.mark.parametrize("factor", [1.0, -2.0])
+    def test_it_does_not_climb_where_they_are_parallel(self, climbs: Callable, factor: float) -> None:
+        g = torch.randn(9, generator=torch.Generator().manual_seed(0))
+        step, _ = climbs(g, factor * g, "rosu")
+        assert not step.any()
+
+    def test_it_is_radius_where_the_retain_gradient_is_zero(self, climbs: Callable) -> None:
+        g = torch.randn(9, generator=torch.Generator().manual_seed(0))
+        torch.testing.assert_close(climbs(g, torch.zeros(9), "rosu")[0], 1.5 * unit(g), rtol=0, atol=1e-13)
+
+    @pytest.mark.parametrize(("hessian", "passes"), [("projection", 3), ("exact", 7)])
+    def test_its_passes_are_counted(
+        self, network: Callable, make_task: Callable, whole: Callable, hessian: str, passes: int
+    ) -> None:
+        task, calls = make_task(network(), retain=6, forget=6), []
+
+        def autocast() -> nullcontext[None]:
+            calls.append(1)
+            return nullcontext()
+
+        UAM(hessian=hessian, ascent="rosu").gradients(
+            replace(task, autocast=autocast), whole(task.retain), whole(task.forget), 0.0
+        )
+        assert task.recorder.samples_processed == passes * 6
+        assert len(calls) == (3 if hessian == "projection" else 5)  # of these, two are differentiated twice
+
+    def test_no_search_draws_it_unasked(self) -> None:
+        (item,) = (item for item in fields(UAM) if item.name == "ascent")
+        assert item.metadata["search"] == ("radius", "rise")
+
+    @pytest.mark.parametrize("hessian", ["none", "exact"])
+    def test_it_keeps_a_methods_promises(self, hessian: str) -> None:
+        broken = [one for one in checks(UAM, ascent="rosu", hessian=hessian) if one[1] is not None]
+        assert broken == []
+
+
 @pytest.mark.parametrize("ascent", ["radius", "rise"])
 @pytest.mark.parametrize("gamma", [0.0, 1.7])
 @pytest.mark.parametrize("batchnorm", [False, True])
@@ -261,7 +339,7 @@ def test_steps_are_those_of_a_plain_loop(
         torch.testing.assert_close(unlearned[name], p, rtol=0, atol=1e-11)
 
 
-@pytest.mark.parametrize("ascent", ["radius", "rise"])
+@pytest.mark.parametrize("ascent", ["radius", "rise", "rosu"])
 @pytest.mark.parametrize(("hessian", "factor"), [("none", 1.0), ("projection", 1.0), ("scalar", 2.7), ("exact", 1.0)])
 def test_a_saturated_forget_loss_leaves_plain_descent(
     hessian: str, factor: float, ascent: str, make_task: Callable
@@ -281,7 +359,7 @@ def test_a_saturated_forget_loss_leaves_plain_descent(
     torch.testing.assert_close(direction, factor * descent)
 
 
-@pytest.mark.parametrize("ascent", ["radius", "rise"])
+@pytest.mark.parametrize("ascent", ["radius", "rise", "rosu"])
 @pytest.mark.parametrize("hessian", ["none", "projection", "scalar", "exact"])
 def test_however_small_the_forget_gradient_the_ascent_is_never_too_long(hessian: str, ascent: str) -> None:
     """In float32 the square of 2.6e-23 is 0 and that of 2.75e-23 is not, so a norm of both is far too small."""
@@ -303,12 +381,12 @@ def test_however_small_the_forget_gradient_the_ascent_is_never_too_long(hessian:
         found, values = uam_direction(
             weights, forget_loss, retain_loss, rho=2.0, gamma=1.7, hessian=hessian, ascent=ascent, longest=2.0
         )
-        length = visited[0].double().norm().item()
+        length = visited[ascent == "rosu"].double().norm().item()
         assert torch.stack(found).isfinite().all()
         assert length <= 2.0 * (1 + 1e-6)
         assert not torch.stack(weights).any()
         if exponent >= -12:  # the norm is known
-            expected = 2.0 if ascent == "radius" else min(2.0, 2.0 / (size * 10.0**exponent))
+            expected = min(2.0, 2.0 / (size * 10.0**exponent)) if ascent == "rise" else 2.0
             assert length == pytest.approx(expected, rel=1e-6)
             if ascent == "rise":
                 assert values["capped"].item() == (size * 10.0**exponent < 1)
