@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from methods import METHODS, UAM, Descent
 
-WALKING = [method for method in METHODS.values() if issubclass(method, Descent)]
+WALKING = [method for method in METHODS.values() if issubclass(method, Descent) and method.shapes_training is None]
 READING = {"aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::_unique2", "aten::is_nonzero"}
 
 
