@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from analysis.methods_table import SHOWN
 from analysis.reading.code_versions import averaged_versions
-from analysis.reading.selection import choices, ended_ok, references_first, representatives
+from analysis.reading.selection import choices, ended_ok, is_reference, references_first, representatives
 from analysis.statistics.intervals import Interval, mean_intervals
 from analysis.statistics.ranking import pairs, rank
 from analysis.wording.code_words import code_words
@@ -18,7 +18,6 @@ from analysis.wording.doing_nothing import doing_nothing, original_level
 from analysis.wording.finding import tells
 from analysis.wording.names import method_name, method_words, task_labels, varying_settings
 from analysis.wording.words import ranking_words
-from sweep.store.columns import REFERENCES
 
 MOST_TASKS = 20
 MOST_ROWS = 100
@@ -146,7 +145,7 @@ def _ended(trials: pd.DataFrame) -> dict[int, str]:
 
 def _answer(trials: pd.DataFrame) -> str:
     ok = ended_ok(trials)
-    compared = ok[~ok["method"].isin(REFERENCES)]
+    compared = ok[~is_reference(ok)]
     ranking = rank(representatives(compared), ["method"], "average_gap", pairs(choices(compared)))
     if ranking is None:
         return ""

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from analysis.drawing.figure import WIDTH, Drawn, Skipped, hollow_words, new_figure, run_figure, styles
 from analysis.drawing.marks import SMALL, Label, draw_line, finish, titled, value_axis
 from analysis.reading.frames import Frames
-from analysis.reading.selection import alike, drawn_or_lost, ended_ok
+from analysis.reading.selection import alike, drawn_or_lost, ended_ok, is_reference
 from analysis.statistics.intervals import summarise
 from analysis.statistics.ranking import Ranking, pairs, rank
 from analysis.wording.code_words import code_words
@@ -72,7 +72,7 @@ def _choose(ok: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
         decided.
     """
     ok = ok.dropna(subset=["average_gap"])
-    compared = ok[~ok["method"].isin(REFERENCES)]
+    compared = ok[~is_reference(ok)]
     ratios = compared.groupby(["place", "method", "params"]).agg(
         ratios=("percent", "nunique"), trials=("seed", "size"), gap=("average_gap", "mean")
     )

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from analysis.drawing.figure import STYLES, WIDTH, Drawn, Skipped, hollow_words, new_figure, run_figure, styles
 from analysis.drawing.marks import SMALL, Label, draw_front, finish, fixed_ticks, place_labels, titled
 from analysis.reading.frames import Frames
-from analysis.reading.selection import ended_ok, fullest_task, on_front
+from analysis.reading.selection import ended_ok, fullest_task, on_front, own_reference
 from analysis.statistics.intervals import summarise
 from analysis.statistics.ranking import Key, rank
 from analysis.wording.code_words import code_words
@@ -46,7 +46,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
     A point per method and configuration, its area by its time relative to Retrain's, and the Pareto front.
     """
     ok = ended_ok(frames.trials)
-    ok = ok[(ok["method"] != "retrain") & ok["average_gap"].notna()]
+    ok = ok[(ok["method"] != "retrain") & ~own_reference(ok) & ok["average_gap"].notna()]
     rivals = ok[ok["method"] != "original"]
     if rivals.empty:
         return Skipped(NAME, "needs Retrain and a method of the same task and seed: preset methods")

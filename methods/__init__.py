@@ -14,21 +14,21 @@ original's training recipe, named random generators, and a recorder of cost and 
 
 How other families fit the same interface:
 
-* **SISA** shapes the original's training before any forget request exists. It names the hyperparameters that do so in
+* `sisa` shapes the original's training before any forget request exists. It names the hyperparameters that do so in
   `shapes_training = ("shards", "slices")`, so that its original has an identity of its own, returns a module of
-  `shards` sub-networks (and buffers for the per-slice checkpoints) from `build_original`, and fits them one by one in
-  `train_original`. `unlearn` finds the shards touched from `task.forget.index` (rows of the training set, so that a
-  rule such as `index % shards` needs no bookkeeping), retrains only those with `task.fit`, and returns the ensemble:
-  a module whose forward averages the sub-networks is as good a model as any other.
-* **Amnesiac** learning logs what each batch changed during training. It brings its training loop: its own epochs and
-  batch size are the hyperparameters named in `shapes_training`, `build_original` adds buffers for the log (an update
-  and the row numbers of every batch, so their sizes follow from `len(train)`), `train_original` fills them, and
-  `unlearn` subtracts the updates of the batches in which `task.forget.index` appears.
+  `shards` networks and their checkpoints from `build_original`, and fits them one by one in `train_original`. `unlearn`
+  finds the shards touched from `task.forget.index` (rows of the training set, so that a rule such as `index % shards`
+  needs no bookkeeping), retrains only those with `task.fit`, and returns the ensemble: a module whose forward averages
+  the networks is as good a model as any other.
+* `amnesiac` logs what each batch changed during training. The log lies beside the network in what `build_original`
+  returns, and is filled by the samples that `train_original` gives to `fit`: these see the weights before and after
+  each batch.
 * A **retain-free** method does not touch `task.retain`; one with no epochs (`fisher`, `influence`) does not inherit
   from `Descent`. Distillation (SCRUB, BadTeacher) copies `task.model` as its teacher. Whatever the loss is (regression,
   a language model's), it is asked of `task.loss`, never assumed to be cross-entropy.
 """
 
+from methods.amnesiac import Amnesiac
 from methods.bad_teacher import BadTeacher
 from methods.cf_k import CFk
 from methods.ct import CT
@@ -52,6 +52,7 @@ from methods.rum import RUM
 from methods.salun import SalUn
 from methods.scrub import Scrub
 from methods.sfron import SFRon
+from methods.sisa import SISA
 from methods.ssd import LFSSD, SSD
 from methods.task import Batch, Diverged, Recorder, Samples, Task, Unsuitable
 from methods.uam import UAM
@@ -83,6 +84,7 @@ METHODS: dict[str, type[Method]] = {
         LoTUS,
         NegMerge,
     )
+    for method in (Original, Retrain, FineTune, NegGrad, RandomLabel, Fisher, Influence, UAM, SISA, Amnesiac)
 }
 
 __all__ = [

@@ -28,7 +28,7 @@ from methods.task import derived_seed
 RETAIN, FORGET, REFERENCE, CLASSES, EPOCHS, BATCH = 48, 16, 16, 4, 2, 8
 """Of the tiny problem: its sets have whole batches, so that costs are exact. `EPOCHS` are of the original's recipe."""
 
-SMALL = {"epochs": EPOCHS, "batch_size": BATCH}
+SMALL = {"epochs": EPOCHS, "batch_size": BATCH, "train_batch": BATCH, "slices": EPOCHS}
 """Hyperparameters that a checked method gets unless others are given, where it has them."""
 
 
@@ -77,7 +77,7 @@ class Problem:
         model: nn.Module,
         samples: Samples,
         *,
-        epochs: int | None = None,
+        epochs: int | Callable[[int], int] | None = None,
         stream: str = "",
         recorder: Recorder | None = None,
     ) -> nn.Module:
@@ -85,7 +85,7 @@ class Problem:
         model.train()
         random = torch.Generator().manual_seed(derived_seed(self.seed, f"training/{stream}"))
         optimizer = torch.optim.SGD(trainable(model), lr=0.05, momentum=0.9)
-        for _ in range(EPOCHS if epochs is None else epochs):
+        for _ in range(epochs(EPOCHS) if callable(epochs) else EPOCHS if epochs is None else epochs):
             for inputs, targets in samples.epoch(BATCH, random):
                 optimizer.zero_grad()
                 cross_entropy(model(inputs), targets).backward()

@@ -198,11 +198,21 @@ Probe = Callable[[nn.Module], dict[str, float]]
 class Fit(Protocol):
     """Trains a freshly built model on samples with the original's recipe, in place."""
 
-    def __call__(self, model: nn.Module, samples: Samples, *, epochs: int | None = None, stream: str = "") -> nn.Module:
+    def __call__(
+        self,
+        model: nn.Module,
+        samples: Samples,
+        *,
+        epochs: int | Callable[[int], int] | None = None,
+        stream: str = "",
+    ) -> nn.Module:
         """The model, trained and in evaluation mode.
 
+        An epoch is one `samples.epoch`; the step on a batch is taken before the next batch is asked for.
+
         Args:
-            epochs: passes over the samples, over which the learning rate runs its whole course; None: the recipe's.
+            epochs: passes over the samples, over which the learning rate runs its whole course; a function is given
+                the recipe's; None: the recipe's.
             stream: names random numbers of its own: another order of the samples, another dropout. They, too, are the
                 same for the same seed. A fit with such a name is a part of something larger: it is counted, and leaves
                 no points of its path. Without one it is the original's or Retrain's.

@@ -37,6 +37,16 @@ def numeric_parameter(trials: pd.DataFrame, name: str) -> pd.Series:
     return pd.to_numeric(parameter(trials, name), errors="coerce").astype(float)
 
 
+def own_reference(trials: pd.DataFrame) -> pd.Series:
+    """Mark trials of a method that trained anew on the retain set alone, in the method's own way (`from_scratch`)."""
+    return parameter(trials, "from_scratch").eq(True).astype(bool)
+
+
+def is_reference(trials: pd.DataFrame) -> pd.Series:
+    """Mark what methods are compared with and never are themselves: Original, Retrain, and methods' own references."""
+    return trials["method"].isin(REFERENCES) | own_reference(trials)
+
+
 def setting_without(trials: pd.DataFrame, names: set[str]) -> pd.Series:
     """Each trial's hyperparameters but those named, as JSON: trials that share it differ only in these."""
     settings = {
@@ -49,6 +59,7 @@ def setting_without(trials: pd.DataFrame, names: set[str]) -> pd.Series:
 def representatives(ok: pd.DataFrame) -> pd.DataFrame:
     """Keep of every method the configuration with the lowest mean average gap.
 
+    A method's own reference (`own_reference`) is a candidate only where the method has nothing else.
     A configuration with fewer than half as many seeds as the method's fullest is not a candidate. A method without any
     gap keeps the configuration with most trials.
     """
@@ -64,6 +75,8 @@ def choices(ok: pd.DataFrame) -> pd.Series:
 
 
 def _candidates(ok: pd.DataFrame) -> pd.DataFrame:
+    own = own_reference(ok)
+    ok = ok[~own | own.groupby(ok["method"]).transform("all")]
     grouped = ok.groupby(["method", "params"])["average_gap"].agg(["mean", "size"]).reset_index()
     return grouped[2 * grouped["size"] >= grouped.groupby("method")["size"].transform("max")]
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.reading.selection import ended_ok, representatives
+from analysis.reading.selection import ended_ok, is_reference, representatives
 from analysis.statistics.intervals import Interval, mean_interval
-from sweep.store.columns import REFERENCES
 
 
 def original_level(trials: pd.DataFrame) -> Interval:
@@ -25,7 +24,7 @@ def doing_nothing(trials: pd.DataFrame, who: str = "no method") -> str:
         who: the methods in words, as the sentence's subject.
     """
     ok = ended_ok(trials)
-    rivals = representatives(ok[~ok["method"].isin(REFERENCES)].dropna(subset=["average_gap", "original_gap"]))
+    rivals = representatives(ok[~is_reference(ok)].dropna(subset=["average_gap", "original_gap"]))
     beyond = (rivals["average_gap"] - rivals["original_gap"]).groupby(rivals["method"]).mean()
     if beyond.empty or (beyond < 0).any():
         return ""

@@ -19,6 +19,8 @@ METHODS = {
     "fisher": "Fisher",
     "influence": "Influence",
     "uam": "UAM",
+    "sisa": "SISA",
+    "amnesiac": "Amnesiac",
 }
 
 

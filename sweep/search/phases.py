@@ -32,7 +32,9 @@ class Plan:
 
     Attributes:
         references: Retrain on the search seeds.
-        originals: trials that are not run, but whose originals (the ordinary ones of the search seeds) are trained.
+        originals: trials that are not run, but whose originals are trained, on the search seeds: the ordinary ones, and
+            those of methods that shape training where a study does so in one way only. Where it draws what shapes
+            them, each original is trained by the first trial that needs it.
         studies: one for each method and task.
         baselines: Retrain and the entries of the spec's `methods` on the confirmation seeds.
     """
@@ -74,12 +76,14 @@ def plan_search(spec: Spec) -> Plan:
     by_task: dict[str, tuple[Trial, ...]] = {}
     for trial in references:
         by_task[trial.task_id] = (*by_task.get(trial.task_id, ()), trial)
+    studies = define_studies(search, by_task)
     ordinary = any(_starts_from_ordinary(find_method(entry.name)) for entry in search.methods)
+    shaped = [trial for study in studies for trial in _shaped_in_one_way(study)]
     named = {entry.name for entry in spec.methods}
     return Plan(
         references=references,
-        originals=planned([MethodSpec(name="original")], search.seeds) if ordinary else [],
-        studies=define_studies(search, by_task),
+        originals=[*(planned([MethodSpec(name="original")], search.seeds) if ordinary else []), *shaped],
+        studies=studies,
         baselines=planned([*([] if "retrain" in named else [retrain]), *spec.methods], search.confirm_seeds),
     )
 
@@ -244,6 +248,14 @@ def _section(spec: Spec) -> SearchSpec:
 
 def _starts_from_ordinary(method: type[Method]) -> bool:
     return method.needs_original and method.shapes_training is None
+
+
+def _shaped_in_one_way(study: Definition) -> tuple[Trial, ...]:
+    """Trials that start from the same originals as every suggestion of a study; none if originals differ."""
+    shaping = find_method(study.method).shapes_training
+    if shaping is None or not set(shaping) <= set(study.space.fixed):
+        return ()
+    return study.trials(study.space.defaults | study.space.fixed, study.retrain)
 
 
 def _require_ok(references: list[Trial], rows: dict[str, Row]) -> None:

@@ -197,7 +197,7 @@ def try_on_few(
         torch.zeros(count, *shape), torch.arange(count) % classes, torch.arange(count), lambda raw, draws: raw
     )
     task = Task(
-        model=network,
+        model=network if method.shapes_training is None else method.build_original(lambda stream="": network, samples),
         retain=samples.subset(torch.arange(retain)),
         forget=samples.subset(torch.arange(retain, count)),
         classes=classes,

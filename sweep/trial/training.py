@@ -43,7 +43,7 @@ def train(
     criterion: Callable[[Tensor, Tensor], Tensor],
     autocast: Callable[[], AbstractContextManager[object]],
     recorder: Recorder,
-    epochs: int | None = None,
+    epochs: int | Callable[[int], int] | None = None,
     stream: str = "",
 ) -> nn.Module:
     """Train `model` on `samples` in place with SGD; return it in evaluation mode. See `methods.task.Fit`.
@@ -51,6 +51,7 @@ def train(
     Raises:
         Diverged: the mean loss of an epoch is not finite.
     """
+    epochs = epochs(recipe.epochs) if callable(epochs) else recipe.epochs if epochs is None else epochs
     if stream:
         part = Recorder()
         devices = [samples.index.device] if samples.index.device.type == "cuda" else []
@@ -73,10 +74,9 @@ def _descend(
     criterion: Callable[[Tensor, Tensor], Tensor],
     autocast: Callable[[], AbstractContextManager[object]],
     recorder: Recorder,
-    epochs: int | None,
+    epochs: int,
 ) -> None:
     model.train()
-    epochs = recipe.epochs if epochs is None else epochs
     generator = torch.Generator().manual_seed(seed)
     steps_per_epoch = samples.steps(recipe.batch_size)
     optimizer = torch.optim.SGD(

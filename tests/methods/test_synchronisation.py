@@ -16,7 +16,7 @@ from methods import METHODS, UAM, Descent
 from methods.check import RETAIN, Problem
 from methods.scrub import Scrub
 
-WALKING = [method for method in METHODS.values() if issubclass(method, Descent)]
+WALKING = [method for method in METHODS.values() if issubclass(method, Descent) and method.shapes_training is None]
 READING = {"aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::_unique2", "aten::is_nonzero"}
 
 

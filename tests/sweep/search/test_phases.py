@@ -323,6 +323,51 @@ def test_an_original_that_a_method_shapes_is_trained_again_where_another_code_ve
     assert len(told) == 3
 
 
+SHAPED = [
+    {"name": "amnesiac", "train_batch": 50, "epochs": {"low": 0, "high": 2}, "lr": [0.01, 0.1]},
+    {"name": "sisa", "shards": 2, "slices": 1},
+]
+
+
+@pytest.mark.parametrize("entry", SHAPED, ids=["amnesiac", "sisa"])
+def test_originals_that_all_suggestions_share_are_trained_before_the_first(
+    search_of, make_spec, results, monkeypatch, entry
+):
+    trained, new_original = [], Worker._new_original
+
+    def noted(worker, trial):
+        trained.append((trial.original_id, len(suggestions(results))))
+        return new_original(worker, trial)
+
+    monkeypatch.setattr(Worker, "_new_original", noted)
+    section = {"methods": [entry], "trials": 2, "pruner": "none"}
+    found = search_of(search=section)
+    rows = trials(results)
+    of_study = [rows[trial.id] for each in found.studies[0].suggestions.values() for trial in each.trials]
+    assert [row["status"] for row in of_study] == ["ok"] * len(of_study)
+    needed = {trial_for(json.loads(row["config"])).original_id for row in of_study}
+    assert [when for name, when in trained if name in needed] == [0, 0]
+    assert len(needed) == len({row["seed"] for row in of_study}) == 2
+    confirmed = [rows[trial.id] for tuned in found.tuned.values() for trial in tuned]
+    assert [(row["seed"], row["status"]) for row in confirmed] == [(7, "ok")]
+
+
+def test_originals_that_a_search_draws_are_trained_when_they_are_needed(search_of, make_spec):
+    entry = {"name": "sisa", "shards": [1, 2, 3], "slices": 1, "aggregation": "mean"}
+    section = {
+        "methods": [entry],
+        "trials": 3,
+        "sampler": "random",
+        "pruner": "none",
+        "seeds": [0],
+        "confirm_seeds": [7],
+    }
+    found = search_of(search=section)
+    assert {found.studies[0].standing(number).state for number in range(3)} == {"complete"}
+    spec = make_spec(dataset={"name": "digits", "limit": 200, "validation": 0.1}, search=section)
+    assert plan_search(spec).originals == []
+
+
 def test_what_is_to_be_run_again_and_was_not_for_lack_of_time_counts_as_not_run(search_of, results):
     section = {"methods": TWO_METHODS[:1], "trials": 2}
     whole = search_of(search=section)
