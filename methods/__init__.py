@@ -29,6 +29,7 @@ How other families fit the same interface:
   a language model's), it is asked of `task.loss`, never assumed to be cross-entropy.
 """
 
+from methods.amun import AMUN
 from methods.boundary import BoundaryExpand, BoundaryShrink
 from methods.derivatives import all_derivatives
 from methods.descent import Descent, Pass, trainable
@@ -47,7 +48,7 @@ METHODS: dict[str, type[Method]] = {
     method.name: method
     for method in (
         *(Original, Retrain, FineTune, NegGrad, RandomLabel, Fisher, Influence, UAM),
-        *(BoundaryShrink, BoundaryExpand),
+        *(BoundaryShrink, BoundaryExpand, AMUN),
     )
 }
 
