@@ -43,12 +43,13 @@ from methods.randomlabel import RandomLabel
 from methods.retrain import Retrain
 from methods.task import Batch, Diverged, Recorder, Samples, Task, Unsuitable
 from methods.uam import UAM
+from methods.unsir import UNSIR
 
 METHODS: dict[str, type[Method]] = {
     method.name: method
     for method in (
         *(Original, Retrain, FineTune, NegGrad, RandomLabel, Fisher, Influence, UAM),
-        *(BoundaryShrink, BoundaryExpand, AMUN),
+        *(BoundaryShrink, BoundaryExpand, AMUN, UNSIR),
     )
 }
 
