@@ -29,8 +29,9 @@ class UNSIR(Method):
     classes, and fast, as it needs few retain samples; not for a forget set whose labels stay in the retain set.
 
     Public code makes the noise with the network in training mode, so that BatchNorm normalises by noise and learns its
-    statistics; labels all noise as class 0 whatever is forgotten; and takes the first samples of each class in place
-    of random ones.
+    statistics; labels all noise as class 0 whatever is forgotten; trains on the first few inputs of each batch alone,
+    as many as an image has channels, so that its 20 copies are 60 samples; and takes the first samples of each class
+    in place of random ones.
     """
 
     name: ClassVar[str] = "unsir"
@@ -45,7 +46,7 @@ class UNSIR(Method):
     steps: int = hyperparameter(40, "steps of the noise", ge=0)
     noise_lr: float = hyperparameter(0.1, "learning rate of the noise", ge=0)
     penalty: float = hyperparameter(0.1, "weight of the noise's mean squared length", ge=0)
-    copies: int = hyperparameter(20, "times that the noise is seen in an epoch", search=Range(5, 80, log=True), ge=0)
+    copies: int = hyperparameter(20, "times that the noise is seen in an epoch", search=Range(1, 80, log=True), ge=0)
     per_class: int = hyperparameter(1000, "retain samples of each class at most", ge=1)
     impair_epochs: int = hyperparameter(1, "epochs on noise and retain samples", ge=1)
     impair_lr: float = hyperparameter(0.02, "learning rate on them", search=Range(1e-4, 0.05, log=True), gt=0)
