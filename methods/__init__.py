@@ -32,6 +32,8 @@ from methods.amnesiac import Amnesiac
 from methods.bad_teacher import BadTeacher
 from methods.cf_k import CFk
 from methods.ct import CT
+from methods.amun import AMUN
+from methods.boundary import BoundaryExpand, BoundaryShrink
 from methods.derivatives import all_derivatives
 from methods.descent import Descent, Pass, trainable
 from methods.eu_k import EUk
@@ -56,6 +58,7 @@ from methods.sisa import SISA
 from methods.ssd import LFSSD, SSD
 from methods.task import Batch, Diverged, Recorder, Samples, Task, Unsuitable
 from methods.uam import UAM
+from methods.unsir import UNSIR
 
 METHODS: dict[str, type[Method]] = {
     method.name: method
@@ -85,6 +88,8 @@ METHODS: dict[str, type[Method]] = {
         NegMerge,
     )
     for method in (Original, Retrain, FineTune, NegGrad, RandomLabel, Fisher, Influence, UAM, SISA, Amnesiac)
+        *(Original, Retrain, FineTune, NegGrad, RandomLabel, Fisher, Influence, UAM),
+        *(BoundaryShrink, BoundaryExpand, AMUN, UNSIR),
 }
 
 __all__ = [
