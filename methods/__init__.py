@@ -29,11 +29,11 @@ How other families fit the same interface:
 """
 
 from methods.amnesiac import Amnesiac
+from methods.amun import AMUN
 from methods.bad_teacher import BadTeacher
+from methods.boundary import BoundaryExpand, BoundaryShrink
 from methods.cf_k import CFk
 from methods.ct import CT
-from methods.amun import AMUN
-from methods.boundary import BoundaryExpand, BoundaryShrink
 from methods.derivatives import all_derivatives
 from methods.descent import Descent, Pass, trainable
 from methods.eu_k import EUk
@@ -63,33 +63,14 @@ from methods.unsir import UNSIR
 METHODS: dict[str, type[Method]] = {
     method.name: method
     for method in (
-        Original,
-        Retrain,
-        FineTune,
-        NegGrad,
-        RandomLabel,
-        Fisher,
-        Influence,
-        UAM,
-        Scrub,
-        BadTeacher,
-        CT,
-        MSG,
-        L1Sparse,
-        SalUn,
-        SSD,
-        LFSSD,
-        CFk,
-        EUk,
-        SFRon,
-        MUMis,
-        RUM,
-        LoTUS,
-        NegMerge,
+        *(Original, Retrain),
+        *(FineTune, CFk, EUk, L1Sparse, CT, MSG),
+        *(NegGrad, RandomLabel, SalUn, UAM, SFRon, RUM),
+        *(Scrub, BadTeacher, LoTUS),
+        *(AMUN, BoundaryShrink, BoundaryExpand, UNSIR),
+        *(Fisher, Influence, SSD, LFSSD, MUMis, NegMerge),
+        *(SISA, Amnesiac),
     )
-    for method in (Original, Retrain, FineTune, NegGrad, RandomLabel, Fisher, Influence, UAM, SISA, Amnesiac)
-        *(Original, Retrain, FineTune, NegGrad, RandomLabel, Fisher, Influence, UAM),
-        *(BoundaryShrink, BoundaryExpand, AMUN, UNSIR),
 }
 
 __all__ = [

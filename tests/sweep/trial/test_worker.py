@@ -52,15 +52,10 @@ def run(make_worker, results):
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_ends_in_a_row_of_metrics(make_trial, run, method):
     short = {"epochs": 1} if "epochs" in METHODS[method].__dataclass_fields__ else {}
-<<<<<<< HEAD
-    short |= {"influence": {"iterations": 2}, "sisa": {"slices": 1}}.get(method, {})
-    row = run(make_trial(method, short))
-=======
-    short |= {"iterations": 2} if method == "influence" else {}
-    short |= {"steps": 3} if method == "amun" else {}
+    short |= {"influence": {"iterations": 2}, "sisa": {"slices": 1}, "amun": {"steps": 3}}.get(method, {})
     changes = {"forget": {"scenario": "class", "class": 3}} if method == "unsir" else {}
+    changes |= {"dataset": DIGITS | {"reference": 0.1}} if METHODS[method](**short).needs_reference else {}
     row = run(make_trial(method, short, **changes))
->>>>>>> m3
     assert (row["status"], row["error"]) == ("ok", None)
     measured = ("retain_accuracy", "forget_accuracy", "test_accuracy", "mia")
     assert all(0 <= row[metric] <= 100 for metric in measured)
