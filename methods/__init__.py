@@ -12,20 +12,8 @@ unlearned one:
 original's training recipe, named random generators, and a recorder of cost and path. Gradient methods inherit from
 `Descent` and say only which gradient they follow.
 
-How other families fit the same interface:
-
-* `sisa` shapes the original's training before any forget request exists. It names the hyperparameters that do so in
-  `shapes_training = ("shards", "slices")`, so that its original has an identity of its own, returns a module of
-  `shards` networks and their checkpoints from `build_original`, and fits them one by one in `train_original`. `unlearn`
-  finds the shards touched from `task.forget.index` (rows of the training set, so that a rule such as `index % shards`
-  needs no bookkeeping), retrains only those with `task.fit`, and returns the ensemble: a module whose forward averages
-  the networks is as good a model as any other.
-* `amnesiac` logs what each batch changed during training. The log lies beside the network in what `build_original`
-  returns, and is filled by the samples that `train_original` gives to `fit`: these see the weights before and after
-  each batch.
-* A **retain-free** method does not touch `task.retain`; one with no epochs (`fisher`, `influence`) does not inherit
-  from `Descent`. Distillation (SCRUB, BadTeacher) copies `task.model` as its teacher. Whatever the loss is (regression,
-  a language model's), it is asked of `task.loss`, never assumed to be cross-entropy.
+`docs/methods.md` says how to write one, what it promises, and how a method that shapes the original's training (`SISA`),
+one without epochs (`Fisher`) or one whose epochs have several parts (`Scrub`) is made of the same pieces.
 """
 
 from methods.amnesiac import Amnesiac
