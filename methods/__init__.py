@@ -12,7 +12,7 @@ unlearned one:
 original's training recipe, named random generators, and a recorder of cost and path. Gradient methods inherit from
 `Descent` and say only which gradient they follow.
 
-`docs/methods.md` says how to write one, what it promises, and how a method that shapes the original's training (`SISA`),
+`docs/methods.md` says how to write one, what it promises, and how a method that shapes training (`SISA`),
 one without epochs (`Fisher`) or one whose epochs have several parts (`Scrub`) is made of the same pieces.
 """
 
