@@ -39,11 +39,23 @@ from methods.neggrad import NegGrad
 from methods.original import Original
 from methods.randomlabel import RandomLabel
 from methods.retrain import Retrain
+from methods.scrub import Scrub
 from methods.task import Batch, Diverged, Recorder, Samples, Task, Unsuitable
 from methods.uam import UAM
 
 METHODS: dict[str, type[Method]] = {
-    method.name: method for method in (Original, Retrain, FineTune, NegGrad, RandomLabel, Fisher, Influence, UAM)
+    method.name: method
+    for method in (
+        Original,
+        Retrain,
+        FineTune,
+        NegGrad,
+        RandomLabel,
+        Fisher,
+        Influence,
+        UAM,
+        Scrub,
+    )
 }
 
 __all__ = [
