@@ -30,6 +30,7 @@ How other families fit the same interface:
 """
 
 from methods.bad_teacher import BadTeacher
+from methods.ct import CT
 from methods.derivatives import all_derivatives
 from methods.descent import Descent, Pass, trainable
 from methods.finetune import FineTune
@@ -57,6 +58,7 @@ METHODS: dict[str, type[Method]] = {
         UAM,
         Scrub,
         BadTeacher,
+        CT,
     )
 }
 
