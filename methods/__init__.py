@@ -37,6 +37,7 @@ from methods.finetune import FineTune
 from methods.fisher import Fisher
 from methods.influence import Influence
 from methods.method import Method, Range, hyperparameter
+from methods.msg import MSG
 from methods.neggrad import NegGrad
 from methods.original import Original
 from methods.randomlabel import RandomLabel
@@ -59,6 +60,7 @@ METHODS: dict[str, type[Method]] = {
         Scrub,
         BadTeacher,
         CT,
+        MSG,
     )
 }
 
