@@ -8,11 +8,12 @@ from itertools import product
 
 import numpy as np
 
-from methods import Descent
+from methods import Descent, Method
 from methods.finetune import FineTune
 from sweep.errors import InputError
 from sweep.plan.trials import of_dataset
 from sweep.spec.plugins import find_dataset, find_method, find_model
+from sweep.spec.space import effective, make_space
 from sweep.spec.sweep_spec import MethodSpec, Spec
 from sweep.tasks.images import class_number
 from sweep.tasks.models import FEW, try_on_few, try_out
@@ -28,10 +29,11 @@ def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) ->
         warn: is called with each remark on the dataset, one line each.
 
     Raises:
-        InputError: a forget set, a retain set, or what a test or a search is judged on would be empty; the network
-            cannot be built or used; or the dataset cannot be read.
+        InputError: a forget set, a retain set, or what a test or a search is judged on would be empty; a method reads
+            held-out samples that there are none of; the network cannot be built or used; or the dataset cannot be read.
     """
     dataset = spec.dataset
+    _require_reference(spec)
     outline = of_dataset(lambda: find_dataset(dataset.name)(**(dataset.model_extra or {})).outline())
     rows = limited(outline.labels, dataset.limit)
     true = outline.labels[rows]
@@ -74,6 +76,32 @@ def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) ->
         warn(f"dataset: {remark}")
     if twins[0]:
         warn(f"dataset: {twins[0]} of {twins[1]} forget samples have a copy in the retain set (same image and label)")
+
+
+def _require_reference(spec: Spec) -> None:
+    """Check that samples are held out if a method reads them, with any of the values that it may get.
+
+    Of an interval that a search draws from, the lower end stands for all.
+
+    Raises:
+        InputError: a method reads held-out samples, and there are none.
+    """
+    if spec.dataset.reference:
+        return
+    asked = [(f"methods.{index}", entry.name, entry.grid) for index, entry in enumerate(spec.methods)]
+    for index, searched in enumerate(spec.search.methods if spec.search else ()):
+        space = make_space(searched.name, find_method(searched.name), searched.entry)
+        drawn = {name: list(each.choices) or [each.low] for name, each in space.searched.items()}
+        fixed = {name: [value] for name, value in space.fixed.items()}
+        asked.append((f"search.methods.{index}", searched.name, fixed | drawn))
+    for path, name, grid in asked:
+        kind = find_method(name)
+        if kind.needs_reference is Method.needs_reference:  # never: its grid, which may be large, need not be looked at
+            continue
+        for values in product(*grid.values()):
+            if kind(**effective(kind, dict(zip(grid, values, strict=True)))).needs_reference:
+                advice = "set dataset.reference, as in 0.1"
+                raise InputError(f"{path}: {name} with these hyperparameters reads held-out samples: {advice}")
 
 
 def _on_single_samples(spec: Spec, retain: int, forget: int) -> Iterator[tuple[str, Descent]]:

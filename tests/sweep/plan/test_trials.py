@@ -327,6 +327,31 @@ def test_what_only_a_later_seed_lacks_is_found_before_running(make_spec, write_i
         check_task(make_spec(dataset=data, forget=forget, seeds=[*good, bad]))
 
 
+REWINDING = {"name": "scrub", "rewind": True}
+READS = "scrub with these hyperparameters reads held-out samples: set dataset.reference, as in 0.1"
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"methods": [{"name": "original"}, REWINDING | {"rewind": [False, True]}]}, "methods.1"),
+        ({"search": {"methods": [{"name": "finetune"}, REWINDING]}}, "search.methods.1"),
+        ({"search": {"methods": [REWINDING | {"rewind": [False, True]}]}}, "search.methods.0"),
+    ],
+    ids=["grid", "fixed", "searched"],
+)
+def test_held_out_samples_that_a_method_would_miss_are_asked_for_before_running(make_spec, changes, where):
+    data = {"name": "digits", "validation": 0.1}
+    with pytest.raises(InputError, match=rf"^{where}: {READS}$"):
+        check_task(make_spec(dataset=data, **changes))
+    check_task(make_spec(dataset=data | {"reference": 0.1}, **changes))
+
+
+def test_held_out_samples_that_no_method_reads_are_not_asked_for(make_spec):
+    scrub = {"name": "scrub", "rewind": False}
+    check_task(make_spec(dataset={"name": "digits", "validation": 0.1}, methods=[scrub], search={"methods": [scrub]}))
+
+
 @pytest.mark.parametrize(
     "forget", [{"ratio": [0.1, 0.2, 0.3]}, {"scenario": "class", "class": [0, 1, 2]}], ids=["ratio", "class"]
 )
