@@ -87,7 +87,7 @@ class MSG(FineTune):
 
     def rate(self, epoch: int, progress: float) -> float:
         middle = (self.epochs + 1) // 2
-        return epoch / middle if epoch <= middle else (self.epochs + 1 - epoch) / (self.epochs + 1 - middle)
+        return min(epoch / middle, (self.epochs + 1 - epoch) / (self.epochs + 1 - middle))
 
     def _scores(self, task: Task) -> dict[nn.Parameter, Tensor]:
         """|g| of every weight of each kernel, shaped like it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from methods import METHODS, UAM, Descent
-from methods.check import RETAIN, Problem
+from methods.check import Problem
 from methods.scrub import Scrub
 
 WALKING = [method for method in METHODS.values() if issubclass(method, Descent) and method.shapes_training is None]
@@ -67,14 +67,17 @@ def test_a_value_that_is_read_is_noticed():
     ids=repr,
 )
 def test_an_epoch_of_many_steps_reads_no_more_than_one_of_few(method):
-    method = replace(method, epochs=1, batch_size=4)
+    sizes = {item.name: 4 for item in fields(method) if item.name.endswith("batch_size")}
+    method = replace(method, epochs=1, **sizes)
     task = Problem().task(method)
-    few, many = (reads(method, shortened(copy.deepcopy(task), size)) for size in (8, RETAIN))
+    few, many = (reads(method, shortened(copy.deepcopy(task), part)) for part in (4, 1))
     assert few == many
 
 
-def shortened(task, retain):
-    return replace(task, retain=task.retain.subset(torch.arange(retain)))
+def shortened(task, part):
+    """The task with one in `part` of its samples."""
+    sets = {"retain": task.retain, "forget": task.forget}
+    return replace(task, **{name: each.subset(torch.arange(len(each) // part)) for name, each in sets.items()})
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
