@@ -21,8 +21,8 @@ class AMUN(Descent):
     D_A holds (x', class predicted for x') for each forget sample x, with x' the nearest input of another class that
     steps along the loss gradient find (`attack`). Training on D_A beside D lowers the confidence on
     the forget samples towards that of samples never seen, and disturbs the network little: it already holds these
-    predictions. Best of its kind for random forget sets in independent tables; its examples cost as much as a few
-    epochs. D_A is made once, at the original, and not augmented; the rest is augmented as in training.
+    predictions. Made for random forget sets; its examples alone cost up to 50 passes of a forget sample for each
+    doubling. D_A is made once, at the original, and not augmented; the rest is augmented as in training.
 
     The distance is Euclidean, in units of the pixels' range as if it were [0, 1], whatever normalisation the network
     has, and x' keeps to that range. Inputs that are no images have no such range: their distance is in their own units.
@@ -36,7 +36,7 @@ class AMUN(Descent):
 
     name: ClassVar[str] = "amun"
     source: ClassVar[str] = "Ebrahimpour-Boroojeny et al., ICML 2025"
-    family: ClassVar[str] = "relabelling"
+    family: ClassVar[str] = "adversarial"
     cost: ClassVar[str] = "<= (doublings + 1) * steps * n_f + epochs * (n + n_f)"
 
     epochs: int = hyperparameter(10, "passes over all samples trained on", search=Range(1, 20, log=True), ge=1)

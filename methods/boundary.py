@@ -37,7 +37,7 @@ class Boundary(Descent):
 
 @dataclass(frozen=True)
 class BoundaryShrink(Boundary):
-    """Teach each forget sample the class on the other side of the nearest decision boundary (section 4.1).
+    """Teach each forget sample the class on the other side of the nearest decision boundary.
 
     One signed-gradient step at the original network crosses that boundary, or nearly so, and training on the sample
     with the class found there, t(x), pulls the boundary back over it:
@@ -50,8 +50,8 @@ class BoundaryShrink(Boundary):
 
     Public code lets t(x) be the label itself where the step does not get across, so that these samples are learned
     again (`target: any`); rounds x' to whole pixel values; and normalises by forget batches, whose statistics it keeps
-    (see `Descent`). Ports that step in normalised inputs use another epsilon. The paper's curvature penalty and
-    weights of samples are not here.
+    (see `Descent`). Ports that step in normalised inputs use another epsilon. Its two extras, a penalty on curvature
+    and weights of samples, are not here.
     """
 
     name: ClassVar[str] = "boundary-shrink"
@@ -78,7 +78,7 @@ class BoundaryShrink(Boundary):
 
 @dataclass(frozen=True)
 class BoundaryExpand(Boundary):
-    """Teach the forget set a class of its own, and then drop that class (section 4.2).
+    """Teach the forget set a class of its own, and then drop that class.
 
     The last linear layer gets one output more, with a fresh row of weights; the whole network is trained to give it
     for every forget sample, and then it is taken off again. Forget samples are left to whichever class comes second.

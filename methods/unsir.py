@@ -17,7 +17,7 @@ from methods.task import Batch, Samples, Task, Unsuitable
 
 @dataclass(frozen=True)
 class UNSIR(Method):
-    """Forget classes without looking at their samples: learn error-maximising noise as these classes, then retain data.
+    """Forget classes without looking at their samples: train on noise labelled as these, and then on retain samples.
 
     For each forgotten class c a batch of B inputs N is sought on which the frozen network, in evaluation mode, is most
     wrong,
