@@ -29,6 +29,7 @@ How other families fit the same interface:
   a language model's), it is asked of `task.loss`, never assumed to be cross-entropy.
 """
 
+from methods.certifiedhead import CertifiedHead
 from methods.derivatives import all_derivatives
 from methods.descent import Descent, Pass, trainable
 from methods.finetune import FineTune
@@ -43,7 +44,18 @@ from methods.task import Batch, Diverged, Recorder, Samples, Task, Unsuitable
 from methods.uam import UAM
 
 METHODS: dict[str, type[Method]] = {
-    method.name: method for method in (Original, Retrain, FineTune, NegGrad, RandomLabel, Fisher, Influence, UAM)
+    method.name: method
+    for method in (
+        Original,
+        Retrain,
+        FineTune,
+        NegGrad,
+        RandomLabel,
+        Fisher,
+        Influence,
+        UAM,
+        CertifiedHead,
+    )
 }
 
 __all__ = [
