@@ -37,6 +37,7 @@ from methods.fisher import Fisher
 from methods.influence import Influence
 from methods.method import Method, Range, hyperparameter
 from methods.neggrad import NegGrad
+from methods.noisyfinetune import NoisyFineTune
 from methods.original import Original
 from methods.randomlabel import RandomLabel
 from methods.retrain import Retrain
@@ -55,6 +56,7 @@ METHODS: dict[str, type[Method]] = {
         Influence,
         UAM,
         CertifiedHead,
+        NoisyFineTune,
     )
 }
 
