@@ -181,6 +181,15 @@ class TestCertificate:
         assert noise.abs().max() > method.sigma
         assert set(task.recorder.notes) == {"sigma", "sensitivity", "gradient_norm"}
 
+    def test_its_own_retraining_starts_from_nothing(self, request_to_forget: Callable) -> None:
+        ends = []
+        for value in (0.0, 3.0):
+            method = CertifiedHead(from_scratch=True)
+            task = request_to_forget(method)
+            nn.init.constant_(task.model.head.weight, value)
+            ends.append(method.unlearn(task).head.weight)
+        assert torch.equal(*ends)
+
     @pytest.fixture
     def measured(self, make_task: Callable) -> Callable[[CertifiedHead], float]:
         """What 100,000 draws say of epsilon at least: the noise on as many weights, and the same moved by all that two
