@@ -18,6 +18,7 @@ from analysis.reading.code_versions import averaged_versions
 from analysis.reading.frames import Frames, read_frames
 from analysis.reading.selection import references_first
 from analysis.reading.tuning import CONFIGURATION
+from analysis.wording.certificates import certificate_lines, certificate_words
 from analysis.wording.code_words import code_words
 from analysis.wording.doing_nothing import doing_nothing
 from analysis.wording.names import LABELS, configuration_labels, task_labels
@@ -43,8 +44,8 @@ def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
         `.std` (sample standard deviation; missing for one seed) and `.gap` (mean over seeds of the per-seed gap),
         `average_gap`, its `.std` and its `.n` (seeds that have it: Retrain ended ok there too), `seconds`,
         `relative_seconds`, `relative_samples` (means), `ended`: how many trials ended otherwise, in words,
-        `code_versions`: how many the averaged trials are of, and `remarks`: what a reader of the row's task must know
-        first (`task_remarks`).
+        `code_versions`: how many the averaged trials are of, `certificate`: what the method certifies of its result
+        (empty if nothing), and `remarks`: what a reader of the row's task must know first (`task_remarks`).
     """
     if trials.empty:
         return pd.DataFrame()
@@ -85,6 +86,7 @@ def _statistics(trials: pd.DataFrame) -> pd.DataFrame:
     others = trials[trials["status"] != "ok"].set_index("row")["status"].groupby(level=0)
     ended = {row: _counted(statuses) for row, statuses in others}
     statistics["ended"] = [ended.get(row, "") for row in rows]
+    statistics["certificate"] = ok["notes"].first().map(certificate_words).reindex(rows, fill_value="")
     return statistics
 
 
@@ -165,6 +167,8 @@ def render_rich(table: pd.DataFrame, console: Console) -> None:
         console.print(view)
         if remarks := rows["remarks"].iloc[0]:
             console.print(remarks, markup=False, highlight=False)
+        for methods, words in certificate_lines(rows):
+            console.print(f"{methods}: {words}", markup=False, highlight=False)
 
 
 def to_markdown(table: pd.DataFrame) -> str:
@@ -182,6 +186,7 @@ def to_markdown(table: pd.DataFrame) -> str:
         parts.append(f"## {task}\n\n" + "\n".join(lines) + f"\n\n{caption[0].upper()}{caption[1:]}.\n")
         if remarks := rows["remarks"].iloc[0]:
             parts[-1] += f"\n{remarks}\n"
+        parts[-1] += "".join(f"\n{methods}: {words}\n" for methods, words in certificate_lines(rows))
     return "\n".join(parts) or "No trials.\n"
 
 
@@ -197,6 +202,7 @@ def to_latex(table: pd.DataFrame) -> str:
         body = [rf"\begin{{tabular}}{{l{'r' * (len(headers) - 1)}}}", r"\toprule", lines[0], r"\midrule", *lines[1:]]
         captions = [f"% {task}: {_caption(headers)}"]
         captions += [f"% {remarks}" for remarks in rows["remarks"].unique() if remarks]
+        captions += [f"% {methods}: {words}" for methods, words in certificate_lines(rows)]
         parts.append("\n".join([*captions, *body, r"\bottomrule", r"\end{tabular}", ""]))
     return "\n".join(parts) or "% no trials\n"
 

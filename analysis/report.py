@@ -16,12 +16,13 @@ import pandas as pd
 from analysis.comparison import Comparison, comparisons
 from analysis.drawing.figure import Draw, Drawn, Skipped, save
 from analysis.figures import FIGURES
-from analysis.methods_table import write_tables
+from analysis.methods_table import methods_table, write_tables
 from analysis.published import beside_published
 from analysis.reading.frames import Frames
 from analysis.reading.mixed_code import DEVICES, mixed_devices
 from analysis.reading.tuning import untuned_name
 from analysis.statistics.intervals import Interval
+from analysis.wording.certificates import certificate_lines
 from analysis.wording.code_words import code_words
 from analysis.wording.names import METHODS, configuration_labels, task_labels
 from analysis.wording.words import joined
@@ -123,6 +124,7 @@ def _render(directory: str, frames: Frames, pictures: list[Picture], skipped: li
         facts=_facts(trials, searched, frames),
         tables=tables,
         tasks=tasks,
+        certificates=certificate_lines(methods_table(frames.trials)),
         published=beside_published(frames.trials),
         pictures=pictures,
         skipped=skipped,

@@ -20,6 +20,7 @@ from methods.amnesiac import Amnesiac
 from methods.amun import AMUN
 from methods.bad_teacher import BadTeacher
 from methods.boundary import BoundaryExpand, BoundaryShrink
+from methods.certified_head import CertifiedHead
 from methods.cf_k import CFk
 from methods.ct import CT
 from methods.derivatives import all_derivatives
@@ -35,6 +36,7 @@ from methods.msg import MSG
 from methods.mu_mis import MUMis
 from methods.neggrad import NegGrad
 from methods.negmerge import NegMerge
+from methods.noisy_finetune import NoisyFineTune
 from methods.original import Original
 from methods.randomlabel import RandomLabel
 from methods.retrain import Retrain
@@ -58,6 +60,7 @@ METHODS: dict[str, type[Method]] = {
         *(AMUN, BoundaryShrink, BoundaryExpand, UNSIR),
         *(Fisher, Influence, SSD, LFSSD, MUMis, NegMerge),
         *(SISA, Amnesiac),
+        *(CertifiedHead, NoisyFineTune),
     )
 }
 

@@ -54,3 +54,13 @@ TWO_SEEDS = [
     row("finetune", 1, params={"lr": 0.1}, metrics=(99.0, 96.0, 91.0, 30.0), seconds=5.0, samples=100),
 ]
 """Gaps of finetune: seed 0: 1, 6, 1, 20 (mean 7); seed 1: 1, 10, 1, 10 (mean 5.5)."""
+
+CERTIFIED = row(
+    "head",
+    0,
+    params={"l2": 0.1},
+    metrics=(99.0, 90.0, 91.0, 50.0),
+    notes=json.dumps({"epsilon": 1.0, "delta": 1e-5, "certificate": "As if <retrained>"}),
+)
+CLAIM = "epsilon = 1, delta = 1e-05. As if <retrained>."
+"""A trial with a certificate, and its words."""

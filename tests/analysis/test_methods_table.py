@@ -6,7 +6,7 @@ from io import StringIO
 
 import pandas as pd
 import pytest
-from made_results import OF_A_CLASS, TWO_SEEDS, row
+from made_results import CERTIFIED, CLAIM, OF_A_CLASS, TWO_SEEDS, row
 from pandas.testing import assert_frame_equal
 from rich.console import Console
 
@@ -232,6 +232,22 @@ def test_where_no_method_is_closer_than_original_the_table_says_so(table_of):
     assert set(table["remarks"]) == {remark}
     better = row("uam", 0, metrics=(100.0, 90.0, 91.0, 50.0))
     assert set(table_of([better])["remarks"]) == {""}
+
+
+def test_what_a_method_certifies_stands_under_the_table_of_its_task(table_of):
+    twice = [CERTIFIED, CERTIFIED | {"trial_id": "failed", "seed": 1, "status": "failed", "notes": None}]
+    other = row("head", params={"l2": 0.1}, task="other", forget_ratio=0.2, metrics=METRICS)
+    table = table_of([*TWO_SEEDS, *twice, other])
+    assert [line(rows, "head")["certificate"] for _, rows in table.groupby("task")] == [CLAIM, ""]
+    assert line(table, "finetune")["certificate"] == ""
+    console = Console(width=120, file=StringIO())
+    render_rich(table, console)
+    written = {"printed": console.file.getvalue(), "md": to_markdown(table), "tex": to_latex(table)}
+    begin = {"printed": "head: ", "md": "head: ", "tex": "% head: "}
+    for name, text in written.items():
+        lines = text.splitlines()
+        assert lines.count(begin[name] + CLAIM) == 1, name
+        assert lines.index(begin[name] + CLAIM) < next(i for i, each in enumerate(lines) if "forget 20 %" in each)
 
 
 def test_csv_is_the_table_unrounded(directory, tmp_path):

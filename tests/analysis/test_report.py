@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 import yaml
-from made_results import OF_A_CLASS, TWO_SEEDS, row, versioned
+from made_results import CERTIFIED, CLAIM, OF_A_CLASS, TWO_SEEDS, row, versioned
 
 from analysis.drawing.figure import Drawn, Skipped, new_figure
 from analysis.reading.frames import read_frames
@@ -197,6 +197,15 @@ def test_links_within_the_page_lead_somewhere(directory, page_of):
     targets = {link["href"][1:] for link in document.all("a") if link["href"].startswith("#")}
     labels = {attributes["aria-labelledby"] for _, attributes in document.elements if "aria-labelledby" in attributes}
     assert (targets | labels) - set(names) == set()
+
+
+def test_certificates_have_a_section_where_there_are_any(directory, page_of):
+    assert "Certificates" not in text_of(page_of(directory(TWO_SEEDS)))
+    page = page_of(directory([*TWO_SEEDS, CERTIFIED]))
+    assert {"href": "#certificates"} in Document(page).all("a")
+    assert "Certificates" in Document(page).texts["h2"]
+    assert f"Nothing here checks it. head {CLAIM}" in text_of(page)
+    assert "<retrained>" not in page
 
 
 def test_headings_descend_one_level_at_a_time(directory, page_of):
