@@ -77,7 +77,7 @@ def main(
 
 def counts(shards: int) -> list[int]:
     """From one sample to three per shard."""
-    return sorted({1, 2, *(round(share * shards) for share in (0.5, 1, 1.5, 2, 2.5, 3))} - {0})
+    return sorted({1, *(round(share * shards) for share in (0.4, 1, 2, 3))})
 
 
 def saved(

@@ -67,11 +67,12 @@ class SISA(Method):
     about 3 S on nearly everything is trained again (benchmarks/sisa.py). One sample costs 2/3 + 1/(3 R) of its shard's
     training on average. The price is the members' accuracy, each trained on 1 / S of the samples.
 
-    Public code (cleverhans-lab/machine-unlearning) sums up epochs and slices alike, and differs where it is not exact:
-    one optimizer lives through all slices but is new after a checkpoint was loaded; initial weights and dropout have no
-    seed; the samples that are left over when a shard is cut into slices are trained on, but not counted as the last
-    slice's, so that forgetting one of them retrains nothing; and members answer in training mode. Its default is the
-    vote over `argmax`.
+    Public code (cleverhans-lab/machine-unlearning) has the same slices and epochs (but for floats, which put an epoch
+    into a neighbouring slice now and then), and differs where it is not exact: one optimizer lives through all slices
+    but is new after a checkpoint was loaded; initial weights and dropout have no seed; the samples that are left over
+    when a shard is cut into slices are trained on, but not counted as the last slice's, so that forgetting one of them
+    retrains nothing. Its learning rate is constant, its samples are not shuffled, its members answer in training mode,
+    and its default is the vote over `argmax`.
     """
 
     name: ClassVar[str] = "sisa"
@@ -121,7 +122,7 @@ class SISA(Method):
         rows = samples.index.sort().values  # the order of the set must not matter
         rows = rows[self._shard(rows) == shard]
         for last in range(first, self.slices):
-            if last:
+            if last > first:
                 model.checkpoint(shard, last).load_state_dict(member.state_dict())
             part = replace(samples, index=rows[self._slice(rows) <= last])
             if len(part) > 1:  # BatchNorm cannot train on one sample

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 
@@ -113,7 +114,7 @@ FORGOTTEN = {
 
 CASES = [
     (shards, slices, forgotten)
-    for shards, slices in [(1, 1), (1, 3), (3, 1), (2, 2), (5, 4)]
+    for shards, slices in [(1, 1), (1, 3), (3, 1), (3, 2)]
     for forgotten in FORGOTTEN
     if len(FORGOTTEN[forgotten](SISA(shards=shards, slices=slices))) < ROWS
 ]
@@ -130,13 +131,14 @@ def test_what_is_left_is_what_training_on_the_retain_set_gives(original, request
 
 
 def test_several_requests_one_after_another_are_as_exact(original, request_to_forget):
+    """The second starts from a checkpoint that the first made anew."""
     method = SISA(shards=2, slices=3)
-    model = original(method)
-    for rows in ([5], [5, 30, 31], [5, 30, 31, 0]):
-        task = request_to_forget(model, rows)
-        newest = task.forget.subset(torch.arange(len(rows))[-2:])
-        model = method.unlearn(Task(**{**vars(task), "forget": newest}))
-    reference = SISA(shards=2, slices=3, from_scratch=True).unlearn(request_to_forget(model, rows))
+    model, gone = original(method), []
+    for rows in ([3], [5], [0, 11]):  # of shard 1: slice 1, slice 2, and slice 2 again
+        gone += rows
+        task = request_to_forget(model, gone)
+        model = method.unlearn(replace(task, forget=task.forget.subset(torch.arange(len(gone))[-len(rows) :])))
+    reference = SISA(shards=2, slices=3, from_scratch=True).unlearn(request_to_forget(model, gone))
     assert differing(model, reference) == []
 
 
@@ -152,7 +154,7 @@ def test_members_that_forget_nothing_stay_as_they_were(original, request_to_forg
 def test_with_one_shard_and_one_slice_it_is_retrain(recipe, request_to_forget, original):
     method = SISA(shards=1, slices=1)
     task = request_to_forget(original(method), [4, 40])
-    task = Task(**{**vars(task), "retain": task.retain.subset(task.retain.index.argsort())})  # sorted, as in a sweep
+    task = replace(task, retain=task.retain.subset(task.retain.index.argsort()))  # sorted, as in a sweep
     unlearned = method.unlearn(task)
     retrained = Retrain().unlearn(task)
     assert differing(unlearned.members[0], retrained) == []
@@ -294,8 +296,7 @@ def test_frozen_parameters_stay_those_of_the_initial_weights(everything, recipe,
 
     method = SISA(shards=2, slices=2)
     model = method.train_original(method.build_original(build, everything), everything, recipe.fit)
-    task = Task(**{**vars(request_to_forget(model, [0, 1])), "build": build})
-    unlearned = method.unlearn(task)
+    unlearned = method.unlearn(replace(request_to_forget(model, [0, 1]), build=build))
     for shard, member in enumerate(unlearned.members):
         assert torch.equal(member[0].weight, build(f"sisa/{shard}")[0].weight)
         assert not torch.equal(member[4].weight, build(f"sisa/{shard}")[4].weight)

@@ -381,9 +381,13 @@ def coloured(make_spec, write_images, tmp_path):
             {"methods": [{"name": "finetune", "batch_size": [8, 1]}]},
             "finetune would (batch_size 1, 36 to retain)",
         ),
+        (
+            {"methods": [{"name": "amnesiac", "batch_size": [8, 1]}]},
+            "amnesiac would (batch_size 1, 36 to retain)",
+        ),
         ({"training": {"batch_size": 1}}, "training would (batch_size 1, 36 samples)"),
     ],
-    ids=["forget", "method", "training"],
+    ids=["forget", "method", "method that shapes training", "training"],
 )
 def test_batches_of_one_sample_that_a_network_cannot_train_on_are_found_before_running(coloured, changes, what):
     spec = coloured(**{"methods": [{"name": "randomlabel"}, {"name": "uam"}]} | changes)
