@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from methods import Diverged, Recorder, Samples, Task, Unsuitable, certifiedhead
+from methods import Diverged, Recorder, Samples, Task, Unsuitable, certified_head
 from methods.certified_head import CertifiedHead, FrozenFeatures, SoftmaxRegression, newton
 from methods.check import Problem, checks
 
@@ -217,8 +217,8 @@ class TestCertificate:
     def test_the_experiment_would_refute_a_tenth_of_the_noise(
         self, measured: Callable, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        enough = certifiedhead.gaussian_sigma
-        monkeypatch.setattr(certifiedhead, "gaussian_sigma", lambda *claim: enough(*claim) / 10)
+        enough = certified_head.gaussian_sigma
+        monkeypatch.setattr(certified_head, "gaussian_sigma", lambda *claim: enough(*claim) / 10)
         assert measured(CertifiedHead(epsilon=0.5, delta=0.01, tolerance=1e-3)) > 2
 
     def test_with_nothing_to_forget_the_original_stays_but_for_the_noise(self, request_to_forget: Callable) -> None:
@@ -309,7 +309,7 @@ class TestFeatures:
             method.build_original(untrained(nn.Unflatten(1, (2, 2)), nn.Linear(2, 3)), task.retain)
         with pytest.raises(Unsuitable, match="classifier"):
             method.build_original(network, replace(task.retain, targets=torch.rand(26)))
-        monkeypatch.setattr(certifiedhead, "MOST_BYTES", 100)
+        monkeypatch.setattr(certified_head, "MOST_BYTES", 100)
         with pytest.raises(Unsuitable, match="GiB"):
             method.train_original(method.build_original(network, task.retain), task.retain, no_fit)
 

@@ -13,7 +13,7 @@ from distinguishing import least_epsilon
 from scipy.optimize import minimize
 from torch import Tensor, nn
 
-from methods import Recorder, Task, Unsuitable, noisyfinetune
+from methods import Recorder, Task, Unsuitable, noisy_finetune
 from methods.check import checks
 from methods.finetune import FineTune
 from methods.noisy_finetune import NoisyFineTune, clip, least_sigma
@@ -132,8 +132,8 @@ class TestNoise:
     def test_the_experiment_would_refute_a_tenth_of_the_noise(
         self, measured: Callable, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        enough = noisyfinetune.least_sigma
-        monkeypatch.setattr(noisyfinetune, "least_sigma", lambda *claim: enough(*claim) / 10)
+        enough = noisy_finetune.least_sigma
+        monkeypatch.setattr(noisy_finetune, "least_sigma", lambda *claim: enough(*claim) / 10)
         assert measured(NoisyFineTune(epsilon=0.5, delta=0.01, **self.CHAIN)) > 2
 
 
@@ -142,7 +142,7 @@ class TestSteps:
     def test_without_noise_clips_and_decay_they_are_those_of_finetune(
         self, network: Callable, make_task: Callable, monkeypatch: pytest.MonkeyPatch, batchnorm: bool
     ) -> None:
-        monkeypatch.setattr(noisyfinetune, "least_sigma", lambda *claim: 0.0)
+        monkeypatch.setattr(noisy_finetune, "least_sigma", lambda *claim: 0.0)
         free = {"start_clip": math.inf, "gradient_clip": math.inf, "noise_decay": 0.0, "noise_lr": 0.05}
         method = NoisyFineTune(epochs=0, noise_steps=12, batch_size=5, **free)
         walked = FineTune(epochs=3, lr=0.05, momentum=0.0, weight_decay=0.0, batch_size=5)
