@@ -37,6 +37,8 @@ class Reads(TorchDispatchMode):
 
 def reads(method, task):
     """What unlearning reads. Adam counts its steps in tensors that stay on the CPU: reading those waits for nothing."""
+    prepared = type(method).prepare(method, task)  # before the first epoch, where it may wait
+    object.__setattr__(method, "prepare", lambda task: prepared)
     with Reads() as mode:
         paused = []
 
