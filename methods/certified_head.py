@@ -68,7 +68,7 @@ class CertifiedHead(Method):
     tolerance: float = hyperparameter(
         1e-6, "norm of the gradient at which training and unlearning end", search=Range(1e-10, 1e-4, log=True), gt=0
     )
-    epsilon: float = hyperparameter(1.0, "epsilon of the certificate", search=Range(0.1, 10.0, log=True), gt=0, le=100)
+    epsilon: float = hyperparameter(1.0, "epsilon of the certificate: chosen, not searched", gt=0, le=100)
     delta: float = hyperparameter(1e-5, "delta of the certificate", gt=0, lt=1)
     mechanism: Literal["gaussian", "zcdp"] = hyperparameter("gaussian", "analysis of the noise: exact, or by zCDP")
     steps: int = hyperparameter(100, "Newton steps at most", ge=1)

@@ -51,7 +51,7 @@ class NoisyFineTune(FineTune):
 
     epochs: int = hyperparameter(20, "passes over the retain set after the noise", search=Range(1, 50, log=True), ge=0)
     lr: float = hyperparameter(0.1, "peak learning rate after the noise", search=Range(1e-3, 0.5, log=True), gt=0)
-    epsilon: float = hyperparameter(1.0, "epsilon of the certificate", search=Range(0.1, 10.0, log=True), gt=0)
+    epsilon: float = hyperparameter(1.0, "epsilon of the certificate: chosen, not searched", gt=0)
     delta: float = hyperparameter(1e-5, "delta of the certificate", gt=0, lt=1)
     start_clip: float = hyperparameter(
         0.01, "norm that the original's weights are cut to", search=Range(1e-3, 10.0, log=True), gt=0
@@ -122,8 +122,8 @@ def least_sigma(start: float, push: float, shrink: float, steps: int, rho: float
     """Noise with which the ends of two noisy chains have a Renyi divergence of at most a rho, at every order a > 1.
 
     A step multiplies the distance of two chains by at most `shrink` and adds at most `push`; the noise may take away a
-    part s_t of what is between them, at the price of a s_t^2 / (2 sigma^2) (shifted divergence: Feldman et al., lemmas
-    20 and 21). For the distance to end at 0,
+    part s_t of what is between them, at the price of a s_t^2 / (2 sigma^2) (Feldman et al.'s reductions of shifted
+    divergence, the one by contraction with `push` added to the shift). For the distance to end at 0,
 
         sum_t shrink^(steps - t) s_t = shrink^steps start + push sum_{k < steps} shrink^k,
 

@@ -237,7 +237,8 @@ def test_where_no_method_is_closer_than_original_the_table_says_so(table_of):
 def test_what_a_method_certifies_stands_under_the_table_of_its_task(table_of):
     twice = [CERTIFIED, CERTIFIED | {"trial_id": "failed", "seed": 1, "status": "failed", "notes": None}]
     other = row("head", params={"l2": 0.1}, task="other", forget_ratio=0.2, metrics=METRICS)
-    table = table_of([*TWO_SEEDS, *twice, other])
+    table = table_of([*TWO_SEEDS, *twice, other, row("failed", status="failed")])
+    assert line(table, "failed")["certificate"] == ""
     assert [line(rows, "head")["certificate"] for _, rows in table.groupby("task")] == [CLAIM, ""]
     assert line(table, "finetune")["certificate"] == ""
     console = Console(width=120, file=StringIO())

@@ -22,7 +22,7 @@ def test_a_claim_is_epsilon_delta_and_its_assumptions(notes, words):
 
 
 def test_each_certificate_stands_once_with_whom_it_belongs_to():
-    words = ["A.", "", "B.", "A.", "B.", "B.", "B."]
-    table = pd.DataFrame({"certificate": words, "method": list("abcdefg")})
+    words = ["A.", "", "B.", "A.", "B.", "B.", "B.", "A."]
+    table = pd.DataFrame({"certificate": words, "method": list("abcdefga")})
     assert certificate_lines(table) == [("a and d", "A."), ("c, e, f and 1 more", "B.")]
     assert certificate_lines(pd.DataFrame()) == []
