@@ -41,6 +41,7 @@ from methods.original import Original
 from methods.randomlabel import RandomLabel
 from methods.retrain import Retrain
 from methods.salun import SalUn
+from methods.ssd import LFSSD, SSD
 from methods.task import Batch, Diverged, Recorder, Samples, Task, Unsuitable
 from methods.uam import UAM
 
@@ -57,6 +58,8 @@ METHODS: dict[str, type[Method]] = {
         UAM,
         L1Sparse,
         SalUn,
+        SSD,
+        LFSSD,
     )
 }
 
