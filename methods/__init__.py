@@ -29,6 +29,7 @@ How other families fit the same interface:
   a language model's), it is asked of `task.loss`, never assumed to be cross-entropy.
 """
 
+from methods.cf_k import CFk
 from methods.derivatives import all_derivatives
 from methods.descent import Descent, Pass, trainable
 from methods.finetune import FineTune
@@ -60,6 +61,7 @@ METHODS: dict[str, type[Method]] = {
         SalUn,
         SSD,
         LFSSD,
+        CFk,
     )
 }
 
