@@ -32,6 +32,7 @@ How other families fit the same interface:
 from methods.cf_k import CFk
 from methods.derivatives import all_derivatives
 from methods.descent import Descent, Pass, trainable
+from methods.eu_k import EUk
 from methods.finetune import FineTune
 from methods.fisher import Fisher
 from methods.influence import Influence
@@ -62,6 +63,7 @@ METHODS: dict[str, type[Method]] = {
         SSD,
         LFSSD,
         CFk,
+        EUk,
     )
 }
 
