@@ -38,6 +38,12 @@ def test_of_a_linear_classifier_it_is_known_in_closed_form(make_task: Callable, 
     found = SSD().importance(task, task.retain)
     expected = {"weight": torch.einsum("bk,bj->kj", error**2, inputs**2) / 20, "bias": (error**2).mean(0)}
     torch.testing.assert_close(found, {name: value.detach() for name, value in expected.items()}, rtol=1e-12, atol=0)
+    found, outputs = LFSSD().importance(task, task.retain), task.model(inputs).detach()
+    expected = {
+        "weight": torch.einsum("bk,bj->kj", 2 * outputs.abs(), inputs.abs()) / 20,
+        "bias": 2 * outputs.abs().mean(0),
+    }
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize("loss", ["classes", "numbers"])
@@ -46,7 +52,8 @@ def test_of_a_linear_classifier_it_is_known_in_closed_form(make_task: Callable, 
 def test_weights_are_dampened_as_by_a_plain_loop(
     network: Callable, make_task: Callable, seed: int, method: SSD, loss: str
 ) -> None:
-    fields = {"targets": torch.randn(27, 3), "criterion": mse_loss} if loss == "numbers" else {}
+    numbers = torch.randn(27, 3, generator=torch.Generator().manual_seed(seed))
+    fields = {"targets": numbers, "criterion": mse_loss} if loss == "numbers" else {}
     task = make_task(network(seed, batchnorm=True), seed, retain=20, forget=7, **fields)
     task.model[1].running_mean.add_(0.3)
     before = copy.deepcopy(task.model).eval()
