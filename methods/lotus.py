@@ -121,7 +121,7 @@ def distillation_targets(logits: Tensor, forgotten: Tensor, temperature: float, 
     logits = logits.float() if logits.dtype == torch.bfloat16 else logits
     gumbel = -torch.empty(logits.shape, dtype=logits.dtype).exponential_(generator=noise).log()
     noisy = logits + gumbel.to(logits.device)
-    hard = nn.functional.one_hot(noisy.argmax(dim=1), logits.shape[1]).to(logits.dtype)
+    hard = torch.zeros_like(noisy).scatter(1, noisy.argmax(dim=1, keepdim=True), 1.0)
     return torch.where(forgotten[:, None] == 1, (noisy / temperature).softmax(dim=1), hard)
 
 
@@ -129,7 +129,8 @@ def target_accuracy(task: Task) -> float:
     """The forget accuracy that is aimed at: the original's on held-out samples, and 0 for classes not retained."""
     assert task.reference is not None
     forget, retain = (samples.targets[samples.index] for samples in (task.forget, task.retain))
-    return torch.isin(forget, retain).double().mean().item() * accuracy(task, task.reference)
+    retained = torch.zeros(task.classes, device=retain.device).index_fill(0, retain, 1.0)
+    return retained[forget].mean().item() * accuracy(task, task.reference)
 
 
 @torch.no_grad()

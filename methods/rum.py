@@ -39,7 +39,7 @@ class RUM(Method):
     cost: ClassVar[str] = "sum of the inner methods' costs, each for its part"
 
     inner: str = hyperparameter(
-        "original, finetune, randomlabel", "names of methods, for the part memorised least first, with commas between"
+        "original, finetune, salun", "names of methods, for the part memorised least first, with commas between"
     )
     lr: float | None = hyperparameter(
         None, "learning rate of the inner methods; each its own if null", search=Range(1e-3, 0.1, log=True), gt=0
@@ -51,7 +51,10 @@ class RUM(Method):
 
     @property
     def needs_reference(self) -> bool:
-        return any(method.needs_reference for method in self.chosen())
+        try:
+            return any(method.needs_reference for method in self.chosen())
+        except Unsuitable:  # which `unlearn` will say
+            return False
 
     def chosen(self) -> list[Method]:
         """The inner methods, in order.
@@ -84,7 +87,7 @@ class RUM(Method):
                 retain = replace(task.retain, index=torch.cat([task.retain.index, later]))
                 model = method.unlearn(replace(task, model=model, retain=retain, forget=task.forget.subset(part)))
                 task.recorder.next_part()
-        return model.eval()
+        return model
 
 
 def surest_first(task: Task) -> Tensor:

@@ -133,6 +133,7 @@ def test_it_refuses_other_names(network: Callable, make_task: Callable, inner: s
 def test_it_needs_held_out_samples_where_a_method_does() -> None:
     assert RUM("finetune, lotus").needs_reference
     assert not RUM().needs_reference
+    assert not RUM("nonsense").needs_reference
 
 
 @pytest.mark.parametrize("variant", [{"inner": "neggrad,neggrad", "lr": 0.01}, {"inner": "original, uam"}], ids=str)

@@ -188,6 +188,19 @@ class TestTask:
         own = replace(task, criterion=lambda outputs, targets: outputs.abs().sum())
         assert torch.equal(own.loss(model, (inputs, targets)), model(inputs).abs().sum())
 
+    def test_the_loss_of_each_sample_is_what_the_criterion_says_of_it_alone(
+        self, network: Callable, make_task: Callable, whole: Callable
+    ) -> None:
+        model = network(batchnorm=True)
+        batch = whole(make_task(model).retain)
+        outputs = model(batch[0])
+        classified = make_task(model).sample_losses(model, batch)
+        torch.testing.assert_close(classified, cross_entropy(outputs, batch[1], reduction="none"))
+        length = make_task(model, criterion=lambda outputs, targets: outputs.norm() + 0 * targets.sum())
+        torch.testing.assert_close(length.sample_losses(model, batch), outputs.norm(dim=1))
+        low = make_task(model, autocast=lambda: torch.autocast("cpu", torch.bfloat16))
+        assert low.sample_losses(model.float(), (batch[0].float(), batch[1])).dtype == torch.float32
+
     def test_forward_passes_run_in_autocast_and_losses_in_float32(
         self, network: Callable, make_task: Callable, whole: Callable
     ) -> None:
