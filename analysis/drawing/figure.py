@@ -80,13 +80,10 @@ STYLES = {  # colours of Okabe & Ito (2008), distinguishable without colour visi
     "fisher": Style("#009E73", "^", ":"),
     "influence": Style("#56B4E9", "P", ":"),
 }
-OTHERS = [
-    Style("#8C510A", "h", "-"),
-    Style("#5E3C99", "<", "--"),
-    Style("#01665E", ">", "-."),
-    Style("#7F7F00", "d", ":"),
-]
-"""For methods that are not built in, in alphabetical order of their names."""
+COLORS: list[tuple[str, Line]] = [("#8C510A", "-"), ("#5E3C99", "--"), ("#01665E", "-."), ("#7F7F00", ":")]
+MARKERS = "h<>dXp8"
+OTHERS = [Style(color, MARKERS[place % 7], line) for place, (color, line) in enumerate(COLORS * 7)]  # no two the same
+"""For all other methods, in alphabetical order of their names."""
 
 SETTINGS: dict[Any, Any] = {
     "font.size": 10,
