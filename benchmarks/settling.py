@@ -50,7 +50,7 @@ def main(
         model, methods, samples, epochs, orders = "small-cnn", "finetune", "128", 1, 2
     images = (DATASETS["digits"]() if small else DATASETS["parquet"](path=path)).load()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    augmented = {"limit": limit, "label_noise": 0.0, "crop": 0 if small else 4, "flip": not small}
+    augmented = {"limit": limit, "label_noise": 0.0, "validation": 0.0, "crop": 0 if small else 4, "flip": not small}
     data = to_device(images, augmented, device)
     parts = data.split(0, {"ratio": 0.1})
     retain, forget = data.train(parts.retain), data.train(parts.forget)

@@ -28,7 +28,7 @@ from methods.task import derived_seed
 RETAIN, FORGET, REFERENCE, CLASSES, EPOCHS, BATCH = 48, 16, 16, 4, 2, 8
 """Of the tiny problem: its sets have whole batches, so that costs are exact. `EPOCHS` are of the original's recipe."""
 
-SMALL = {"epochs": EPOCHS, "batch_size": BATCH, "train_batch": BATCH, "slices": EPOCHS, "steps": 5}
+SMALL = {"epochs": EPOCHS, "batch_size": BATCH, "train_batch": BATCH, "slices": EPOCHS, "steps": 10}
 """Hyperparameters that a checked method gets unless others are given, where it has them."""
 
 
