@@ -478,13 +478,17 @@ PRESETS = {
     "search-uam": "56fdc4157e8b7d2a",
     "tuned-comparison": "3d9e9a3667acae1f",
 }
-"""A hash of each preset's ids: whoever changes one makes stored rows useless, and raises a method's version instead."""
+"""A hash of each preset's ids: whoever changes one makes stored rows useless, and raises a method's version instead.
+
+Of the methods that were there when the hashes were taken: others may join a preset.
+"""
+FIRST = {"original", "retrain", "finetune", "neggrad", "randomlabel", "fisher", "influence", "uam"}
 
 
 @pytest.mark.parametrize(("preset", "expected"), PRESETS.items(), ids=PRESETS)
 def test_ids_of_trials_originals_and_studies_do_not_change(preset, expected):
     spec = load_spec(preset)
-    trials = plan_trials(spec) if spec.methods else []
+    trials = [trial for trial in plan_trials(spec) if trial.method in FIRST] if spec.methods else []
     originals = sorted({trial.original_id for trial in trials if trial.original_id})
     studies = [study.name for study in plan_search(spec).studies] if spec.search else []
     ids = json.dumps([[trial.id for trial in trials], originals, studies])
