@@ -19,6 +19,8 @@ from methods.task import Batch, Samples, Task, Unsuitable
 class UNSIR(Method):
     """Forget classes without looking at their samples: train on noise labelled as these, and then on retain samples.
 
+    Forgotten is a class most of whose samples are in the forget set: with label noise not all need be.
+
     For each forgotten class c a batch of B inputs N is sought on which the frozen network, in evaluation mode, is most
     wrong,
 
@@ -26,7 +28,7 @@ class UNSIR(Method):
 
     *Impair*: an epoch of Adam on `copies` of each batch, labelled c, among at most `per_class` retain samples of each
     class: it overwrites what the network took for c. *Repair*: an epoch on the same retain samples. Made for whole
-    classes, and fast, as it needs few retain samples; not for a forget set whose labels stay in the retain set.
+    classes, and fast, as it needs few retain samples; not for samples at random.
 
     Public code makes the noise with the network in training mode, so that BatchNorm normalises by noise and learns its
     statistics; labels all noise as class 0 whatever is forgotten; trains on the first few inputs of each batch alone,
@@ -55,9 +57,10 @@ class UNSIR(Method):
     batch_size: int = hyperparameter(256, "samples per batch, and noise inputs per class", ge=2)
 
     def unlearn(self, task: Task) -> nn.Module:
-        forgotten = task.forget.targets[task.forget.index].unique()
-        if torch.isin(task.retain.targets[task.retain.index], forgotten).any():
-            raise Unsuitable("unsir forgets whole classes, but some labels of the forget set occur in the retain set")
+        counts = [part.targets[part.index].bincount(minlength=task.classes) for part in (task.forget, task.retain)]
+        forgotten = (counts[0] > counts[1]).nonzero()[:, 0]
+        if len(task.forget) and not len(forgotten):
+            raise Unsuitable("unsir forgets classes, and of no class are most samples in the forget set")
         retain, count = self.few_of_each_class(task), self.batch_size
         noisy = extended(retain, self.noise(task, forgotten), forgotten.repeat_interleave(count))
         rows = torch.arange(len(noisy))

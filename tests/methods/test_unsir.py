@@ -157,12 +157,21 @@ class TestEpochs:
         assert torch.equal(model[2].weight, before[2].weight)
         assert not torch.equal(model[0].weight, before[0].weight)
 
-
-class TestWhatItRefuses:
-    def test_labels_that_stay_in_the_retain_set(self, network: Callable, class_task: Callable) -> None:
+    def test_with_noisy_labels_the_class_is_that_of_most_samples(self, network: Callable, class_task: Callable) -> None:
+        """One forget sample bears a label of the retain set, and one retain sample the forgotten one."""
         task = class_task(network())
         task.forget.targets[task.forget.index[0]] = 1
-        with pytest.raises(Unsuitable, match="whole classes"):
+        task.retain.targets[task.retain.index[0]] = 2
+        UNSIR(**SMALL).unlearn(task)
+        retained = 5 + 5 + 1  # at most five of each class
+        assert task.recorder.samples_processed == 3 * 4 + (2 * 4 + retained) + retained
+
+
+class TestWhatItRefuses:
+    def test_samples_at_random(self, network: Callable, class_task: Callable) -> None:
+        task = class_task(network())
+        task.forget.targets[task.forget.index] = torch.tensor([0, 0, 0, 1, 1, 1])
+        with pytest.raises(Unsuitable, match="of no class are most samples"):
             UNSIR().unlearn(task)
 
     def test_inputs_that_noise_cannot_be(self, network: Callable, class_task: Callable) -> None:
