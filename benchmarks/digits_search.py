@@ -1,6 +1,6 @@
-"""Choose the `digits` preset's hyperparameters: python benchmarks/digits_search.py [--out DIR].
+"""Choose hyperparameters of the presets on digits: python benchmarks/digits_search.py [--spec FILE] [--out DIR].
 
-Runs (or resumes) `digits-search.yaml` and prints, for each method, its configurations in the order of the mean plus
+Runs (or resumes) `digits-search.yaml`, or `digits-search-class.yaml`, and prints, for each method, its configurations in the order of the mean plus
 one standard deviation, over seeds, of the gap to Retrain (itself the mean over retain, forget and validation accuracy
 and the attack's success with validation data for non-members). Test data is not looked at.
 """
@@ -19,8 +19,12 @@ JUDGED_ON = ["gap.retain_accuracy", "gap.forget_accuracy", "gap.validation_accur
 HERE = Path(__file__).resolve().parent
 
 
-def main(out: Annotated[str, typer.Option(help="Results directory.")] = "results/digits-search") -> None:
-    subprocess.run([script(), "run", HERE / "digits-search.yaml", "--out", out], check=True, stdout=subprocess.DEVNULL)
+def main(
+    out: Annotated[str, typer.Option(help="Results directory; results/NAME of the spec by default.")] = "",
+    spec: Annotated[str, typer.Option(help="Beside this script.")] = "digits-search.yaml",
+) -> None:
+    out = out or f"results/{Path(spec).stem}"
+    subprocess.run([script(), "run", HERE / spec, "--out", out], check=True, stdout=subprocess.DEVNULL)
     trials = read_frames(out).trials
     trials = trials[trials["method"] != "retrain"]
     trials = trials.assign(label=configuration_labels(trials), gap=trials[JUDGED_ON].mean(axis=1, skipna=False))
