@@ -6,7 +6,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test soak lint install clean
 
-# The comparison on scikit-learn's digits: seven methods and the original model, three seeds.
+# The comparison on scikit-learn's digits: Retrain, eight methods and the original model, three seeds.
 demo: install
 	$(BIN)/unlearn-sweep run digits
 
