@@ -1,8 +1,9 @@
 """Choose hyperparameters of the presets on digits: python benchmarks/digits_search.py [--spec FILE] [--out DIR].
 
-Runs (or resumes) `digits-search.yaml`, or `digits-search-class.yaml`, and prints, for each method, its configurations in the order of the mean plus
-one standard deviation, over seeds, of the gap to Retrain (itself the mean over retain, forget and validation accuracy
-and the attack's success with validation data for non-members). Test data is not looked at.
+Runs (or resumes) `digits-search.yaml`, or `digits-search-class.yaml`, and prints, for each method, its configurations
+in the order of the mean plus one standard deviation, over seeds, of the gap to Retrain (itself the mean over retain,
+forget and validation accuracy and the attack's success with validation data for non-members). Test data is not looked
+at.
 """
 
 import subprocess
