@@ -44,7 +44,7 @@ class BadTeacher(Descent):
     temperature: float = hyperparameter(1.0, "tau, which all softmaxes divide their logits by", gt=0)
 
     def optimizer(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        betas = self.momentum, 0.999
+        betas = float(self.momentum), 0.999  # a spec may say 0
         return torch.optim.Adam(parameters, lr=self.lr, betas=betas, weight_decay=self.weight_decay)
 
     def passes(self, task: Task) -> tuple[Pass, ...]:

@@ -15,6 +15,9 @@ from methods.descent import NOTHING, PROBE_BATCHES, Descent, Pass
 from methods.method import Range, hyperparameter
 from methods.task import Batch, Samples, Task, Unsuitable
 
+STEEPEST = 709.0
+"""The exponent of the highest temperature that a float can be."""
+
 MARGIN = 0.01
 """How far forget accuracy may be below the accuracy aimed at before the method ends."""
 
@@ -60,7 +63,7 @@ class LoTUS(Descent):
         return True
 
     def optimizer(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        betas = (self.momentum, 0.999)
+        betas = (float(self.momentum), 0.999)  # a spec may say 0
         return torch.optim.AdamW(parameters, lr=self.lr, betas=betas, weight_decay=self.weight_decay)
 
     def prepare(self, task: Task) -> Task:
@@ -81,7 +84,7 @@ class LoTUS(Descent):
                 self.settle(task.model, task.retain, task, PROBE_BATCHES)
             begun = True
             gap = accuracy(task, task.forget) - aim
-            temperature = math.exp(self.alpha * gap)
+            temperature = math.exp(min(self.alpha * gap, STEEPEST))
             if gap >= -MARGIN:
                 for batch in mixed.epoch(self.batch_size, order):
                     yield NOTHING, batch

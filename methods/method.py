@@ -73,6 +73,13 @@ class Method(ABC):
         """Whether it reads `task.reference`."""
         return False
 
+    def check_hyperparameters(self) -> None:  # noqa: B027
+        """Called before anything runs.
+
+        Raises:
+            Unsuitable: the hyperparameters are none for any network and forget set, in a way that no bound says.
+        """
+
     @abstractmethod
     def unlearn(self, task: Task) -> nn.Module:
         """The unlearned model. `task.model` may be changed in place and returned.

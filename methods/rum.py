@@ -53,8 +53,12 @@ class RUM(Method):
     def needs_reference(self) -> bool:
         try:
             return any(method.needs_reference for method in self.chosen())
-        except Unsuitable:  # which `unlearn` will say
+        except Unsuitable:  # which `check_hyperparameters` says
             return False
+
+    def check_hyperparameters(self) -> None:
+        for method in self.chosen():
+            method.check_hyperparameters()
 
     def chosen(self) -> list[Method]:
         """The inner methods, in order.

@@ -8,7 +8,7 @@ from itertools import product
 
 import numpy as np
 
-from methods import Descent, Method
+from methods import Descent, Method, Unsuitable
 from methods.finetune import FineTune
 from sweep.errors import InputError
 from sweep.plan.trials import of_dataset
@@ -29,11 +29,12 @@ def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) ->
         warn: is called with each remark on the dataset, one line each.
 
     Raises:
-        InputError: a forget set, a retain set, or what a test or a search is judged on would be empty; a method reads
-            held-out samples that there are none of; the network cannot be built or used; or the dataset cannot be read.
+        InputError: a forget set, a retain set, or what a test or a search is judged on would be empty; a method refuses
+            its hyperparameters, or reads held-out samples that there are none of; the network cannot be built or used;
+            or the dataset cannot be read.
     """
     dataset = spec.dataset
-    _require_reference(spec)
+    _check_hyperparameters(spec)
     outline = of_dataset(lambda: find_dataset(dataset.name)(**(dataset.model_extra or {})).outline())
     rows = limited(outline.labels, dataset.limit)
     true = outline.labels[rows]
@@ -78,16 +79,14 @@ def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) ->
         warn(f"dataset: {twins[0]} of {twins[1]} forget samples have a copy in the retain set (same image and label)")
 
 
-def _require_reference(spec: Spec) -> None:
-    """Check that samples are held out if a method reads them, with any of the values that it may get.
+def _check_hyperparameters(spec: Spec) -> None:
+    """Check that methods accept all values that they may get, and that samples are held out if one reads such.
 
     Of an interval that a search draws from, the lower end stands for all.
 
     Raises:
-        InputError: a method reads held-out samples, and there are none.
+        InputError: a method refuses its hyperparameters, or reads held-out samples where there are none.
     """
-    if spec.dataset.reference:
-        return
     asked = [(f"methods.{index}", entry.name, entry.grid) for index, entry in enumerate(spec.methods)]
     for index, searched in enumerate(spec.search.methods if spec.search else ()):
         space = make_space(searched.name, find_method(searched.name), searched.entry)
@@ -96,10 +95,17 @@ def _require_reference(spec: Spec) -> None:
         asked.append((f"search.methods.{index}", searched.name, fixed | drawn))
     for path, name, grid in asked:
         kind = find_method(name)
-        if kind.needs_reference is Method.needs_reference:  # never: its grid, which may be large, need not be looked at
+        refuses = kind.check_hyperparameters is not Method.check_hyperparameters
+        reads = kind.needs_reference is not Method.needs_reference and not spec.dataset.reference
+        if not (refuses or reads):  # its grid, which may be large, need not be looked at
             continue
         for values in product(*grid.values()):
-            if kind(**effective(kind, dict(zip(grid, values, strict=True)))).needs_reference:
+            method = kind(**effective(kind, dict(zip(grid, values, strict=True))))
+            try:
+                method.check_hyperparameters()
+            except Unsuitable as error:
+                raise InputError(f"{path}: {error}") from error
+            if reads and method.needs_reference:
                 advice = "set dataset.reference, as in 0.1"
                 raise InputError(f"{path}: {name} with these hyperparameters reads held-out samples: {advice}")
 

@@ -143,3 +143,8 @@ def test_a_learning_rate_of_0_and_frozen_parameters_leave_weights_bit_for_bit(
     BadTeacher().unlearn(task)
     assert torch.equal(model[0].weight, before[0].weight)
     assert not torch.equal(model[3].weight, before[3].weight)
+
+
+def test_an_integer_is_a_momentum(network: Callable) -> None:
+    optimizer = BadTeacher(momentum=0).optimizer(list(network().parameters()))
+    assert optimizer.defaults["betas"] == (0, 0.999)

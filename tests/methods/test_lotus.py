@@ -109,6 +109,11 @@ def test_steps_are_those_of_a_plain_loop(network: Callable, with_reference: Call
         torch.testing.assert_close(found[name], p, rtol=0, atol=1e-8 if batchnorm else 1e-11)
 
 
+def test_an_integer_is_a_momentum(network: Callable, with_reference: Callable) -> None:
+    models = [LoTUS(epochs=1, momentum=momentum).unlearn(with_reference(network())) for momentum in (0, 0.0)]
+    assert all(torch.equal(*pair) for pair in zip(*(model.parameters() for model in models), strict=True))
+
+
 def test_accuracy_is_measured_in_evaluation_mode(network: Callable, with_reference: Callable) -> None:
     task = with_reference(network(batchnorm=True))
     with torch.no_grad():
@@ -166,6 +171,14 @@ class TestEnd:
         given = task(1.0)
         LoTUS(epochs=5, lr=1e-9).unlearn(given)
         assert [row["temperature"] for row in given.recorder.rows] == [1.0] * 5
+
+    def test_is_not_where_the_temperature_is_beyond_floats(self, task: Callable) -> None:
+        given = task(1.0)
+        wrong = (given.reference.targets + 1) % 3
+        given = replace(given, reference=replace(given.reference, targets=wrong))
+        model = LoTUS(epochs=1, alpha=1e30).unlearn(given)
+        assert given.recorder.rows[0]["temperature"] > 1e300
+        assert all(bool(value.isfinite().all()) for value in model.state_dict().values())
 
     def test_is_once_it_is_known_less_well(self, task: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
         given, values = task(1.0), iter([0.9, 1.0, 0.895, 0.885])  # held-out, then before each epoch

@@ -353,6 +353,21 @@ def test_held_out_samples_that_no_method_reads_are_not_asked_for(make_spec):
 
 
 @pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"methods": [{"name": "rum", "inner": ["finetune", "original, nonsense"]}]}, "methods.0"),
+        ({"search": {"methods": [{"name": "rum", "inner": "original, nonsense"}]}}, "search.methods.0"),
+    ],
+    ids=["grid", "fixed"],
+)
+@pytest.mark.parametrize("reference", [0, 0.1])
+def test_hyperparameters_that_a_method_refuses_are_named_before_running(make_spec, changes, where, reference):
+    data = {"name": "digits", "validation": 0.1, "reference": reference}
+    with pytest.raises(InputError, match=rf"^{where}: rum: inner: 'nonsense' is no method that it can use$"):
+        check_task(make_spec(dataset=data, **changes))
+
+
+@pytest.mark.parametrize(
     "forget", [{"ratio": [0.1, 0.2, 0.3]}, {"scenario": "class", "class": [0, 1, 2]}], ids=["ratio", "class"]
 )
 def test_sets_of_many_seeds_are_drawn_once(make_spec, forget, monkeypatch):
