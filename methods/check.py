@@ -157,7 +157,10 @@ def checks(kind: type[Method], **hyperparameters: Any) -> Iterator[tuple[str, st
         ("its path goes forward", _path),
     ):
         for problem in problems:
-            yield what + (" (class forgotten)" if problem.forget_class else ""), check(problem, method)
+            broken = check(problem, method)
+            yield what + (" (class forgotten)" if problem.forget_class else ""), broken
+            if broken and check is _sound:  # the others look at the model
+                return
 
 
 def _about(kind: type[Method]) -> str | None:

@@ -15,8 +15,8 @@ from methods.descent import NOTHING, PROBE_BATCHES, Descent, Pass
 from methods.method import Range, hyperparameter
 from methods.task import Batch, Samples, Task, Unsuitable
 
-STEEPEST = 709.0
-"""The exponent of the highest temperature that a float can be."""
+STEEPEST = 88.0
+"""The exponent of the highest temperature that a number of 32 bits can be."""
 
 MARGIN = 0.01
 """How far forget accuracy may be below the accuracy aimed at before the method ends."""

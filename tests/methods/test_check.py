@@ -85,6 +85,15 @@ class Repeats(Good):
 
 
 @dataclass(frozen=True)
+class Forgetful(Good):
+    """Forgets to return its model."""
+
+    def unlearn(self, task: Task) -> nn.Module:
+        super().unlearn(task)
+        return None  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
 class Refuses(Good):
     """Refuses whatever it is given."""
 
@@ -127,6 +136,7 @@ def test_a_good_method_keeps_every_promise() -> None:
         (Overwrites, "it leaves the data as they were"),
         (Shifts, "learning rates of 0 leave the weights"),
         (Repeats, "its path goes forward"),
+        (Forgetful, "the model it returns has finite weights and one logit per class: it returns NoneType"),
         (Refuses, "it unlearns, or refuses in one line: it refuses every forget set: not today; not today"),
         (Undeclared, "its hyperparameters have a meaning"),
         (OutOfBounds, "its hyperparameters have a meaning"),
