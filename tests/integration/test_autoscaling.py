@@ -9,8 +9,6 @@ from clusters import AUTHENTICATION, Cluster, wait_until
 from ray.autoscaler._private.fake_multi_node.node_provider import FAKE_HEAD_NODE_ID, FAKE_HEAD_NODE_TYPE
 from tiny_sweeps import BUILT_INS, ended_on_error, living, rows, start, write_spec
 
-pytestmark = pytest.mark.xdist_group("ray")
-
 CONFIGURATION = Path(__file__).parents[2] / "cluster.yaml"
 METHODS = [entry for entry in BUILT_INS if entry["name"] in ("original", "retrain", "uam")]
 ENVIRONMENT = {

@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 from tiny_sweeps import PLAIN_PRIORITY
 
-pytestmark = pytest.mark.xdist_group("ray")
-
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 

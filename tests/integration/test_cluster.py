@@ -5,8 +5,6 @@ from tiny_sweeps import BUILT_INS, rows, run, write_shadows, write_spec
 from sweep.plan.code_version import code_version
 from sweep.store.results import Results
 
-pytestmark = pytest.mark.xdist_group("ray")
-
 METHODS = [entry for entry in BUILT_INS if entry["name"] in ("original", "retrain", "uam")]
 
 

@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 from tiny_sweeps import end_session
 
-pytestmark = pytest.mark.xdist_group("ray")
-
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "gpu.py"
 
 

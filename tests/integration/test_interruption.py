@@ -12,10 +12,7 @@ TRIALS = 16 + 8 * os.cpu_count()
 """More than three interrupted runs come to: in each a trial of every slot, or two, may be stored."""
 METHODS = [{"name": "sweep_plugins:Slow", "epochs": 1, "lr": [round(0.001 * n, 3) for n in range(1, TRIALS + 1)]}]
 
-pytestmark = [
-    pytest.mark.xdist_group("ray"),
-    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are read from /proc"),
-]
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are read from /proc")
 
 
 @dataclass(frozen=True)

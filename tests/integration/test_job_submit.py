@@ -14,8 +14,6 @@ from tiny_sweeps import BUILT_INS, PLAIN_PRIORITY, SCRIPT, rows, write_spec
 from sweep.plan.code_version import code_version
 from sweep.store.results import Results
 
-pytestmark = pytest.mark.xdist_group("ray")
-
 ROOT = Path(__file__).parents[2]
 METHODS = [entry for entry in BUILT_INS if entry["name"] in ("original", "retrain", "uam")]
 

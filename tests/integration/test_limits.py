@@ -14,8 +14,6 @@ from tiny_sweeps import call, row_of, rows, run, spent_after, write_spec
 from sweep.run import driver
 from sweep.store.results import Results
 
-pytestmark = pytest.mark.xdist_group("ray")
-
 SLOW = {"name": "sweep_plugins:Slow", "epochs": 1}
 
 

@@ -14,12 +14,9 @@ from sweep.store.results import Results
 METHODS = [{"name": "sweep_plugins:Slow", "epochs": 1, "lr": [round(0.01 * step, 2) for step in range(1, 31)]}]
 PAUSE = {"PAUSE": "2"}
 
-pytestmark = [
-    pytest.mark.xdist_group("ray"),
-    pytest.mark.skipif(
-        subprocess.run(["unshare", "-um", "true"], capture_output=True).returncode != 0, reason="needs namespaces"
-    ),
-]
+pytestmark = pytest.mark.skipif(
+    subprocess.run(["unshare", "-um", "true"], capture_output=True).returncode != 0, reason="needs namespaces"
+)
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,6 @@ from sweep.on_ray import executor as ray_executor
 from sweep.on_ray.executor import run_ray
 from sweep.store.results import Results
 
-pytestmark = pytest.mark.xdist_group("ray")
-
 DEAD = "sweep_plugins:Dies"
 
 

@@ -27,8 +27,6 @@ from tiny_sweeps import (
 
 from methods import METHODS
 
-pytestmark = pytest.mark.xdist_group("ray")
-
 LR = {"low": 0.001, "high": 0.1}
 SLOW = {"name": "sweep_plugins:Slow", "epochs": 1, "lr": LR}
 DYING = {"name": "sweep_plugins:DiesAbove", "epochs": 1, "lr": {"low": 0.2, "high": 0.5}}  # above 0.1: every one

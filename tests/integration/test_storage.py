@@ -115,8 +115,6 @@ def test_a_bucket_that_is_not_there_is_one_line(flaky, tmp_path):
 LOADS = """
 import sys
 from sweep.tasks.datasets import ParquetImages
-
-pytestmark = pytest.mark.xdist_group("ray")
 dataset = ParquetImages(path=sys.argv[1])
 print(dataset.fingerprint(), dataset.load().train_images.sum())
 """

@@ -3,8 +3,6 @@
 import pytest
 from tiny_sweeps import rows, run, write_shadows, write_spec
 
-pytestmark = pytest.mark.xdist_group("ray")
-
 METHODS = [{"name": "original"}, {"name": "my_method:Mine", "epochs": 1}]
 
 
