@@ -7,7 +7,7 @@ import dataclasses
 import jsonschema
 import pytest
 
-from methods import METHODS
+from methods import METHODS, Range
 from sweep.errors import InputError
 from sweep.plan.trials import plan_trials
 from sweep.spec.spec_file import presets, read_document
@@ -223,10 +223,10 @@ def test_set_makes_sections_that_the_file_leaves_out(write_spec):
     [
         ("training.epochs", "write PATH=VALUE"),
         ("=3", "write PATH=VALUE"),
-        ("methods.8.rho=1", "'methods' has entries 0 to 7, not '8'"),
-        ("methods.uma.rho=1", "'methods' has entries 0 to 7, not 'uma'; did you mean 'uam'?"),
-        ("methods.-1.rho=1", "'methods' has entries 0 to 7, not '-1'"),
-        ("methods.².rho=1", "'methods' has entries 0 to 7, not '²'"),
+        ("methods.10.rho=1", "'methods' has entries 0 to 9, not '10'"),
+        ("methods.uma.rho=1", "'methods' has entries 0 to 9, not 'uma'; did you mean 'uam'?"),
+        ("methods.-1.rho=1", "'methods' has entries 0 to 9, not '-1'"),
+        ("methods.².rho=1", "'methods' has entries 0 to 9, not '²'"),
         ("name.first=1", "'name' is a value and has no 'first'"),
         ("training.lr=[1,", "--set training.lr: line 1, column 4: not YAML"),
         ("methods.7.roh=1", "methods.7.roh: unknown key; did you mean 'rho'?"),
@@ -327,7 +327,7 @@ def test_the_schema_knows_each_methods_own_ranges(name):
     definitions = spec_schema()["$defs"]
     [entry] = [option for option in definitions["SearchedMethodSpec"]["anyOf"] if option.get("title") == name]
     for item in dataclasses.fields(METHODS[name]):
-        if own := item.metadata["search"]:
+        if isinstance(own := item.metadata["search"], Range):
             reference = entry["properties"][item.name]["oneOf"][1]["$ref"].rpartition("/")[2]
             ends = definitions[reference]["properties"]
             assert [ends[end]["default"] for end in ("low", "high", "log")] == [own.low, own.high, own.log]
