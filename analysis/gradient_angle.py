@@ -7,7 +7,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.drawing.figure import STYLES, WIDTH, Drawn, Skipped, hollow_words, new_figure, run_figure, styles
-from analysis.drawing.marks import SMALL, Label, draw_line, draw_reference, finish, shades, titled, whole_ticks
+from analysis.drawing.marks import (
+    LINE_HEIGHT,
+    POINT,
+    SMALL,
+    Label,
+    draw_line,
+    draw_reference,
+    finish,
+    shades,
+    titled,
+    whole_ticks,
+)
 from analysis.reading.frames import Frames
 from analysis.reading.selection import (
     choices,
@@ -138,14 +149,21 @@ def _panels(
     means: dict[str, pd.DataFrame], retrain: pd.DataFrame, steps: pd.DataFrame
 ) -> tuple[Figure, list[tuple[Axes, list[Label]]]]:
     rows = len(PANELS) + (not steps.empty)
-    figure, axes = new_figure(WIDTH, 2.8 * rows, rows=rows)
     looks = styles([*means["probe_degrees"]["method"].unique()])
+    names = means["probe_degrees"]["method"].nunique() + 2  # which stand beside a panel, one below the other
+    figure, axes = new_figure(WIDTH, max(2.8, names * SMALL * LINE_HEIGHT / POINT) * rows, rows=rows)
     labels = []
     for panel, (column, title) in zip(axes, PANELS.items(), strict=False):
         named = []
         groups = [(str(method), points.sort_values("epoch")) for method, points in means[column].groupby("method")]
         for place, (method, points) in enumerate(groups):
-            draw_line(panel, points, "epoch", looks[method], shift=1.5 * (place - (len(groups) - 1) / 2))
+            draw_line(
+                panel,
+                points,
+                "epoch",
+                looks[method],
+                shift=min(1.5, 15 / len(groups)) * (place - (len(groups) - 1) / 2),
+            )
             named.append(Label(points["mean"].iloc[-1], method_words(method), looks[method]))
         if retrain[column].notna().any():
             reference = mean_interval(retrain[column], column)
