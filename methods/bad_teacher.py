@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from methods.descent import NOTHING, Descent, Pass
-from methods.distillation import divergence, logits, teacher
+from methods.distillation import divergence, teacher
 from methods.fisher import random_subset
 from methods.method import Range, hyperparameter
 from methods.task import Batch, Samples, Task
@@ -57,8 +57,9 @@ class BadTeacher(Descent):
         def imitate(task: Task, mixed: Batch, _: Batch, progress: float) -> dict[str, Tensor]:
             inputs, forgotten = mixed
             with torch.no_grad():
-                target = torch.where(forgotten.unsqueeze(1), logits(task, bad, inputs), logits(task, original, inputs))
-            loss = divergence(logits(task, task.model, inputs), target, self.temperature)
+                knowing, unknowing = task.outputs(original, inputs), task.outputs(bad, inputs)
+            target = torch.where(forgotten.unsqueeze(1), unknowing, knowing)
+            loss = divergence(task.outputs(task.model, inputs), target, self.temperature)
             loss.backward()
             task.recorder.count(len(inputs))
             return {"distillation_loss": loss}

@@ -1,25 +1,15 @@
-"""What methods that learn from a teacher share: the teacher, logits, and how far a student is from its teacher."""
+"""What methods that learn from a teacher share: the teacher, and how far a student is from its teacher."""
 
 from __future__ import annotations
 
 import copy
 
-import torch
 from torch import Tensor, nn
-
-from methods.task import Task
 
 
 def teacher(model: nn.Module) -> nn.Module:
     """A copy of the model as it is now, in evaluation mode, that learns nothing."""
     return copy.deepcopy(model).eval().requires_grad_(False)
-
-
-def logits(task: Task, model: nn.Module, inputs: Tensor) -> Tensor:
-    """The model's outputs [B, classes], in at least float32."""
-    with task.autocast():
-        outputs: Tensor = model(inputs)
-    return outputs.float() if outputs.dtype == torch.bfloat16 else outputs
 
 
 def divergence(student: Tensor, target: Tensor, temperature: float) -> Tensor:

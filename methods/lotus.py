@@ -91,12 +91,9 @@ class LoTUS(Descent):
 
         def gradients(task: Task, _: Batch, batch: Batch, progress: float) -> dict[str, Tensor]:
             inputs, forgotten = batch
-            with task.autocast():
-                with torch.no_grad():
-                    logits = teacher(inputs)
-                outputs = task.model(inputs)
-            targets = distillation_targets(logits, forgotten, temperature, noise)
-            loss = -(targets * outputs.to(targets.dtype).log_softmax(dim=1)).sum(dim=1).mean()
+            with torch.no_grad():
+                targets = distillation_targets(task.outputs(teacher, inputs), forgotten, temperature, noise)
+            loss = -(targets * task.outputs(task.model, inputs).log_softmax(dim=1)).sum(dim=1).mean()
             loss.backward()
             task.recorder.count(len(inputs))
             return {"distillation_loss": loss, "temperature": torch.full_like(loss.detach(), temperature)}
@@ -116,12 +113,11 @@ class LoTUS(Descent):
 
 
 def distillation_targets(logits: Tensor, forgotten: Tensor, temperature: float, noise: torch.Generator) -> Tensor:
-    """Targets [B, C], in at least float32, from the original's logits [B, C]; `forgotten` [B] is 1 for forget samples.
+    """Targets [B, C] from the original's logits [B, C]; `forgotten` [B] is 1 for forget samples.
 
     Args:
         noise: a generator of the CPU's.
     """
-    logits = logits.float() if logits.dtype == torch.bfloat16 else logits
     gumbel = -torch.empty(logits.shape, dtype=logits.dtype).exponential_(generator=noise).log()
     noisy = logits + gumbel.to(logits.device)
     hard = torch.zeros_like(noisy).scatter(1, noisy.argmax(dim=1, keepdim=True), 1.0)

@@ -90,9 +90,7 @@ def sensitivities(task: Task, inputs: Tensor, *labels: Tensor) -> list[Tensor]:
     """For each of `labels` [B], the squared lengths [B] of the logits' derivatives by the inputs, differentiable."""
     inputs = inputs.detach().requires_grad_()
     with all_derivatives():
-        with task.autocast():
-            logits = task.model(inputs)
-        logits = logits.float() if logits.dtype == torch.bfloat16 else logits
+        logits = task.outputs(task.model, inputs)
         chosen = [logits.gather(1, label[:, None]).sum() for label in labels]
         found = [torch.autograd.grad(logit, inputs, create_graph=True)[0] for logit in chosen]
     return [gradient.flatten(1).square().sum(1) for gradient in found]

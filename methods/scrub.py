@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from methods.descent import NOTHING, Descent, Pass
-from methods.distillation import divergence, logits, teacher
+from methods.distillation import divergence, teacher
 from methods.method import Range, hyperparameter
 from methods.task import Batch, Samples, Task, Unsuitable
 
@@ -71,19 +71,19 @@ class Scrub(Descent):
 
         def distance(student: Tensor, inputs: Tensor) -> Tensor:
             with torch.no_grad():
-                target = logits(task, original, inputs)
+                target = task.outputs(original, inputs)
             return self.temperature**2 * divergence(student, target, self.temperature)
 
         def leave(task: Task, _: Batch, forget: Batch, progress: float) -> dict[str, Tensor]:
             inputs, targets = forget
-            apart = distance(logits(task, task.model, inputs), inputs)
+            apart = distance(task.outputs(task.model, inputs), inputs)
             (-apart).backward()
             task.recorder.count(len(targets))
             return {"forget_divergence": apart}
 
         def keep(task: Task, retain: Batch, _: Batch, progress: float) -> dict[str, Tensor]:
             inputs, targets = retain
-            student = logits(task, task.model, inputs)
+            student = task.outputs(task.model, inputs)
             values = {"retain_loss": task.criterion(student, targets)}
             total = self.gamma * values["retain_loss"]
             if self.alpha:
@@ -150,7 +150,7 @@ def weighted_error(task: Task, samples: Samples, weights: Tensor) -> float:
     weights = weights.to(samples.index.device)
     sums = torch.zeros(2, dtype=weights.dtype, device=weights.device)
     for inputs, targets in samples.in_order(EVALUATION_BATCH):
-        wrong = logits(task, model, inputs).argmax(dim=1) != targets
+        wrong = task.outputs(model, inputs).argmax(dim=1) != targets
         sums += torch.stack([(weights[targets] * wrong).sum(), weights[targets].sum()])
     wrong_weight, weight = sums.tolist()
     return float(wrong_weight / weight)

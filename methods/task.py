@@ -260,23 +260,23 @@ class Task:
         """Mean loss of a batch, a scalar in at least float32."""
         return self.losses(model, batch)[0]
 
+    def outputs(self, model: nn.Module, inputs: Tensor) -> Tensor:
+        """What the model makes of inputs [B, ...], in at least float32."""
+        with self.autocast():
+            outputs: Tensor = model(inputs)
+        return outputs.float() if outputs.dtype == torch.bfloat16 else outputs
+
     def losses(self, model: nn.Module, *batches: Batch) -> list[Tensor]:
         """Mean loss of each batch, in at least float32; all pass through the model as one."""
         inputs = torch.cat([inputs for inputs, _ in batches]) if len(batches) > 1 else batches[0][0]
-        with self.autocast():
-            outputs = model(inputs)
-        outputs = outputs.float() if outputs.dtype == torch.bfloat16 else outputs
-        parts = outputs.split([len(targets) for _, targets in batches])
+        parts = self.outputs(model, inputs).split([len(targets) for _, targets in batches])
         return [self.criterion(part, targets) for part, (_, targets) in zip(parts, batches, strict=True)]
 
     def sample_losses(self, model: nn.Module, batch: Batch) -> Tensor:
         """The loss of each sample of a batch, [B], in at least float32: what the criterion says of it alone."""
         inputs, targets = batch
-        with self.autocast():
-            outputs = model(inputs)
-        outputs = outputs.float() if outputs.dtype == torch.bfloat16 else outputs
         alone = torch.func.vmap(lambda output, target: self.criterion(output[None], target[None]))
-        losses: Tensor = alone(outputs, targets)
+        losses: Tensor = alone(self.outputs(model, inputs), targets)
         return losses
 
     def generator(self, name: str) -> torch.Generator:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import TYPE_CHECKING
 
 import torch
@@ -52,57 +52,43 @@ def train(
         Diverged: the mean loss of an epoch is not finite.
     """
     epochs = epochs(recipe.epochs) if callable(epochs) else recipe.epochs if epochs is None else epochs
+    name = f"training/{stream}" if stream else "training"
+    path = Recorder() if stream else recorder
+    with ExitStack() as stack:
+        if stream:
+            device = samples.index.device
+            stack.enter_context(torch.random.fork_rng([device] if device.type == "cuda" else []))
+            torch.manual_seed(derived_seed(seed, f"{name}/network"))
+        model.train()
+        generator = torch.Generator().manual_seed(derived_seed(seed, name))
+        steps_per_epoch = samples.steps(recipe.batch_size)
+        optimizer = torch.optim.SGD(
+            [parameter for parameter in model.parameters() if parameter.requires_grad],
+            lr=recipe.lr,
+            momentum=recipe.momentum,
+            nesterov=recipe.nesterov,
+            weight_decay=recipe.weight_decay,
+        )
+        scheduler = _scheduler(optimizer, recipe, epochs * steps_per_epoch)
+        step = 0
+        for epoch in range(1, epochs + 1):
+            total = torch.zeros((), device=samples.index.device)
+            for inputs, targets in samples.epoch(recipe.batch_size, generator):
+                with autocast():
+                    outputs = model(inputs)
+                loss = criterion(outputs.float(), targets)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+                scheduler.step()
+                total += loss.detach()
+                path.count(len(targets))
+                step += 1
+            probed = model if epoch < epochs else None
+            path.record(epoch=epoch, step=step, model=probed, retain_loss=total / steps_per_epoch)
     if stream:
-        part = Recorder()
-        devices = [samples.index.device] if samples.index.device.type == "cuda" else []
-        with torch.random.fork_rng(devices):
-            torch.manual_seed(derived_seed(seed, f"training/{stream}/network"))
-            _descend(
-                model, samples, recipe, derived_seed(seed, f"training/{stream}"), criterion, autocast, part, epochs
-            )
-        recorder.count(part.samples_processed)
-    else:
-        _descend(model, samples, recipe, derived_seed(seed, "training"), criterion, autocast, recorder, epochs)
+        recorder.count(path.samples_processed)
     return model.eval()
-
-
-def _descend(
-    model: nn.Module,
-    samples: Samples,
-    recipe: TrainingSpec,
-    seed: int,
-    criterion: Callable[[Tensor, Tensor], Tensor],
-    autocast: Callable[[], AbstractContextManager[object]],
-    recorder: Recorder,
-    epochs: int,
-) -> None:
-    model.train()
-    generator = torch.Generator().manual_seed(seed)
-    steps_per_epoch = samples.steps(recipe.batch_size)
-    optimizer = torch.optim.SGD(
-        [parameter for parameter in model.parameters() if parameter.requires_grad],
-        lr=recipe.lr,
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov,
-        weight_decay=recipe.weight_decay,
-    )
-    scheduler = _scheduler(optimizer, recipe, epochs * steps_per_epoch)
-    step = 0
-    for epoch in range(1, epochs + 1):
-        total = torch.zeros((), device=samples.index.device)
-        for inputs, targets in samples.epoch(recipe.batch_size, generator):
-            with autocast():
-                outputs = model(inputs)
-            loss = criterion(outputs.float(), targets)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            scheduler.step()
-            total += loss.detach()
-            recorder.count(len(targets))
-            step += 1
-        probed = model if epoch < epochs else None
-        recorder.record(epoch=epoch, step=step, model=probed, retain_loss=total / steps_per_epoch)
 
 
 def rehearse(

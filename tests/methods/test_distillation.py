@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from methods.distillation import divergence, logits, teacher
+from methods.distillation import divergence, teacher
 
 T = 2.5
 
@@ -50,12 +50,3 @@ def test_a_teacher_is_a_copy_in_evaluation_mode_that_learns_nothing(network: Cal
     before = copied[0].weight.clone()
     nn.init.zeros_(model[0].weight)
     assert torch.equal(copied[0].weight, before)
-
-
-def test_logits_are_computed_under_autocast_and_given_in_float32(network: Callable, make_task: Callable) -> None:
-    seen = []
-    model = network().float()
-    model.register_forward_hook(lambda layer, given, outputs: seen.append(outputs.dtype))
-    task = make_task(model, autocast=lambda: torch.autocast("cpu", dtype=torch.bfloat16))
-    assert logits(task, model, task.retain.inputs.float()).dtype == torch.float32
-    assert seen == [torch.bfloat16]

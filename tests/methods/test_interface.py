@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -55,95 +54,6 @@ def test_methods_know_torch_and_nothing_of_sweeps() -> None:
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) else []
             assert {name.split(".")[0] for name in names} <= {"torch", "methods", *sys.stdlib_module_names}, path.name
-
-
-class Ensemble(nn.Module):
-    def __init__(self, members: list[nn.Module]) -> None:
-        super().__init__()
-        self.members = nn.ModuleList(members)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        return torch.stack([member(inputs).softmax(dim=1) for member in self.members]).mean(0).log()
-
-
-@dataclass(frozen=True)
-class Sharded(Method):
-    """SISA with two shards by default: a row belongs to shard `row % shards`, and only shards touched are retrained."""
-
-    name: ClassVar[str] = "sharded"
-    source: ClassVar[str] = "Bourtoule et al., S&P 2021"
-    shapes_training: ClassVar[tuple[str, ...]] = ("shards",)
-
-    shards: int = hyperparameter(2, "parts that the training set is cut into", ge=1)
-
-    def build_original(self, build: Callable[[], nn.Module], train: Samples) -> nn.Module:
-        return Ensemble([build() for _ in range(self.shards)])
-
-    def train_original(self, model: nn.Module, train: Samples, fit: Callable) -> nn.Module:
-        for shard, member in enumerate(model.members):
-            fit(member, self.shard(train, shard))
-        return model
-
-    def unlearn(self, task: Task) -> nn.Module:
-        for shard in (task.forget.index % self.shards).unique().tolist():
-            task.model.members[shard] = task.fit(task.build(), self.shard(task.retain, shard))
-        return task.model
-
-    def shard(self, samples: Samples, shard: int) -> Samples:
-        return samples.subset((samples.index % self.shards == shard).nonzero()[:, 0])
-
-
-class TestAMethodThatShapesTraining:
-    @pytest.fixture
-    def request_to_forget(self, network: Callable, make_task: Callable) -> Callable:
-        """(rows) -> the trained ensemble, and a task to forget these rows of 40."""
-
-        def build(*rows: int) -> tuple[nn.Module, Task]:
-            task = make_task(None, retain=40, forget=0, build=network, fit=fit)
-            train = replace(task.retain, index=torch.arange(40))
-            method = Sharded()
-            original = method.train_original(method.build_original(task.build, train), train, task.fit)
-            kept = torch.tensor([row for row in range(40) if row not in rows])
-            task = replace(task, retain=train.subset(kept), forget=train.subset(torch.tensor(rows)))
-            return original, replace(task, model=copy.deepcopy(original))
-
-        return build
-
-    def test_its_original_is_one_network_per_shard(self, request_to_forget: Callable, network: Callable) -> None:
-        original, task = request_to_forget(0)
-        everything = replace(task.retain, index=torch.arange(40))
-        for shard, member in enumerate(original.members):
-            assert equal(member, fit(network(), replace(everything, index=torch.arange(shard, 40, 2))))
-        assert not equal(*original.members)
-
-    def test_only_shards_touched_are_retrained(self, request_to_forget: Callable, network: Callable) -> None:
-        original, task = request_to_forget(1, 7, 11)
-        fitted = []
-
-        def watched_fit(model: nn.Module, samples: Samples) -> nn.Module:
-            fitted.append(samples.index.tolist())
-            return fit(model, samples)
-
-        unlearned = Sharded().unlearn(replace(task, fit=watched_fit))
-        remaining = [row for row in range(1, 40, 2) if row not in (1, 7, 11)]
-        assert fitted == [remaining]
-        assert equal(unlearned.members[0], original.members[0])
-        assert equal(unlearned.members[1], fit(network(), replace(task.retain, index=torch.tensor(remaining))))
-        assert not equal(unlearned.members[1], original.members[1])
-
-    def test_its_ensemble_is_as_good_a_model_as_any(self, request_to_forget: Callable) -> None:
-        _, task = request_to_forget(0, 1)
-        model = Sharded().unlearn(task)
-        inputs = task.retain.inputs
-        mean = sum(member(inputs).softmax(dim=1) for member in model.members) / 2
-        torch.testing.assert_close(model(inputs).exp(), mean)
-
-    def test_its_original_can_be_stored_and_loaded(self, request_to_forget: Callable, network: Callable) -> None:
-        original, task = request_to_forget(0)
-        loaded = Sharded().build_original(network, task.retain)
-        assert not equal(loaded, original)
-        loaded.load_state_dict(original.state_dict())
-        assert equal(loaded, original)
 
 
 @dataclass(frozen=True)

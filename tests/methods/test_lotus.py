@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 from scipy import stats
-from torch import Tensor, nn
+from torch import nn
 
 from methods import Samples, Task, Unsuitable
 from methods.check import checks
@@ -210,9 +210,3 @@ def test_frozen_parameters_stay(network: Callable, with_reference: Callable) -> 
 @pytest.mark.parametrize("variant", [{"share": 1.0}, {"share": 0.0, "alpha": 0.0}], ids=str)
 def test_it_keeps_a_methods_promises(variant: dict[str, float]) -> None:
     assert [(promise, problem) for promise, problem in checks(LoTUS, **variant) if problem is not None] == []
-
-
-def test_under_bfloat16_targets_are_of_float32() -> None:
-    logits: Tensor = torch.randn(2, 3).bfloat16()
-    found = distillation_targets(logits, torch.ones(2), 1.0, torch.Generator().manual_seed(0))
-    assert found.dtype == torch.float32

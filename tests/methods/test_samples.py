@@ -180,6 +180,16 @@ class TestTask:
         assert max(seeds) > 2**61
         assert derived_seed(1, "1/2") != derived_seed(11, "/2")
 
+    def test_outputs_are_computed_under_autocast_and_given_in_float32(
+        self, network: Callable, make_task: Callable
+    ) -> None:
+        seen = []
+        model = network().float()
+        model.register_forward_hook(lambda layer, given, outputs: seen.append(outputs.dtype))
+        task = make_task(model, autocast=lambda: torch.autocast("cpu", dtype=torch.bfloat16))
+        assert task.outputs(model, task.retain.inputs.float()).dtype == torch.float32
+        assert seen == [torch.bfloat16]
+
     def test_the_loss_is_the_tasks_own(self, network: Callable, make_task: Callable, whole: Callable) -> None:
         model = network()
         task = make_task(model)
