@@ -33,6 +33,12 @@ class DatasetSpec(OpenSection):
     crop: int | None = Field(None, ge=0, description="pixels of padding for the random crop; 0: none; null: as usual")
     flip: bool | None = Field(None, description="random horizontal flips; null: as usual for the dataset")
 
+    @model_validator(mode="after")
+    def _something_to_train_on(self) -> DatasetSpec:
+        if self.validation + self.reference >= 1:
+            raise ValueError("validation and reference together must stay below 1")
+        return self
+
 
 class ModelSpec(OpenSection):
     """Which network; further keys are its own options."""

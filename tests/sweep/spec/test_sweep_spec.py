@@ -113,6 +113,7 @@ def test_crop_and_flip_default_to_what_is_usual_for_the_dataset():
         ("forget: {scenario: class}", "forget: scenario: class needs 'class'"),
         ("forget: {scenario: class, class: 1, ratio: 0.1}", "forget: 'ratio' needs scenario: random"),
         ("training: {momentum: 0}", "training: nesterov needs a momentum above 0"),
+        ("dataset: {validation: 0.6, reference: 0.5}", "dataset: validation and reference together must stay below 1"),
         ("name: a/b", "name: use letters, digits, '.', '_' and '-' only"),
         ("methods: [{name: 'nowhere:Method'}]", "methods.0.name: plugin 'nowhere:Method': importing nowhere failed"),
         ("methods: [{name: 'plugin_examples:Raise'}]", "has no 'Raise'; did you mean 'Raises'?"),
