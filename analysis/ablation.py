@@ -20,7 +20,7 @@ from analysis.drawing.marks import (
     titled,
     value_axis,
 )
-from analysis.reading.frames import Frames
+from analysis.reading.frames import Frames, metrics_in
 from analysis.reading.selection import ended_ok, fullest_task
 from analysis.reading.uam import uam_where_gamma_acts
 from analysis.statistics.intervals import Interval, mean_interval, summarise
@@ -28,15 +28,15 @@ from analysis.statistics.ranking import Key, rank
 from analysis.wording.code_words import code_words
 from analysis.wording.doing_nothing import original_level
 from analysis.wording.finding import HERE, finding
-from analysis.wording.names import LABELS, RHO, Hyperparameter, task_words, uam_words
+from analysis.wording.names import RHO, Hyperparameter, label, task_words, uam_words
 from analysis.wording.words import also, joined, left_out_words, number_words, ranking_words, seeds_words
+from sweep.store.metrics import Metric, averaged, columns
 
 MOST_LINES = 4
-PANELS = ("average_gap", "forget_accuracy", "retain_accuracy", "test_accuracy")
 
 
 def draw_ablation(frames: Frames, question: str, along: Hyperparameter, lines: Hyperparameter) -> Drawn | Skipped:
-    """Average gap, FA, RA and TA against `along`, a line per value of `lines`, Retrain as a band."""
+    """Average gap and accuracies (FA, RA, TA) against `along`, a line per value of `lines`, Retrain as a band."""
     uam = uam_where_gamma_acts(frames.trials, {along.name, lines.name})
     chosen = _choose(uam, along.name, lines.name)
     if chosen is None:
@@ -46,10 +46,12 @@ def draw_ablation(frames: Frames, question: str, along: Hyperparameter, lines: H
     ranking = rank(chosen, [along.name, lines.name], "average_gap")
     assert ranking is not None
     kept = _spread(sorted(chosen[lines.name].unique()), ranking.best[1])
-    means = {metric: summarise(chosen, [along.name, lines.name], metric) for metric in PANELS}
+    metrics = _metrics(chosen)
+    panels = ["average_gap", *(metric.column for metric in metrics)]
+    means = {panel: summarise(chosen, [along.name, lines.name], panel) for panel in panels}
     means = {metric: found[found[lines.name].isin(kept)] for metric, found in means.items()}
     retrain = ended_ok(frames.trials[(frames.trials["task_id"] == task) & (frames.trials["method"] == "retrain")])
-    references = {metric: mean_interval(retrain[metric], metric) for metric in PANELS[1:]}
+    references = {metric: mean_interval(retrain[metric], metric) for metric in panels[1:]}
 
     original = original_level(chosen)
     figure, labels = _panels(means, references, original, along, lines)
@@ -66,10 +68,10 @@ def draw_ablation(frames: Frames, question: str, along: Hyperparameter, lines: H
         return first if chosen[lines.name].nunique() == 1 else f"{first}, {second}"
 
     best = chosen[(chosen[along.name] == ranking.best[0]) & (chosen[lines.name] == ranking.best[1])]
+    gaps = [f"{best['gap.' + each.column].mean():.1f} in {each.label}" for each in metrics]
     claim = (
         f"{uam_words(chosen)}'s mean average gap (percentage points) is lowest at {name(ranking.best)}: "
-        f"{ranking.interval}, with a retain accuracy gap of {best['gap.retain_accuracy'].mean():.1f} and a forget "
-        f"accuracy gap of {best['gap.forget_accuracy'].mean():.1f}{ranking_words(ranking, name)}"
+        f"{ranking.interval}, with gaps of {joined(gaps)}{ranking_words(ranking, name)}"
         f"{left_out_words(uam[(uam['task_id'] == task) & (uam['setting'] == setting)])}."
     )
     found = finding(claim, chosen, ranking.interval, who=HERE)
@@ -83,12 +85,12 @@ def _panels(
     along: Hyperparameter,
     lines: Hyperparameter,
 ) -> tuple[Figure, list[tuple[Axes, list[Label]]]]:
-    figure, axes = new_figure(WIDTH, 6.6, rows=len(PANELS))
+    figure, axes = new_figure(WIDTH, 6.6, rows=len(means))
     tried = sorted(means["average_gap"][along.name].unique())
     values = sorted(means["average_gap"][lines.name].unique())
     looks = shades(STYLES["uam"], len(values))
     labels = []
-    for panel, metric in zip(axes, PANELS, strict=True):
+    for panel, metric in zip(axes, means, strict=True):
         value_axis(panel, tried, log=along is RHO or logarithmic(tried))
         named = []
         for place, (value, style) in enumerate(zip(values, looks, strict=True)):
@@ -98,7 +100,7 @@ def _panels(
         if metric in references:
             draw_reference(panel, references[metric], STYLES["retrain"])
             named.append(Label(references[metric].mean, "Retrain", STYLES["retrain"]))
-            titled(panel, f"{LABELS[metric]} (percent)")
+            titled(panel, f"{label(metric)} ({columns()[metric].unit})")
         else:
             named += draw_original(panel, original)
             panel.set_ylim(bottom=0)
@@ -120,18 +122,25 @@ def _alt(
     for value in means["average_gap"][lines.name].sort_values().unique().tolist():
         points = means["average_gap"][means["average_gap"][lines.name] == value]
         first, last, low = points.iloc[0], points.iloc[-1], points.loc[points["mean"].idxmin()]
-        forget = means["forget_accuracy"].loc[means["forget_accuracy"][lines.name] == value, "mean"]
+        forget = [*means][1]
+        level = means[forget].loc[means[forget][lines.name] == value, "mean"]
         parts.append(
             f"For {lines.symbol} = {number_words(value)} the average gap is {first['mean']:.1f} at "
             f"{along.symbol} = {number_words(first[along.name])}, lowest at {number_words(low[along.name])} "
             f"({low['mean']:.1f}) and {last['mean']:.1f} at {number_words(last[along.name])}; "
-            f"FA goes from {forget.iloc[0]:.1f} to {forget.iloc[-1]:.1f}."
+            f"{label(forget)} goes from {level.iloc[0]:.1f} to {level.iloc[-1]:.1f}."
         )
-    levels = joined([f"{LABELS[metric]} {reference.mean:.1f}" for metric, reference in references.items()])
+    levels = joined([f"{label(metric)} {reference.mean:.1f}" for metric, reference in references.items()])
     return (
-        f"Four line charts one above the other: average gap in percentage points, and FA, RA and TA in percent, of UAM "
-        f"against {along.symbol}, on {described}. {' '.join(parts)} Retrain is a grey band ({levels})."
+        f"Line charts one above the other: average gap in percentage points, and {joined([*map(label, references)])}, "
+        f"of UAM against {along.symbol}, on {described}. {' '.join(parts)} Retrain is a grey band ({levels})."
     )
+
+
+def _metrics(trials: pd.DataFrame) -> list[Metric]:
+    """The metrics that have a panel: the forget set's first, then the others', without the attack."""
+    plain = averaged(metrics_in(trials), "average_gap")[:3]
+    return sorted(plain, key=lambda metric: metric.side != "forget")
 
 
 def _spread(values: list[float], best: float) -> list[float]:

@@ -48,7 +48,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
     original, mixed = original_value(frames, tried), search_code_words(frames, tried)
     figure, marked = _panels(tried, labels, objective, Interval(original, np.nan, np.nan, int(not np.isnan(original))))
     note = f"{described}. Mean over {search_seeds_words(tried)}. {states_words(tried)}; only complete ones count."
-    note += f"{meaning_words([objective])}{mixed}"
+    note += f"{meaning_words(frames, tried, [objective])}{mixed}"
     finish(figure, note, marked)
     finding = (
         f"On validation data the searches' lowest {with_unit(objective)} was {_bests(tried, labels)}; "

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.methods_table import SHOWN
 from analysis.reading.code_versions import averaged_versions
+from analysis.reading.frames import metrics_in
 from analysis.reading.selection import choices, ended_ok, is_reference, references_first, representatives
 from analysis.statistics.intervals import Interval, mean_intervals
 from analysis.statistics.ranking import pairs, rank
@@ -18,18 +18,13 @@ from analysis.wording.doing_nothing import doing_nothing, original_level
 from analysis.wording.finding import tells
 from analysis.wording.names import method_name, method_words, task_labels, varying_settings
 from analysis.wording.words import ranking_words
+from sweep.store.metrics import Metric, shown
 
 MOST_TASKS = 20
 MOST_ROWS = 100
 """Tasks on a page, and configurations of each; of every method its best ones. `methods.csv` holds them all."""
 
-VALUES = [
-    *SHOWN,
-    *(f"gap.{metric}" for metric in SHOWN),
-    "average_gap",
-    "unlearn_seconds",
-    "relative_seconds",
-]
+COSTS = ("average_gap", "unlearn_seconds", "relative_seconds")
 
 
 @dataclass(frozen=True)
@@ -43,7 +38,7 @@ class Row:
         n: trials that ended ok.
         ended: how many ended otherwise, in words.
         versions: how many code versions these trials are of.
-        values: the mean of each of `VALUES`.
+        values: the mean of each metric, of its gap, and of `COSTS`.
     """
 
     method: str
@@ -64,6 +59,7 @@ class Comparison:
         answer: a sentence on which method comes closest to Retrain; before it another, if no method does better than
             Original. Empty where no gap is known.
         mixed: that code versions are mixed (`code_words`).
+        metrics: what the rows show.
         rows: as `methods_table` orders them.
         left_out: how many configurations are not in `rows`.
     """
@@ -71,13 +67,9 @@ class Comparison:
     task: str
     answer: str
     mixed: str
+    metrics: tuple[Metric, ...]
     rows: list[Row]
     left_out: int
-
-    @property
-    def of_a_class(self) -> bool:
-        """Whether test samples of a forgotten class were looked at."""
-        return any(row.values["forgotten_test_accuracy"].n for row in self.rows)
 
 
 def comparisons(trials: pd.DataFrame) -> tuple[list[Comparison], int]:
@@ -104,8 +96,11 @@ def _comparison(task: str, trials: pd.DataFrame) -> Comparison:
     order["rank"] = references_first(order["method"])
     order = order.sort_values(["rank", "gap", "method"], na_position="last")
     best_first = order.groupby("method").cumcount().sort_values(kind="stable").index[:MOST_ROWS]
-    shown = order.loc[order.index.isin(best_first)]
-    means = _means(ok, shown.index.to_numpy())
+    drawn = order.loc[order.index.isin(best_first)]
+    metrics = tuple(
+        each for each in shown(metrics_in(trials)) if each.side is not None or ok[each.column].notna().any()
+    )
+    means = _means(ok, drawn.index.to_numpy(), metrics)
     ended = _ended(trials)
     rows = [
         Row(
@@ -118,20 +113,21 @@ def _comparison(task: str, trials: pd.DataFrame) -> Comparison:
             values=means[group],
         )
         for group, method, setting, versions in zip(
-            shown.index, shown["method"], shown["setting"], shown["versions"], strict=True
+            drawn.index, drawn["method"], drawn["setting"], drawn["versions"], strict=True
         )
     ]
-    return Comparison(task, _answer(trials), code_words(trials), rows, len(order) - len(shown))
+    return Comparison(task, _answer(trials), code_words(trials), metrics, rows, len(order) - len(drawn))
 
 
-def _means(ok: pd.DataFrame, groups: NDArray[np.int64]) -> dict[int, dict[str, Interval]]:
-    """For every group the interval of each of `VALUES`."""
-    shown = ok[ok["group"].isin(groups)]
-    places = shown.groupby("group").indices
-    values = shown[VALUES].to_numpy(dtype=float)
-    arrays = [values[places.get(group, []), column] for group in groups for column in range(len(VALUES))]
+def _means(ok: pd.DataFrame, groups: NDArray[np.int64], metrics: tuple[Metric, ...]) -> dict[int, dict[str, Interval]]:
+    """For every group the interval of each metric, of its gap, and of each of `COSTS`."""
+    names = [*(metric.column for metric in metrics), *(f"gap.{metric.column}" for metric in metrics), *COSTS]
+    rows = ok[ok["group"].isin(groups)]
+    places = rows.groupby("group").indices
+    values = rows[names].to_numpy(dtype=float)
+    arrays = [values[places.get(group, []), column] for group in groups for column in range(len(names))]
     found = iter(mean_intervals(arrays))
-    return {group: {value: next(found).within(value) for value in VALUES} for group in groups}
+    return {group: {name: next(found).within(name) for name in names} for group in groups}
 
 
 def _ended(trials: pd.DataFrame) -> dict[int, str]:

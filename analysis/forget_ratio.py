@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from analysis.drawing.figure import WIDTH, Drawn, Skipped, hollow_words, new_figure, run_figure, styles
 from analysis.drawing.marks import SMALL, Label, draw_line, finish, titled, value_axis
-from analysis.reading.frames import Frames
+from analysis.reading.frames import Frames, metrics_in
 from analysis.reading.selection import alike, drawn_or_lost, ended_ok, is_reference
 from analysis.statistics.intervals import summarise
 from analysis.statistics.ranking import Ranking, pairs, rank
@@ -19,6 +19,7 @@ from analysis.wording.doing_nothing import doing_nothing, original_level
 from analysis.wording.names import method_words
 from analysis.wording.words import also, choice_words, joined, left_out_words, number_words, seeds_words
 from sweep.store.columns import REFERENCES
+from sweep.store.metrics import Metric, averaged
 
 NAME = "forget_ratio"
 QUESTION = "Does it get harder the more is forgotten?"
@@ -35,14 +36,15 @@ def draw(frames: Frames) -> Drawn | Skipped:
     methods = chosen[chosen["method"] != "retrain"]
     rivals = methods[methods["method"] != "original"]
     gaps = summarise(methods, ["method", "percent"], "average_gap")
-    accuracies = summarise(chosen, ["method", "percent"], "forget_accuracy")
+    forget = averaged(metrics_in(chosen), "forget_gap")[0]
+    levels = summarise(chosen, ["method", "percent"], forget.column)
     row = chosen.iloc[0]
     described = f"{row['dataset']}, {row['model']}, random forgetting"
 
-    figure, labels = _panels(gaps, accuracies)
+    figure, labels = _panels(gaps, levels, forget)
     how = choice_words(trials[(trials["place"] == row["place"]) & ~trials["method"].isin(REFERENCES)])
     more = hollow_words(methods["method"]) + also(code_words(chosen))
-    finish(figure, f"{described}. {how}{seeds_words([*gaps['n'], *accuracies['n']])}.{more}", labels)
+    finish(figure, f"{described}. {how}{seeds_words([*gaps['n'], *levels['n']])}.{more}", labels)
 
     rankings: dict[float, Ranking] = {}
     comparisons = sum(pairs(choices[group["method"].unique()]) for _, group in rivals.groupby("percent"))
@@ -51,7 +53,9 @@ def draw(frames: Frames) -> Drawn | Skipped:
         if ranking is not None:
             rankings[float(str(percent))] = ranking
     claim = f"{_nothing(rivals)}{_finding(rankings)}{left_out_words(drawn_or_lost(trials, chosen))}."
-    return Drawn(NAME, QUESTION, figure, f"{claim}{also(code_words(chosen))}", _alt(gaps, accuracies, described))
+    return Drawn(
+        NAME, QUESTION, figure, f"{claim}{also(code_words(chosen))}", _alt(gaps, levels, forget.label, described)
+    )
 
 
 def _settings(trials: pd.DataFrame) -> pd.Series:
@@ -90,11 +94,11 @@ def _choose(ok: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
     return found, most.groupby("method").size()
 
 
-def _panels(gaps: pd.DataFrame, accuracies: pd.DataFrame) -> tuple[Figure, list[tuple[Axes, list[Label]]]]:
+def _panels(gaps: pd.DataFrame, levels: pd.DataFrame, forget: Metric) -> tuple[Figure, list[tuple[Axes, list[Label]]]]:
     figure, axes = new_figure(WIDTH, 5.6, rows=2)
-    looks = styles([*accuracies["method"].unique()])
+    looks = styles([*levels["method"].unique()])
     labels = []
-    for panel, means, title in zip(axes, (gaps, accuracies), (GAP_TITLE, "FA (percent)"), strict=True):
+    for panel, means, title in zip(axes, (gaps, levels), (GAP_TITLE, f"{forget.label} ({forget.unit})"), strict=True):
         value_axis(panel, means["percent"], log=True)
         named = []
         groups = [(str(method), points.sort_values("percent")) for method, points in means.groupby("method")]
@@ -148,7 +152,7 @@ def _clearly(rankings: list[Ranking]) -> str:
     return f"; distinguishable from all others at {clear} of {len(rivalled)}{there}"
 
 
-def _alt(gaps: pd.DataFrame, accuracies: pd.DataFrame, described: str) -> str:
+def _alt(gaps: pd.DataFrame, levels: pd.DataFrame, label: str, described: str) -> str:
     parts = []
     for method, points in gaps.groupby("method"):
         first, last = points.iloc[0], points.iloc[-1]
@@ -156,11 +160,11 @@ def _alt(gaps: pd.DataFrame, accuracies: pd.DataFrame, described: str) -> str:
             f"{method_words(str(method))} from {first['mean']:.1f} at {number_words(first['percent'])} % to "
             f"{last['mean']:.1f} at {number_words(last['percent'])} %"
         )
-    retrain = accuracies.loc[accuracies["method"] == "retrain", "mean"]
+    retrain = levels.loc[levels["method"] == "retrain", "mean"]
     return (
-        f"Two line charts, one above the other, on {described}: average gap in percentage points, and FA in percent, "
+        f"Two line charts, one above the other, on {described}: average gap in percentage points, and {label}, "
         f"of each method against the forget ratio on a logarithmic axis. The average gap goes for "
-        f"{', for '.join(parts)}. Retrain's FA goes from {retrain.iloc[0]:.1f} to {retrain.iloc[-1]:.1f}."
+        f"{', for '.join(parts)}. Retrain's {label} goes from {retrain.iloc[0]:.1f} to {retrain.iloc[-1]:.1f}."
     )
 
 

@@ -63,7 +63,8 @@ def draw(frames: Frames) -> Drawn | Skipped:
     finish(
         figure,
         f"{described}. Estimated by fANOVA from complete suggestions; lines: range over {RESAMPLES} resamples of them. "
-        f"One that has no effect beside the others counts as its default.{meaning_words([objective])}{fewer}{mixed}",
+        "One that has no effect beside the others counts as its default."
+        f"{meaning_words(frames, complete, [objective])}{fewer}{mixed}",
     )
     tops = [f"on {_top(found, labels[study])}" for study, found in shares.items()]
     n = f"{counts[studies].min()} to {counts[studies].max()}" if counts[studies].nunique() > 1 else counts[studies[0]]

@@ -15,21 +15,20 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.reading.code_versions import averaged_versions
-from analysis.reading.frames import Frames, read_frames
+from analysis.reading.frames import Frames, kinds_of, read_frames
 from analysis.reading.selection import references_first
 from analysis.reading.tuning import CONFIGURATION
 from analysis.wording.certificates import certificate_lines, certificate_words
 from analysis.wording.code_words import code_words
 from analysis.wording.doing_nothing import doing_nothing
-from analysis.wording.names import LABELS, configuration_labels, task_labels
+from analysis.wording.names import configuration_labels, label, task_labels
+from sweep.store.metrics import metrics_of, shown
 
-UNIT = (
-    "percent, mean ± standard deviation over n seeds; in brackets the mean gap to Retrain of the same seed; cost: time "
-    "relative to Retrain"
+HOW = (
+    "mean ± standard deviation over n seeds; in brackets the mean gap to Retrain of the same seed; cost: time relative "
+    "to Retrain"
 )
-SHOWN = ("retain_accuracy", "forget_accuracy", "test_accuracy", "forgotten_test_accuracy", "mia")
-"""Metrics of the table; `forgotten_test_accuracy` only where a class is forgotten."""
-OF_THE_CLASS = LABELS["forgotten_test_accuracy"]
+OF_THE_CLASS = label("forgotten_test_accuracy")
 WHERE_A_CLASS_IS_FORGOTTEN = f"TA: on the other classes; {OF_THE_CLASS}: on the forgotten one, not in the average gap"
 
 
@@ -40,19 +39,19 @@ def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
         trials: as `read_frames` gives them.
 
     Returns:
-        Columns `task`, `method`, `seeds` (trials that ended ok), for each of RA, FA, TA, TA-F and MIA its `.mean`,
-        `.std` (sample standard deviation; missing for one seed) and `.gap` (mean over seeds of the per-seed gap),
-        `average_gap`, its `.std` and its `.n` (seeds that have it: Retrain ended ok there too), `seconds`,
+        Columns `task`, `kind` (of task), `method`, `seeds` (trials that ended ok), for each metric (RA, FA, ...) its
+        `.mean`, `.std` (sample standard deviation; missing for one seed) and `.gap` (mean over seeds of the per-seed
+        gap), `average_gap`, its `.std` and its `.n` (seeds that have it: Retrain ended ok there too), `seconds`,
         `relative_seconds`, `relative_samples` (means), `ended`: how many trials ended otherwise, in words,
         `code_versions`: how many the averaged trials are of, `certificate`: what the method certifies of its result
         (empty if nothing), and `remarks`: what a reader of the row's task must know first (`task_remarks`).
     """
     if trials.empty:
         return pd.DataFrame()
-    labelled = trials.assign(task=task_labels(trials), label=configuration_labels(trials))
+    labelled = trials.assign(task=task_labels(trials), kind=kinds_of(trials), label=configuration_labels(trials))
     labelled["row"] = labelled.groupby(CONFIGURATION, sort=False).ngroup()
     first = labelled.drop_duplicates("row").reset_index(drop=True)
-    table = first[["task", "label"]].set_axis(["task", "method"], axis=1)
+    table = first[["task", "kind", "label"]].set_axis(["task", "kind", "method"], axis=1)
     table = pd.concat([table, _statistics(labelled)], axis=1)
     table["code_versions"] = averaged_versions(trials, first)
     remarks = {str(task): " ".join(task_remarks(rows)) for task, rows in labelled.groupby("task")}
@@ -73,10 +72,11 @@ def _statistics(trials: pd.DataFrame) -> pd.DataFrame:
     rows = pd.RangeIndex(trials["row"].max() + 1)
     ok = trials[trials["status"] == "ok"].groupby("row")
     statistics = pd.DataFrame({"seeds": ok.size().reindex(rows, fill_value=0)})
-    for metric in SHOWN:
-        statistics[f"{LABELS[metric]}.mean"] = ok[metric].mean()
-        statistics[f"{LABELS[metric]}.std"] = ok[metric].std()
-        statistics[f"{LABELS[metric]}.gap"] = ok[f"gap.{metric}"].mean()
+    metrics = dict.fromkeys(metric for kind in trials["kind"].unique() for metric in shown(metrics_of(kind)))
+    for metric in metrics:
+        statistics[f"{metric.label}.mean"] = ok[metric.column].mean()
+        statistics[f"{metric.label}.std"] = ok[metric.column].std()
+        statistics[f"{metric.label}.gap"] = ok[f"gap.{metric.column}"].mean()
     statistics["average_gap"] = ok["average_gap"].mean()
     statistics["average_gap.std"] = ok["average_gap"].std()
     statistics["average_gap.n"] = ok["average_gap"].count().reindex(rows, fill_value=0)
@@ -102,22 +102,21 @@ def display_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     """Headers and cells of `methods_table` for people, of one task.
 
     A column `not ok` appears only where a trial did not end ok, `code` only where a row averages trials of several code
-    versions, and TA-F only where a class is forgotten.
-    Where gaps are over fewer seeds than accuracies, the average gap says over how many.
+    versions, and a metric beside the average gap (TA-F, for instance) only where it has a value. Where gaps are over
+    fewer seeds than metrics, the average gap says over how many.
     """
-    labels = [LABELS[metric] for metric in SHOWN]
-    if table[f"{OF_THE_CLASS}.mean"].isna().all():
-        labels.remove(OF_THE_CLASS)
+    metrics = shown(metrics_of(table["kind"].iloc[0]))
+    labels = [each.label for each in metrics if each.side is not None or table[f"{each.label}.mean"].notna().any()]
     headers = ["method", "n", *labels, "avg. gap", "cost"]
     seldom = {NOT_OK: table["ended"], CODE: table["code_versions"].map(_versions)}
     seldom = {header: cells for header, cells in seldom.items() if (cells != "").any()}
     cells = []
     for row in table.to_dict("records"):
-        metrics = [_metric(row, label) for label in labels]
+        numbers = [_metric(row, label) for label in labels]
         gap = _spread(row["average_gap"], row["average_gap.std"])
         if 0 < row["average_gap.n"] < row["seeds"]:
             gap += f", n = {row['average_gap.n']}"
-        cells.append([row["method"], str(row["seeds"]), *metrics, gap, _number(row["relative_seconds"])])
+        cells.append([row["method"], str(row["seeds"]), *numbers, gap, _number(row["relative_seconds"])])
     for column in seldom.values():
         for line, cell in zip(cells, column, strict=True):
             line.append(cell)
@@ -128,8 +127,10 @@ def _versions(count: int) -> str:
     return f"{count} code versions" if count > 1 else ""
 
 
-def _caption(headers: list[str]) -> str:
-    return f"{UNIT}; {WHERE_A_CLASS_IS_FORGOTTEN}" if OF_THE_CLASS in headers else UNIT
+def _caption(table: pd.DataFrame, headers: list[str]) -> str:
+    units = dict.fromkeys(metric.unit for metric in metrics_of(table["kind"].iloc[0]))
+    caption = f"{', '.join(units)}, {HOW}"
+    return f"{caption}; {WHERE_A_CLASS_IS_FORGOTTEN}" if OF_THE_CLASS in headers else caption
 
 
 def _metric(row: dict[Hashable, Any], label: str) -> str:
@@ -156,7 +157,7 @@ def render_rich(table: pd.DataFrame, console: Console) -> None:
         headers, cells = display_rows(rows)
         usual = len(headers) - len({NOT_OK, CODE} & set(headers))
         cells = [["\n".join(filter(None, [line[0], *line[usual:]])), *line[1:usual]] for line in cells]
-        caption = _caption(headers)
+        caption = _caption(rows, headers)
         view = Table(title=str(task), caption=caption, title_justify="left", caption_justify="left", box=SIMPLE_HEAD)
         view.padding = (0, 0 if OF_THE_CLASS in headers else 1, 0, 0)
         for position, header in enumerate(headers[:usual]):
@@ -182,7 +183,7 @@ def to_markdown(table: pd.DataFrame) -> str:
         headers, cells = display_rows(rows)
         rule = "|" + "|".join([":--", *["--:"] * (len(headers) - 1)]) + "|"
         lines = [escaped(headers), rule, *(escaped(line) for line in cells)]
-        caption = _caption(headers)
+        caption = _caption(rows, headers)
         parts.append(f"## {task}\n\n" + "\n".join(lines) + f"\n\n{caption[0].upper()}{caption[1:]}.\n")
         if remarks := rows["remarks"].iloc[0]:
             parts[-1] += f"\n{remarks}\n"
@@ -200,7 +201,7 @@ def to_latex(table: pd.DataFrame) -> str:
         headers, cells = display_rows(rows)
         lines = [" & ".join(cell.translate(escapes) for cell in line) + r" \\" for line in [headers, *cells]]
         body = [rf"\begin{{tabular}}{{l{'r' * (len(headers) - 1)}}}", r"\toprule", lines[0], r"\midrule", *lines[1:]]
-        captions = [f"% {task}: {_caption(headers)}"]
+        captions = [f"% {task}: {_caption(rows, headers)}"]
         captions += [f"% {remarks}" for remarks in rows["remarks"].unique() if remarks]
         captions += [f"% {methods}: {words}" for methods, words in certificate_lines(rows)]
         parts.append("\n".join([*captions, *body, r"\bottomrule", r"\end{tabular}", ""]))

@@ -42,7 +42,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
     finish(
         figure,
         f"{described}. Means over {search_seeds_words(tried)}. {states_words(tried)}; complete ones are drawn. Grey "
-        f"line, large marks: Pareto front.{meaning_words(names)}{mixed}",
+        f"line, large marks: Pareto front.{meaning_words(frames, tried, names)}{mixed}",
     )
     front = points[points["front"]].sort_values("x")
     counts = front["method"].value_counts()

@@ -13,7 +13,8 @@ import yaml
 
 from analysis.reading.selection import ended_ok, representatives
 from analysis.statistics.intervals import Interval, mean_interval
-from analysis.wording.names import LABELS, METHODS, method_words, task_labels
+from analysis.wording.names import METHODS, method_words, task_labels
+from sweep.store.metrics import columns
 
 COLUMNS = {"RA": "retain_accuracy", "FA": "forget_accuracy", "TA": "test_accuracy", "MIA": "mia", "gap": "average_gap"}
 """What published.yaml calls a column of the trials."""
@@ -135,7 +136,7 @@ def _beside(result: dict[str, Any], task: str, config: dict[str, Any], ok: pd.Da
 def _cell(label: str, number: float, retrain: dict[str, float], ours: pd.DataFrame) -> Cell:
     column = COLUMNS[label]
     here = mean_interval(ours[column], column)
-    if label not in LABELS.values() or label not in retrain:
+    if column not in columns() or label not in retrain:
         return Cell(number, here)
     gap = f"gap.{column}"
     return Cell(number, here, abs(number - retrain[label]), mean_interval(ours[gap], gap))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,12 @@ from analysis.reading.tuning import untuned_name
 from analysis.statistics.intervals import Interval
 from analysis.wording.certificates import certificate_lines
 from analysis.wording.code_words import code_words
-from analysis.wording.names import METHODS, configuration_labels, task_labels
+from analysis.wording.names import METHODS, configuration_labels, metric_words, task_labels
 from analysis.wording.words import joined
 from sweep.errors import InputError
 from sweep.spec.spec_file import read_yaml, write_yaml
 from sweep.store.columns import REFERENCES
+from sweep.store.metrics import Metric
 from sweep.store.results import Results
 
 MOST_TRIALS = 500
@@ -123,6 +124,7 @@ def _render(directory: str, frames: Frames, pictures: list[Picture], skipped: li
         question=_question(trials, tables),
         facts=_facts(trials, searched, frames),
         tables=tables,
+        meanings=" ".join(metric_words(metrics) for metrics in _distinct(table.metrics for table in tables)),
         tasks=tasks,
         certificates=certificate_lines(methods_table(frames.trials)),
         published=beside_published(frames.trials),
@@ -138,6 +140,12 @@ def _render(directory: str, frames: Frames, pictures: list[Picture], skipped: li
         directory=directory,
         quoted=shlex.quote(directory),
     )
+
+
+def _distinct(shown: Iterable[tuple[Metric, ...]]) -> list[tuple[Metric, ...]]:
+    """What tables show, without what another of them shows too."""
+    every = [*dict.fromkeys(shown)]
+    return [metrics for metrics in every if not any(set(metrics) < set(other) for other in every)]
 
 
 def _question(trials: pd.DataFrame, tables: list[Comparison]) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from analysis.drawing.figure import WIDTH, Drawn, Skipped, Style, hollow_words, new_figure, run_figure, styles
 from analysis.drawing.marks import finish, fixed_ticks, titled
-from analysis.reading.frames import GAP_METRICS, Frames
+from analysis.reading.frames import Frames, metrics_in
 from analysis.reading.selection import (
     choices,
     drawn_or_lost,
@@ -22,8 +22,9 @@ from analysis.statistics.intervals import Interval, mean_interval
 from analysis.statistics.ranking import verdicts
 from analysis.wording.code_words import code_words
 from analysis.wording.finding import finding
-from analysis.wording.names import LABELS, method_words, task_words
+from analysis.wording.names import label, method_words, task_words
 from analysis.wording.words import also, choice_words, joined, left_out_words, seeds_words
+from sweep.store.metrics import averaged
 
 NAME = "seeds"
 QUESTION = "Is the difference to Retrain the same in every seed?"
@@ -35,7 +36,10 @@ TICKS = (-100, -50, -20, -10, -5, 0, 5, 10, 20, 50, 100)
 
 
 def draw(frames: Frames) -> Drawn | Skipped:
-    """RA, FA, TA and MIA of each method less Retrain's of the same seed: a dot per seed, the mean and its interval."""
+    """What makes up the average gap (RA, FA, TA and MIA) of each method, less Retrain's of the same seed.
+
+    A dot per seed, the mean and its interval.
+    """
     ok = ended_ok(frames.trials)
     usable = ok[ok["method"] != "retrain"].dropna(subset=["average_gap"])
     rivals = usable[usable["method"] != "original"]
@@ -44,15 +48,16 @@ def draw(frames: Frames) -> Drawn | Skipped:
     task = fullest_task(rivals)
     usable = usable[usable["task_id"] == task]
     chosen = representatives(usable)
+    metrics = [metric.column for metric in averaged(metrics_in(usable), "average_gap")]
     retrain = ok[(ok["task_id"] == task) & (ok["method"] == "retrain")].set_index("seed")
     differences = chosen[["method", "seed"]].assign(
-        **{metric: chosen[metric] - chosen["seed"].map(retrain[metric]) for metric in GAP_METRICS}
+        **{metric: chosen[metric] - chosen["seed"].map(retrain[metric]) for metric in metrics}
     )
     order = [str(method) for method in chosen.groupby("method")["average_gap"].mean().sort_values().index]
     means = {
         (method, metric): mean_interval(differences.loc[differences["method"] == method, metric], "percent_difference")
         for method in order
-        for metric in GAP_METRICS
+        for metric in metrics
     }
 
     figure = _strips(differences, means, order)
@@ -64,12 +69,12 @@ def draw(frames: Frames) -> Drawn | Skipped:
     finish(figure, f"{described}. {choice_words(usable)}A dot per seed. {seeds}.{scale}{more}")
 
     first = next(method for method in order if method != "original")
-    parts = [f"{LABELS[metric]} {means[first, metric].signed}" for metric in GAP_METRICS]
-    rows = differences.loc[differences["method"] == first, [*GAP_METRICS]]
+    parts = [f"{label(metric)} {means[first, metric].signed}" for metric in metrics]
+    rows = differences.loc[differences["method"] == first, metrics]
     among = int(choices(usable[usable["method"] != "original"]).sum())
     claim = (
         f"{method_words(first)}, of lowest mean average gap, differs from Retrain (percentage points) by "
-        f"{joined(parts)}, n = {means[first, GAP_METRICS[0]].n}{_told_apart(rows, among)}"
+        f"{joined(parts)}, n = {means[first, metrics[0]].n}{_told_apart(rows, among)}"
         f"{left_out_words(drawn_or_lost(frames.trials, chosen))}."
     )
     return Drawn(NAME, QUESTION, figure, finding(claim, chosen), _alt(means, order, described))
@@ -78,7 +83,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
 def _strips(differences: pd.DataFrame, means: dict[tuple[str, str], Interval], order: list[str]) -> Figure:
     figure, axes = new_figure(WIDTH, 1.5 + 2 * (0.5 + 0.24 * len(order)), rows=2, columns=2)
     looks = styles(order)
-    for place, (panel, metric) in enumerate(zip(axes, GAP_METRICS, strict=True)):
+    for place, (panel, metric) in enumerate(zip(axes, differences.columns[2:], strict=False)):
         for row, method in enumerate(order):
             values = differences.loc[differences["method"] == method, metric].dropna().to_numpy(dtype=float)
             _strip(panel, row, values, means[method, metric], looks[method])
@@ -86,7 +91,7 @@ def _strips(differences: pd.DataFrame, means: dict[tuple[str, str], Interval], o
         panel.set_yticks(range(len(order)), [method_words(method) for method in order])
         panel.set_ylim(len(order) - 0.4, -0.6)
         _difference_axis(panel, differences[metric].dropna().to_numpy(dtype=float))
-        titled(panel, f"{LABELS[metric]} less Retrain's", "percentage points" if place >= 2 else "")
+        titled(panel, f"{label(metric)} less Retrain's", "percentage points" if place >= 2 else "")
         panel.tick_params(labelleft=place % 2 == 0)
     return figure
 
@@ -117,24 +122,25 @@ def _told_apart(differences: pd.DataFrame, among: int) -> str:
     """
     if len(differences) < 2:
         return "; too few seeds to tell it from Retrain"
-    found = verdicts(differences.to_numpy(dtype=float).T, among * len(GAP_METRICS)).tolist()
-    same = [LABELS[metric] for metric, verdict in zip(GAP_METRICS, found, strict=True) if verdict == 0]
-    unjudged = [LABELS[metric] for metric, verdict in zip(GAP_METRICS, found, strict=True) if np.isnan(verdict)]
-    counted = f"with {among * len(GAP_METRICS)} comparisons counted"
+    found = verdicts(differences.to_numpy(dtype=float).T, among * differences.shape[1]).tolist()
+    same = [label(str(metric)) for metric, verdict in zip(differences, found, strict=True) if verdict == 0]
+    unjudged = [label(str(metric)) for metric, verdict in zip(differences, found, strict=True) if np.isnan(verdict)]
+    counted = f"with {among * differences.shape[1]} comparisons counted"
     parts = [f"{counted}, its {joined(same)} cannot be told from Retrain's"] if same else []
     if unjudged:
         parts.append(f"its {joined(unjudged)} not judged, every seed showing the same difference")
-    return "; " + (" and ".join(parts) or "all four distinguishable from Retrain's")
+    return "; " + (" and ".join(parts) or "all distinguishable from Retrain's")
 
 
 def _alt(means: dict[tuple[str, str], Interval], order: list[str], described: str) -> str:
+    metrics = [*dict.fromkeys(metric for _, metric in means)]
     parts = []
     for method in order:
-        numbers = ", ".join(f"{LABELS[metric]} {means[method, metric].mean:+.1f}" for metric in GAP_METRICS)
+        numbers = ", ".join(f"{label(metric)} {means[method, metric].mean:+.1f}" for metric in metrics)
         parts.append(f"{method_words(method)}: {numbers}")
     return (
-        f"Four strips of dots (RA, FA, TA, MIA) on {described}: for each method and seed the difference to Retrain of "
-        f"the same seed, with means and intervals. Mean differences in percentage points: {'; '.join(parts)}."
+        f"Strips of dots ({', '.join(map(label, metrics))}) on {described}: for each method and seed the difference to "
+        f"Retrain of the same seed, with means and intervals. Mean differences (percentage points): {'; '.join(parts)}."
     )
 
 

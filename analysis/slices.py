@@ -64,7 +64,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
         figure,
         f"{described}. Upwards: {with_unit(objective)}, mean over {search_seeds_words(tried)}; ringed: the lowest. "
         f"{states_words(tried)}.{pruned} Suggestions in which a hyperparameter has no effect are not in its panel."
-        f"{meaning_words([objective])}{level}{fewer}{mixed}",
+        f"{meaning_words(frames, tried, [objective])}{level}{fewer}{mixed}",
     )
     bests = [_best(tried[tried["study"] == study], labels[str(study)]) for study in fullest]
     trends = _trends(tried, panels, labels)

@@ -11,22 +11,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from analysis.drawing.figure import STYLES, WIDTH, Drawn, Skipped, hollow_words, new_figure, run_figure, styles
 from analysis.drawing.marks import SMALL, Label, draw_front, finish, fixed_ticks, place_labels, titled
-from analysis.reading.frames import Frames
+from analysis.reading.frames import Frames, metrics_in
 from analysis.reading.selection import ended_ok, fullest_task, on_front, own_reference
 from analysis.statistics.intervals import summarise
 from analysis.statistics.ranking import Key, rank
 from analysis.wording.code_words import code_words
 from analysis.wording.finding import finding
-from analysis.wording.names import method_words, task_words, varying_settings
+from analysis.wording.names import gap_words, method_words, task_words, varying_settings
 from analysis.wording.words import FEW, also, joined, left_out_words, ranking_words, seeds_words
 
 NAME = "tradeoff"
 QUESTION = "What does forgetting cost in retained accuracy?"
-SIDES = {
-    "retain_side": ("gap.retain_accuracy", "gap.test_accuracy"),
-    "forget_side": ("gap.forget_accuracy", "gap.mia"),
-}
-"""The two halves of the average gap, which is the mean of both."""
+SIDES = ("retain_gap", "forget_gap")
+"""The two halves of the average gap."""
 CONFIGURATION = ["method", "params"]
 MOST_POINTS = 150
 CROWDED = 40
@@ -41,7 +38,7 @@ COSTS = (0.1, 0.5, 1.0)
 
 
 def draw(frames: Frames) -> Drawn | Skipped:
-    """Forget-side gap (mean of FA and MIA gaps) against retain-side gap (mean of RA and TA gaps).
+    """Forget-side gap (for classification: mean of FA and MIA gaps) against retain-side gap (RA and TA).
 
     A point per method and configuration, its area by its time relative to Retrain's, and the Pareto front.
     """
@@ -52,14 +49,14 @@ def draw(frames: Frames) -> Drawn | Skipped:
         return Skipped(NAME, "needs Retrain and a method of the same task and seed: preset methods")
     task = fullest_task(rivals)
     ok = ok[ok["task_id"] == task]
-    ok = ok.assign(**{side: ok[list(gaps)].mean(axis=1) for side, gaps in SIDES.items()})
     rivals = ok[ok["method"] != "original"]
     ranking = rank(rivals, CONFIGURATION, "average_gap")
     assert ranking is not None
     points = _points(ok)
     drawn = _with_intervals(_capped(points), ok)
 
-    figure = _scatter(drawn)
+    sides = {side: gap_words(metrics_in(ok), side) for side in SIDES}
+    figure = _scatter(drawn, sides)
     described = task_words(frames.trials, task)
     missing = len(points) - len(drawn)
     fewer = f" {missing} of {len(points)} configurations are not drawn." if missing else ""
@@ -79,7 +76,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
         f"{ranking_words(ranking, lambda key: names[key])}; the Pareto front of retain- and forget-side gap: {listed}"
         f"{left_out_words(frames.trials[frames.trials['task_id'] == task])}."
     )
-    return Drawn(NAME, QUESTION, figure, finding(claim, ok, ranking.interval), _alt(drawn, described))
+    return Drawn(NAME, QUESTION, figure, finding(claim, ok, ranking.interval), _alt(drawn, described, sides))
 
 
 def _points(ok: pd.DataFrame) -> pd.DataFrame:
@@ -89,8 +86,8 @@ def _points(ok: pd.DataFrame) -> pd.DataFrame:
     method has no other.
     """
     points = ok.groupby(CONFIGURATION, as_index=False).agg(
-        retain_side=("retain_side", "mean"),
-        forget_side=("forget_side", "mean"),
+        retain_gap=("retain_gap", "mean"),
+        forget_gap=("forget_gap", "mean"),
         average_gap=("average_gap", "mean"),
         cost=("relative_seconds", "mean"),
         n=("seed", "size"),
@@ -117,7 +114,7 @@ def _with_intervals(drawn: pd.DataFrame, ok: pd.DataFrame) -> pd.DataFrame:
     return drawn
 
 
-def _scatter(points: pd.DataFrame) -> Figure:
+def _scatter(points: pd.DataFrame, sides: dict[str, str]) -> Figure:
     figure, (axes,) = new_figure(WIDTH, 5.0)
     looks = styles([*points["method"].unique()])
     x, y = SIDES
@@ -148,8 +145,8 @@ def _scatter(points: pd.DataFrame) -> Figure:
     draw_front(axes, points.loc[points["front"], [x, y]])
     titled(
         axes,
-        "Forget side: mean of FA and MIA gaps (percentage points)",
-        "Retain side: mean of RA and TA gaps (percentage points)",
+        f"Forget side: {sides[y]} (percentage points)",
+        f"Retain side: {sides[x]} (percentage points)",
     )
     key = [
         Line2D([], [], color="#777777", marker="o", linestyle="none", markersize=float(width), label=f"{cost:g}")
@@ -199,18 +196,18 @@ def _names(trials: pd.DataFrame) -> dict[Key, str]:
     }
 
 
-def _alt(drawn: pd.DataFrame, described: str) -> str:
+def _alt(drawn: pd.DataFrame, described: str, sides: dict[str, str]) -> str:
     parts = []
     for row in drawn[drawn["top"]].sort_values("average_gap").to_dict("records"):
         cost = f", {row['cost']:.2g} times Retrain's time" if pd.notna(row["cost"]) else ""
         parts.append(
-            f"{method_words(row['method'])} (retain side {row['retain_side']:.1f}, forget side "
-            f"{row['forget_side']:.1f}{cost})"
+            f"{method_words(row['method'])} (retain side {row['retain_gap']:.1f}, forget side "
+            f"{row['forget_gap']:.1f}{cost})"
         )
     return (
-        f"Scatter plot of {len(drawn)} configurations on {described}: across, the mean of the RA and TA gaps to "
-        f"Retrain; upwards, the mean of the FA and MIA gaps, in percentage points; Retrain is at the origin. Each "
-        f"method at its lowest average gap, best first: {'; '.join(parts)}. On the Pareto front: "
+        f"Scatter plot of {len(drawn)} configurations on {described}: across, the {sides['retain_gap']} to "
+        f"Retrain; upwards, the {sides['forget_gap']}, in percentage points; Retrain is at the origin. "
+        f"Each method at its lowest average gap, best first: {'; '.join(parts)}. On the Pareto front: "
         f"{int(drawn['front'].sum())}."
     )
 

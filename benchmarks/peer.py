@@ -24,7 +24,7 @@ from machine import machine
 from step import bare_passes, timed
 
 from methods import UAM, Samples, Task, trainable
-from sweep.tasks.device_data import augmentation, preparation
+from sweep.tasks.image_tensors import augmentation, preparation
 from sweep.tasks.models import MODELS, initialised
 from sweep.trial.training import autocast_context
 

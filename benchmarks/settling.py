@@ -19,11 +19,11 @@ from torch import Tensor, nn
 
 from methods import METHODS, Recorder, Samples, Task
 from methods.descent import batchnorm_layers, estimate_running_statistics
-from sweep.spec.sweep_spec import TrainingSpec
+from sweep.tasks.classification import Classification
 from sweep.tasks.datasets import DATASETS
-from sweep.tasks.device_data import to_device
+from sweep.tasks.evaluation import Predictions, accuracy, predict
+from sweep.tasks.kind import TrainingSpec
 from sweep.tasks.models import MODELS, initialised
-from sweep.trial.evaluation import Predictions, predict
 from sweep.trial.training import autocast_context, train
 
 BATCH = 64
@@ -51,15 +51,15 @@ def main(
     images = (DATASETS["digits"]() if small else DATASETS["parquet"](path=path)).load()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     augmented = {"limit": limit, "label_noise": 0.0, "validation": 0.0, "crop": 0 if small else 4, "flip": not small}
-    data = to_device(images, augmented, device)
+    data = Classification().on_device(images, augmented, device)
     parts = data.split(0, {"ratio": 0.1})
     retain, forget = data.train(parts.retain), data.train(parts.forget)
     test = data.test().subset(torch.arange(min(tested, len(data.test_targets))))
-    build = initialised(MODELS[model], data.classes, data.channels, {}, 0, device)
+    build = initialised(MODELS[model], data.classes, data.inputs, {}, 0, device)
     original = fit(build(), data.train(parts.training), epochs)
     print(f"{machine()}; {torch.get_num_threads()} threads; {model}, batches of {BATCH}, {orders} orders, ", end="")
     print(
-        f"{len(test):,} test images; accuracy of the original {predict(original, test, PLAIN).accuracy:.2f} %\n",
+        f"{len(test):,} test images; accuracy of the original {accuracy(predict(original, test, PLAIN)):.2f} %\n",
         flush=True,
     )
     print("| method | samples | mean / deviation | variance | logits / deviation | other answers | accuracy |")
@@ -104,16 +104,16 @@ def distances(found: list[Seen], reference: Seen) -> str:
             (
                 ((mean - means) ** 2 / variances).mean().item(),
                 ((variance / variances - 1) ** 2).mean().item(),
-                ((answers.logits - said.logits) ** 2).mean().item() / said.logits.var().item(),
-                (answers.logits.argmax(1) != said.logits.argmax(1)).double().mean().item(),
-                answers.accuracy - said.accuracy,
+                ((answers.outputs - said.outputs) ** 2).mean().item() / said.outputs.var().item(),
+                (answers.outputs.argmax(1) != said.outputs.argmax(1)).double().mean().item(),
+                accuracy(answers) - accuracy(said),
             )
         )
     table = np.array(rows)
     mean, variance, logits = np.sqrt(table[:, :3].mean(axis=0))
-    accuracy = table[:, 4]
+    change = table[:, 4]
     cells = [f"{mean:.4f}", f"{variance:.4f}", f"{logits:.4f}", f"{100 * table[:, 3].mean():.2f} %"]
-    return " | ".join([*cells, f"{np.sqrt((accuracy**2).mean()):.3f}, at most {np.abs(accuracy).max():.2f}"])
+    return " | ".join([*cells, f"{np.sqrt((change**2).mean()):.3f}, at most {np.abs(change).max():.2f}"])
 
 
 if __name__ == "__main__":

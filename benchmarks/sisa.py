@@ -21,11 +21,12 @@ from torch import nn
 from methods import Recorder, Samples, Task
 from methods.sisa import SISA
 from methods.task import Build
-from sweep.spec.sweep_spec import TrainingSpec
+from sweep.tasks.classification import Classification
 from sweep.tasks.datasets import DATASETS
-from sweep.tasks.device_data import DeviceData, to_device
+from sweep.tasks.device_data import DeviceData
+from sweep.tasks.evaluation import accuracy, predict
+from sweep.tasks.kind import TrainingSpec
 from sweep.tasks.models import MODELS, initialised
-from sweep.trial.evaluation import predict
 from sweep.trial.training import autocast_context, train
 
 PLACE = Path(__file__).parent / "results" / "sisa.png"
@@ -47,12 +48,12 @@ def main(
         cuts, epochs, draws = "2x2", 2, 1
     images = DATASETS["digits"]().load()
     options = {"limit": 100 if small else None, "label_noise": 0.0, "validation": 0.0, "crop": 0, "flip": False}
-    data = to_device(images, options, CPU)
-    build = initialised(MODELS["small-cnn"], data.classes, data.channels, {"width": 4 if small else 8}, 0, CPU)
-    everything = data.train(np.arange(len(data.train_rows)))
+    data = Classification().on_device(images, options, CPU)
+    build = initialised(MODELS["small-cnn"], data.classes, data.inputs, {"width": 4 if small else 8}, 0, CPU)
+    everything = data.train(np.arange(len(data.splits.rows)))
     alone = fit(build(), everything, recorder=Recorder(), recipe=recipe(epochs))
     print(f"{machine()}; digits, {len(everything):,} samples, small-cnn, {epochs} epochs, {draws} forget sets each")
-    print(f"test accuracy of one network {accuracy(alone, data):.1f} %\n")
+    print(f"test accuracy of one network {test_accuracy(alone, data):.1f} %\n")
     print(f"{'S x R':>6} {'forgotten':>9} {'saved':>6} {'least':>6} {'most':>6} {'expected':>8}")
     lines = {}
     for cut in cuts.split(","):
@@ -71,7 +72,7 @@ def main(
                 f"{100 * share:{width}.1f}" for share, width in zip(lines[cut][-1][1:], (6, 6, 6, 8), strict=True)
             )
             print(f"{cut:>6} {count:9} {numbers}", flush=True)
-        print(f"{cut:>6} test accuracy of the ensemble {accuracy(original, data):.1f} %", flush=True)
+        print(f"{cut:>6} test accuracy of the ensemble {test_accuracy(original, data):.1f} %", flush=True)
     draw(lines, Path(os.devnull) if small else picture)
 
 
@@ -130,8 +131,8 @@ def fit(model: nn.Module, samples: Samples, *, recorder: Recorder, recipe: Train
     return train(model, samples, recipe, seed=0, criterion=criterion, autocast=PLAIN, recorder=recorder, **part)
 
 
-def accuracy(model: nn.Module, data: DeviceData) -> float:
-    return predict(model, data.test(), PLAIN).accuracy
+def test_accuracy(model: nn.Module, data: DeviceData) -> float:
+    return accuracy(predict(model, data.test(), PLAIN))
 
 
 def draw(lines: dict[str, Line], place: Path) -> None:

@@ -16,7 +16,7 @@ import typer
 from machine import machine
 
 from methods import UAM, Samples, Task, trainable
-from sweep.tasks.device_data import augmentation, preparation
+from sweep.tasks.image_tensors import augmentation, preparation
 from sweep.tasks.models import MODELS, initialised
 from sweep.trial.device import synchronise
 from sweep.trial.training import autocast_context

@@ -7,15 +7,14 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from analysis.reading.tuning import set_apart
 from sweep.plan.code_version import method_version
-from sweep.store.columns import METRICS, SUGGESTIONS, TRIALS
+from sweep.store.columns import SUGGESTIONS, TRIALS
+from sweep.store.metrics import CLASSIFICATION, FARTHEST, GAPS, Metric, averaged, columns, metrics_of
 from sweep.store.results import Results
-
-GAP_METRICS = ("retain_accuracy", "forget_accuracy", "test_accuracy", "mia")
-"""Metrics whose gaps to Retrain make up the average gap (Fan et al., ICLR 2024)."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,7 @@ class Frames:
 def read_frames(location: str) -> Frames:
     """Read a results directory (a path or URI)."""
     results = Results(location)
+    unknown = results.learn_metrics()
     trials = results.trials()
     traces, found = results.traces(trials.table), results.suggestions()
     rows, suggestions = trials.table.to_pandas(), found.table.to_pandas()
@@ -50,7 +50,7 @@ def read_frames(location: str) -> Frames:
     trial_ids = suggestions["trial_ids"].explode()
     suggestions = suggestions.drop(trial_ids.index[trial_ids.isin(rows.loc[old, "trial_id"])].unique())
     compared, searched = set_apart(with_gaps(flatten_params(rows[~old])), suggestions)
-    problems = [*trials.damaged, *traces.damaged, *found.damaged]
+    problems = [*unknown, *trials.damaged, *traces.damaged, *found.damaged]
     return Frames(compared, traces.table.to_pandas(), problems, suggestions, searched, int(old.sum()))
 
 
@@ -59,7 +59,9 @@ def read_trials(location: str, wanted: Collection[str]) -> pd.DataFrame:
 
     They are kept even where newer versions of their methods ran.
     """
-    rows = Results(location).trials().table.to_pandas()
+    results = Results(location)
+    results.learn_metrics()
+    rows = results.trials().table.to_pandas()
     trials = with_gaps(flatten_params(rows[~superseded(rows, wanted)]))
     return trials[trials["trial_id"].isin(wanted)]
 
@@ -74,31 +76,53 @@ def superseded(trials: pd.DataFrame, wanted: Collection[str] = ()) -> pd.Series:
 
 
 def flatten_params(trials: pd.DataFrame) -> pd.DataFrame:
-    """Add a `param.<name>` column for every hyperparameter that any trial has."""
+    """Add a `param.<name>` column for every hyperparameter that any trial has, and one for each metric in `other`."""
     params = pd.DataFrame([json.loads(text) for text in trials["params"]], index=trials.index)
-    return pd.concat([trials, params.add_prefix("param.")], axis=1)
+    other = trials["other"].dropna() if "other" in trials else pd.Series(dtype=object)
+    further = pd.DataFrame([json.loads(text) for text in other], index=other.index, dtype=float).reindex(trials.index)
+    return pd.concat([trials, params.add_prefix("param."), further], axis=1)
 
 
 def with_gaps(trials: pd.DataFrame) -> pd.DataFrame:
-    """Add `gap.<metric>`, `average_gap` and `relative_seconds`, against the Retrain of the same task and seed, and
-    `original_gap`: the average gap of the Original of that task and seed.
+    """Add `gap.<metric>`, the columns of `GAPS`, `relative_seconds` and `relative_samples`, against the Retrain of the
+    same task and seed, and `original_gap`: the average gap of the Original of that task and seed.
 
-    A gap is |value - Retrain's value| in percentage points; `average_gap` is the mean over `GAP_METRICS`;
-    `relative_seconds` and `relative_samples` are the cost as a share of Retrain's. All are missing where there is no
-    such Retrain that ended ok; `original_gap` also where there is no such Original.
+    A gap is `distance`, in percentage points; those of `GAPS` are means over what `averaged` says for the trial's kind
+    of task. `relative_seconds` and `relative_samples` are the cost as a share of Retrain's. All are missing where there
+    is no such Retrain that ended ok; `original_gap` also where there is no such Original.
     """
     key = ["task_id", "seed"]
     costs = ["unlearn_seconds", "samples_processed"]
-    reference = trials.loc[(trials["method"] == "retrain") & (trials["status"] == "ok"), [*key, *METRICS, *costs]]
+    measured = [column for column in columns() if column in trials]
+    reference = trials.loc[(trials["method"] == "retrain") & (trials["status"] == "ok"), [*key, *measured, *costs]]
     matched = trials[key].merge(reference, on=key, how="left", validate="many_to_one").set_index(trials.index)
     result = trials.copy()
-    for metric in METRICS:
-        result[f"gap.{metric}"] = (trials[metric] - matched[metric]).abs()
-    result["average_gap"] = result[[f"gap.{metric}" for metric in GAP_METRICS]].mean(axis=1, skipna=False)
+    for metric in measured:
+        result[f"gap.{metric}"] = (trials[metric] - matched[metric]).abs().clip(upper=FARTHEST)
+    kinds = kinds_of(trials)
+    for gap in GAPS:
+        result[gap] = np.nan
+        for kind in kinds.unique():
+            here = kinds == kind
+            parts = [f"gap.{metric.column}" for metric in averaged(metrics_of(kind), gap)]
+            if set(parts) <= set(result.columns):
+                result.loc[here, gap] = result.loc[here, parts].mean(axis=1, skipna=False)
     result["original_gap"] = _original_gaps(result)
     result["relative_seconds"] = trials["unlearn_seconds"] / matched["unlearn_seconds"]
     result["relative_samples"] = trials["samples_processed"] / matched["samples_processed"]
     return result
+
+
+def kinds_of(trials: pd.DataFrame) -> pd.Series:
+    """The kind of task of each trial, by its name."""
+    if "kind" not in trials:
+        return pd.Series(CLASSIFICATION, index=trials.index)
+    return trials["kind"].astype(object).where(trials["kind"].notna(), CLASSIFICATION)
+
+
+def metrics_in(trials: pd.DataFrame) -> tuple[Metric, ...]:
+    """The metrics of the first trial's kind of task."""
+    return metrics_of(str(kinds_of(trials).iloc[0]))
 
 
 def _original_gaps(trials: pd.DataFrame) -> pd.Series:

@@ -10,8 +10,9 @@ import pandas as pd
 
 from analysis.reading.frames import Frames
 from analysis.reading.selection import fullest_task
-from sweep.search.objective import GAPS, seed_values, standings
+from sweep.search.objective import seed_values, standings
 from sweep.store.columns import REFERENCES
+from sweep.store.metrics import GAPS
 from sweep.store.status import Row, ended
 
 COST = "cost"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from analysis.reading.tuning import untuned_name
+from analysis.wording.words import joined
+from sweep.store.metrics import Metric, averaged, columns
 
 METHODS = {
     "original": "Original",
@@ -45,16 +48,23 @@ METHODS = {
 }
 
 
-LABELS = {
-    "retain_accuracy": "RA",
-    "forget_accuracy": "FA",
-    "test_accuracy": "TA",
-    "forgotten_test_accuracy": "TA-F",
-    "validation_accuracy": "VA",
-    "mia": "MIA",
-    "validation_mia": "MIA-V",
-}
-"""The field's abbreviations; TA-F is of the forgotten class's test samples."""
+def label(metric: str) -> str:
+    """A metric's abbreviation, by its column."""
+    return columns()[metric].label
+
+
+def metric_words(metrics: Sequence[Metric]) -> str:
+    """What metrics mean, in what unit, and which of them make up the average gap, as sentences."""
+    meanings = "; ".join(f"{metric.label}: {metric.words}" for metric in metrics)
+    units = " and ".join(dict.fromkeys(metric.unit for metric in metrics))
+    labels = joined([metric.label for metric in averaged(metrics, "average_gap")])
+    return f"{meanings}. All in {units}; the average gap is over {labels}."
+
+
+def gap_words(metrics: Sequence[Metric], gap: str, validation: bool = False) -> str:
+    """Say of which metrics one of `GAPS` is the mean gap: those on validation data, if there are such."""
+    parts = [(validation and metric.twin) or metric.column for metric in averaged(metrics, gap)]
+    return f"mean of the gaps of {joined([*map(label, parts)])}"
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from analysis.reading.frames import Frames
+from analysis.reading.frames import Frames, metrics_in
 from analysis.reading.searches import COST
 from analysis.wording.code_words import code_words
-from analysis.wording.names import LABELS, method_words
+from analysis.wording.names import gap_words, method_words
 from analysis.wording.words import also, joined
-from sweep.search.objective import GAPS
 from sweep.store.columns import REFERENCES
+from sweep.store.metrics import GAPS
 
 OBJECTIVE_WORDS = {
     "average_gap": "average gap",
@@ -46,13 +46,11 @@ def with_unit(name: str) -> str:
     return objective_words(name) + ("" if name == COST else " (percentage points)")
 
 
-def meaning_words(names: Iterable[str]) -> str:
-    """Say which gaps each objective averages; empty for objectives that are no gaps."""
-    parts = [
-        f"{objective_words(name)}: mean of the gaps of {joined([LABELS[metric] for metric in GAPS[name]])}"
-        for name in dict.fromkeys(names)
-        if name in GAPS
-    ]
+def meaning_words(frames: Frames, tried: pd.DataFrame, names: Iterable[str]) -> str:
+    """Say which gaps each objective of these suggestions averages; empty for objectives that are no gaps."""
+    metrics = metrics_in(frames.searched[frames.searched["task_id"].isin(tried["task_id"])])
+    gaps = [name for name in dict.fromkeys(names) if name in GAPS]
+    parts = [f"{objective_words(name)}: {gap_words(metrics, name, validation=True)}" for name in gaps]
     text = "; ".join(parts)
     return f" {text[0].upper()}{text[1:]}." if parts else ""
 

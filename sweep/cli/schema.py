@@ -9,6 +9,6 @@ def schema() -> None:
     """Print the JSON schema of a spec, for editors' completion."""
     import json
 
-    from sweep.spec.sweep_spec import spec_schema
+    from sweep.spec.schema import spec_schema
 
     typer.echo(json.dumps(spec_schema(), indent=2))

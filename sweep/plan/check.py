@@ -12,16 +12,14 @@ from methods import Descent, Method, Unsuitable
 from methods.finetune import FineTune
 from sweep.errors import InputError
 from sweep.plan.trials import of_dataset
-from sweep.spec.plugins import find_dataset, find_method, find_model
+from sweep.spec.plugins import find_dataset, find_kind, find_method, find_model
 from sweep.spec.space import effective, make_space
 from sweep.spec.sweep_spec import MethodSpec, Spec
-from sweep.tasks.images import class_number
 from sweep.tasks.models import FEW, try_on_few, try_out
-from sweep.tasks.splits import Drawing, class_may_run_short, limited, noisy
 
 
 def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) -> None:
-    """Check that the dataset has what the spec wants to forget, and that the network can be used on its images.
+    """Check that the dataset has what the spec wants to forget, and that the network can be used on its samples.
 
     The sizes of sets are counted for the first seed, and for other seeds only where they might be too small.
 
@@ -35,41 +33,28 @@ def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) ->
     """
     dataset = spec.dataset
     _check_hyperparameters(spec)
+    kind = find_kind(dataset.name)
     outline = of_dataset(lambda: find_dataset(dataset.name)(**(dataset.model_extra or {})).outline())
-    rows = limited(outline.labels, dataset.limit)
-    true = outline.labels[rows]
-    trained = noisy(true, dataset.label_noise, outline.classes)
-    fewest = len(true), len(true)
+    splits = kind.splits(outline, {key: getattr(dataset, key) for key in type(dataset).model_fields})
+    fewest = len(splits.rows), len(splits.rows)
     twins = (0, 0)
-    sets = [(chosen.get("ratio"), chosen.get("class")) for grid in spec.forget for chosen in grid.sets()]
-    classes = {label: class_number(label, outline.called) for _, label in sets if label is not None}
-    shares = {"validation": dataset.validation, "reference": dataset.reference}
-    short = any(
-        class_may_run_short(trained, true, forget_class=each, fewest=FEW, **shares) for each in classes.values()
-    )
-    for seed in spec.seeds if short else spec.seeds[:1]:  # else the first stands for all
-        drawing = Drawing(trained, true, seed, **shares)
-        for ratio, label in sets:
-            forgotten = None if label is None else classes[label]
-            parts = drawing.split(ratio=ratio, forget_class=forgotten)
-            if forgotten is not None and (outline.test_labels == forgotten).all():
-                raise InputError(f"forget: every test sample is of class {label}, and accuracy is of the others")
-            if outline.samples is not None:
-                forget, retain = (outline.samples[rows[part]] for part in (parts.forget, parts.retain))
-                twins = max(twins, (int(np.isin(forget, retain).sum()), len(forget)))
-            if spec.search is not None and not (true[parts.validation] != forgotten).any():
-                lacks = "is none" if forgotten is None else f"has none of a class other than {label}"
-                share = f"{dataset.validation:g} of {len(true)} samples {lacks}"
-                raise InputError(f"dataset.validation: {share}, and a search judges on them")
-            fewest = min(fewest[0], len(parts.retain)), min(fewest[1], len(parts.forget))
-    name, builtin, size = spec.model.name, ":" not in spec.model.name, " x ".join(map(str, outline.shape))
-    problem, advice = f"be used on images of {size}", ""
+    sets = [chosen for grid in spec.forget for chosen in grid.sets()]
+    short = any(splits.may_run_short(chosen, FEW) for chosen in sets)
+    for seed, chosen in product(spec.seeds if short else spec.seeds[:1], sets):  # else the first stands for all
+        parts = splits.split(seed, chosen)
+        splits.require_judges(parts, chosen, searched=spec.search is not None)
+        if outline.samples is not None:
+            forget, retain = (outline.samples[splits.rows[part]] for part in (parts.forget, parts.retain))
+            twins = max(twins, (int(np.isin(forget, retain).sum()), len(forget)))
+        fewest = min(fewest[0], len(parts.retain)), min(fewest[1], len(parts.forget))
+    name, builtin, size = spec.model.name, ":" not in spec.model.name, outline.size
+    problem, advice = f"be used on {kind.noun}s of {size}", ""
     try:
-        network = try_out(find_model(name), outline.classes, outline.shape, spec.model.model_extra or {}, builtin)
+        network = try_out(find_model(name), kind, outline, spec.model.model_extra or {}, builtin)
         for what, method in _on_single_samples(spec, *fewest) if builtin else ():
-            problem = f"train on a single image of {size}, as {what}"
-            advice = "; take larger batches, sets or images"
-            try_on_few(network, outline.classes, outline.shape, method, *fewest)
+            problem = f"train on a single {kind.noun} of {size}, as {what}"
+            advice = f"; take larger batches, sets or {kind.noun}s"
+            try_on_few(network, kind, outline, method, *fewest)
     except Exception as error:
         why = f"{type(error).__name__}: {error}".splitlines()[0]
         raise InputError(f"model: {name} cannot {problem}: {why}{advice}") from error

@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 from sweep.errors import InputError
 from sweep.spec.plugins import find_dataset, find_method
 from sweep.spec.space import effective
-from sweep.spec.sweep_spec import DatasetSpec, Spec
+from sweep.spec.sweep_spec import Spec
 from sweep.store.content_ids import canonical_json, content_id
 from sweep.store.location import absolute_location
+from sweep.tasks.kind import DatasetSpec
 
 T = TypeVar("T")
 
@@ -87,7 +88,7 @@ def dataset_identity(dataset: DatasetSpec) -> dict[str, Any]:
     }
     if fingerprint is not None:
         identity["fingerprint"] = fingerprint
-    shared = {key: getattr(dataset, key) for key in DatasetSpec.model_fields if key != "name"}
+    shared = {key: getattr(dataset, key) for key in type(dataset).model_fields if key != "name"}
     if not dataset.reference:  # came later: ids without it stay what they were
         del shared["reference"]
     return identity | shared

@@ -21,8 +21,10 @@ from sweep.run.environment import environment_json
 from sweep.run.interrupts import deadline, sigterm_interrupts
 from sweep.run.progress import Progress
 from sweep.run.schedule import GridSchedule, Schedule
+from sweep.spec.plugins import find_kind
 from sweep.spec.sweep_spec import Spec
 from sweep.store.location import absolute_location
+from sweep.store.metrics import KINDS
 from sweep.store.original_labels import DIFFER, of_several_weights, read_label
 from sweep.store.results import Results
 from sweep.trial.job import Context, Job, Outcome
@@ -147,6 +149,9 @@ class Driver:
         spec, executor = self.request.spec, self.request.executor
         self.context = replace(self.context, gpu=gpus > 0, expendable=executor.own_processes)
         self.results.write("spec.yaml", spec.to_yaml().encode())
+        kind = find_kind(spec.dataset.name)
+        if kind.name not in KINDS:
+            self.results.write_metrics(kind.name, kind.metrics)
         self.results.write("environment.json", environment_json(executor.name, spec.training.precision).encode())
         with self.progress:
             yield

@@ -1,27 +1,22 @@
 """What a search minimises: distances to the same seed's Retrain on validation data, computed from rows of `trials`.
 
-Plain Python, so that the analysis of searches can import it. No objective reads test data.
+An objective is one of `metrics.GAPS`, or `cost`: the time of unlearning relative to Retrain's. None reads test data.
+Plain Python, so that the analysis of searches can import it.
 """
 
 from __future__ import annotations
 
+import json
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from sweep.plan.code_version import method_version
+from sweep.store.metrics import FARTHEST, averaged, distance, metrics_of
 from sweep.store.status import Row, ended
 
-GAPS = {
-    "average_gap": ("retain_accuracy", "forget_accuracy", "validation_accuracy", "validation_mia"),
-    "forget_gap": ("forget_accuracy", "validation_mia"),
-    "retain_gap": ("retain_accuracy", "validation_accuracy"),
-}
-"""For each objective that is a mean distance to Retrain, in percentage points: the metrics whose gaps it averages. The
-objective `cost` is the time of unlearning relative to Retrain's."""
-
-WORST = 100.0
+WORST = FARTHEST
 """The objective of a diverged trial: no gap is larger, and no useful method costs a hundred times Retrain."""
 
 
@@ -56,9 +51,16 @@ def seed_values(row: Row, retrain: Row, objectives: Sequence[str]) -> tuple[floa
         if name == "cost":
             values.append(row["unlearn_seconds"] / retrain["unlearn_seconds"])
         else:
-            gaps = [abs(row[metric] - retrain[metric]) for metric in GAPS[name]]
+            columns = [metric.twin or metric.column for metric in averaged(metrics_of(row["kind"]), name)]
+            gaps = [distance(value_of(row, column), value_of(retrain, column)) for column in columns]
             values.append(sum(gaps) / len(gaps))
     return tuple(values)
+
+
+def value_of(row: Row, column: str) -> float:
+    """A metric of a row of `trials`: of its own column, or of `other`."""
+    value: float = row[column] if column in row else json.loads(row["other"])[column]
+    return value
 
 
 def running_means(values: Sequence[tuple[float, ...]]) -> tuple[tuple[float, ...], ...]:

@@ -23,21 +23,10 @@ from pydantic import (
 )
 
 from methods import Method
+from sweep.tasks.sections import Section
 
 LIST, RANGE = "a list", "a range"
 """The two ways to write what a search draws from. pydantic shows them in locations, where they are no keys."""
-
-
-class Section(BaseModel):
-    """A part of a spec."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True, allow_inf_nan=False)
-
-
-class OpenSection(Section):
-    """A part of a spec whose further keys depend on what it names."""
-
-    model_config = ConfigDict(extra="allow")
 
 
 class Interval(Section):
@@ -130,11 +119,11 @@ def _distinct(values: list[Any]) -> list[Any]:
     return values
 
 
-def option_model(factory: Callable[..., Any], provided: tuple[str, ...] = ()) -> type[BaseModel]:
+def option_model(factory: Callable[..., Any], provided: int = 0) -> type[BaseModel]:
     """A model of the keyword options of a dataset class or model builder. One that takes **options accepts any key.
 
     Args:
-        provided: names of arguments that a spec does not set.
+        provided: how many of its first arguments a spec does not set.
     """
     hints = get_type_hints(factory.__init__ if inspect.isclass(factory) else factory, include_extras=True)
     meanings = (
@@ -144,9 +133,7 @@ def option_model(factory: Callable[..., Any], provided: tuple[str, ...] = ()) ->
     )
     fields: dict[str, Any] = {}
     anything = False
-    for parameter in inspect.signature(factory).parameters.values():
-        if parameter.name in provided:
-            continue
+    for parameter in list(inspect.signature(factory).parameters.values())[provided:]:
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
             anything = True
             continue

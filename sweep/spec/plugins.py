@@ -15,7 +15,10 @@ from typing import Any, TypeVar
 
 from methods import METHODS, Descent, Method
 from sweep.errors import InputError, nearest
+from sweep.store.metrics import learn
+from sweep.tasks.dataset import kind_of
 from sweep.tasks.datasets import DATASETS, Dataset
+from sweep.tasks.kind import Kind
 from sweep.tasks.models import MODELS, ModelBuilder, torchvision_builder, torchvision_names
 
 T = TypeVar("T")
@@ -55,8 +58,15 @@ def find_dataset(name: str) -> type[Dataset]:
     return found
 
 
+def find_kind(dataset: str) -> Kind:
+    """The kind of task that the dataset called `dataset` is for. Raises InputError as `find_dataset` does."""
+    kind = kind_of(find_dataset(dataset))
+    learn(kind.name, kind.metrics)
+    return kind
+
+
 def find_model(name: str) -> ModelBuilder:
-    """The function (classes, channels, **options) -> network called `name`: built-in, torchvision's, or a plugin's.
+    """The function (outputs, inputs, **options) -> network called `name`: built-in, torchvision's, or a plugin's.
 
     Raises:
         InputError: no such model, or a plugin that cannot be called.
@@ -76,12 +86,16 @@ def find_model(name: str) -> ModelBuilder:
 
 @cache
 def plugin_source(name: str) -> bytes:
-    """The names and sources of the module in a plugin's name and of the module that defines the plugin.
+    """The names and sources of the module in a plugin's name, and of those that define the plugin and its kind of task.
 
     Raises:
         InputError: no such plugin.
     """
-    modules = {name.partition(":")[0], str(getattr(_plugin(name), "__module__", ""))}
+    found = _plugin(name)
+    defined: list[object] = [found]
+    if inspect.isclass(found) and issubclass(found, Dataset) and not isinstance(found.kind, str):
+        defined.append(found.kind)
+    modules = {name.partition(":")[0], *(str(getattr(each, "__module__", "")) for each in defined)}
     return b"".join(module.encode() + b"\0" + _source(module) + b"\0" for module in sorted(modules))
 
 

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from sweep.spec.options import OpenSection, Section, axis
+from sweep.spec.options import axis
+from sweep.tasks.sections import OpenSection, Section
 
 SamplerName = Literal["tpe", "gp", "nsga2", "random"]
 PrunerName = Literal["median", "asha", "none"]

@@ -4,67 +4,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationInfo, create_model, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from sweep.errors import InputError
 from sweep.spec.complaints import validated
-from sweep.spec.options import OpenSection, Section, axis, method_grid, option_model, search_entry
-from sweep.spec.plugins import find_dataset, find_method, find_model
+from sweep.spec.options import axis, method_grid, option_model
+from sweep.spec.plugins import find_dataset, find_kind, find_method, find_model
 from sweep.spec.search_section import SearchSpec, Seed
 from sweep.spec.space import make_space
 from sweep.spec.spec_file import read_document, write_yaml
-from sweep.store.columns import REFERENCES
+from sweep.tasks.kind import DatasetSpec, Kind, TrainingSpec
+from sweep.tasks.sections import OpenSection, Section
 
-PROVIDED_TO_MODELS = ("classes", "channels")
-
-
-class DatasetSpec(OpenSection):
-    """Which images, and how they are corrupted, limited and augmented; further keys are the dataset's own options."""
-
-    name: str = "digits"
-    label_noise: float = Field(0.0, ge=0, le=1, description="share of training labels drawn anew over all classes")
-    validation: float = Field(0.0, ge=0, lt=1, description="share of the training data held out")
-    reference: float = Field(0.0, ge=0, lt=1, description="share held out for methods that compare with such samples")
-    limit: int | None = Field(None, ge=2, description="use so many training samples, stratified")
-    crop: int | None = Field(None, ge=0, description="pixels of padding for the random crop; 0: none; null: as usual")
-    flip: bool | None = Field(None, description="random horizontal flips; null: as usual for the dataset")
-
-    @model_validator(mode="after")
-    def _something_to_train_on(self) -> DatasetSpec:
-        if self.validation + self.reference >= 1:
-            raise ValueError("validation and reference together must stay below 1")
-        return self
+PROVIDED_TO_MODELS = 2
+"""Arguments of a model's builder that the data decides: outputs and inputs."""
 
 
 class ModelSpec(OpenSection):
     """Which network; further keys are its own options."""
 
     name: str = "small-cnn"
-
-
-class TrainingSpec(Section):
-    """The recipe of originals and of Retrain."""
-
-    epochs: int = Field(40, ge=1, description="passes over the training data")
-    lr: float = Field(0.1, gt=0, description="(peak) learning rate")
-    batch_size: int = Field(64, ge=1, description="samples per step")
-    momentum: float = Field(0.9, ge=0, lt=1, description="SGD momentum")
-    nesterov: bool = Field(True, description="Nesterov momentum")
-    weight_decay: float = Field(5e-4, ge=0, description="L2 penalty on the weights")
-    schedule: Literal["cosine", "one-cycle", "constant"] = Field("cosine", description="learning rate per step")
-    precision: Literal["auto", "float32", "tf32", "bfloat16"] = Field(
-        "auto", description="of forward passes; auto: bfloat16 on GPUs that have it, else float32; tf32: on GPUs"
-    )
-
-    @model_validator(mode="after")
-    def _nesterov_needs_momentum(self) -> TrainingSpec:
-        if self.nesterov and self.momentum == 0:
-            raise ValueError("nesterov needs a momentum above 0")
-        return self
 
 
 CLASS_VERSION = 2
@@ -209,15 +173,14 @@ def parse_spec(document: dict[str, Any]) -> Spec:
     Raises:
         InputError: one line with the key, what is wrong, and the nearest valid name.
     """
-    spec: Spec = validated(Spec, document)
+    kind = _kind(document)
+    spec: Spec = validated(_spec_model(kind), document)
+    _check_scenarios(spec, kind)
     dataset = _with_options(spec.dataset, "dataset", lambda name: option_model(find_dataset(name)))
     loader = find_dataset(dataset.name)
-    dataset = dataset.model_copy(
-        update={
-            "crop": loader.crop if dataset.crop is None else dataset.crop,
-            "flip": loader.flip if dataset.flip is None else dataset.flip,
-        }
-    )
+    usual = {key: getattr(loader, key, None) for key in type(spec.dataset).model_fields}
+    unset = {key: value for key, value in usual.items() if value is not None and getattr(dataset, key) is None}
+    dataset = dataset.model_copy(update=unset)
     model = _with_options(spec.model, "model", lambda name: option_model(find_model(name), PROVIDED_TO_MODELS))
     entries = [
         _with_options(entry, f"methods.{index}", lambda name: method_grid(find_method(name)))
@@ -226,6 +189,34 @@ def parse_spec(document: dict[str, Any]) -> Spec:
     if spec.search is not None:
         _check_search(spec)
     return spec.model_copy(update={"dataset": dataset, "model": model, "methods": entries})
+
+
+def _kind(document: Any) -> Kind:
+    """The kind of task that a document is about, as far as it can be told before the document is checked."""
+    section = document.get("dataset") if isinstance(document, dict) else None
+    name = section.get("name") if isinstance(section, dict) else None
+    try:
+        return find_kind(name if isinstance(name, str) else DatasetSpec().name)
+    except InputError:  # the check of the whole document says so
+        return find_kind(DatasetSpec().name)
+
+
+@cache
+def _spec_model(kind: Kind) -> type[Spec]:
+    """The model of a spec for one kind of task."""
+    return create_model(
+        "Spec",
+        __base__=Spec,
+        dataset=(kind.dataset_keys, kind.dataset_keys()),
+        training=(kind.training_keys, kind.training_keys()),
+    )
+
+
+def _check_scenarios(spec: Spec, kind: Kind) -> None:
+    for index, chosen in enumerate(spec.forget):
+        if chosen.scenario not in kind.scenarios:
+            known = " and ".join(kind.scenarios)
+            raise InputError(f"forget.{index}.scenario: {kind.name} has {known}, not {chosen.scenario}")
 
 
 def _check_search(spec: Spec) -> None:
@@ -242,47 +233,6 @@ def _check_search(spec: Spec) -> None:
             raise InputError(f"{path}.{error}") from error
     if not spec.dataset.validation:
         raise InputError("dataset.validation: a search judges on validation data; hold some out, as in 0.1")
-
-
-def spec_schema() -> dict[str, Any]:
-    """The JSON schema of a spec, with the options of every built-in method, dataset and model."""
-    from methods import METHODS
-    from sweep.tasks.datasets import DATASETS
-    from sweep.tasks.models import MODELS
-
-    schema = Spec.model_json_schema(by_alias=True)
-    definitions = schema["$defs"]
-    schema["required"] = []
-    schema["anyOf"] = [
-        {"required": ["methods"], "properties": {"methods": {"minItems": 1}}},
-        {"required": ["search"], "properties": {"search": {"type": "object"}}},
-    ]
-    plugin = {"type": "string", "pattern": "^[\\w.]+:\\w+$"}
-
-    def variants(definition: str, builtin: dict[str, type[BaseModel]], others: dict[str, Any]) -> None:
-        base = definitions[definition]
-        fixed = {key: value for key, value in base["properties"].items() if key != "name"}
-        required = ["name"] if "name" in base.get("required", ()) else []
-        options = []
-        for name, model in builtin.items():
-            own = model.model_json_schema()
-            definitions.update(own.get("$defs", {}))
-            properties = {"name": {"const": name}} | fixed | own.get("properties", {})
-            needed = [*required, *own.get("required", ())]
-            options.append({"type": "object", "title": name, "properties": properties, "additionalProperties": False})
-            options[-1] |= {
-                "required": sorted({"name", *needed}) if name != base["properties"]["name"].get("default") else needed
-            }
-        options.append({"type": "object", "properties": {"name": others} | fixed, "required": ["name"]})
-        definitions[definition] = {"description": base["description"], "anyOf": options}
-
-    variants("MethodSpec", {name: method_grid(method) for name, method in METHODS.items()}, plugin)
-    searchable = {name: search_entry(method) for name, method in METHODS.items() if name not in REFERENCES}
-    variants("SearchedMethodSpec", searchable, plugin)
-    variants("DatasetSpec", {name: option_model(dataset) for name, dataset in DATASETS.items()}, plugin)
-    builders = {name: option_model(builder, PROVIDED_TO_MODELS) for name, builder in MODELS.items()}
-    variants("ModelSpec", builders, {"type": "string", "not": {"enum": list(builders)}})
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
 def _with_options(section: Any, path: str, model_of: Callable[[str], type[BaseModel]]) -> Any:

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-METRICS = (
-    "retain_accuracy",
-    "forget_accuracy",
-    "test_accuracy",
-    "forgotten_test_accuracy",
-    "validation_accuracy",
-    "mia",
-    "validation_mia",
-)
+from sweep.store.metrics import KINDS
+
+METRICS = tuple(dict.fromkeys(metric.column for metrics in KINDS.values() for metric in metrics))
+"""Every column of `trials` with a metric; see `sweep.store.metrics`. A trial has those of its kind of task."""
 
 MEASURED = (*METRICS, "unlearn_seconds", "eval_seconds", "samples_processed", "peak_memory_bytes")
 """Columns of `trials` that say how good a trial's model is, and what it cost."""
@@ -29,6 +24,7 @@ TRIALS = pa.schema(
         pa.field("study", pa.string()),
         pa.field("status", pa.string(), nullable=False),
         pa.field("error", pa.string()),
+        pa.field("kind", pa.string()),
         pa.field("dataset", pa.string(), nullable=False),
         pa.field("model", pa.string(), nullable=False),
         pa.field("seed", pa.int32(), nullable=False),
@@ -42,6 +38,7 @@ TRIALS = pa.schema(
         pa.field("params", pa.string(), nullable=False),
         pa.field("config", pa.string(), nullable=False),
         *(pa.field(metric, pa.float64()) for metric in METRICS),
+        pa.field("other", pa.string()),
         pa.field("unlearn_seconds", pa.float64()),
         pa.field("eval_seconds", pa.float64()),
         pa.field("samples_processed", pa.int64()),
@@ -68,7 +65,8 @@ code that trained the original it started from: null if it started from none. `n
 trial's rows in those tables: where they are 0, what lies there under its id is of an earlier run. `precision` is what
 forward passes were computed in, whatever the spec left to the device: bfloat16, float32, or tf32. `original_sha256` is
 of the weights that the trial started from. `notes` is what the method says of its result, as JSON: epsilon, delta and
-the assumptions they rest on, for instance.
+the assumptions they rest on, for instance. `kind` is the kind of task, null for classification; `other` is what a
+plugin's kind measures beyond the columns there are, as JSON.
 
 Where a class is forgotten, test and validation samples are those of the other classes, in the accuracies and in the
 attacks; `forgotten_test_accuracy` is of that class's test samples: null where there are none, or no class is forgotten.
@@ -109,13 +107,16 @@ PREDICTIONS = pa.schema(
         pa.field("trial_id", pa.string(), nullable=False),
         pa.field("sample_id", pa.int64(), nullable=False),
         pa.field("split", pa.string(), nullable=False),
-        pa.field("label", pa.int64(), nullable=False),
-        pa.field("logits", pa.list_(pa.float16()), nullable=False),
+        pa.field("label", pa.int64()),
+        pa.field("target", pa.float64()),
+        pa.field("logits", pa.list_(pa.float16())),
+        pa.field("outputs", pa.list_(pa.float32())),
     ]
 )
 """Columns of `predictions`. `sample_id` is the row in the dataset's own training (retain, forget) or test data; `label`
 is the one trained on, with its noise (retain, forget), or the true one (test). `test` is all test data, also that of a
-forgotten class; `retain` is the members that `mia` is fitted on."""
+forgotten class; `retain` is the members that `mia` is fitted on. Kinds of task whose targets are numbers have `target`
+and `outputs` in the place of `label` and `logits`."""
 
 
 SUGGESTIONS = pa.schema(

@@ -7,6 +7,7 @@
     DIR/predictions/<trial_id>.parquet   a row per sample
     DIR/suggestions/<study>-<number>.parquet   one row per configuration that a search suggested
     DIR/tracked/<tracker>/<trial>-<time>   an empty file per run that was sent to an experiment tracker
+    DIR/kinds/<kind>.json                what a plugin's kind of task measures
     DIR/.index/                          disposable: rows that were read before (sweep/store/index.py)
 
 A trial exists if and only if its row does, and the row is written last. Every file appears whole or not at all, and is
@@ -15,7 +16,9 @@ checked when it is first read. No reader renames or removes a file of results.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
@@ -26,6 +29,7 @@ from sweep.store.columns import FOLDERS, PREDICTIONS, SUGGESTIONS, TRACES, TRIAL
 from sweep.store.directory import Directory
 from sweep.store.index import read_folder
 from sweep.store.merged_files import earlier_files, may_hold
+from sweep.store.metrics import Metric, learn
 from sweep.store.parquet import LARGE, Rows, parquet_bytes, read_parquet
 
 
@@ -67,6 +71,25 @@ class Results(Directory):
         """
         table = pa.Table.from_pylist([row], schema=SUGGESTIONS)
         self.write(f"suggestions/{row['study']}-{row['number']}.parquet", parquet_bytes(table))
+
+    def write_metrics(self, kind: str, metrics: Sequence[Metric]) -> None:
+        """Store what a plugin's kind of task measures, for readers that do not have the plugin.
+
+        Raises:
+            OSError: it cannot be stored.
+        """
+        self.write(f"kinds/{kind}.json", json.dumps([asdict(metric) for metric in metrics]).encode())
+
+    def learn_metrics(self) -> list[str]:
+        """Make known what the stored kinds of task measure; what cannot be read, and why."""
+        damaged = []
+        for name in self.names("kinds"):
+            try:
+                stored = json.loads(self.read(f"kinds/{name}") or b"")
+                learn(name.removesuffix(".json"), [Metric(**metric) for metric in stored])
+            except (ValueError, TypeError) as error:
+                damaged.append(f"kinds/{name}: {error}")
+        return damaged
 
     def trial(self, trial_id: str) -> dict[str, Any] | None:
         """The row of one trial; None if there is none that can be read."""

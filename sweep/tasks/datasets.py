@@ -12,10 +12,11 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from sweep.errors import InputError
-from sweep.tasks.images import Dataset, Images, Outline
+from sweep.tasks.dataset import Dataset
+from sweep.tasks.images import Images
 from sweep.tasks.parquet_images import ParquetImages
 
-__all__ = ["DATASETS", "Cifar10", "Cifar100", "Dataset", "Digits", "Images", "Outline", "ParquetImages"]
+__all__ = ["DATASETS", "Cifar10", "Cifar100", "Dataset", "Digits", "Images", "ParquetImages"]
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,9 @@
-"""Datasets: images in memory, an outline for checks before anything is trained, and the base class of both's source."""
+"""Images with class labels in memory, and what their source calls the classes."""
 
 from __future__ import annotations
 
 import hashlib
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,85 +48,14 @@ class Images:
     called: Called | None = None
 
 
-@dataclass(frozen=True)
-class Outline:
-    """What checks read before anything is trained.
-
-    Attributes:
-        labels, test_labels: of the training and the test set, int64 [N], as in `Images`.
-        classes: number of classes.
-        shape: C, H, W of an image.
-        called: as in `Images`.
-        samples: a number for each training sample, int64 [N]; samples with equal image and label have equal numbers.
-            None: unknown.
-        remarks: what users of this dataset should know, one line each.
+def copies(images: Images) -> tuple[NDArray[np.int64], int]:
+    """A number for each training sample, int64 [N], equal for equal image and label; and how many test samples have a
+    copy in the training set.
     """
-
-    labels: NDArray[np.int64]
-    test_labels: NDArray[np.int64]
-    classes: int
-    shape: tuple[int, ...]
-    called: Called | None = None
-    samples: NDArray[np.int64] | None = None
-    remarks: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Dataset(ABC):
-    """A source of images. Subclasses are frozen dataclasses whose fields are the options a spec may set.
-
-    `crop` (pixels of padding for the random crop; 0: none) and `flip` are the defaults of a spec's keys.
-    """
-
-    crop: ClassVar[int] = 0
-    flip: ClassVar[bool] = False
-    located_by: ClassVar[tuple[str, ...]] = ()
-    """Options that say where the data lies, not what it is. They are no part of a trial's identity."""
-    came_later: ClassVar[tuple[str, ...]] = ()
-    """Options that enter a trial's identity only where they are not at their defaults, so that older ids stay."""
-
-    @abstractmethod
-    def load(self) -> Images:
-        """Read the whole dataset.
-
-        Raises:
-            InputError: the data is missing or not as described.
-        """
-
-    def outline(self) -> Outline:
-        """The outline of what `load` returns. Raises what `load` raises."""
-        return outlined(self.load())
-
-    def fingerprint(self) -> str | None:
-        """A hash of the content if the options do not determine it; else None. Called once per plan.
-
-        Raises:
-            InputError: the data is missing.
-        """
-        return None
-
-
-def outlined(images: Images) -> Outline:
-    """The outline of a dataset in memory."""
-    remarks = []
-    called = images.called
-    if called is not None and called.renumbered and isinstance(called.values[0], int):
-        remarks.append(f"labels {listed(called.values)}: {images.classes} classes, renumbered from 0")
     numbers: dict[bytes, int] = {}
     samples = [numbers.setdefault(key, len(numbers)) for key in keys(images.train_images, images.train_labels)]
     again = sum(key in numbers for key in keys(images.test_images, images.test_labels))
-    if again:
-        among = f"{again} of {len(images.test_labels)} test samples"
-        remarks.append(f"{among} have a copy in the training set (same image and label)")
-    return Outline(
-        images.train_labels,
-        images.test_labels,
-        images.classes,
-        images.train_images.shape[1:],
-        called,
-        np.array(samples),
-        tuple(remarks),
-    )
+    return np.array(samples), again
 
 
 def keys(images: NDArray[np.uint8], labels: NDArray[np.int64] | None = None) -> list[bytes]:

@@ -11,8 +11,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from methods import Diverged, Method, Samples, Task, Unsuitable
+from methods import Diverged, Method, Task, Unsuitable
 from methods.task import Build, derived_seed
+from sweep.tasks.kind import Kind, Outline
 
 ModelBuilder = Callable[Concatenate[int, int, ...], nn.Module]
 """(classes, channels, **options) -> a freshly initialised network, [B, channels, H, W] -> logits [B, classes]."""
@@ -111,7 +112,7 @@ def torchvision_builder(name: str) -> ModelBuilder:
 
 
 def initialised(
-    builder: ModelBuilder, classes: int, channels: int, options: dict[str, Any], seed: int, device: torch.device
+    builder: ModelBuilder, outputs: int, inputs: int, options: dict[str, Any], seed: int, device: torch.device
 ) -> Build:
     """Builds the network with the weights that `seed` and a stream give; global random state is left alone.
 
@@ -123,7 +124,7 @@ def initialised(
             torch.default_generator.manual_seed(
                 derived_seed(seed, f"initialisation/{stream}" if stream else "initialisation")
             )
-            network: nn.Module = builder(classes, channels, **options)
+            network: nn.Module = builder(outputs, inputs, **options)
         return network.to(device).to(memory_format=torch.channels_last)
 
     return build
@@ -158,25 +159,26 @@ def load_state(network: nn.Module, state: dict[str, Tensor]) -> None:
     network.load_state_dict(versioned)
 
 
-def try_out(
-    builder: ModelBuilder, classes: int, shape: tuple[int, ...], options: dict[str, Any], forward: bool
-) -> nn.Module:
-    """Build the network, load what would be stored of it, and with `forward` give it two images of C, H, W `shape`.
+def try_out(builder: ModelBuilder, kind: Kind, outline: Outline, options: dict[str, Any], forward: bool) -> nn.Module:
+    """Build the network, load what would be stored of it, and with `forward` compute the loss of two samples.
 
     Raises what that raises. On the CPU: a network on torch's `meta` device loads torch's compiler, which takes longer.
     """
     with torch.random.fork_rng(devices=[]), torch.no_grad():
-        network = builder(classes, shape[0], **options)
+        network = builder(outline.outputs, outline.inputs, **options)
         load_state(network, stored_state(network))
         if forward:
-            _require_logits(network.train()(torch.zeros(2, *shape)), (2, classes))
+            inputs, targets = next(kind.examples(outline, 2).in_order(2))
+            outputs = network.train()(inputs)
+            _require_outputs(outputs, (2, outline.outputs))
+            kind.criterion(outputs, targets)
     return network
 
 
-def _require_logits(outputs: object, shape: tuple[int, int]) -> None:
+def _require_outputs(outputs: object, shape: tuple[int, int]) -> None:
     if not isinstance(outputs, Tensor):
         raise TypeError(f"it gives a {type(outputs).__name__}, not a tensor of logits, while it is trained")
-    if outputs.shape != shape:
+    if (outputs.shape[0], outputs.shape[-1]) != shape:
         raise ValueError(f"it gives outputs of {tuple(outputs.shape)} for logits of {shape}")
 
 
@@ -184,26 +186,22 @@ FEW = 3
 """Samples of a set that is tried for a larger one: batches of it have any size that a larger one's have."""
 
 
-def try_on_few(
-    network: nn.Module, classes: int, shape: tuple[int, ...], method: Method, retain: int, forget: int
-) -> None:
-    """Let a method unlearn on images of C, H, W `shape`, on sets as small as these or of `FEW` images.
+def try_on_few(network: nn.Module, kind: Kind, outline: Outline, method: Method, retain: int, forget: int) -> None:
+    """Let a method unlearn, on sets as small as these or of `FEW` samples.
 
     Raises what that raises: BatchNorm cannot train on one value per channel.
     """
     retain, forget = min(retain, FEW), min(forget, FEW)
-    count = retain + forget
-    samples = Samples(
-        torch.zeros(count, *shape), torch.arange(count) % classes, torch.arange(count), lambda raw, draws: raw
-    )
+    samples = kind.examples(outline, retain + forget)
     task = Task(
         model=network if method.shapes_training is None else method.build_original(lambda stream="": network, samples),
         retain=samples.subset(torch.arange(retain)),
-        forget=samples.subset(torch.arange(retain, count)),
-        classes=classes,
+        forget=samples.subset(torch.arange(retain, retain + forget)),
+        classes=outline.outputs,
         seed=0,
         build=lambda stream="": network,
         fit=lambda model, samples, *, epochs=None, stream="": model,
+        criterion=kind.criterion,
     )
     with torch.random.fork_rng(devices=[]), suppress(Diverged, Unsuitable):
         method.unlearn(task)

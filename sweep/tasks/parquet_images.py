@@ -18,7 +18,8 @@ from pydantic import Field
 from sweep.errors import InputError, nearest
 from sweep.store.content_ids import canonical_json, content_id
 from sweep.tasks.class_labels import Labels, read_labels
-from sweep.tasks.images import Dataset, Images, keys
+from sweep.tasks.dataset import Dataset
+from sweep.tasks.images import Images, keys
 from sweep.tasks.node_cache import kept_array
 from sweep.tasks.pixels import Background, Unusable, decode
 from sweep.tasks.shards import Shard, find_shards

@@ -9,8 +9,10 @@ truly belong to it.
 from __future__ import annotations
 
 import heapq
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +80,37 @@ def noisy(labels: NDArray[np.int64], share: float, classes: int) -> NDArray[np.i
     return result
 
 
+class Splits(ABC):
+    """How a (limited) training set can be split, for every seed and forget set of a sweep.
+
+    Attributes:
+        rows: rows of the dataset's own training data that `limit` kept, int64 [N].
+    """
+
+    rows: Integers
+
+    @abstractmethod
+    def split(self, seed: int, forget: dict[str, Any]) -> Split:
+        """The parts of the training set for one seed and forget set.
+
+        Raises:
+            InputError: no sample would be forgotten, or none retained; or the data has no such samples.
+        """
+
+    def may_run_short(self, forget: dict[str, Any], fewest: int) -> bool:
+        """Whether some seed might leave fewer than `fewest` samples to forget, to retain or to validate on."""
+        return False
+
+    def require_judges(self, parts: Split, forget: dict[str, Any], searched: bool) -> None:
+        """Check that there are samples to judge an unlearned model on.
+
+        Raises:
+            InputError: there are no test samples, or, where hyperparameters are `searched`, no validation samples.
+        """
+        if searched and not len(parts.validation):
+            raise InputError(f"dataset.validation: none of {len(self.rows)} samples, and a search judges on them")
+
+
 @dataclass(frozen=True, eq=False)
 class Drawing:
     """What a seed decides of a training set. All splits of the seed come from one drawing.
@@ -105,19 +138,26 @@ class Drawing:
         Raises:
             InputError: no sample would be forgotten, or none retained.
         """
-        validation, reference, rest = self._parts
         if forget_class is not None:
-            chosen = self.true[rest] == forget_class
-        else:
-            assert ratio is not None
-            chosen = np.zeros(len(rest), dtype=bool)
-            chosen[self._ranked[: round(ratio * len(rest))]] = True
-        if not chosen.any() or chosen.all():
-            wanted = f"class {forget_class}" if forget_class is not None else f"ratio {ratio}"
-            raise InputError(
-                f"forget: {wanted} leaves no sample to {'retain' if chosen.all() else 'forget'} of {len(rest)}"
-            )
-        return Split(rest[~chosen], rest[chosen], validation, reference)
+            return self.split_off(self.true == forget_class, f"class {forget_class}")
+        assert ratio is not None
+        rest = self._parts[2]
+        chosen = np.zeros(len(self.trained), dtype=bool)
+        chosen[rest[self._ranked[: round(ratio * len(rest))]]] = True
+        return self.split_off(chosen, f"ratio {ratio}")
+
+    def split_off(self, chosen: NDArray[np.bool_], words: str) -> Split:
+        """Forget the samples of a mask [N] that are not held out.
+
+        Raises:
+            InputError: no sample would be forgotten, or none retained; `words` say what was wanted.
+        """
+        validation, reference, rest = self._parts
+        forgotten = chosen[rest]
+        if not forgotten.any() or forgotten.all():
+            left = "retain" if forgotten.all() else "forget"
+            raise InputError(f"forget: {words} leaves no sample to {left} of {len(rest)}")
+        return Split(rest[~forgotten], rest[forgotten], validation, reference)
 
     @cached_property
     def _parts(self) -> tuple[Integers, Integers, Integers]:
@@ -139,26 +179,3 @@ class Drawing:
 def held_out(count: int, share: float) -> int:
     """The size of a part of `count` samples that is held out."""
     return round(share * count)
-
-
-def class_may_run_short(
-    trained: Integers, true: Integers, validation: float, forget_class: int, fewest: int, reference: float = 0.0
-) -> bool:
-    """Whether some seed might leave fewer than `fewest` samples to forget, to retain, or of other classes to validate.
-
-    Only where a class is forgotten and some samples are held out do sizes depend on the seed: of the samples trained on
-    as one label, the parts held out have that label's share to within one sample. Computed without drawing.
-    """
-    validated = held_out(len(trained), validation)
-    count = validated + held_out(len(trained), reference)
-    if not count:
-        return False
-    every = np.bincount(trained)
-    of_class = np.bincount(trained[true == forget_class], minlength=len(every))
-    least, most = every * count // len(trained), -(-every * count // len(trained))
-    most_held_out = np.minimum(of_class, most).sum()
-    least_held_out = np.maximum(of_class - (every - least), 0).sum()
-    forget = of_class.sum() - most_held_out
-    retain = len(trained) - of_class.sum() - (count - least_held_out)
-    judged = validated - np.minimum(of_class, -(-every * validated // len(trained))).sum()
-    return bool(min(forget, retain, judged if validated else fewest) < fewest)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from methods import Samples, trainable
 from methods.task import Probe, derived_seed
+from sweep.tasks.kind import Kind
 
 
 def make_probe(
@@ -18,14 +19,14 @@ def make_probe(
     forget: Samples,
     samples: int,
     seed: int,
-    criterion: Callable[[Tensor, Tensor], Tensor],
+    kind: Kind,
     autocast: Callable[[], AbstractContextManager[object]],
 ) -> Probe:
     """A probe of `samples` retain and as many forget samples, the same ones for every method of a seed.
 
-    It returns losses, accuracies (percent), and the cosine and angle (degrees) between the two mean gradients, by the
-    column names of `traces`. It runs the model in evaluation mode, without augmentation, and leaves model, gradients
-    and random state as they were.
+    It returns losses, what the kind of task says of a batch (accuracy, in percent), and the cosine and angle (degrees)
+    between the two mean gradients, by the column names of `traces`. It runs the model in evaluation mode, without
+    augmentation, and leaves model, gradients and random state as they were.
     """
 
     def chosen(part: Samples, name: str) -> tuple[Tensor, Tensor]:
@@ -43,11 +44,11 @@ def make_probe(
         for name, (inputs, targets) in batches.items():
             with autocast():
                 outputs = model(inputs)
-            loss = criterion(outputs.float(), targets)
+            loss = kind.criterion(outputs.float(), targets)
             found = torch.autograd.grad(loss, trainable(model), allow_unused=True, materialize_grads=True)
             gradients[name] = torch.cat([gradient.reshape(-1) for gradient in found])
             values[f"probe_{name}_loss"] = loss.detach()
-            values[f"probe_{name}_accuracy"] = 100 * (outputs.argmax(dim=1) == targets).float().mean()
+            values |= {f"probe_{name}_{end}": value for end, value in kind.probe(outputs, targets).items()}
         values["probe_cosine"] = nn.functional.cosine_similarity(gradients["retain"], gradients["forget"], dim=0)
         for module, mode in training.items():
             module.training = mode

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import torch
+from torch import Tensor
 
 from sweep.plan.trials import Trial
 from sweep.plan.versions import trial_version
-from sweep.store.columns import PREDICTIONS, TRACES
+from sweep.spec.plugins import find_kind
+from sweep.store.columns import METRICS, PREDICTIONS, TRACES
 from sweep.store.redaction import redacted
-from sweep.trial.evaluation import Predictions
+from sweep.tasks.evaluation import Predictions
 from sweep.trial.probe import degrees
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ def trial_row(trial: Trial, context: Context, outcome: Outcome, started: datetim
         "study": trial.study,
         "status": outcome.status,
         "error": redacted(outcome.error) if outcome.error else None,
+        "kind": find_kind(config["dataset"]["name"]).column,
         "dataset": config["dataset"]["name"],
         "model": config["model"]["name"],
         "seed": trial.seed,
@@ -56,26 +60,52 @@ def trial_row(trial: Trial, context: Context, outcome: Outcome, started: datetim
     }
 
 
-def prediction_rows(trial_id: str, split: str, part: Predictions, rows: torch.Tensor) -> pa.Table:
-    """Rows of `predictions` for one part of the data; `rows` maps its positions to the dataset's own.
+def measured(metrics: Mapping[str, float | None]) -> dict[str, Any]:
+    """The columns that hold what a kind's `evaluate` measured."""
+    other = {name: value for name, value in metrics.items() if name not in METRICS}
+    columns: dict[str, Any] = {name: value for name, value in metrics.items() if name in METRICS}
+    return columns | ({"other": json.dumps(other, sort_keys=True)} if other else {})
 
-    Where a logit is too large for float16, the sample's largest logit is subtracted from all of its logits, which
-    changes no confidence; logits that are then too small become the smallest number of float16.
+
+def prediction_rows(trial_id: str, parts: Iterable[tuple[str, Predictions, Tensor]]) -> pa.Table:
+    """Rows of `predictions` for the parts of `Evaluation.kept`."""
+    return pa.concat_tables([_part_rows(trial_id, *part) for part in parts])
+
+
+def _part_rows(trial_id: str, split: str, part: Predictions, rows: Tensor) -> pa.Table:
+    count = len(part)
+    classes = not part.targets.is_floating_point()
+    nothing = pa.nulls(count)
+    return pa.table(
+        {
+            "trial_id": pa.repeat(trial_id, count),
+            "sample_id": pa.array(rows[part.index].numpy()),
+            "split": pa.repeat(split, count),
+            "label": pa.array(part.targets.numpy()) if classes else nothing,
+            "target": nothing if classes else pa.array(part.targets[:, 0].double().numpy()),
+            "logits": _listed(_halved(part.outputs)) if classes else nothing,
+            "outputs": nothing if classes else _listed(part.outputs),
+        }
+    ).cast(PREDICTIONS)
+
+
+def _halved(logits: Tensor) -> Tensor:
+    """Logits [n, C] as float16.
+
+    Where one is too large, the sample's largest logit is subtracted from all of its logits, which changes no
+    confidence; logits that are then too small become the smallest number of float16.
     """
-    count, classes = part.logits.shape
-    logits, most = part.logits, torch.finfo(torch.float16).max
+    most = torch.finfo(torch.float16).max
     too_large = logits.abs().amax(dim=1, keepdim=True) > most
-    logits = torch.where(too_large, logits - logits.amax(dim=1, keepdim=True), logits).clamp(min=-most)
-    values = pa.array(logits.to(torch.float16).numpy().reshape(-1))
-    offsets = pa.array(range(0, (count + 1) * classes, classes), pa.int32())
-    columns = [
-        pa.repeat(trial_id, count),
-        pa.array(rows[part.index].numpy()),
-        pa.repeat(split, count),
-        pa.array(part.labels.numpy()),
-        pa.ListArray.from_arrays(offsets, values),
-    ]
-    return pa.Table.from_arrays(columns, schema=PREDICTIONS)
+    shifted = torch.where(too_large, logits - logits.amax(dim=1, keepdim=True), logits).clamp(min=-most)
+    return shifted.to(torch.float16)
+
+
+def _listed(values: Tensor) -> pa.ListArray:
+    """The rows of values [n, K] as lists."""
+    count, width = values.shape
+    offsets = pa.array(range(0, (count + 1) * width, width), pa.int32())
+    return pa.ListArray.from_arrays(offsets, pa.array(values.numpy().reshape(-1)))
 
 
 def trace_row(trial_id: str, row: dict[str, float]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from methods.task import Recorder, Samples, batch_bounds, derived_seed
 
 if TYPE_CHECKING:
-    from sweep.spec.sweep_spec import TrainingSpec
+    from sweep.tasks.kind import TrainingSpec
 
 
 def autocast_context(precision: str, device: torch.device) -> Callable[[], AbstractContextManager[object]]:
@@ -46,7 +46,7 @@ def train(
     epochs: int | Callable[[int], int] | None = None,
     stream: str = "",
 ) -> nn.Module:
-    """Train `model` on `samples` in place with SGD; return it in evaluation mode. See `methods.task.Fit`.
+    """Train `model` on `samples` in place; return it in evaluation mode. See `methods.task.Fit`.
 
     Raises:
         Diverged: the mean loss of an epoch is not finite.
@@ -62,13 +62,7 @@ def train(
         model.train()
         generator = torch.Generator().manual_seed(derived_seed(seed, name))
         steps_per_epoch = samples.steps(recipe.batch_size)
-        optimizer = torch.optim.SGD(
-            [parameter for parameter in model.parameters() if parameter.requires_grad],
-            lr=recipe.lr,
-            momentum=recipe.momentum,
-            nesterov=recipe.nesterov,
-            weight_decay=recipe.weight_decay,
-        )
+        optimizer = recipe.optimizer([parameter for parameter in model.parameters() if parameter.requires_grad])
         scheduler = _scheduler(optimizer, recipe, epochs * steps_per_epoch)
         step = 0
         for epoch in range(1, epochs + 1):

@@ -24,12 +24,12 @@ from methods.task import Build, Fit, derived_seed
 from sweep.errors import Unsuccessful
 from sweep.plan.trials import Trial, describe
 from sweep.plan.versions import original_version
-from sweep.spec.plugins import find_dataset, find_method, find_model
-from sweep.spec.sweep_spec import DatasetSpec, TrainingSpec
+from sweep.spec.plugins import find_dataset, find_kind, find_method, find_model
 from sweep.store.columns import MEASURED
 from sweep.store.originals import Original, State, load_original, store_original
 from sweep.store.results import Results
-from sweep.tasks.device_data import DeviceData, to_device
+from sweep.tasks.dataset import kind_of
+from sweep.tasks.device_data import DeviceData
 from sweep.tasks.models import initialised, load_state, stored_state
 from sweep.trial.device import (
     busy,
@@ -41,10 +41,9 @@ from sweep.trial.device import (
     set_arithmetic,
     synchronise,
 )
-from sweep.trial.evaluation import Predictions, membership_inference, predict
 from sweep.trial.job import Context, Job, Outcome
 from sweep.trial.probe import make_probe, remembered
-from sweep.trial.rows import prediction_rows, trace_row, trial_row
+from sweep.trial.rows import measured, prediction_rows, trace_row, trial_row
 from sweep.trial.timeout import OutOfTime, time_limit
 from sweep.trial.training import autocast_context, computed_in, rehearse, train
 
@@ -146,14 +145,14 @@ class Worker:
             model = self._original_model(trial, config, method)
         except Diverged as error:
             return Measurements(), Outcome("diverged", f"the original diverged: {error}")
-        data = self._load_data(config)
+        data, kind = self._load_data(config), find_kind(config["dataset"]["name"])
         split = data.split(config["seed"], config["forget"])
         retain, forget = data.train(split.retain), data.train(split.forget)
         autocast = autocast_context(config["training"]["precision"], self._device)
         batch_size = getattr(method, "batch_size", None if method.needs_original else config["training"]["batch_size"])
         if self.context.gpu and batch_size is not None:
             again = self._original_model(trial, config, method)
-            rehearse(again, (retain, forget), batch_size, nn.functional.cross_entropy, autocast)
+            rehearse(again, (retain, forget), batch_size, kind.criterion, autocast)
             del again
         recorder = self._recorder(trial, retain, forget, config)
         unlearned: nn.Module | None
@@ -165,6 +164,7 @@ class Worker:
             seed=config["seed"],
             build=self._builder(config),
             fit=self._fit(config, recorder),
+            criterion=kind.criterion,
             autocast=autocast,
             recorder=recorder,
             reference=data.held_out(split.reference) if len(split.reference) else None,
@@ -200,56 +200,15 @@ class Worker:
         ended = Measurements(columns, [trace_row(trial.id, row) for row in recorder.rows])
         if unlearned is not None:
             started = time.perf_counter()
-            validation = data.held_out(split.validation) if len(split.validation) else None
             try:
-                self._evaluate(trial, unlearned, data, retain, forget, validation, ended, autocast)
+                found = kind.evaluate(unlearned, data, split, config["forget"], config["seed"], autocast)
+                columns |= measured(found.metrics)
+                if self.context.predictions:
+                    ended.predictions = prediction_rows(trial.id, found.kept)
             except Diverged as error:
                 outcome = Outcome("diverged", outcome.error or str(error))
             columns["eval_seconds"] = time.perf_counter() - started
         return ended, outcome
-
-    def _evaluate(
-        self,
-        trial: Trial,
-        model: nn.Module,
-        data: DeviceData,
-        retain: Samples,
-        forget: Samples,
-        validation: Samples | None,
-        ended: Measurements,
-        autocast: Callable[[], Any],
-    ) -> None:
-        on_retain, on_forget = predict(model, retain, autocast), predict(model, forget, autocast)
-        on_test = predict(model, data.test(), autocast)
-        on_validation = None if validation is None else predict(model, validation, autocast)
-        looked_at = (on_retain, on_forget, on_test, on_validation)
-        if not all(bool(part.logits.isfinite().all()) for part in looked_at if part is not None):
-            raise Diverged("outputs are not finite")
-        forget_class = data.forgotten_class(describe(trial)["forget"])
-        on_others, on_forgotten = on_test.apart(forget_class)
-        members, non_members = _equally_many(on_retain, on_others, trial.seed)
-        ended.columns |= {
-            "retain_accuracy": on_retain.accuracy,
-            "forget_accuracy": on_forget.accuracy,
-            "test_accuracy": on_others.accuracy,
-            "forgotten_test_accuracy": on_forgotten.accuracy if len(on_forgotten.labels) else None,
-            "mia": membership_inference(members.confidence, non_members.confidence, on_forget.confidence),
-        }
-        judged = None if on_validation is None else on_validation.apart(forget_class)[0]
-        if judged is not None and len(judged.labels):
-            inside, outside = _equally_many(on_retain, judged, trial.seed)
-            ended.columns |= {
-                "validation_accuracy": judged.accuracy,
-                "validation_mia": membership_inference(inside.confidence, outside.confidence, on_forget.confidence),
-            }
-        if self.context.predictions:
-            rows = torch.from_numpy(data.train_rows)
-            parts = [
-                prediction_rows(trial.id, "retain", members, rows),
-                prediction_rows(trial.id, "forget", on_forget, rows),
-                prediction_rows(trial.id, "test", on_test, torch.arange(len(data.test_targets))),
-            ]
-            ended.predictions = pa.concat_tables(parts)
 
     def _original_model(self, trial: Trial, config: dict[str, Any], method: Method) -> nn.Module:
         if trial.original_id is None:
@@ -302,24 +261,25 @@ class Worker:
         key = json.dumps(options, sort_keys=True)
         if self._data is None or self._data[0] != key:
             self._data = None
-            shared = set(DatasetSpec.model_fields) | {"fingerprint"}
+            dataset = find_dataset(options["name"])
+            kind = kind_of(dataset)
+            shared = set(kind.dataset_keys.model_fields) | {"fingerprint"}
             own = {name: value for name, value in options.items() if name not in shared} | self.context.location
-            images = find_dataset(options["name"])(**own).load()
-            self._data = (key, to_device(images, options, self._device))
+            self._data = (key, kind.on_device(dataset(**own).load(), options, self._device))
         return self._data[1]
 
     def _builder(self, config: dict[str, Any]) -> Build:
         data = self._load_data(config)
         options = dict(config["model"])
         builder = find_model(options.pop("name"))
-        return initialised(builder, data.classes, data.channels, options, config["seed"], self._device)
+        return initialised(builder, data.outputs, data.inputs, options, config["seed"], self._device)
 
     def _recorder(self, trial: Trial, retain: Samples, forget: Samples, config: dict[str, Any]) -> Recorder:
         if not self.context.probe_every:
             return Recorder()
         autocast = autocast_context(config["training"]["precision"], self._device)
         samples, seed = self.context.probe_samples, config["seed"]
-        probe = make_probe(retain, forget, samples, seed, nn.functional.cross_entropy, autocast)
+        probe = make_probe(retain, forget, samples, seed, find_kind(config["dataset"]["name"]), autocast)
         if trial.original_id is not None:
             key = (trial.original_id, json.dumps(config["forget"], sort_keys=True))
             if self._probed is None or self._probed[0] != key:
@@ -328,12 +288,13 @@ class Worker:
         return Recorder(probe, self.context.probe_every)
 
     def _fit(self, config: dict[str, Any], recorder: Recorder) -> Fit:
-        recipe = TrainingSpec(**config["training"])
+        kind = find_kind(config["dataset"]["name"])
+        recipe = kind.training_keys(**config["training"])
         return partial(
             train,
             recipe=recipe,
             seed=config["seed"],
-            criterion=nn.functional.cross_entropy,
+            criterion=kind.criterion,
             autocast=autocast_context(recipe.precision, self._device),
             recorder=recorder,
         )
@@ -365,17 +326,6 @@ class StorageError(Exception):
     def __init__(self, cause: OSError) -> None:
         super().__init__(str(cause))
         self.cause = cause
-
-
-def _equally_many(retain: Predictions, others: Predictions, seed: int) -> tuple[Predictions, Predictions]:
-    """Equally many retain samples and others (test or validation), the same ones for every method of a seed."""
-    count = min(len(retain.labels), len(others.labels))
-
-    def chosen(part: Predictions, name: str) -> Predictions:
-        generator = torch.Generator().manual_seed(derived_seed(seed, name))
-        return part.subset(torch.randperm(len(part.labels), generator=generator)[:count].sort().values)
-
-    return chosen(retain, "retain subset"), chosen(others, "test subset")
 
 
 def require_finite(model: nn.Module) -> None:

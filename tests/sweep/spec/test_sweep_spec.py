@@ -10,8 +10,9 @@ import pytest
 from methods import METHODS, Range
 from sweep.errors import InputError
 from sweep.plan.trials import plan_trials
+from sweep.spec.schema import spec_schema
 from sweep.spec.spec_file import presets, read_document
-from sweep.spec.sweep_spec import load_spec, parse_spec, spec_schema
+from sweep.spec.sweep_spec import load_spec, parse_spec
 
 
 @pytest.fixture

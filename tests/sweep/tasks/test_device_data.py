@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from sweep.tasks.classification import Classification
 from sweep.tasks.datasets import Digits, Images
-from sweep.tasks.device_data import augmentation, crop_and_flip, mean_and_spread, to_device
+from sweep.tasks.image_tensors import augmentation, crop_and_flip, mean_and_spread
 from sweep.tasks.splits import limited, noisy
 
 CPU = torch.device("cpu")
@@ -90,7 +91,7 @@ def test_draws_without_flips_or_crops():
 
 
 def test_training_images_are_normalised_per_channel():
-    data = to_device(colourful(), PLAIN, CPU)
+    data = Classification().on_device(colourful(), PLAIN, CPU)
     [(inputs, _)] = data.train(np.arange(50)).in_order(50)
     assert inputs.dtype == torch.float32
     torch.testing.assert_close(inputs.mean(dim=(0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
@@ -100,7 +101,7 @@ def test_training_images_are_normalised_per_channel():
 
 
 def test_test_images_are_normalised_as_training_images_are():
-    data = to_device(colourful(), PLAIN, CPU)
+    data = Classification().on_device(colourful(), PLAIN, CPU)
     [(train, _)] = data.train(np.arange(6)).in_order(6)
     [(test, targets)] = data.test().in_order(6)
     assert torch.equal(train, test)
@@ -108,14 +109,14 @@ def test_test_images_are_normalised_as_training_images_are():
 
 
 def test_padding_is_black_before_normalisation():
-    data = to_device(colourful(), PLAIN | {"crop": 1}, CPU)
+    data = Classification().on_device(colourful(), PLAIN | {"crop": 1}, CPU)
     image, corner = data.train_inputs[:1], torch.tensor([[0, 0, 0]])
     black = data.prepare(torch.zeros_like(image), None)
     assert torch.equal(data.prepare(image, corner)[:, :, 0], black[:, :, 0])
 
 
 def test_training_samples_are_augmented_and_test_samples_are_not():
-    data = to_device(colourful(), PLAIN | {"crop": 2, "flip": True}, CPU)
+    data = Classification().on_device(colourful(), PLAIN | {"crop": 2, "flip": True}, CPU)
     samples = data.train(np.arange(50))
     one, other = (next(samples.epoch(50, torch.Generator().manual_seed(seed)))[0].double().sum() for seed in (0, 1))
     assert one != other
@@ -123,34 +124,34 @@ def test_training_samples_are_augmented_and_test_samples_are_not():
 
 
 def test_nothing_is_drawn_where_nothing_is_augmented(digits):
-    assert to_device(digits, PLAIN, CPU).draw is None
+    assert Classification().on_device(digits, PLAIN, CPU).draw is None
 
 
 def test_images_stay_bytes_and_batches_are_channels_last(digits):
-    data = to_device(digits, PLAIN, CPU)
+    data = Classification().on_device(digits, PLAIN, CPU)
     assert data.train_inputs.dtype == torch.uint8
-    assert data.channels == 1
-    [(inputs, _)] = to_device(colourful(), PLAIN, CPU).test().in_order(6)
+    assert data.inputs == 1
+    [(inputs, _)] = Classification().on_device(colourful(), PLAIN, CPU).test().in_order(6)
     assert inputs.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_limit_and_label_noise_apply_to_training_data_only(digits):
-    data = to_device(digits, PLAIN | {"limit": 100, "label_noise": 0.5}, CPU)
+    data = Classification().on_device(digits, PLAIN | {"limit": 100, "label_noise": 0.5}, CPU)
     rows = limited(digits.train_labels, 100)
-    np.testing.assert_array_equal(data.train_rows, rows)
+    np.testing.assert_array_equal(data.splits.rows, rows)
     np.testing.assert_array_equal(data.train_inputs, digits.train_images[rows])
     np.testing.assert_array_equal(data.train_targets, noisy(digits.train_labels[rows], 0.5, 10))
     np.testing.assert_array_equal(data.test_targets, digits.test_labels)
 
 
 def test_samples_are_rows_of_the_limited_training_set(digits):
-    data = to_device(digits, PLAIN | {"limit": 100}, CPU)
+    data = Classification().on_device(digits, PLAIN | {"limit": 100}, CPU)
     samples = data.train(np.array([5, 7]))
-    assert samples.targets[samples.index].tolist() == digits.train_labels[data.train_rows[[5, 7]]].tolist()
+    assert samples.targets[samples.index].tolist() == digits.train_labels[data.splits.rows[[5, 7]]].tolist()
 
 
 def test_a_forgotten_class_is_the_true_one(digits):
-    data = to_device(digits, PLAIN | {"label_noise": 0.3}, CPU)
+    data = Classification().on_device(digits, PLAIN | {"label_noise": 0.3}, CPU)
     parts = data.split(0, {"scenario": "class", "class": 4})
     np.testing.assert_array_equal(parts.forget, np.flatnonzero(digits.train_labels == 4))
     forget = data.train(parts.forget)
@@ -158,7 +159,7 @@ def test_a_forgotten_class_is_the_true_one(digits):
 
 
 def test_training_samples_have_noisy_labels_and_samples_held_out_true_ones(digits):
-    data = to_device(digits, PLAIN | {"label_noise": 0.2, "validation": 0.2, "reference": 0.1}, CPU)
+    data = Classification().on_device(digits, PLAIN | {"label_noise": 0.2, "validation": 0.2, "reference": 0.1}, CPU)
     parts = data.split(0, {"scenario": "random", "ratio": 0.1})
     trained = data.train(parts.training)
     for rows, count in ((parts.validation, 287), (parts.reference, 144)):
@@ -170,11 +171,11 @@ def test_training_samples_have_noisy_labels_and_samples_held_out_true_ones(digit
 
 
 def test_samples_held_out_are_not_augmented(digits):
-    assert to_device(digits, PLAIN | {"flip": True}, CPU).held_out(np.arange(3)).draw is None
+    assert Classification().on_device(digits, PLAIN | {"flip": True}, CPU).held_out(np.arange(3)).draw is None
 
 
 def test_bounds_are_what_the_darkest_and_the_brightest_image_become(digits):
-    samples = to_device(digits, PLAIN, CPU).train(np.arange(3))
+    samples = Classification().on_device(digits, PLAIN, CPU).train(np.arange(3))
     for bound, value in zip(samples.bounds, (0, 255), strict=True):
         image = torch.full((1, 1, 8, 8), value, dtype=torch.uint8)
         torch.testing.assert_close(bound.expand(1, 1, 8, 8), samples.prepare(image, None), rtol=0, atol=0)
@@ -182,11 +183,11 @@ def test_bounds_are_what_the_darkest_and_the_brightest_image_become(digits):
 
 def test_what_is_forgotten_does_not_depend_on_augmentation(digits):
     wanted = {"scenario": "random", "ratio": 0.1}
-    plain, augmented = (to_device(digits, PLAIN | {"flip": flip}, CPU) for flip in (False, True))
+    plain, augmented = (Classification().on_device(digits, PLAIN | {"flip": flip}, CPU) for flip in (False, True))
     np.testing.assert_array_equal(plain.split(0, wanted).forget, augmented.split(0, wanted).forget)
 
 
 def test_the_dataset_is_left_as_it_was(digits):
     labels = digits.train_labels.copy()
-    to_device(replace(digits), PLAIN | {"label_noise": 0.5}, CPU)
+    Classification().on_device(replace(digits), PLAIN | {"label_noise": 0.5}, CPU)
     np.testing.assert_array_equal(digits.train_labels, labels)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from sweep.errors import InputError
 from sweep.spec.plugins import find_model
+from sweep.tasks.classification import Classification, ImageOutline
+from sweep.tasks.images import Images
 from sweep.tasks.models import (
     initialised,
     load_state,
@@ -109,6 +112,12 @@ def test_a_state_of_other_names_is_not_loaded():
         load_state(small_cnn(3, 1, width=4), state | {"surplus": torch.ones(1)})
 
 
+def images_of(shape: tuple[int, ...]) -> ImageOutline:
+    """The outline of such images, of three classes."""
+    images, labels = np.zeros((3, *shape), np.uint8), np.arange(3)
+    return Classification().outline(Images(images, labels, images, labels, classes=3))
+
+
 class Noted(nn.Linear):
     def get_extra_state(self) -> dict[str, str]:
         return {"note": "no tensor"}
@@ -130,7 +139,7 @@ class Noted(nn.Linear):
 )
 def test_what_cannot_be_trained_or_stored_is_found_when_a_network_is_tried(builder, options, shape, message):
     with pytest.raises((TypeError, ValueError), match=message):
-        try_out(builder, 3, shape, options, forward=True)
+        try_out(builder, Classification(), images_of(shape), options, forward=True)
 
 
 def test_convolutions_are_channels_last():

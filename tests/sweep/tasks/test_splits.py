@@ -8,8 +8,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sweep.errors import InputError
+from sweep.tasks.class_splits import class_may_run_short
 from sweep.tasks.datasets import Digits
-from sweep.tasks.splits import Drawing, class_may_run_short, limited, noisy, stratified_order
+from sweep.tasks.splits import Drawing, limited, noisy, stratified_order
 
 some_labels = st.lists(st.integers(0, 6), min_size=10, max_size=80).map(np.array)
 seeds = st.integers(0, 2**31 - 1)

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from methods import Recorder, Samples
+from sweep.tasks.classification import Classification
 from sweep.trial.probe import degrees, make_probe, remembered
 
 
@@ -28,7 +29,7 @@ def parts():
 
 
 def probe_of(parts, samples=60, seed=0):
-    return make_probe(*parts, samples, seed, nn.functional.cross_entropy, lambda: torch.autocast("cpu", enabled=False))
+    return make_probe(*parts, samples, seed, Classification(), lambda: torch.autocast("cpu", enabled=False))
 
 
 def test_values_are_those_of_the_two_mean_losses_in_evaluation_mode(network, parts):

@@ -27,8 +27,8 @@ from sweep.store.originals import load_original, store_original
 from sweep.store.results import Results
 from sweep.tasks import splits
 from sweep.tasks.datasets import Digits
+from sweep.tasks.evaluation import Predictions, predict
 from sweep.tasks.splits import Drawing, limited, noisy
-from sweep.trial.evaluation import Predictions, predict
 from sweep.trial.job import Job, Outcome
 from sweep.trial.rows import prediction_rows
 from sweep.trial.worker import trial_row
@@ -66,7 +66,7 @@ def test_a_row_says_what_was_run_how_it_ended_and_what_it_cost(make_trial, run):
     trial = make_trial("finetune", {"epochs": 2, "batch_size": 32}, seeds=[5])
     row = run(trial, sweep="mine")
     absent = {"study", "error", "forget_class", "forget_class_name", "validation_accuracy", "validation_mia"}
-    absent |= {"forgotten_test_accuracy", "notes"}
+    absent |= {"forgotten_test_accuracy", "notes", "kind", "other"}
     assert {name for name in TRIALS.names if row[name] is None} == absent
     assert (row["trial_id"], row["task_id"], row["original_id"]) == (trial.id, trial.task_id, trial.original_id)
     assert (row["sweep"], row["dataset"], row["model"], row["method"]) == ("mine", "digits", "small-cnn", "finetune")
@@ -475,7 +475,7 @@ def test_a_gpu_that_answers_no_more_ends_an_expendable_process(tmp_path):
 def test_a_gpu_is_asked_how_busy_it_is_before_the_evaluation(make_trial, make_worker, monkeypatch):
     asked = []
     monkeypatch.setattr("sweep.trial.worker.busy", lambda: asked.append("busy") or 37)
-    monkeypatch.setattr("sweep.trial.worker.predict", lambda *args: asked.append("predict") or predict(*args))
+    monkeypatch.setattr("sweep.tasks.evaluation.predict", lambda *args: asked.append("predict") or predict(*args))
     worker = make_worker()
     worker.run(Job(make_trial("original"), original_only=True))
     assert (asked, worker.busy) == (["busy"], 37)
@@ -486,7 +486,7 @@ def test_a_gpu_is_asked_how_busy_it_is_before_the_evaluation(make_trial, make_wo
 def test_logits_too_large_for_float16_are_stored_shifted(make_trial):
     logits = torch.tensor([[1.0, -2.0, 3.0], [70_000.0, 70_002.0, -1e6], [-3e38, 1e30, 3e38]])
     part = Predictions(torch.arange(3), torch.tensor([2, 1, 0]), logits)
-    [plain, shifted, widest] = prediction_rows("t", "test", part, torch.arange(3))["logits"].to_pylist()
+    [plain, shifted, widest] = prediction_rows("t", [("test", part, torch.arange(3))])["logits"].to_pylist()
     most = float(np.finfo(np.float16).max)
     assert (plain, shifted, widest) == ([1.0, -2.0, 3.0], [-2.0, 0.0, -most], [-most, -most, 0.0])
 
@@ -520,9 +520,9 @@ def test_weights_or_outputs_that_are_no_numbers_are_recorded_diverged_without_me
 def test_outputs_on_validation_data_that_are_no_numbers_are_recorded_diverged(make_trial, run, monkeypatch):
     def broken(model, samples, autocast):
         found = predict(model, samples, autocast)
-        return replace(found, logits=found.logits * math.nan) if len(samples) == 30 else found
+        return replace(found, outputs=found.outputs * math.nan) if len(samples) == 30 else found
 
-    monkeypatch.setattr("sweep.trial.worker.predict", broken)
+    monkeypatch.setattr("sweep.tasks.evaluation.predict", broken)
     row = run(make_trial(dataset={"name": "digits", "limit": 200, "validation": 0.15}))
     assert (row["status"], row["error"]) == ("diverged", "outputs are not finite")
     assert all(row[metric] is None for metric in METRICS)
@@ -621,7 +621,7 @@ def test_an_interrupt_is_not_caught(make_trial, make_worker, results, monkeypatc
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sweep.trial.worker.predict", interrupt)
+    monkeypatch.setattr("sweep.tasks.evaluation.predict", interrupt)
     with pytest.raises(KeyboardInterrupt):
         make_worker().run(Job(make_trial("original")))
     assert results.trials().table.num_rows == 0

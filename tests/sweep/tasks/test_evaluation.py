@@ -10,7 +10,15 @@ import torch
 from sklearn.svm import SVC
 from torch import nn
 
-from sweep.trial.evaluation import EVALUATION_BATCH, Predictions, membership_inference, predict
+from sweep.tasks.evaluation import (
+    EVALUATION_BATCH,
+    Predictions,
+    accuracy,
+    apart,
+    confidence,
+    membership_inference,
+    predict,
+)
 
 
 def predictions(labels: list[int], logits: list[list[float]]) -> Predictions:
@@ -18,27 +26,27 @@ def predictions(labels: list[int], logits: list[list[float]]) -> Predictions:
 
 
 def test_accuracy_is_the_share_of_samples_whose_largest_logit_is_their_labels():
-    assert predictions([0, 1, 1, 0], [[2, 1], [0, 1], [5, 4], [1, -1]]).accuracy == 75.0
-    assert predictions([1], [[2, 1]]).accuracy == 0.0
+    assert accuracy(predictions([0, 1, 1, 0], [[2, 1], [0, 1], [5, 4], [1, -1]])) == 75.0
+    assert accuracy(predictions([1], [[2, 1]])) == 0.0
 
 
 def test_confidence_is_the_labels_probability():
-    found = predictions([0, 1, 2], [[0, 0, 0], [0, np.log(3), 0], [0, 0, 1000.0]]).confidence
+    found = confidence(predictions([0, 1, 2], [[0, 0, 0], [0, np.log(3), 0], [0, 0, 1000.0]]))
     np.testing.assert_allclose(found, [1 / 3, 3 / 5, 1], rtol=1e-6)
 
 
 def test_a_subset_keeps_samples_together():
     part = predictions([3, 4, 5], [[0.0], [1.0], [2.0]]).subset(torch.tensor([2, 0]))
-    assert (part.index.tolist(), part.labels.tolist(), part.logits[:, 0].tolist()) == ([2, 0], [5, 3], [2.0, 0.0])
+    assert (part.index.tolist(), part.targets.tolist(), part.outputs[:, 0].tolist()) == ([2, 0], [5, 3], [2.0, 0.0])
 
 
 def test_the_samples_of_a_label_are_set_apart_from_the_others():
     part = predictions([3, 4, 3, 5], [[0.0], [1.0], [2.0], [3.0]])
-    others, chosen = part.apart(3)
-    assert (others.index.tolist(), others.labels.tolist(), others.logits[:, 0].tolist()) == ([1, 3], [4, 5], [1, 3])
-    assert (chosen.index.tolist(), chosen.labels.tolist(), chosen.logits[:, 0].tolist()) == ([0, 2], [3, 3], [0, 2])
-    assert [len(each.labels) for each in part.apart(None)] == [4, 0]
-    assert [len(each.labels) for each in part.apart(9)] == [4, 0]
+    others, chosen = apart(part, 3)
+    assert (others.index.tolist(), others.targets.tolist(), others.outputs[:, 0].tolist()) == ([1, 3], [4, 5], [1, 3])
+    assert (chosen.index.tolist(), chosen.targets.tolist(), chosen.outputs[:, 0].tolist()) == ([0, 2], [3, 3], [0, 2])
+    assert [len(each.targets) for each in apart(part, None)] == [4, 0]
+    assert [len(each.targets) for each in apart(part, 9)] == [4, 0]
 
 
 class Doubled(nn.Module):
@@ -53,21 +61,21 @@ def test_predicting_goes_through_all_samples_in_order_in_evaluation_mode(make_sa
     inputs = torch.randn(count, 2)
     samples = make_samples(inputs, torch.arange(count) % 2)
     found = predict(Doubled().train(), samples, nullcontext)
-    assert torch.equal(found.logits, inputs * 2)
-    assert torch.equal(found.labels, torch.arange(count) % 2)
+    assert torch.equal(found.outputs, inputs * 2)
+    assert torch.equal(found.targets, torch.arange(count) % 2)
     assert torch.equal(found.index, torch.arange(count))
 
 
 def test_predictions_of_a_subset_name_its_rows(make_samples):
     samples = make_samples(torch.arange(6.0)[:, None], torch.arange(6)).subset(torch.tensor([4, 1]))
     found = predict(Doubled(), samples, nullcontext)
-    assert (found.index.tolist(), found.labels.tolist(), found.logits[:, 0].tolist()) == ([4, 1], [4, 1], [8.0, 2.0])
+    assert (found.index.tolist(), found.targets.tolist(), found.outputs[:, 0].tolist()) == ([4, 1], [4, 1], [8.0, 2.0])
 
 
 def test_logits_are_float32_under_autocast_too(make_samples):
     samples = make_samples(torch.ones(2, 3), torch.zeros(2, dtype=torch.int64))
     found = predict(nn.Linear(3, 2), samples, lambda: torch.autocast("cpu", dtype=torch.bfloat16))
-    assert found.logits.dtype == torch.float32
+    assert found.outputs.dtype == torch.float32
 
 
 members, non_members = np.linspace(0.9, 1, 50), np.linspace(0, 0.1, 50)

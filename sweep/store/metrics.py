@@ -1,0 +1,89 @@
+"""What is measured of a model, for each kind of task: columns of `trials`, their names, and how they are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number between 0 and 100, or nearly so, that says how a model does on a part of the data.
+
+    Attributes:
+        column: of `trials`.
+        label: the field's abbreviation.
+        words: what it is, without abbreviation.
+        side: what its distance to Retrain tells of: whether the rest was kept, or whether the forget set was forgotten.
+            None: it is no part of the average gap.
+        twin: the column with the same on validation data, which a search reads in its place; None where it looks at no
+            test data.
+        unit: in words.
+    """
+
+    column: str
+    label: str
+    words: str
+    side: Literal["retain", "forget"] | None = None
+    twin: str | None = None
+    unit: str = "percent"
+
+
+NON_MEMBERS = "share of the forget data that a membership attack calls non-member"
+
+KINDS: dict[str, tuple[Metric, ...]] = {
+    "classification": (
+        Metric("retain_accuracy", "RA", "accuracy on the retain data", "retain"),
+        Metric("forget_accuracy", "FA", "accuracy on the forget data", "forget"),
+        Metric("test_accuracy", "TA", "accuracy on the test data", "retain", "validation_accuracy"),
+        Metric("forgotten_test_accuracy", "TA-F", "accuracy on test data of the forgotten class"),
+        Metric("validation_accuracy", "VA", "accuracy on the validation data"),
+        Metric("mia", "MIA", NON_MEMBERS, "forget", "validation_mia"),
+        Metric("validation_mia", "MIA-V", f"{NON_MEMBERS}, from validation data"),
+    ),
+}
+"""What the built-in kinds of task measure. The average gap over RA, FA, TA and MIA is that of Fan et al., ICLR 2024."""
+
+CLASSIFICATION = "classification"
+"""The kind of task of rows whose column `kind` is null: it was there before all others."""
+
+GAPS = ("average_gap", "forget_gap", "retain_gap")
+"""Means of distances to Retrain: of all metrics with a side, and of those of one side."""
+
+FARTHEST = 100.0
+"""Percentage points that count as the distance of whatever is farther away."""
+
+_learnt: dict[str, tuple[Metric, ...]] = {}
+
+
+def learn(kind: str, metrics: Sequence[Metric]) -> None:
+    """Make the metrics of a plugin's kind of task known."""
+    _learnt[kind] = tuple(metrics)
+
+
+def metrics_of(kind: str | None) -> tuple[Metric, ...]:
+    """The metrics of the kind of task in a row's column `kind`; none if it is not known here."""
+    return (_learnt | KINDS).get(kind or CLASSIFICATION, ())
+
+
+def columns() -> dict[str, Metric]:
+    """Every known metric by its column, or by its name in the column `other`."""
+    return {metric.column: metric for metrics in (_learnt | KINDS).values() for metric in metrics}
+
+
+def shown(metrics: Sequence[Metric]) -> tuple[Metric, ...]:
+    """The metrics that tables show: none on validation data."""
+    twins = {metric.twin for metric in metrics}
+    return tuple(metric for metric in metrics if metric.column not in twins)
+
+
+def averaged(metrics: Sequence[Metric], gap: str) -> tuple[Metric, ...]:
+    """The metrics whose distances to Retrain one of `GAPS` averages."""
+    sides = {"forget_gap": ("forget",), "retain_gap": ("retain",)}.get(gap, ("retain", "forget"))
+    return tuple(metric for metric in metrics if metric.side in sides)
+
+
+def distance(value: float, reference: float) -> float:
+    """|value - Retrain's| in percentage points, at most `FARTHEST`."""
+    return min(abs(value - reference), FARTHEST)

@@ -1,0 +1,136 @@
+"""Predictions of a model for the parts of the data, and what accuracy and membership inference make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from methods import Diverged
+from methods.task import Samples, derived_seed
+from sweep.tasks.device_data import DeviceData
+from sweep.tasks.splits import Split
+
+EVALUATION_BATCH = {"cpu": 100, "cuda": 1000}
+"""Samples per forward pass of an evaluation; on a CPU few enough for its caches."""
+
+Autocast = Callable[[], AbstractContextManager[object]]
+"""Makes the context in which forward passes run."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Outputs for one part of the data, on the CPU.
+
+    Attributes:
+        index: positions of the samples, int64 [n].
+        targets: of these samples, [n, ...]: int64 [n] where the outputs are scores of classes or candidates.
+        outputs: float32 [n, K].
+    """
+
+    index: Tensor
+    targets: Tensor
+    outputs: Tensor
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def subset(self, rows: Tensor) -> Predictions:
+        """The samples at `rows` (positions in this part)."""
+        return Predictions(self.index[rows], self.targets[rows], self.outputs[rows])
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Predictions for all parts of the data; `validation` is None where nothing is held out for it."""
+
+    retain: Predictions
+    forget: Predictions
+    test: Predictions
+    validation: Predictions | None
+
+
+def predict_parts(model: nn.Module, data: DeviceData, split: Split, autocast: Autocast) -> Parts:
+    """Predict for the retain, forget, test and validation samples, in this order.
+
+    Raises:
+        Diverged: outputs are not finite.
+    """
+    retain, forget = (
+        predict(model, data.train(split.retain), autocast),
+        predict(model, data.train(split.forget), autocast),
+    )
+    test = predict(model, data.test(), autocast)
+    validation = predict(model, data.held_out(split.validation), autocast) if len(split.validation) else None
+    looked_at = (part for part in (retain, forget, test, validation) if part is not None)
+    if not all(bool(part.outputs.isfinite().all()) for part in looked_at):
+        raise Diverged("outputs are not finite")
+    return Parts(retain, forget, test, validation)
+
+
+def predict(model: nn.Module, samples: Samples, autocast: Autocast) -> Predictions:
+    """Outputs for all samples, without augmentation, in evaluation mode."""
+    model.eval()
+    outputs = []
+    with torch.inference_mode(), autocast():
+        for inputs, _ in samples.in_order(EVALUATION_BATCH[samples.index.device.type]):
+            outputs.append(model(inputs).float())
+    return Predictions(samples.index.cpu(), samples.targets[samples.index].cpu(), torch.cat(outputs).cpu())
+
+
+def accuracy(part: Predictions) -> float:
+    """Percent of samples whose largest output is that of their target."""
+    return 100 * (part.outputs.argmax(dim=1) == part.targets).double().mean().item()
+
+
+def confidence(part: Predictions) -> Floats:
+    """Probability of each sample's target, [n], where the outputs are logits."""
+    probabilities = part.outputs.double().softmax(dim=1)
+    found: Floats = probabilities.gather(1, part.targets[:, None])[:, 0].numpy()
+    return found
+
+
+def apart(part: Predictions, label: int | None) -> tuple[Predictions, Predictions]:
+    """The samples of all other targets, and those of `label`; with None, all samples and none."""
+    chosen = torch.zeros(len(part), dtype=torch.bool) if label is None else part.targets == label
+    return part.subset(torch.where(~chosen)[0]), part.subset(torch.where(chosen)[0])
+
+
+def equally_many(retain: Predictions, others: Predictions, seed: int) -> tuple[Predictions, Predictions]:
+    """Equally many retain samples and others (test or validation), the same ones for every method of a seed."""
+    count = min(len(retain), len(others))
+
+    def chosen(part: Predictions, name: str) -> Predictions:
+        generator = torch.Generator().manual_seed(derived_seed(seed, name))
+        return part.subset(torch.randperm(len(part), generator=generator)[:count].sort().values)
+
+    return chosen(retain, "retain subset"), chosen(others, "test subset")
+
+
+def membership_inference(members: Floats, non_members: Floats, forget: Floats) -> float:
+    """Membership-inference efficacy in percent (Jia et al., NeurIPS 2023): the share of D_f called non-member.
+
+    An SVC (RBF kernel, C = 3, gamma = 1 / number of features = 1) is fitted on one number per sample.
+
+    Args:
+        members: confidences on retain samples, [n].
+        non_members: confidences on as many test samples, [n].
+        forget: confidences on the forget set, [m].
+
+    Raises:
+        ValueError: there are not as many members as non-members.
+    """
+    from sklearn.svm import SVC
+
+    if len(members) != len(non_members):
+        raise ValueError(f"{len(members)} members and {len(non_members)} non-members: the attack needs equally many")
+    attack = SVC(C=3.0, kernel="rbf", gamma="auto")
+    attack.fit(np.concatenate([members, non_members])[:, None], np.repeat([1, 0], len(members)))
+    return float(100 * np.mean(attack.predict(forget[:, None]) == 0))

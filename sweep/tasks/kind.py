@@ -1,0 +1,162 @@
+"""What a sweep must know of a kind of task: its data, losses, predictions and metrics. Everything else is the same."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from methods.task import Samples
+from sweep.store.metrics import CLASSIFICATION, Metric
+from sweep.tasks.device_data import DeviceData
+from sweep.tasks.evaluation import Autocast, Predictions
+from sweep.tasks.sections import OpenSection, Section
+from sweep.tasks.splits import Split, Splits
+
+
+class DatasetSpec(OpenSection):
+    """Which data, and how it is limited and held out; further keys are the kind's and the dataset's own."""
+
+    name: str = "digits"
+    validation: float = Field(0.0, ge=0, lt=1, description="share of the training data held out")
+    reference: float = Field(0.0, ge=0, lt=1, description="share held out for methods that compare with such samples")
+    limit: int | None = Field(None, ge=2, description="use so many training samples, stratified")
+
+    @model_validator(mode="after")
+    def _something_to_train_on(self) -> DatasetSpec:
+        if self.validation + self.reference >= 1:
+            raise ValueError("validation and reference together must stay below 1")
+        return self
+
+
+class TrainingSpec(Section):
+    """The recipe of originals and of Retrain."""
+
+    epochs: int = Field(40, ge=1, description="passes over the training data")
+    lr: float = Field(0.1, gt=0, description="(peak) learning rate")
+    batch_size: int = Field(64, ge=1, description="samples per step")
+    momentum: float = Field(0.9, ge=0, lt=1, description="SGD momentum")
+    nesterov: bool = Field(True, description="Nesterov momentum")
+    weight_decay: float = Field(5e-4, ge=0, description="L2 penalty on the weights")
+    schedule: Literal["cosine", "one-cycle", "constant"] = Field("cosine", description="learning rate per step")
+    precision: Literal["auto", "float32", "tf32", "bfloat16"] = Field(
+        "auto", description="of forward passes; auto: bfloat16 on GPUs that have it, else float32; tf32: on GPUs"
+    )
+
+    @model_validator(mode="after")
+    def _nesterov_needs_momentum(self) -> TrainingSpec:
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov needs a momentum above 0")
+        return self
+
+    def optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """The optimizer of a training."""
+        return torch.optim.SGD(
+            parameters,
+            lr=self.lr,
+            momentum=self.momentum,
+            nesterov=self.nesterov,
+            weight_decay=self.weight_decay,
+        )
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What checks read of a dataset before anything is trained.
+
+    Attributes:
+        outputs, inputs: what a model's builder gets.
+        size: of one sample, in words.
+        samples: a number for each training sample, int64 [N]; equal samples have equal numbers. None: unknown.
+        remarks: what users of this dataset should know, one line each.
+    """
+
+    outputs: int
+    inputs: int
+    size: str
+    samples: NDArray[np.int64] | None
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model does on all parts of the data.
+
+    Attributes:
+        metrics: by name. What has no column of its own in `trials` goes into `other`.
+        kept: for each part its name, its predictions, and the rows of the dataset's own data by position.
+    """
+
+    metrics: dict[str, float | None]
+    kept: tuple[tuple[str, Predictions, Tensor], ...]
+
+
+class Kind(ABC):
+    """A kind of task. It has no state: the data is in what its functions take and give.
+
+    Attributes:
+        name: what the column `kind` says; it is null in rows of classification, which was there before all others.
+        noun: what one sample is called.
+        metrics: what `evaluate` measures.
+        dataset_keys, training_keys: what a spec may say in these sections.
+        scenarios: the forget sets that there are.
+    """
+
+    name: ClassVar[str]
+    noun: ClassVar[str]
+    metrics: ClassVar[tuple[Metric, ...]]
+    dataset_keys: ClassVar[type[DatasetSpec]] = DatasetSpec
+    training_keys: ClassVar[type[TrainingSpec]] = TrainingSpec
+    scenarios: ClassVar[tuple[str, ...]] = ("random",)
+
+    @property
+    def column(self) -> str | None:
+        """The kind as the column `kind` has it."""
+        return None if self.name == CLASSIFICATION else self.name
+
+    @abstractmethod
+    def outline(self, data: Any) -> Outline:
+        """The outline of what a dataset's `load` gives."""
+
+    @abstractmethod
+    def splits(self, outline: Any, options: Mapping[str, Any]) -> Splits:
+        """How the outlined dataset can be split; `options` by the names of `dataset_keys`."""
+
+    @abstractmethod
+    def examples(self, outline: Any, count: int) -> Samples:
+        """So many samples on the CPU that a network for this data must take."""
+
+    @abstractmethod
+    def on_device(self, data: Any, options: Mapping[str, Any], device: torch.device) -> DeviceData:
+        """Limit, corrupt and move what a dataset's `load` gives; `options` by the names of `dataset_keys`."""
+
+    @abstractmethod
+    def criterion(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The mean over samples of their losses, a scalar."""
+
+    def optimizer(
+        self, parameters: Iterable[nn.Parameter], *, lr: float, momentum: float, weight_decay: float
+    ) -> torch.optim.Optimizer:
+        """The optimizer of a method's steps."""
+        return torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
+
+    def probe(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """What the probe says of a batch beside its loss, by the ends of columns of `traces`, as scalars."""
+        return {}
+
+    @abstractmethod
+    def evaluate(
+        self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int, autocast: Autocast
+    ) -> Evaluation:
+        """Judge a model that has unlearned.
+
+        Raises:
+            Diverged: its outputs are not finite.
+        """

@@ -1,0 +1,8 @@
+"""The built-in kinds of task."""
+
+from __future__ import annotations
+
+from sweep.tasks.classification import Classification
+from sweep.tasks.kind import Kind
+
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (Classification(),)}
