@@ -36,6 +36,7 @@ class AMUN(Descent):
 
     name: ClassVar[str] = "amun"
     source: ClassVar[str] = "Ebrahimpour-Boroojeny et al., ICML 2025"
+    kinds: ClassVar[tuple[str, ...]] = ("classification",)
     family: ClassVar[str] = "adversarial"
     cost: ClassVar[str] = "<= (doublings + 1) * steps * n_f + epochs * (n + n_f)"
 

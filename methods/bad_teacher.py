@@ -32,6 +32,7 @@ class BadTeacher(Descent):
 
     name: ClassVar[str] = "bad-teacher"
     source: ClassVar[str] = "Chundawat et al., Can Bad Teaching Induce Forgetting?, AAAI 2023"
+    kinds: ClassVar[tuple[str, ...]] = ("classification",)
     family: ClassVar[str] = "distillation"
     cost: ClassVar[str] = "epochs * (round(share * n_r) + n_f)"
 
@@ -43,7 +44,7 @@ class BadTeacher(Descent):
     share: float = hyperparameter(0.3, "share of the retain set in the mixture", search=Range(0.1, 1.0), ge=0, le=1)
     temperature: float = hyperparameter(1.0, "tau, which all softmaxes divide their logits by", gt=0)
 
-    def optimizer(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    def optimizer(self, task: Task, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
         betas = float(self.momentum), 0.999  # a spec may say 0
         return torch.optim.Adam(parameters, lr=self.lr, betas=betas, weight_decay=self.weight_decay)
 

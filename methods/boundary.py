@@ -19,6 +19,7 @@ class Boundary(Descent):
     """What both have in common: they train on the forget set alone, on labels that are made once."""
 
     source: ClassVar[str] = "Chen et al., Boundary Unlearning, CVPR 2023"
+    kinds: ClassVar[tuple[str, ...]] = ("classification",)
     family: ClassVar[str] = "relabelling"
     needs: ClassVar[str] = "forget"
 
@@ -93,13 +94,13 @@ class BoundaryExpand(Boundary):
     cost: ClassVar[str] = "epochs * n_f"
 
     def prepare(self, task: Task) -> Task:
-        added = torch.full_like(task.forget.targets[task.forget.index], task.classes)
+        added = torch.full_like(task.forget.targets[task.forget.index], task.class_count)
         return replace(task, forget=task.forget.with_targets(added))
 
     def unlearn(self, task: Task) -> nn.Module:
-        head = classifier(task.model, task.classes)
+        head = classifier(task.model, task.class_count)
         output = nn.Linear(head.in_features, 1, bias=head.bias is not None).to(head.weight)
-        scale = math.sqrt(2 / (head.in_features + task.classes + 1))  # Glorot's, as in public code
+        scale = math.sqrt(2 / (head.in_features + task.class_count + 1))  # Glorot's, as in public code
         drawn = torch.randn(1, head.in_features, generator=task.generator("boundary output"), dtype=head.weight.dtype)
         with torch.no_grad():
             output.weight.copy_(scale * drawn)
@@ -125,7 +126,7 @@ def _refuse_other_outputs(task: Task, head: nn.Module) -> None:
     inputs, _ = next(task.forget.in_order(1))
     try:
         with torch.no_grad():
-            fits = task.model(inputs).shape == (1, task.classes + 1)
+            fits = task.model(inputs).shape == (1, task.class_count + 1)
     except RuntimeError:  # of a layer after the head
         fits = False
     if not fits:

@@ -58,6 +58,7 @@ class CertifiedHead(Method):
 
     name: ClassVar[str] = "certified-head"
     source: ClassVar[str] = "after Guo et al., ICML 2020; Neel et al., ALT 2021; Balle & Wang, ICML 2018"
+    kinds: ClassVar[tuple[str, ...]] = ("classification",)
     family: ClassVar[str] = "certified"
     needs: ClassVar[str] = "retain"
     cost: ClassVar[str] = "<= (1 + steps * (1 + 2 * iterations)) * n_r"

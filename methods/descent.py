@@ -1,4 +1,4 @@
-"""Methods that walk: epochs of SGD along a gradient that each method defines."""
+"""Methods that walk: epochs of steps along a gradient that each method defines."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Pass:
 
 @dataclass(frozen=True)
 class Descent(Method):
-    """Epochs of SGD with a constant learning rate.
+    """Epochs of steps of the task's optimizer (SGD, for classes) with a constant learning rate.
 
     A subclass gives `gradients`. An epoch is one pass over the retain set, with forget batches drawn beside it from a
     cycled loader; where `uses` says that retain data is not used, it is one pass over the forget set.
@@ -70,8 +70,8 @@ class Descent(Method):
 
     epochs: int = hyperparameter(10, "passes over the retain set", search=Range(1, 20, log=True), ge=1)
     lr: float = hyperparameter(0.01, "learning rate", search=Range(1e-4, 0.1, log=True), gt=0)
-    momentum: float = hyperparameter(0.9, "SGD momentum", ge=0, lt=1)
-    weight_decay: float = hyperparameter(5e-4, "L2 penalty on the weights", ge=0)
+    momentum: float = hyperparameter(0.9, "momentum of SGD; AdamW's beta 1", ge=0, lt=1)
+    weight_decay: float = hyperparameter(5e-4, "L2 penalty on the weights; AdamW's decay", ge=0)
     batch_size: int = hyperparameter(64, "samples per retain batch and per forget batch", ge=1)
 
     @property
@@ -112,9 +112,9 @@ class Descent(Method):
 
         return (Pass((task.retain if use_retain else task.forget).steps(self.batch_size), batches, self.gradients),)
 
-    def optimizer(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        """The one optimizer of all steps."""
-        return torch.optim.SGD(parameters, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay)
+    def optimizer(self, task: Task, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        """The one optimizer of all steps: the task's."""
+        return task.optimizer(parameters, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay)
 
     def rate(self, epoch: int, progress: float) -> float:
         """The factor of the learning rate in a step; epochs are counted from 1."""
@@ -131,7 +131,7 @@ class Descent(Method):
         if self.batchnorm == "frozen":
             for layer in batchnorm_layers(model):
                 layer.eval()
-        optimizer = self.optimizer(trainable(model))
+        optimizer = self.optimizer(task, trainable(model))
         passes = self.passes(task)
         total = sum(part.steps for epoch in range(1, self.epochs + 1) for part in passes if epoch in part.epochs)
         step = 0

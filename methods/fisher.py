@@ -34,6 +34,7 @@ class Fisher(Method):
 
     name: ClassVar[str] = "fisher"
     source: ClassVar[str] = "Golatkar et al., CVPR 2020"
+    kinds: ClassVar[tuple[str, ...]] = ("classification",)
     family: ClassVar[str] = "second order"
     needs: ClassVar[str] = "retain"
     cost: ClassVar[str] = '(classes if expectation == "exact" else 1) * (samples or n_r)'
@@ -51,7 +52,7 @@ class Fisher(Method):
         draws = task.generator("fisher labels") if self.expectation == "sampled" else None
         information = diagonal_fisher(model, retain, draws)
         noise = task.generator("fisher noise")
-        task.recorder.count(len(retain) * (task.classes if draws is None else 1))
+        task.recorder.count(len(retain) * (task.class_count if draws is None else 1))
         with torch.no_grad():
             for name, weight in model.named_parameters():
                 if name in information:

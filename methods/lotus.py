@@ -48,6 +48,7 @@ class LoTUS(Descent):
 
     name: ClassVar[str] = "lotus"
     source: ClassVar[str] = "Spartalis et al., LoTUS, CVPR 2025"
+    kinds: ClassVar[tuple[str, ...]] = ("classification",)
     family: ClassVar[str] = "distillation"
     cost: ClassVar[str] = "<= epochs * (round(share * n_r) + n_f)"
 
@@ -62,7 +63,7 @@ class LoTUS(Descent):
     def needs_reference(self) -> bool:
         return True
 
-    def optimizer(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    def optimizer(self, task: Task, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
         betas = (float(self.momentum), 0.999)  # a spec may say 0
         return torch.optim.AdamW(parameters, lr=self.lr, betas=betas, weight_decay=self.weight_decay)
 
@@ -128,7 +129,7 @@ def target_accuracy(task: Task) -> float:
     """The forget accuracy that is aimed at: the original's on held-out samples, and 0 for classes not retained."""
     assert task.reference is not None
     forget, retain = (samples.targets[samples.index] for samples in (task.forget, task.retain))
-    retained = torch.zeros(task.classes, device=retain.device).index_fill(0, retain, 1.0)
+    retained = torch.zeros(task.class_count, device=retain.device).index_fill(0, retain, 1.0)
     return retained[forget].mean().item() * accuracy(task, task.reference)
 
 

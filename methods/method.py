@@ -59,6 +59,8 @@ class Method(ABC):
     """False for a method that never looks at `task.model` (Retrain): nothing has to be trained before it."""
     shapes_training: ClassVar[tuple[str, ...] | None] = None
     """The hyperparameters that shape the original's training. None: the method starts from the ordinary original."""
+    kinds: ClassVar[tuple[str, ...] | None] = None
+    """The kinds of data sets that it is for, such as ("classification",); None: any, as it looks at losses only."""
     family: ClassVar[str] = ""
     """What it does, in a word or two: fine-tuning, ascent, distillation, ..."""
     needs: ClassVar[str] = "retain, forget"

@@ -38,6 +38,7 @@ class MUMis(Descent):
 
     name: ClassVar[str] = "mu-mis"
     source: ClassVar[str] = "Cheng et al., Suppressing Sample Contribution, ICLR 2026"
+    kinds: ClassVar[tuple[str, ...]] = ("classification",)
     family: ClassVar[str] = "sensitivity"
     needs: ClassVar[str] = "forget"
     cost: ClassVar[str] = "<= 3 * epochs * n_f"
@@ -69,7 +70,7 @@ class MUMis(Descent):
 
         def gradients(task: Task, retain: Batch, forget: Batch, progress: float) -> dict[str, Tensor]:
             inputs, labels = forget
-            own, other = sensitivities(task, inputs, labels, other_labels(labels, task.classes, classes))
+            own, other = sensitivities(task, inputs, labels, other_labels(labels, task.class_count, classes))
             loss = (own - other).mean()
             torch.autograd.backward(loss, inputs=trainable(task.model))
             task.recorder.count(3 * len(labels))

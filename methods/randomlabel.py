@@ -27,6 +27,7 @@ class RandomLabel(Descent):
     name: ClassVar[str] = "randomlabel"
     version: ClassVar[int] = 3
     source: ClassVar[str] = "Golatkar et al., CVPR 2020; Graves et al., AAAI 2021"
+    kinds: ClassVar[tuple[str, ...]] = ("classification",)
     family: ClassVar[str] = "relabelling"
     cost: ClassVar[str] = "epochs * (2 * n_r if retain_weight else n_f)"
 
@@ -38,7 +39,7 @@ class RandomLabel(Descent):
 
     def prepare(self, task: Task) -> Task:
         labels = task.forget.targets[task.forget.index]
-        wrong = other_labels(labels, task.classes, task.generator("random labels"))
+        wrong = other_labels(labels, task.class_count, task.generator("random labels"))
         return replace(task, forget=task.forget.with_targets(wrong))
 
     def gradients(self, task: Task, retain: Batch, forget: Batch, progress: float) -> dict[str, Tensor]:

@@ -63,7 +63,7 @@ class SalUn(RandomLabel):
         """Nothing: the mask needs the true labels, so that `passes` gives the new ones."""
         return task
 
-    def optimizer(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    def optimizer(self, task: Task, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.SGD(parameters, lr=self.lr, momentum=self.momentum)  # `_masked` adds the weight decay
 
     def passes(self, task: Task) -> tuple[Pass, ...]:
@@ -75,7 +75,7 @@ class SalUn(RandomLabel):
         random = {name: task.generator(name) for name in ("retain", "forget", "random labels")}
 
         def relabelled() -> Iterator[tuple[Batch, Batch]]:
-            drawn = torch.randint(task.classes, (len(task.forget),), generator=random["random labels"])
+            drawn = torch.randint(task.class_count, (len(task.forget),), generator=random["random labels"])
             for batch in task.forget.with_targets(drawn).epoch(self.batch_size, random["forget"]):
                 yield NOTHING, batch
 

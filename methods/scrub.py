@@ -46,6 +46,7 @@ class Scrub(Descent):
 
     name: ClassVar[str] = "scrub"
     source: ClassVar[str] = "Kurmanji et al., Towards Unbounded Machine Unlearning, NeurIPS 2023"
+    kinds: ClassVar[tuple[str, ...]] = ("classification",)
     family: ClassVar[str] = "distillation"
     cost: ClassVar[str] = "epochs * n_r + min(msteps, epochs) * n_f"
 
@@ -111,7 +112,7 @@ class Scrub(Descent):
     def _rewound(self, task: Task) -> nn.Module:
         if task.reference is None:
             raise Unsuitable("scrub with rewind reads held-out samples: set dataset.reference, as in 0.1")
-        forgotten, held_out = (class_counts(part, task.classes) for part in (task.forget, task.reference))
+        forgotten, held_out = (class_counts(part, task.class_count) for part in (task.forget, task.reference))
         if not (forgotten * held_out).any():
             raise Unsuitable("scrub with rewind finds none of the forget set's classes among the held-out samples")
         same = torch.ones_like(forgotten)

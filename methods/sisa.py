@@ -77,6 +77,7 @@ class SISA(Method):
 
     name: ClassVar[str] = "sisa"
     source: ClassVar[str] = "Bourtoule et al., Machine Unlearning, IEEE S&P 2021"
+    kinds: ClassVar[tuple[str, ...]] = ("classification", "language")
     family: ClassVar[str] = "exact, sharded"
     needs: ClassVar[str] = "retain"
     cost: ClassVar[str] = "<= 2 * slices / (slices + 1) * training_epochs * n_r"

@@ -233,11 +233,12 @@ class Task:
     Attributes:
         model: the original model, weights w0, on the device; the method owns it.
         retain, forget: D_r and D_f.
-        classes: number of classes.
+        classes: number of classes; None where targets are no classes.
         seed: the trial's seed; `generator` derives every stream from it.
         build: a freshly initialised network.
         fit: the original's training recipe.
         criterion: (outputs, targets) -> mean loss, a scalar tensor.
+        optimizer: (parameters, *, lr, momentum, weight_decay) -> what takes the steps of methods that walk.
         autocast: makes the context in which forward passes run.
         recorder: cost and path.
         reference: held-out samples with their true labels, never augmented (`dataset.reference` of a spec): neither the
@@ -247,14 +248,22 @@ class Task:
     model: nn.Module
     retain: Samples
     forget: Samples
-    classes: int
+    classes: int | None
     seed: int
     build: Build
     fit: Fit
     criterion: Callable[[Tensor, Tensor], Tensor] = nn.functional.cross_entropy
+    optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.SGD
     autocast: Callable[[], AbstractContextManager[object]] = nullcontext
     recorder: Recorder = field(default_factory=Recorder)
     reference: Samples | None = None
+
+    @property
+    def class_count(self) -> int:
+        """The number of classes. Raises Unsuitable where targets are no classes."""
+        if self.classes is None:
+            raise Unsuitable("the method needs classes, and these targets are none")
+        return self.classes
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Mean loss of a batch, a scalar in at least float32."""

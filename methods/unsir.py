@@ -38,6 +38,7 @@ class UNSIR(Method):
 
     name: ClassVar[str] = "unsir"
     source: ClassVar[str] = "Tarun et al., Fast Yet Effective Machine Unlearning, TNNLS 2023"
+    kinds: ClassVar[tuple[str, ...]] = ("classification",)
     family: ClassVar[str] = "noise"
     needs: ClassVar[str] = "retain"
     cost: ClassVar[str] = (
@@ -57,7 +58,7 @@ class UNSIR(Method):
     batch_size: int = hyperparameter(256, "samples per batch, and noise inputs per class", ge=2)
 
     def unlearn(self, task: Task) -> nn.Module:
-        counts = [part.targets[part.index].bincount(minlength=task.classes) for part in (task.forget, task.retain)]
+        counts = [part.targets[part.index].bincount(minlength=task.class_count) for part in (task.forget, task.retain)]
         forgotten = (counts[0] > counts[1]).nonzero()[:, 0]
         if len(task.forget) and not len(forgotten):
             raise Unsuitable("unsir forgets classes, and of no class are most samples in the forget set")
@@ -111,7 +112,7 @@ class _Epochs(Descent):
 
         return (Pass(self.samples.steps(self.batch_size), batches, self.gradients),)
 
-    def optimizer(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    def optimizer(self, task: Task, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.Adam(parameters, lr=self.lr)
 
     def gradients(self, task: Task, retain: Batch, forget: Batch, progress: float) -> dict[str, Tensor]:

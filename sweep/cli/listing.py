@@ -58,7 +58,8 @@ def _describe(console: Console, name: str, method: type[Method]) -> None:
 
     card = inspect.cleandoc(method.__doc__ or "")
     console.print(f"[bold]{escape(name)}[/bold]  [dim]{escape(method.source)}[/dim]")
-    console.print(f"reads {method.needs}; passes: {method.cost or 'not said'}", highlight=False)
+    kinds = " and ".join(method.kinds) if method.kinds else "data sets of any kind"
+    console.print(f"for {kinds}; reads {method.needs}; passes: {method.cost or 'not said'}", highlight=False)
     console.print(f"\n{card}\n", markup=False, highlight=False)
     hints = get_type_hints(method)
     table = Table(box=None, pad_edge=False, padding=(0, 2), show_header=False)

@@ -140,6 +140,8 @@ def test_every_method_is_listed_and_described_with_its_hyperparameters():
         assert method.needs in lines[name]
     shown = call("list", "methods", *METHODS)
     assert all(name in shown.out and method.source in shown.out for name, method in METHODS.items())
+    assert any(line.startswith("for classification; reads retain; passes: ") for line in shown.out.splitlines())
+    assert any(line.startswith("for data sets of any kind; reads retain; passes: ") for line in shown.out.splitlines())
     (rho,) = (line for line in shown.out.splitlines() if line.split()[:1] == ["rho"])
     assert "2.0" in rho or "1.0" in rho
 

@@ -145,6 +145,7 @@ def test_a_learning_rate_of_0_and_frozen_parameters_leave_weights_bit_for_bit(
     assert not torch.equal(model[3].weight, before[3].weight)
 
 
-def test_an_integer_is_a_momentum(network: Callable) -> None:
-    optimizer = BadTeacher(momentum=0).optimizer(list(network().parameters()))
+def test_an_integer_is_a_momentum(network: Callable, make_task: Callable) -> None:
+    task = make_task(network())
+    optimizer = BadTeacher(momentum=0).optimizer(task, list(task.model.parameters()))
     assert optimizer.defaults["betas"] == (0, 0.999)

@@ -406,7 +406,7 @@ class TwoParts(Descent):
         retain = lambda: ((batch, NOTHING) for batch in task.retain.epoch(10, task.generator("retain")))  # noqa: E731
         return Pass(2, forget, step, range(1, 3)), Pass(2, retain, step)
 
-    def optimizer(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    def optimizer(self, task: Task, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.SGD(parameters, lr=self.lr)
 
     def rate(self, epoch: int, progress: float) -> float:
@@ -451,6 +451,21 @@ class TestPasses:
                         weight.sub_(0.1 / epoch * gradient)
         for ours, theirs in zip(task.model.parameters(), model.parameters(), strict=True):
             torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-14)
+
+    def test_the_steps_are_those_of_the_tasks_optimizer(self, network: Callable, make_task: Callable) -> None:
+        def adamw(parameters: list[nn.Parameter], *, lr: float, momentum: float, weight_decay: float):
+            return torch.optim.AdamW(parameters, lr=lr, betas=(momentum, 0.999), weight_decay=weight_decay)
+
+        task = make_task(network(), optimizer=adamw)
+        reference, random = copy.deepcopy(task.model), task.generator("retain")
+        FineTune(epochs=2, lr=0.03, momentum=0.7, weight_decay=0.1, batch_size=8).unlearn(task)
+        optimizer = adamw(list(reference.parameters()), lr=0.03, momentum=0.7, weight_decay=0.1)
+        for _ in range(2):
+            for inputs, targets in task.retain.epoch(8, random):
+                optimizer.zero_grad()
+                cross_entropy(reference(inputs), targets).backward()
+                optimizer.step()
+        torch.testing.assert_close(task.model.state_dict(), reference.state_dict(), rtol=0, atol=1e-14)
 
     def test_a_descent_can_be_ended_after_any_epoch(self, network: Callable, make_task: Callable) -> None:
         task, shorter = make_task(network(batchnorm=True)), make_task(network(batchnorm=True))

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 import methods
-from methods import METHODS, Method, Samples, Task, hyperparameter
+from methods import METHODS, Method, Samples, Task, Unsuitable, hyperparameter
 from methods.check import checks
 from methods.descent import trainable
+from methods.randomlabel import RandomLabel
 
 
 def fit(model: nn.Module, samples: Samples, **part: object) -> nn.Module:
@@ -85,6 +86,13 @@ def test_a_method_may_do_without_retain_data_and_epochs(
     assert task.loss(model, batch).item() > before
     assert task.recorder.samples_processed == 6
     assert Ascent.shapes_training is None
+
+
+def test_without_classes_a_method_that_needs_them_says_so(network: Callable, make_task: Callable) -> None:
+    task = make_task(network(), classes=None)
+    with pytest.raises(Unsuitable, match="the method needs classes, and these targets are none"):
+        RandomLabel().unlearn(task)
+    assert make_task(network()).class_count == 3
 
 
 def test_a_method_without_unlearn_is_refused() -> None:
