@@ -41,12 +41,17 @@ from sweep.store.columns import REFERENCES
 NAME = "gradient_angle"
 QUESTION = "Do retain and forget gradients become independent?"
 RIGHT_ANGLE = 90.0
-PANELS = {"probe_degrees": "Angle between gradients (degrees)", "probe_forget_accuracy": "FA of the probe (percent)"}
+PANELS = {
+    "probe_degrees": "Angle between gradients (degrees)",
+    "probe_forget_accuracy": "FA of the probe (percent)",
+    "probe_forget_loss": "Loss of the probe's forget samples",
+}
+"""Of accuracy and loss, the first that the kind of task has."""
 ON_THE_PATH = "Angle between the gradients of UAM's steps (degrees)"
 
 
 def draw(frames: Frames) -> Drawn | Skipped:
-    """The angle between the retain and forget gradients, and the probe's forget accuracy, against epochs, per method.
+    """The angle between the retain and forget gradients, and what the probe says of the forget samples, against epochs, per method.
 
     Retrain starts elsewhere and has other epochs, so only its end is drawn. The lowest panel shows the angle that UAM's
     steps see: between the forget gradient at w and the retain gradient where the ascent ends. Runs with gamma = 0 and
@@ -63,7 +68,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
     paths = probed.merge(chosen[["trial_id", "method", "seed"]], on="trial_id")
     reference = ok[(ok["task_id"] == task) & (ok["method"] == "retrain")]
     retrain = probed.merge(reference[["trial_id", "method", "seed"]], on="trial_id")
-    means = {column: summarise(paths, ["method", "epoch"], column) for column in PANELS}
+    means = {column: summarise(paths, ["method", "epoch"], column) for column in _columns(paths)}
 
     steps = _steps(frames.traces, usable)
     figure, labels = _panels(means, _ends(retrain), steps)
@@ -88,6 +93,12 @@ def draw(frames: Frames) -> Drawn | Skipped:
     )
     found = finding(claim, chosen, angle, "probe_degrees") + _steps_words(steps)
     return Drawn(NAME, QUESTION, figure, found, _alt(means["probe_degrees"], described))
+
+
+def _columns(paths: pd.DataFrame) -> list[str]:
+    """The columns that have a panel."""
+    said = [column for column in PANELS if paths[column].notna().any()]
+    return said[:2]
 
 
 def _steps(traces: pd.DataFrame, usable: pd.DataFrame) -> pd.DataFrame:
@@ -148,12 +159,12 @@ def _ends(paths: pd.DataFrame) -> pd.DataFrame:
 def _panels(
     means: dict[str, pd.DataFrame], retrain: pd.DataFrame, steps: pd.DataFrame
 ) -> tuple[Figure, list[tuple[Axes, list[Label]]]]:
-    rows = len(PANELS) + (not steps.empty)
+    rows = len(means) + (not steps.empty)
     looks = styles([*means["probe_degrees"]["method"].unique()])
     names = means["probe_degrees"]["method"].nunique() + 2  # which stand beside a panel, one below the other
     figure, axes = new_figure(WIDTH, max(2.8, names * SMALL * LINE_HEIGHT / POINT) * rows, rows=rows)
     labels = []
-    for panel, (column, title) in zip(axes, PANELS.items(), strict=False):
+    for panel, column in zip(axes, means, strict=False):
         named = []
         groups = [(str(method), points.sort_values("epoch")) for method, points in means[column].groupby("method")]
         for place, (method, points) in enumerate(groups):
@@ -169,7 +180,7 @@ def _panels(
             reference = mean_interval(retrain[column], column)
             draw_reference(panel, reference, looks["retrain"])
             named.append(Label(reference.mean, "Retrain's end", looks["retrain"]))
-        titled(panel, title)
+        titled(panel, PANELS[column])
         panel.tick_params(labelbottom=panel is axes[-1])
         whole_ticks(panel.xaxis)
         labels.append((panel, named))
@@ -198,7 +209,7 @@ def _alt(angles: pd.DataFrame, described: str) -> str:
         )
     return (
         f"Line charts, one above the other, on {described}: the angle between retain and forget gradients against "
-        f"epochs, with 90 degrees as a dashed line, and the forget accuracy of the same samples. The angle goes for "
+        f"epochs, with 90 degrees as a dashed line, and the accuracy or loss on the same forget samples. The angle goes for "
         f"{', for '.join(parts)}."
     )
 

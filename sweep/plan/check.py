@@ -65,12 +65,14 @@ def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) ->
 
 
 def _check_hyperparameters(spec: Spec) -> None:
-    """Check that methods accept all values that they may get, and that samples are held out if one reads such.
+    """Check that methods are for this kind of task, that they accept all values that they may get, and that samples are
+    held out if one reads such.
 
     Of an interval that a search draws from, the lower end stands for all.
 
     Raises:
-        InputError: a method refuses its hyperparameters, or reads held-out samples where there are none.
+        InputError: a method is for another kind of task, refuses its hyperparameters, or reads held-out samples where
+            there are none.
     """
     asked = [(f"methods.{index}", entry.name, entry.grid) for index, entry in enumerate(spec.methods)]
     for index, searched in enumerate(spec.search.methods if spec.search else ()):
@@ -78,8 +80,11 @@ def _check_hyperparameters(spec: Spec) -> None:
         drawn = {name: list(each.choices) or [each.low] for name, each in space.searched.items()}
         fixed = {name: [value] for name, value in space.fixed.items()}
         asked.append((f"search.methods.{index}", searched.name, fixed | drawn))
+    task = find_kind(spec.dataset.name)
     for path, name, grid in asked:
         kind = find_method(name)
+        if kind.kinds is not None and not task.names & set(kind.kinds):
+            raise InputError(f"{path}: {name} is for {' and '.join(kind.kinds)}; {spec.dataset.name} is {task.name}")
         refuses = kind.check_hyperparameters is not Method.check_hyperparameters
         reads = kind.needs_reference is not Method.needs_reference and not spec.dataset.reference
         if not (refuses or reads):  # its grid, which may be large, need not be looked at

@@ -51,7 +51,7 @@ def seed_values(row: Row, retrain: Row, objectives: Sequence[str]) -> tuple[floa
         if name == "cost":
             values.append(row["unlearn_seconds"] / retrain["unlearn_seconds"])
         else:
-            columns = [metric.twin or metric.column for metric in averaged(metrics_of(row["kind"]), name)]
+            columns = [metric.twin or metric.column for metric in averaged(metrics_of(row.get("kind")), name)]
             gaps = [distance(value_of(row, column), value_of(retrain, column)) for column in columns]
             values.append(sum(gaps) / len(gaps))
     return tuple(values)

@@ -121,6 +121,11 @@ class Kind(ABC):
         """The kind as the column `kind` has it."""
         return None if self.name == CLASSIFICATION else self.name
 
+    @property
+    def names(self) -> set[str]:
+        """The names of this kind and of those it derives from, whose methods are for it too."""
+        return {kind.name for kind in type(self).__mro__ if issubclass(kind, Kind) and "name" in vars(kind)}
+
     @abstractmethod
     def outline(self, data: Any) -> Outline:
         """The outline of what a dataset's `load` gives."""

@@ -202,6 +202,7 @@ def try_on_few(network: nn.Module, kind: Kind, outline: Outline, method: Method,
         build=lambda stream="": network,
         fit=lambda model, samples, *, epochs=None, stream="": model,
         criterion=kind.criterion,
+        optimizer=kind.optimizer,
     )
     with torch.random.fork_rng(devices=[]), suppress(Diverged, Unsuitable):
         method.unlearn(task)

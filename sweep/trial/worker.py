@@ -165,6 +165,7 @@ class Worker:
             build=self._builder(config),
             fit=self._fit(config, recorder),
             criterion=kind.criterion,
+            optimizer=kind.optimizer,
             autocast=autocast,
             recorder=recorder,
             reference=data.held_out(split.reference) if len(split.reference) else None,

@@ -143,8 +143,8 @@ def test_rho_finds_the_lowest_gap_and_what_cannot_be_told_from_it():
     result = drawn(rho.draw(frames(rows)))
     # average gaps at rho 2: 1, 1.5, 2.6; at rho 4: 2.5, 2, 0.9; FA is off by twice the average gap
     assert result.finding == (
-        "UAM's mean average gap (percentage points) is lowest at ρ = 2: 1.7 [0.0, 3.7], n = 3, with a retain accuracy "
-        "gap of 0.0 and a forget accuracy gap of 3.4; ρ = 4 is not distinguishable from it."
+        "UAM's mean average gap (percentage points) is lowest at ρ = 2: 1.7 [0.0, 3.7], n = 3, with gaps of 3.4 "
+        "in FA, 0.0 in RA and 0.0 in TA; ρ = 4 is not distinguishable from it."
     )
     assert "the average gap is 5.7 at ρ = 0.5, lowest at 2 (1.7) and 1.8 at 4" in result.alt
 
