@@ -18,7 +18,8 @@ from sweep.plan.check import check_task
 from sweep.plan.code_version import code_version
 from sweep.plan.trials import dataset_identity, describe, location_options, plan_trials, trial_for
 from sweep.search.phases import plan_search
-from sweep.spec.sweep_spec import CLASS_VERSION, load_spec
+from sweep.spec.forget_section import CLASS_VERSION
+from sweep.spec.sweep_spec import load_spec
 from sweep.store.content_ids import canonical_json, content_id
 from sweep.tasks import splits
 from sweep.tasks.splits import Drawing
@@ -142,7 +143,7 @@ def test_ids_of_a_forgotten_class_depend_on_what_that_means(make_trial, monkeypa
     forgotten = {"scenario": "class", "class": 1}
     before, random = make_trial("retrain", forget=forgotten), make_trial("retrain")
     original = make_trial("original", forget=forgotten).original_id
-    monkeypatch.setattr("sweep.spec.sweep_spec.CLASS_VERSION", CLASS_VERSION + 1)
+    monkeypatch.setattr("sweep.spec.forget_section.CLASS_VERSION", CLASS_VERSION + 1)
     after = make_trial("retrain", forget=forgotten)
     assert (after.id != before.id, after.task_id != before.task_id) == (True, True)
     assert make_trial("retrain") == random
