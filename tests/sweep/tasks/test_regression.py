@@ -240,7 +240,7 @@ def test_values_that_cannot_be_used_are_named(folder, column, values, message):
 
 def test_files_whose_columns_differ_are_named(folder):
     pq.write_table(pa.table({"y": [1.0], "b": [2]}), folder / "test.parquet")
-    with pytest.raises(InputError, match="test.parquet' has no column 'a'"):
+    with pytest.raises(InputError, match=r"test\.parquet' has no column 'a'"):
         Table(str(folder), "y").load()
     pq.write_table(pa.table({"y": [1.0], "b": [2], "a": ["x"]}), folder / "test.parquet")
     with pytest.raises(InputError, match=r"test.parquet': column 'a' holds string, not numbers"):
