@@ -6,6 +6,7 @@ import pytest
 import yaml
 from tiny_sweeps import NOT_DETERMINED, call
 
+from analysis.distances import distances
 from analysis.methods_table import methods_table, to_markdown
 from analysis.reading.frames import read_frames
 from sweep.store.results import Results
@@ -83,6 +84,28 @@ def test_the_printed_table_and_the_report_speak_of_errors(inline, tmp_path):
     assert "RE: mean absolute error on the retain data" in page
     assert "RA: accuracy" not in page
     assert "UndefinedError" not in page
+
+
+def test_the_report_says_how_far_predictions_are_from_retrains(inline, tmp_path):
+    directory, _ = inline
+    results = Results(str(directory))
+    table = distances(str(directory), read_frames(str(directory)).trials)
+    rows = {(row["task"], row["method"]): row for row in table.to_dict("records")}
+    [random, _] = sorted({task for task, _ in rows})
+    assert (rows[random, "retrain"]["W.mean"], rows[random, "retrain"]["rms.mean"]) == (0, 0)
+    found = []
+    for seed in (0, 1):
+        numbers = []
+        for method in ("original", "retrain"):
+            chosen = (row for row in results.trials().table.to_pylist() if row["scenario"] == "random")
+            [trial] = [row["trial_id"] for row in chosen if (row["method"], row["seed"]) == (method, seed)]
+            said = results.predictions(trial).to_pylist()
+            numbers.append({row["sample_id"]: row["outputs"][0] for row in said if row["split"] == "forget"})
+        found.append((sum((numbers[0][key] - numbers[1][key]) ** 2 for key in numbers[1]) / len(numbers[1])) ** 0.5)
+    assert rows[random, "original"]["rms.mean"] == pytest.approx(100 * sum(found) / 2)
+    assert call("report", directory, "--out", tmp_path).code == 0
+    assert "Distance of predictions to Retrain" in (tmp_path / "index.html").read_text()
+    assert (tmp_path / "distances.csv").exists()
 
 
 def test_a_search_minimises_the_gaps_of_errors(tmp_path):
