@@ -45,6 +45,11 @@ METHODS = {
     "amnesiac": "Amnesiac",
     "certified-head": "CertifiedHead",
     "noisy-finetune": "NoisyFineTune",
+    "npo": "NPO",
+    "simnpo": "SimNPO",
+    "rmu": "RMU",
+    "undial": "UNDIAL",
+    "task-vector": "TaskVector",
 }
 
 

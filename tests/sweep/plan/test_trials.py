@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import re
@@ -167,6 +168,16 @@ def test_a_parquet_sets_content_is_part_of_its_identity_and_its_path_is_not(make
 
     assert trial_ids("one", 7) == trial_ids("copy", 7)
     assert trial_ids("one", 7) != trial_ids("other", 8)
+
+
+def test_hyperparameters_that_came_later_are_part_of_an_identity_only_where_they_are_not_at_their_defaults(make_spec):
+    assert UAM.came_later == ("signal", "layer", "noise")
+    signals = ({}, {"signal": "loss", "noise": 0.01}, {"signal": "hidden"}, {"signal": "hidden", "layer": 3})
+    spec = make_spec(methods=[{"name": "uam"} | given for given in signals], seeds=[0])
+    found = [describe(trial)["method"]["params"] for trial in plan_trials(spec)]
+    usual = dataclasses.asdict(UAM())
+    older = {name: value for name, value in usual.items() if name not in UAM.came_later}
+    assert found == [older, older | {"signal": "hidden"}, older | {"signal": "hidden", "layer": 3}]
 
 
 def test_options_that_came_later_are_part_of_an_identity_only_where_they_are_given(make_spec, write_images, tmp_path):
