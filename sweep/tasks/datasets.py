@@ -15,7 +15,7 @@ from sweep.errors import InputError
 from sweep.tasks.dataset import Dataset
 from sweep.tasks.images import Images
 from sweep.tasks.parquet_images import ParquetImages
-from sweep.tasks.tables import Diabetes, Table
+from sweep.tasks.tables import Diabetes, RatedImages, Table
 
 __all__ = ["DATASETS", "Cifar10", "Cifar100", "Dataset", "Digits", "Images", "ParquetImages"]
 
@@ -87,4 +87,5 @@ DATASETS: dict[str, type[Dataset]] = {
     "parquet": ParquetImages,
     "diabetes": Diabetes,
     "table": Table,
+    "rated-images": RatedImages,
 }

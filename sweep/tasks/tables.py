@@ -1,4 +1,4 @@
-"""Datasets with a number for each sample: embedded diabetes, any Parquet set of numeric columns."""
+"""Datasets with a number for each sample: embedded diabetes, any Parquet set of numeric columns, or of images."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import Field
 
 from sweep.errors import InputError, nearest
 from sweep.tasks.dataset import Dataset
+from sweep.tasks.numeric_columns import numbers, numeric_columns
+from sweep.tasks.parquet_images import ParquetImages, content_of
 from sweep.tasks.regression import Measured
 from sweep.tasks.shards import Shard, find_shards
 
@@ -77,8 +78,7 @@ class Table(Dataset):
         return Measured(inputs, targets, test_inputs, test_targets)
 
     def _features(self, shard: Shard) -> list[str]:
-        schema = shard.parquet().schema_arrow
-        numeric = [item.name for item in schema if _is_numeric(item.type)]
+        numeric = numeric_columns(shard)
         if self.target not in numeric:
             raise InputError(f"'{shard.name}' has no numeric column '{self.target}'; {nearest(self.target, numeric)}")
         names = [name for name in numeric if name != self.target] if self.features is None else self.features
@@ -91,26 +91,33 @@ class Table(Dataset):
         return names
 
     def _read(self, shards: Sequence[Shard], names: list[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        columns = [*names, self.target]
-        tables = []
-        for shard in shards:
-            file = shard.parquet()
-            if missing := [name for name in columns if name not in file.schema_arrow.names]:
-                raise InputError(f"'{shard.name}' has no column '{missing[0]}'")
-            table = file.read(columns)
-            for name in columns:
-                values = table[name]
-                if not _is_numeric(values.type):
-                    raise InputError(f"'{shard.name}': column '{name}' holds {values.type}, not numbers")
-                found = values.cast(pa.float64()).to_numpy()
-                if unknown := int((~np.isfinite(found)).sum()):
-                    raise InputError(f"'{shard.name}': column '{name}' has {unknown} missing or infinite values")
-            tables.append(np.column_stack([table[name].cast(pa.float64()).to_numpy() for name in columns]))
-        rows = np.concatenate(tables)
-        if not len(rows):
+        """The columns `names` of all files, [N, F], and the target, [N]."""
+        columns = [np.concatenate([numbers(shard, name) for shard in shards]) for name in [*names, self.target]]
+        if not len(columns[-1]):
             raise InputError(f"'{self.path}': '{shards[0].name}' has no row")
-        return np.ascontiguousarray(rows[:, :-1]), rows[:, -1].copy()
+        return np.column_stack(columns[:-1]), columns[-1]
 
 
-def _is_numeric(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+@dataclass(frozen=True)
+class RatedImages(ParquetImages):
+    """Images with a number for each, in the hubs' Parquet layout; files as for `ParquetImages`."""
+
+    kind = "regression"
+
+    label_column: str | None = field(default=None, metadata={"meaning": "the number; the only numeric one if null"})
+
+    def fingerprint(self) -> str:
+        return content_of(*self._shards())
+
+    def load(self) -> Measured:  # type: ignore[override]
+        train, test = self._shards()
+        name = self.label_column or self._number(train[0])
+        first, second = (np.concatenate([numbers(shard, name) for shard in part]) for part in (train, test))
+        pixels = self._kept_pixels(train, test)
+        return Measured(pixels[: len(first)], first, pixels[len(first) :], second)
+
+    def _number(self, shard: Shard) -> str:
+        found = numeric_columns(shard)
+        if len(found) != 1:
+            raise InputError(f"'{shard.name}' has {len(found)} candidates for dataset.label_column: {found}; set it")
+        return found[0]

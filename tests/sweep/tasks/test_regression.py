@@ -19,7 +19,7 @@ from sweep.spec.sweep_spec import parse_spec
 from sweep.tasks.evaluation import Predictions
 from sweep.tasks.regression import Measured, Regression, error, losses, spread, standardised
 from sweep.tasks.splits import Drawing
-from sweep.tasks.tables import Diabetes, Table
+from sweep.tasks.tables import Diabetes, RatedImages, Table
 from sweep.tasks.value_splits import in_range, strata
 
 CPU = torch.device("cpu")
@@ -285,3 +285,34 @@ def test_what_regression_has_is_accepted():
 def test_a_class_is_nothing_but_for_classification():
     with pytest.raises(InputError, match=r"forget.0.scenario: classification has random and class, not range"):
         parse_spec({"name": "x", "forget": {"scenario": "range", "below": 1}, "methods": [{"name": "retrain"}]})
+
+
+def test_images_with_a_number_each_are_regression_with_image_networks(write_images, tmp_path):
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (40, 8, 8, 3)).astype(np.uint8)
+    ages = [20.5 + row for row in range(40)]
+    write_images(tmp_path / "train.parquet", images[:30], ages[:30])
+    write_images(tmp_path / "test.parquet", images[30:], ages[30:])
+    dataset = {"name": "rated-images", "path": str(tmp_path)}
+    data = RatedImages(str(tmp_path)).load()
+    np.testing.assert_array_equal(data.train_inputs, images[:30].transpose(0, 3, 1, 2))
+    assert (data.train_targets.tolist(), data.test_targets.tolist()) == (ages[:30], ages[30:])
+    checked(dataset=dataset, model={"name": "small-cnn", "width": 4}, forget={"scenario": "range", "below": 30})
+    spec = parse_spec({"name": "x", "dataset": dataset, "methods": [{"name": "retrain"}]})
+    assert (spec.dataset.crop, spec.dataset.flip) == (4, True)
+    found = Regression().on_device(data, PLAIN | {"crop": 2, "flip": True}, CPU)
+    assert (found.inputs, found.outputs, found.classes) == (3, 1, None)
+    inputs, targets = next(found.train(np.arange(30)).epoch(30, torch.Generator().manual_seed(0)))
+    assert (inputs.shape, targets.shape) == ((30, 3, 8, 8), (30, 1))
+
+
+def test_images_with_two_numbers_each_are_asked_for_one(write_images, tmp_path):
+    images = np.zeros((2, 4, 4, 3), np.uint8)
+    images[1] += 9
+    for split in ("train", "test"):
+        write_images(tmp_path / f"{split}.parquet", images, [0.5, 1.5], height=[3, 4])
+    with pytest.raises(InputError, match=r"2 candidates for dataset.label_column: \['label', 'height'\]"):
+        RatedImages(str(tmp_path)).load()
+    assert RatedImages(str(tmp_path), label_column="height").load().train_targets.tolist() == [3, 4]
+    with pytest.raises(InputError, match="column 'image' holds struct"):
+        RatedImages(str(tmp_path), label_column="image").load()
