@@ -22,8 +22,8 @@ from methods.descent import batchnorm_layers, estimate_running_statistics
 from sweep.tasks.classification import Classification
 from sweep.tasks.datasets import DATASETS
 from sweep.tasks.evaluation import Predictions, accuracy, predict
-from sweep.tasks.kind import TrainingSpec
 from sweep.tasks.models import MODELS, initialised
+from sweep.tasks.recipes import TrainingSpec
 from sweep.trial.training import autocast_context, train
 
 BATCH = 64

@@ -25,8 +25,8 @@ from sweep.tasks.classification import Classification
 from sweep.tasks.datasets import DATASETS
 from sweep.tasks.device_data import DeviceData
 from sweep.tasks.evaluation import accuracy, predict
-from sweep.tasks.kind import TrainingSpec
 from sweep.tasks.models import MODELS, initialised
+from sweep.tasks.recipes import TrainingSpec
 from sweep.trial.training import autocast_context, train
 
 PLACE = Path(__file__).parent / "results" / "sisa.png"

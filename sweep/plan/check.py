@@ -34,7 +34,8 @@ def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) ->
     dataset = spec.dataset
     _check_hyperparameters(spec)
     kind = find_kind(dataset.name)
-    outline = of_dataset(lambda: find_dataset(dataset.name)(**(dataset.model_extra or {})).outline())
+    model = {"name": spec.model.name} | (spec.model.model_extra or {})
+    outline = of_dataset(lambda: find_dataset(dataset.name)(**(dataset.model_extra or {})).outline(model))
     splits = kind.splits(outline, {key: getattr(dataset, key) for key in type(dataset).model_fields})
     fewest = len(splits.rows), len(splits.rows)
     twins = (0, 0)

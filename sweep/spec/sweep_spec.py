@@ -19,7 +19,8 @@ from sweep.spec.plugins import find_dataset, find_kind, find_method, find_model
 from sweep.spec.search_section import SearchSpec, Seed
 from sweep.spec.space import make_space
 from sweep.spec.spec_file import read_document, write_yaml
-from sweep.tasks.kind import DatasetSpec, Kind, TrainingSpec
+from sweep.tasks.kind import DatasetSpec, Kind
+from sweep.tasks.recipes import Recipe, TrainingSpec
 from sweep.tasks.sections import OpenSection, Section
 
 PROVIDED_TO_MODELS = 2
@@ -63,7 +64,7 @@ class Spec(Section):
     name: str = Field(description="names the results directory; no part of a trial's identity")
     dataset: DatasetSpec = DatasetSpec()
     model: ModelSpec = ModelSpec()
-    training: TrainingSpec = TrainingSpec()
+    training: Recipe = TrainingSpec()
     seeds: axis(Seed) = Field([0, 1, 2], description="one grid axis")  # type: ignore[valid-type]
     forget: axis(ForgetSpec) = Field([ForgetSpec()], description="forget sets")  # type: ignore[valid-type]
     search: SearchSpec | None = Field(None, description="hyperparameters that `unlearn-sweep search` finds")
@@ -166,8 +167,8 @@ def _spec_model(kind: Kind) -> type[Spec]:
     return create_model(
         "Spec",
         __base__=Spec,
-        dataset=(kind.dataset_keys, kind.dataset_keys()),
-        training=(kind.training_keys, kind.training_keys()),
+        dataset=(kind.dataset_keys, Field(default_factory=kind.dataset_keys)),
+        training=(kind.training_keys, Field(default_factory=kind.training_keys)),
     )
 
 

@@ -20,6 +20,7 @@ class Metric:
         twin: the column with the same on validation data, which a search reads in its place; None where it looks at no
             test data.
         unit: in words.
+        hidden: whether tables leave it out; it is in `trials`.
     """
 
     column: str
@@ -28,6 +29,7 @@ class Metric:
     side: Literal["retain", "forget"] | None = None
     twin: str | None = None
     unit: str = "percent"
+    hidden: bool = False
 
 
 NON_MEMBERS = "share of the forget data that a membership attack calls non-member"
@@ -54,6 +56,18 @@ KINDS: dict[str, tuple[Metric, ...]] = {
         Metric("validation_error", "VE", "mean absolute error on the validation data", unit=DEVIATION),
         Metric("mia", "MIA", NON_MEMBERS, "forget", "validation_mia"),
         Metric("validation_mia", "MIA-V", f"{NON_MEMBERS}, from validation data"),
+    ),
+    "language": (
+        Metric("retain_accuracy", "RA", "accuracy on the retain data", "retain"),
+        Metric("forget_accuracy", "FA", "accuracy on the forget data", "forget"),
+        Metric("test_accuracy", "TA", "accuracy on the test data", "retain", "validation_accuracy"),
+        Metric("validation_accuracy", "VA", "accuracy on the validation data"),
+        Metric("attack_auc", "AUC", "how well scores tell forget from unseen data", "forget", "validation_attack_auc"),
+        Metric("validation_attack_auc", "AUC-V", "the same, from validation data"),
+        Metric("forget_likelihood", "P-F", "mean probability of the forget data's answers"),
+        Metric("retain_likelihood", "P-R", "mean probability of the retain data's answers", hidden=True),
+        Metric("test_likelihood", "P-T", "mean probability of the test data's answers", hidden=True),
+        Metric("mia", "MIA", NON_MEMBERS, hidden=True),
     ),
 }
 """What the built-in kinds of task measure. The average gap over RA, FA, TA and MIA is that of Fan et al., ICLR 2024."""
@@ -86,9 +100,9 @@ def columns() -> dict[str, Metric]:
 
 
 def shown(metrics: Sequence[Metric]) -> tuple[Metric, ...]:
-    """The metrics that tables show: none on validation data."""
+    """The metrics that tables show: none on validation data, and none that is hidden."""
     twins = {metric.twin for metric in metrics}
-    return tuple(metric for metric in metrics if metric.column not in twins)
+    return tuple(metric for metric in metrics if metric.column not in twins and not metric.hidden)
 
 
 def averaged(metrics: Sequence[Metric], gap: str) -> tuple[Metric, ...]:

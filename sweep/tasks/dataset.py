@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from sweep.tasks.kind import Kind, Outline
@@ -34,9 +36,13 @@ class Dataset(ABC):
             InputError: the data is missing or not as described.
         """
 
-    def outline(self) -> Outline:
-        """The outline of what `load` returns. Raises what `load` raises."""
-        return kind_of(type(self)).outline(self.load())
+    def outline(self, model: Mapping[str, Any] = MappingProxyType({})) -> Outline:
+        """The outline of the data for a network whose name and options in a spec are `model`.
+
+        Raises what `load` raises, and InputError where such a network cannot take it.
+        """
+        kind = kind_of(type(self))
+        return kind.outline(kind.for_model(self.load(), model))
 
     def fingerprint(self) -> str | None:
         """A hash of the content if the options do not determine it; else None. Called once per plan.

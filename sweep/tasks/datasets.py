@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from sweep.errors import InputError
 from sweep.tasks.dataset import Dataset
 from sweep.tasks.images import Images
+from sweep.tasks.language.invented_people import InventedPeople
+from sweep.tasks.language.python_manual import PythonManual
 from sweep.tasks.parquet_images import ParquetImages
 from sweep.tasks.tables import Diabetes, RatedImages, Table
 
@@ -88,4 +90,6 @@ DATASETS: dict[str, type[Dataset]] = {
     "diabetes": Diabetes,
     "table": Table,
     "rated-images": RatedImages,
+    "invented-people": InventedPeople,
+    "python-manual": PythonManual,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -17,7 +17,8 @@ from methods.task import Samples
 from sweep.store.metrics import CLASSIFICATION, Metric
 from sweep.tasks.device_data import DeviceData
 from sweep.tasks.evaluation import Autocast, Predictions
-from sweep.tasks.sections import OpenSection, Section
+from sweep.tasks.recipes import Recipe, TrainingSpec
+from sweep.tasks.sections import OpenSection
 from sweep.tasks.splits import Split, Splits
 
 
@@ -34,37 +35,6 @@ class DatasetSpec(OpenSection):
         if self.validation + self.reference >= 1:
             raise ValueError("validation and reference together must stay below 1")
         return self
-
-
-class TrainingSpec(Section):
-    """The recipe of originals and of Retrain."""
-
-    epochs: int = Field(40, ge=1, description="passes over the training data")
-    lr: float = Field(0.1, gt=0, description="(peak) learning rate")
-    batch_size: int = Field(64, ge=1, description="samples per step")
-    momentum: float = Field(0.9, ge=0, lt=1, description="SGD momentum")
-    nesterov: bool = Field(True, description="Nesterov momentum")
-    weight_decay: float = Field(5e-4, ge=0, description="L2 penalty on the weights")
-    schedule: Literal["cosine", "one-cycle", "constant"] = Field("cosine", description="learning rate per step")
-    precision: Literal["auto", "float32", "tf32", "bfloat16"] = Field(
-        "auto", description="of forward passes; auto: bfloat16 on GPUs that have it, else float32; tf32: on GPUs"
-    )
-
-    @model_validator(mode="after")
-    def _nesterov_needs_momentum(self) -> TrainingSpec:
-        if self.nesterov and self.momentum == 0:
-            raise ValueError("nesterov needs a momentum above 0")
-        return self
-
-    def optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        """The optimizer of a training."""
-        return torch.optim.SGD(
-            parameters,
-            lr=self.lr,
-            momentum=self.momentum,
-            nesterov=self.nesterov,
-            weight_decay=self.weight_decay,
-        )
 
 
 @dataclass(frozen=True)
@@ -112,7 +82,7 @@ class Kind(ABC):
     name: ClassVar[str]
     metrics: ClassVar[tuple[Metric, ...]]
     dataset_keys: ClassVar[type[DatasetSpec]] = DatasetSpec
-    training_keys: ClassVar[type[TrainingSpec]] = TrainingSpec
+    training_keys: ClassVar[type[Recipe]] = TrainingSpec
     scenarios: ClassVar[tuple[str, ...]] = ("random",)
 
     @property
@@ -125,9 +95,17 @@ class Kind(ABC):
         """The names of this kind and of those it derives from, whose methods are for it too."""
         return {kind.name for kind in type(self).__mro__ if issubclass(kind, Kind) and "name" in vars(kind)}
 
+    def for_model(self, data: Any, model: Mapping[str, Any]) -> Any:
+        """What a dataset's `load` gives, as a network takes it whose name and options in a spec are `model`.
+
+        Raises:
+            InputError: the network cannot take it.
+        """
+        return data
+
     @abstractmethod
     def outline(self, data: Any) -> Outline:
-        """The outline of what a dataset's `load` gives."""
+        """The outline of what `for_model` gives."""
 
     @abstractmethod
     def splits(self, outline: Any, options: Mapping[str, Any]) -> Splits:
@@ -139,7 +117,7 @@ class Kind(ABC):
 
     @abstractmethod
     def on_device(self, data: Any, options: Mapping[str, Any], device: torch.device) -> DeviceData:
-        """Limit, corrupt and move what a dataset's `load` gives; `options` by the names of `dataset_keys`."""
+        """Limit, corrupt and move what `for_model` gives; `options` by the names of `dataset_keys`."""
 
     @abstractmethod
     def criterion(self, outputs: Tensor, targets: Tensor) -> Tensor:

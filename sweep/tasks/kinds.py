@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sweep.tasks.classification import Classification
 from sweep.tasks.kind import Kind
+from sweep.tasks.language.kind import Language
 from sweep.tasks.regression import Regression
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (Classification(), Regression())}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (Classification(), Regression(), Language())}

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from methods import Diverged, Method, Task, Unsuitable
 from methods.task import Build, derived_seed
 from sweep.tasks.kind import Kind, Outline
+from sweep.tasks.language.tiny_llama import tiny_llama
 
 ModelBuilder = Callable[Concatenate[int, int, ...], nn.Module]
 """(classes, channels, **options) -> a freshly initialised network, [B, channels, H, W] -> logits [B, classes]."""
@@ -94,7 +95,13 @@ def mlp(outputs: int, inputs: int, *, width: Width = 128, depth: Depth = 3) -> n
     return nn.Sequential(*layers, nn.Linear(sizes[-1], outputs))
 
 
-MODELS: dict[str, ModelBuilder] = {"small-cnn": small_cnn, "resnet8": resnet8, "resnet18": resnet18, "mlp": mlp}
+MODELS: dict[str, ModelBuilder] = {
+    "small-cnn": small_cnn,
+    "resnet8": resnet8,
+    "resnet18": resnet18,
+    "mlp": mlp,
+    "tiny-llama": tiny_llama,
+}
 
 
 @cache

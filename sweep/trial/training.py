@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from methods import trainable
 from methods.task import Recorder, Samples, batch_bounds, derived_seed
 
 if TYPE_CHECKING:
-    from sweep.tasks.kind import TrainingSpec
+    from sweep.tasks.recipes import Recipe
 
 
 def autocast_context(precision: str, device: torch.device) -> Callable[[], AbstractContextManager[object]]:
@@ -37,7 +38,7 @@ def computed_in(precision: str, device: torch.device) -> str:
 def train(
     model: nn.Module,
     samples: Samples,
-    recipe: TrainingSpec,
+    recipe: Recipe,
     *,
     seed: int,
     criterion: Callable[[Tensor, Tensor], Tensor],
@@ -62,8 +63,9 @@ def train(
         model.train()
         generator = torch.Generator().manual_seed(derived_seed(seed, name))
         steps_per_epoch = samples.steps(recipe.batch_size)
-        optimizer = recipe.optimizer([parameter for parameter in model.parameters() if parameter.requires_grad])
-        scheduler = _scheduler(optimizer, recipe, epochs * steps_per_epoch)
+        trained = trainable(model)
+        optimizer = recipe.optimizer(trained)
+        scheduler = recipe.scheduler(optimizer, epochs * steps_per_epoch)
         step = 0
         for epoch in range(1, epochs + 1):
             total = torch.zeros((), device=samples.index.device)
@@ -73,6 +75,7 @@ def train(
                 loss = criterion(outputs.float(), targets)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
+                recipe.limit_gradients(trained)
                 optimizer.step()
                 scheduler.step()
                 total += loss.detach()
@@ -104,15 +107,3 @@ def rehearse(
             with autocast():
                 outputs = model(inputs)
             criterion(outputs.float(), targets).backward()
-
-
-def _scheduler(
-    optimizer: torch.optim.Optimizer, recipe: TrainingSpec, steps: int
-) -> torch.optim.lr_scheduler.LRScheduler:
-    """The learning rate per step: a cosine down to 0, one cycle with its peak at 30 % of the steps, or constant."""
-    schedulers = torch.optim.lr_scheduler
-    if recipe.schedule == "cosine":
-        return schedulers.CosineAnnealingLR(optimizer, T_max=steps)
-    if recipe.schedule == "one-cycle":
-        return schedulers.OneCycleLR(optimizer, max_lr=recipe.lr, total_steps=steps + 1, cycle_momentum=False)
-    return schedulers.ConstantLR(optimizer, factor=1.0)

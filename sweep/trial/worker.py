@@ -259,14 +259,15 @@ class Worker:
     def _load_data(self, config: dict[str, Any]) -> DeviceData:
         """The dataset on the device, kept from the last trial if that had the same."""
         options = config["dataset"]
-        key = json.dumps(options, sort_keys=True)
+        key = json.dumps([options, config["model"]], sort_keys=True)
         if self._data is None or self._data[0] != key:
             self._data = None
             dataset = find_dataset(options["name"])
             kind = kind_of(dataset)
             shared = set(kind.dataset_keys.model_fields) | {"fingerprint"}
             own = {name: value for name, value in options.items() if name not in shared} | self.context.location
-            self._data = (key, kind.on_device(dataset(**own).load(), options, self._device))
+            read = kind.for_model(dataset(**own).load(), config["model"])
+            self._data = (key, kind.on_device(read, options, self._device))
         return self._data[1]
 
     def _builder(self, config: dict[str, Any]) -> Build:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from methods.task import derived_seed
 from sweep.errors import InputError
+from sweep.tasks.dataset import Dataset
 from sweep.tasks.language.texts import Layout, Row, Texts
 from sweep.tasks.language.tokenizer import trained_byte_pairs
 
@@ -49,13 +50,15 @@ People = Annotated[int, Field(ge=1)]
 
 
 @dataclass(frozen=True)
-class InventedPeople:
+class InventedPeople(Dataset):
     """Four facts about each of many people who do not exist. A person is forgotten as a whole.
 
     Each fact has three phrasings; which of them is held out is drawn for each fact. The other two are trained on. The
     test set is the phrasings held out for the public people, who are never forgotten. Outsiders are never trained on.
     Every row has three wrong answers beside the right one, values of the same attribute.
     """
+
+    kind = "language"
 
     people: People = field(default=60, metadata={"meaning": "people who may be forgotten"})
     public: People = field(default=20, metadata={"meaning": "people who are never forgotten"})

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from methods.task import derived_seed
 from sweep.errors import InputError
+from sweep.tasks.dataset import Dataset
 from sweep.tasks.language.texts import Layout, Row, Texts
 from sweep.tasks.language.tokenizer import trained_byte_pairs
 
@@ -21,13 +22,15 @@ Count = Annotated[int, Field(ge=1)]
 
 
 @dataclass(frozen=True)
-class PythonManual:
+class PythonManual(Dataset):
     """Prose of the topics that `help()` shows: text to be learned word for word. A paragraph is forgotten as a whole.
 
     A paragraph is its first tokens, up to `tokens`; its first `prompt` tokens are given, the rest is to be continued.
     The candidates of a row are its own continuation and those of three paragraphs that are in none of the parts. What
     the paragraphs are depends on the version of Python, so the fingerprint does too.
     """
+
+    kind = "language"
 
     paragraphs: Count = field(default=60, metadata={"meaning": "paragraphs that are trained on"})
     test: Count = field(default=20, metadata={"meaning": "unseen paragraphs of the test set"})

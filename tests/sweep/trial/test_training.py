@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from methods.task import Diverged, Recorder
-from sweep.tasks.kind import TrainingSpec
+from sweep.tasks.recipes import TrainingSpec
 from sweep.trial.training import autocast_context, computed_in, rehearse, train
 
 CPU = torch.device("cpu")

@@ -1,0 +1,87 @@
+"""Splits of texts: groups (people, books) are forgotten as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from methods.task import derived_seed
+from sweep.errors import InputError, nearest
+from sweep.tasks.language.texts import Texts
+from sweep.tasks.splits import Integers, Split, Splits
+
+NONE: Integers = np.zeros(0, dtype=np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class GroupSplits(Splits):
+    """Splits of training rows by group. No training row is held out: what a search judges on is test rows.
+
+    Attributes:
+        rows: as in `Splits`.
+        names: of the groups.
+        groups: the place of each row's group in `names`, int64 [N].
+        eligible: which groups may be forgotten at random, bool [number of groups].
+        tested, outsiders: numbers of test rows and of rows of outsiders.
+        validation: the share of both that is held out for validation.
+    """
+
+    rows: Integers
+    names: tuple[str, ...]
+    groups: Integers
+    eligible: NDArray[np.bool_]
+    tested: int
+    outsiders: int
+    validation: float
+
+    def split(self, seed: int, forget: dict[str, Any]) -> Split:
+        if forget["scenario"] == "random":
+            order = np.random.default_rng(derived_seed(seed, "forget")).permutation(np.flatnonzero(self.eligible))
+            chosen = order[: round(forget["ratio"] * len(order))]
+            words = f"ratio {forget['ratio']} of {len(order)} groups"
+        elif forget["scenario"] == "group":
+            if forget["group"] not in self.names:
+                raise InputError(f"forget: no group '{forget['group']}'; {nearest(forget['group'], self.names)}")
+            chosen, words = np.array([self.names.index(forget["group"])]), f"group '{forget['group']}'"
+        else:
+            chosen, words = np.flatnonzero(self.eligible), "the dataset's own forget set"
+        forgotten = np.isin(self.groups, chosen)
+        if not forgotten.any() or forgotten.all():
+            left = "retain" if forgotten.all() else "forget"
+            raise InputError(f"forget: {words} leaves no row to {left} of {len(self.rows)}")
+        return Split(self.rows[~forgotten], self.rows[forgotten], NONE, NONE)
+
+    def require_judges(self, parts: Split, forget: dict[str, Any], searched: bool) -> None:
+        for name, count in (("test rows", self.tested), ("outsiders", self.outsiders)):
+            held = round(self.validation * count)
+            if searched and not held:
+                raise InputError(f"dataset.validation: none of {count} {name}, and a search judges on them")
+            if held == count:
+                raise InputError(f"dataset.validation: all of {count} {name}, which leaves none to judge on")
+
+    def judges(self, seed: int) -> tuple[dict[str, Integers], dict[str, Integers]]:
+        """The rows of `test` and of `outsiders` that a seed judges on, and those that it holds out for validation."""
+        kept, held = {}, {}
+        for name, count in (("test", self.tested), ("outsiders", self.outsiders)):
+            order = np.random.default_rng(derived_seed(seed, f"validation {name}")).permutation(count)
+            first = round(self.validation * count)
+            held[name], kept[name] = np.sort(order[:first]), np.sort(order[first:])
+        return kept, held
+
+
+def group_splits(texts: Texts, options: Mapping[str, Any]) -> GroupSplits:
+    """The splits of a data set of texts; `options` has `validation`, as in `TextSpec`."""
+    names = texts.groups
+    return GroupSplits(
+        np.arange(len(texts.train)),
+        names,
+        texts.group_numbers,
+        np.array([name in texts.eligible for name in names]),
+        len(texts.test),
+        len(texts.outsiders),
+        options["validation"],
+    )

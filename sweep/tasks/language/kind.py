@@ -1,0 +1,226 @@
+"""Language: token ids, the loss of answers, and how likely a network takes candidate answers to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+
+from methods import Diverged, Samples
+from methods.tokens import answer_losses
+from sweep.store.metrics import KINDS
+from sweep.tasks.device_data import DeviceData
+from sweep.tasks.evaluation import (
+    EVALUATION_BATCH,
+    Autocast,
+    Floats,
+    Predictions,
+    accuracy,
+    equally_many,
+    membership_inference,
+)
+from sweep.tasks.kind import DatasetSpec, Evaluation, Kind, Outline
+from sweep.tasks.language.encoding import Encoded, EncodedTexts, encode_texts
+from sweep.tasks.language.group_splits import GroupSplits, group_splits
+from sweep.tasks.language.pretrained import model_folder
+from sweep.tasks.language.scoring import candidate_scores, likelihood
+from sweep.tasks.language.texts import Texts
+from sweep.tasks.language.tokenizer import tokenizer_of
+from sweep.tasks.recipes import Recipe
+from sweep.tasks.regression import unchanged
+from sweep.tasks.splits import Integers, Split
+
+
+class TextSpec(DatasetSpec):
+    """Which texts; further keys are the dataset's own options."""
+
+    validation: float = Field(0.0, ge=0, lt=1, description="share of test rows and outsiders that a search judges on")
+    reference: Literal[0] = Field(0, description="none: no method for language reads held-out samples")
+    limit: None = Field(None, description="none: groups are forgotten and kept as a whole")
+
+
+class TextTraining(Recipe):
+    """The recipe of originals and of Retrain: AdamW."""
+
+    epochs: int = Field(20, ge=1, description="passes over the training data")
+    lr: float = Field(3e-3, gt=0, description="(peak) learning rate")
+    batch_size: int = Field(32, ge=1, description="rows per step")
+    weight_decay: float = Field(0.0, ge=0, description="AdamW's, which shrinks the weights in each step")
+    momentum: float = Field(0.9, ge=0, lt=1, description="AdamW's beta 1")
+    clip: float | None = Field(1.0, gt=0, description="longest gradient; longer ones are shortened; null: any")
+    warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps in which the learning rate rises from 0")
+
+    def optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        return adamw(parameters, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay)
+
+    def scheduler(self, optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
+        schedulers = torch.optim.lr_scheduler
+        rising = round(self.warmup * steps)
+        if not rising or self.schedule == "one-cycle":  # which rises by itself
+            return super().scheduler(optimizer, steps)
+        first = schedulers.LinearLR(optimizer, start_factor=1 / (rising + 1), total_iters=rising)
+        rest = super().scheduler(optimizer, steps - rising)
+        return schedulers.SequentialLR(optimizer, [first, rest], milestones=[rising])
+
+    def limit_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        if self.clip is not None:
+            torch.nn.utils.clip_grad_norm_(parameters, self.clip)
+
+
+def adamw(
+    parameters: Iterable[nn.Parameter], *, lr: float, momentum: float, weight_decay: float
+) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov and Hutter, ICLR 2019) with `momentum` as beta 1 and 0.999 as beta 2."""
+    return torch.optim.AdamW(parameters, lr=lr, betas=(momentum, 0.999), weight_decay=weight_decay)
+
+
+@dataclass(frozen=True)
+class ReadTexts:
+    """A data set of texts as tokens.
+
+    Attributes:
+        texts: as the dataset gives them.
+        tokens: what the tokenizer makes of them.
+        vocabulary: one more than the tokenizer's highest id.
+    """
+
+    texts: Texts
+    tokens: EncodedTexts
+    vocabulary: int
+
+
+@dataclass(frozen=True)
+class TextOutline(Outline):
+    """The outline of texts; `inputs` is the width of a row, `outputs` the vocabulary."""
+
+    texts: Texts
+
+
+@dataclass(frozen=True)
+class TextData(DeviceData):
+    """Texts on the device. Samples are the right candidates; `tokens` has them all, on the CPU."""
+
+    tokens: EncodedTexts | None = None
+
+
+class Language(Kind):
+    """Texts and questions. Targets are what each position must predict, -100 where that is no part of an answer."""
+
+    name = "language"
+    metrics = KINDS["language"]
+    dataset_keys = TextSpec
+    training_keys = TextTraining
+    scenarios = ("random", "group", "given")
+
+    def for_model(self, data: Texts, model: Mapping[str, Any]) -> ReadTexts:
+        tokenizer = data.tokenizer or tokenizer_of(str(model_folder(str(model.get("path", "")))))
+        return ReadTexts(data, encode_texts(data, tokenizer), tokenizer.vocabulary)
+
+    def outline(self, data: ReadTexts) -> TextOutline:
+        numbers: dict[bytes, int] = {}
+        samples = [numbers.setdefault(row.tobytes(), len(numbers)) for row in data.tokens.train.samples[0]]
+        return TextOutline(
+            outputs=data.vocabulary,
+            inputs=data.tokens.length,
+            noun="row",
+            size=f"{data.tokens.length} tokens",
+            samples=np.array(samples),
+            remarks=(),
+            texts=data.texts,
+        )
+
+    def splits(self, outline: TextOutline, options: Mapping[str, Any]) -> GroupSplits:
+        return group_splits(outline.texts, options)
+
+    def examples(self, outline: TextOutline, count: int) -> Samples:
+        tokens = torch.zeros(count, outline.inputs, dtype=torch.int64)
+        return Samples(tokens, tokens, torch.arange(count), unchanged)
+
+    def on_device(self, data: ReadTexts, options: Mapping[str, Any], device: torch.device) -> TextData:
+        inputs, targets = (torch.from_numpy(part).to(device) for part in data.tokens.train.samples)
+        tested, wanted = (torch.from_numpy(part).to(device) for part in data.tokens.test.samples)
+        return TextData(
+            inputs,
+            targets,
+            targets,
+            tested,
+            wanted,
+            group_splits(data.texts, options),
+            outputs=data.vocabulary,
+            inputs=data.tokens.length,
+            classes=None,
+            prepare=unchanged,
+            tokens=data.tokens,
+        )
+
+    def criterion(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return answer_losses(outputs, targets).mean()
+
+    def optimizer(
+        self, parameters: Iterable[nn.Parameter], *, lr: float, momentum: float, weight_decay: float
+    ) -> torch.optim.Optimizer:
+        return adamw(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
+
+    def evaluate(
+        self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int, autocast: Autocast
+    ) -> Evaluation:
+        assert isinstance(data, TextData)
+        assert isinstance(data.splits, GroupSplits)
+        assert data.tokens is not None
+        model.eval()
+        tokens, device = data.tokens, data.train_inputs.device
+        judges, held = data.splits.judges(seed)
+
+        def scored(encoded: Encoded, rows: Integers) -> Predictions:
+            part = Encoded(encoded.inputs[rows], encoded.targets[rows], encoded.right[rows])
+            with autocast():
+                scores = candidate_scores(model, part, device, EVALUATION_BATCH[device.type])
+            return Predictions(torch.from_numpy(rows), torch.from_numpy(part.right), torch.from_numpy(scores))
+
+        parts = {
+            "retain": scored(tokens.train, split.retain),
+            "forget": scored(tokens.train, split.forget),
+            "test": scored(tokens.test, judges["test"]),
+            "outsiders": scored(tokens.outsiders, judges["outsiders"]),
+        }
+        if not all(bool(part.outputs.isfinite().all()) for part in parts.values()):
+            raise Diverged("outputs are not finite")
+        members, strangers = equally_many(parts["retain"], parts["outsiders"], seed)
+        metrics: dict[str, float | None] = {}
+        for name in ("retain", "forget", "test"):
+            metrics[f"{name}_accuracy"] = accuracy(parts[name])
+            metrics[f"{name}_likelihood"] = likelihood(right_scores(parts[name]))
+        metrics["attack_auc"] = attack_auc(parts["forget"], parts["outsiders"])
+        probabilities = (np.exp(right_scores(part)) for part in (members, strangers, parts["forget"]))
+        metrics["mia"] = membership_inference(*probabilities)
+        if len(held["test"]) and len(held["outsiders"]):
+            metrics["validation_accuracy"] = accuracy(scored(tokens.test, held["test"]))
+            unseen = scored(tokens.outsiders, held["outsiders"])
+            metrics["validation_attack_auc"] = attack_auc(parts["forget"], unseen)
+        rows = torch.arange(max(len(part.right) for part in (tokens.train, tokens.test, tokens.outsiders)))
+        return Evaluation(metrics, tuple((name, part, rows) for name, part in (parts | {"retain": members}).items()))
+
+
+def right_scores(part: Predictions) -> Floats:
+    """The score of each row's right candidate, [n]."""
+    found: Floats = part.outputs.gather(1, part.targets[:, None])[:, 0].double().numpy()
+    return found
+
+
+def attack_auc(forget: Predictions, outsiders: Predictions) -> float:
+    """Percent of the pairs of a forget row and an outsider in which the forget row's right answer has the higher score.
+
+    Equal scores count half. 50: an attack that sorts by score cannot tell them apart; 100: remembered as if nothing had
+    been forgotten; 0: every forget row has become less likely than what was never seen (the PrivLeak of MUSE, Shi et
+    al., ICLR 2025, is its relative distance to Retrain's).
+    """
+    from sklearn.metrics import roc_auc_score
+
+    scores: list[NDArray[np.float64]] = [right_scores(forget), right_scores(outsiders)]
+    return float(100 * roc_auc_score(np.repeat([1, 0], [len(each) for each in scores]), np.concatenate(scores)))
