@@ -41,6 +41,8 @@ from sweep.store.columns import REFERENCES
 NAME = "gradient_angle"
 QUESTION = "Do retain and forget gradients become independent?"
 RIGHT_ANGLE = 90.0
+MOST_METHODS = 10
+"""So many have a line; of more, the others are in the finding alone."""
 PANELS = {
     "probe_degrees": "Angle between gradients (degrees)",
     "probe_forget_accuracy": "FA of the probe (percent)",
@@ -68,12 +70,17 @@ def draw(frames: Frames) -> Drawn | Skipped:
     paths = probed.merge(chosen[["trial_id", "method", "seed"]], on="trial_id")
     reference = ok[(ok["task_id"] == task) & (ok["method"] == "retrain")]
     retrain = probed.merge(reference[["trial_id", "method", "seed"]], on="trial_id")
-    means = {column: summarise(paths, ["method", "epoch"], column) for column in _columns(paths)}
+    drawn = _few(chosen)
+    means = {
+        column: summarise(paths[paths["method"].isin(drawn)], ["method", "epoch"], column) for column in _columns(paths)
+    }
 
     steps = _steps(frames.traces, usable)
     figure, labels = _panels(means, _ends(retrain), steps)
     described = task_words(frames.trials, task)
-    more = hollow_words(chosen["method"]) + also(code_words(chosen))
+    left_out = chosen["method"].nunique() - len(drawn)
+    fewer = f" {left_out} further methods, of larger average gaps, are not drawn." if left_out else ""
+    more = hollow_words(chosen["method"]) + fewer + also(code_words(chosen))
     finish(
         figure,
         f"{described}. {choice_words(usable)}{seeds_words(means['probe_degrees']['n'])}. Dashed: 90 degrees.{more}",
@@ -93,6 +100,12 @@ def draw(frames: Frames) -> Drawn | Skipped:
     )
     found = finding(claim, chosen, angle, "probe_degrees") + _steps_words(steps)
     return Drawn(NAME, QUESTION, figure, found, _alt(means["probe_degrees"], described))
+
+
+def _few(chosen: pd.DataFrame) -> list[str]:
+    """The methods that have a line: UAM, and those of lowest average gap."""
+    nearest = [str(method) for method in chosen.groupby("method")["average_gap"].mean().sort_values().index]
+    return sorted(nearest, key=lambda method: method != "uam")[:MOST_METHODS]
 
 
 def _columns(paths: pd.DataFrame) -> list[str]:

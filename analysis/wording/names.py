@@ -76,9 +76,9 @@ def unit_words(metrics: Sequence[Metric]) -> str:
 
 
 def gap_words(metrics: Sequence[Metric], gap: str, validation: bool = False) -> str:
-    """Say of which metrics one of `GAPS` is the mean gap: those on validation data, if there are such."""
+    """Say of which metrics one of `GAPS` is the mean gap; with `validation`, of those on validation data."""
     parts = [(validation and metric.twin) or metric.column for metric in averaged(metrics, gap)]
-    return f"mean of the gaps of {joined([*map(label, parts)])}"
+    return f"mean of {joined([*map(label, parts)])} gaps"
 
 
 @dataclass(frozen=True)
