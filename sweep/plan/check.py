@@ -15,7 +15,8 @@ from sweep.plan.trials import of_dataset
 from sweep.spec.plugins import find_dataset, find_kind, find_method, find_model
 from sweep.spec.space import effective, make_space
 from sweep.spec.sweep_spec import MethodSpec, Spec
-from sweep.tasks.models import FEW, try_on_few, try_out
+from sweep.tasks.kind import Kind, Outline
+from sweep.tasks.models import FEW, Files, try_on_few, try_out
 
 
 def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) -> None:
@@ -48,10 +49,29 @@ def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) ->
             forget, retain = (outline.samples[splits.rows[part]] for part in (parts.forget, parts.retain))
             twins = max(twins, (int(np.isin(forget, retain).sum()), len(forget)))
         fewest = min(fewest[0], len(parts.retain)), min(fewest[1], len(parts.forget))
+    _check_model(spec, kind, outline, fewest)
+    for remark in outline.remarks:
+        warn(f"dataset: {remark}")
+    if twins[0]:
+        warn(f"dataset: {twins[0]} of {twins[1]} forget samples have a copy in the retain set")
+
+
+def _check_model(spec: Spec, kind: Kind, outline: Outline, fewest: tuple[int, int]) -> None:
+    """Check that the network can be built, and trained on retain and forget sets that have at least `fewest` samples.
+
+    Raises:
+        InputError: it cannot.
+    """
     name, builtin, size = spec.model.name, ":" not in spec.model.name, outline.size
+    builder, options = find_model(name), spec.model.model_extra or {}
+    if isinstance(builder, Files):  # which may be large: they are checked without being read
+        try:
+            return builder.check(outline.outputs, outline.inputs, **options)
+        except InputError as error:
+            raise InputError(f"model: {error}") from error
     problem, advice = f"be used on {outline.noun}s of {size}", ""
     try:
-        network = try_out(find_model(name), kind, outline, spec.model.model_extra or {}, builtin)
+        network = try_out(builder, kind, outline, options, builtin)
         for what, method in _on_single_samples(spec, *fewest) if builtin else ():
             problem = f"train on a single {outline.noun} of {size}, as {what}"
             advice = f"; take larger batches, sets or {outline.noun}s"
@@ -59,10 +79,6 @@ def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) ->
     except Exception as error:
         why = f"{type(error).__name__}: {error}".splitlines()[0]
         raise InputError(f"model: {name} cannot {problem}: {why}{advice}") from error
-    for remark in outline.remarks:
-        warn(f"dataset: {remark}")
-    if twins[0]:
-        warn(f"dataset: {twins[0]} of {twins[1]} forget samples have a copy in the retain set (same image and label)")
 
 
 def _check_hyperparameters(spec: Spec) -> None:
@@ -86,6 +102,8 @@ def _check_hyperparameters(spec: Spec) -> None:
         kind = find_method(name)
         if kind.kinds is not None and not task.names & set(kind.kinds):
             raise InputError(f"{path}: {name} is for {' and '.join(kind.kinds)}; {spec.dataset.name} is {task.name}")
+        if not spec.training.epochs and (not kind.needs_original or kind.shapes_training is not None):
+            raise InputError(f"{path}: {name} trains with the recipe, and training.epochs is 0")
         refuses = kind.check_hyperparameters is not Method.check_hyperparameters
         reads = kind.needs_reference is not Method.needs_reference and not spec.dataset.reference
         if not (refuses or reads):  # its grid, which may be large, need not be looked at

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sweep.errors import InputError
-from sweep.spec.plugins import find_dataset, find_method
+from sweep.spec.plugins import find_dataset, find_method, find_model
 from sweep.spec.space import effective, identifying
-from sweep.spec.sweep_spec import Spec
+from sweep.spec.sweep_spec import ModelSpec, Spec
 from sweep.store.content_ids import canonical_json, content_id
 from sweep.store.location import absolute_location
 from sweep.tasks.kind import DatasetSpec
+from sweep.tasks.models import Files
 
 T = TypeVar("T")
 
@@ -28,7 +30,8 @@ class Trial:
         id: hash of `config`.
         config: canonical JSON of exactly what determines the result: dataset, model, training, seed, forget, method.
         task_id: hash of `config` without seed and method: trials with the same one may be averaged and compared.
-        original_id: hash of what determines the original that the trial starts from; None if it starts from none.
+        original_id: hash of what determines the original that the trial starts from; None if it starts from none, or
+            from the network as it was built (`training.epochs` 0).
         method: name of the method.
         seed: the trial's seed.
         study: the study that asks for the trial, if one does; no part of its identity.
@@ -53,7 +56,7 @@ def plan_trials(spec: Spec) -> list[Trial]:
     """
     setting = {
         "dataset": canonical_json(dataset_identity(spec.dataset)),
-        "model": canonical_json({"name": spec.model.name} | dict(spec.model.model_extra or {})),
+        "model": canonical_json(model_identity(spec.model)),
         "training": canonical_json(spec.training.model_dump()),
     }
     forgets = [canonical_json(chosen) for grid in spec.forget for chosen in grid.sets()]
@@ -63,7 +66,7 @@ def plan_trials(spec: Spec) -> list[Trial]:
     for name, method, shaping in _methods(spec):
         for seed in spec.seeds:
             if (seed, shaping) not in originals:
-                originals[seed, shaping] = _original_id(setting, seed, shaping)
+                originals[seed, shaping] = _original_id(setting, seed, shaping) if spec.training.epochs else None
         for (forget, task_id), seed in product(tasks, spec.seeds):
             config = _join(setting | {"forget": forget, "method": method, "seed": str(seed)})
             trial = Trial(content_id(config), config, task_id, originals[seed, shaping], name, seed)
@@ -94,6 +97,27 @@ def dataset_identity(dataset: DatasetSpec) -> dict[str, Any]:
     return identity | shared
 
 
+def model_identity(model: ModelSpec) -> dict[str, Any]:
+    """What determines a network before training: its name, its options except for where its files lie, and their hash.
+
+    Raises:
+        InputError: the files are missing.
+    """
+    files, options = find_model(model.name), dict(model.model_extra or {})
+    if not isinstance(files, Files):
+        return {"name": model.name} | options
+    try:
+        fingerprint = files.fingerprint(**_located(files, options))
+    except InputError as error:
+        raise InputError(f"model: {error}") from error
+    rest = {key: value for key, value in options.items() if key not in files.located_by}
+    return {"name": model.name, "fingerprint": fingerprint} | rest
+
+
+def _located(files: Files, options: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: options[key] for key in files.located_by if key in options}
+
+
 def of_dataset(action: Callable[[], T]) -> T:
     """What `action` returns. If it raises InputError, name `dataset` in the message."""
     try:
@@ -112,7 +136,7 @@ def trial_for(config: dict[str, Any], study: str | None = None) -> Trial:
         id=content_id(text),
         config=text,
         task_id=content_id(_join(setting | {"forget": canonical_json(config["forget"])})),
-        original_id=_original_id(setting, config["seed"], shaped),
+        original_id=_original_id(setting, config["seed"], shaped) if config["training"]["epochs"] else None,
         method=method["name"],
         seed=config["seed"],
         study=study,
@@ -124,6 +148,19 @@ def location_options(dataset: DatasetSpec) -> dict[str, Any]:
     kind = find_dataset(dataset.name)
     options = {key: value for key, value in (dataset.model_extra or {}).items() if key in kind.located_by}
     return {key: absolute_location(value) if isinstance(value, str) else value for key, value in options.items()}
+
+
+def model_location(model: ModelSpec) -> dict[str, Any]:
+    """The network's options that say where its files lie, with absolute paths. Identities leave them out."""
+    files = find_model(model.name)
+    options = _located(files, dict(model.model_extra or {})) if isinstance(files, Files) else {}
+    return {key: absolute_folder(value) if isinstance(value, str) else value for key, value in options.items()}
+
+
+def absolute_folder(place: str) -> str:
+    """An absolute path if there is such a folder, else what names something elsewhere."""
+    folder = Path(place).expanduser()
+    return str(folder.absolute()) if folder.is_dir() else place
 
 
 def _join(parts: dict[str, str]) -> str:

@@ -15,7 +15,7 @@ from rich.console import Console
 from sweep.errors import InputError
 from sweep.plan.check import check_task
 from sweep.plan.pending import NOTHING, Again
-from sweep.plan.trials import Trial, describe, location_options
+from sweep.plan.trials import Trial, describe, location_options, model_location
 from sweep.plan.versions import original_version
 from sweep.run.environment import environment_json
 from sweep.run.interrupts import deadline, sigterm_interrupts
@@ -216,6 +216,7 @@ def run_context(spec: Spec, out: str, refresh: bool) -> Context:
         sweep=spec.name,
         out=absolute_location(out),
         location=location_options(spec.dataset),
+        model_location=model_location(spec.model),
         threads=max(1, int(spec.resources.cpus)),
         gpu=False,
         max_retries=spec.max_retries,

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 from sweep.errors import InputError
-from sweep.plan.trials import location_options, trial_for
+from sweep.plan.trials import location_options, model_location, trial_for
 from sweep.plan.versions import trial_version
 from sweep.spec.spec_file import read_yaml
-from sweep.spec.sweep_spec import parse_spec
+from sweep.spec.sweep_spec import Spec, parse_spec
 from sweep.store.columns import METRICS
 from sweep.store.location import absolute_location
 from sweep.store.results import Results, existing_results
@@ -63,10 +63,12 @@ def rerun(directory: str, trial_id: str, plugins: frozenset[str] = frozenset()) 
         name = str(config[key]["name"])
         if ":" in name and name not in plugins:
             raise InputError(f"trial {trial_id} imports code, the {key} {name}; if you trust it: --plugin {name}")
+    stored = _stored_spec(results, config)
     context = Context(
         sweep=old["sweep"],
         out=absolute_location(directory),
-        location=_location(results, config["dataset"]["name"]),
+        location=location_options(stored.dataset),
+        model_location=model_location(stored.model),
         threads=old["threads"],
         gpu=gpu,
         max_retries=0,
@@ -77,12 +79,13 @@ def rerun(directory: str, trial_id: str, plugins: frozenset[str] = frozenset()) 
     return Rerun(old, new, trial_version(config))
 
 
-def _location(results: Results, name: str) -> dict[str, Any]:
-    """The dataset's options that say where it lies, from the directory's `spec.yaml`.
+def _stored_spec(results: Results, config: dict[str, Any]) -> Spec:
+    """A spec with the dataset and the network of the directory's `spec.yaml`, which say where both lie.
 
     Raises:
         InputError: that file is missing, or names another dataset.
     """
+    name = config["dataset"]["name"]
     text = results.read("spec.yaml")
     if text is None:
         raise InputError(f"{results.location}: spec.yaml is missing, and with it where the dataset lies")
@@ -93,7 +96,7 @@ def _location(results: Results, name: str) -> dict[str, Any]:
     if (found := section.get("name", "digits")) != name:
         raise InputError(f"{results.location}: spec.yaml is of dataset '{found}', the trial of '{name}'")
     try:
-        spec = parse_spec({"name": "stored", "dataset": section, "methods": [{"name": "retrain"}]})
+        sections = {"dataset": section} | ({"model": stored["model"]} if "model" in stored else {})
+        return parse_spec({"name": "stored", "methods": [{"name": "retrain"}]} | sections)
     except InputError as error:
         raise InputError(f"{results.location}/spec.yaml: {error}") from error
-    return location_options(spec.dataset)

@@ -125,6 +125,7 @@ def option_model(factory: Callable[..., Any], provided: int = 0) -> type[BaseMod
     Args:
         provided: how many of its first arguments a spec does not set.
     """
+    factory = getattr(factory, "build", factory)
     hinted, meanings = factory.__init__ if inspect.isclass(factory) else factory, {}
     if dataclasses.is_dataclass(factory):
         hinted = factory  # so that the hints of its bases mean what they mean in the bases' modules

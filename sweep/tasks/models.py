@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from typing import Annotated, Any, Concatenate
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from methods import Diverged, Method, Task, Unsuitable
 from methods.task import Build, derived_seed
 from sweep.tasks.kind import Kind, Outline
+from sweep.tasks.language.pretrained import check_pretrained, model_fingerprint, pretrained
 from sweep.tasks.language.tiny_llama import tiny_llama
 
 ModelBuilder = Callable[Concatenate[int, int, ...], nn.Module]
@@ -95,12 +97,33 @@ def mlp(outputs: int, inputs: int, *, width: Width = 128, depth: Depth = 3) -> n
     return nn.Sequential(*layers, nn.Linear(sizes[-1], outputs))
 
 
+@dataclass(frozen=True)
+class Files:
+    """A builder of networks that lie in files with their weights.
+
+    Attributes:
+        build: a `ModelBuilder`.
+        located_by: options that say where the files lie, not what is in them. They are no part of a trial's identity.
+        fingerprint: of these options, a hash of the files. Raises InputError where they are missing.
+        check: as `build`, but builds nothing. Raises InputError where `build` would.
+    """
+
+    build: ModelBuilder
+    located_by: tuple[str, ...]
+    fingerprint: Callable[..., str]
+    check: Callable[..., None]
+
+    def __call__(self, outputs: int, inputs: int, **options: Any) -> nn.Module:
+        return self.build(outputs, inputs, **options)
+
+
 MODELS: dict[str, ModelBuilder] = {
     "small-cnn": small_cnn,
     "resnet8": resnet8,
     "resnet18": resnet18,
     "mlp": mlp,
     "tiny-llama": tiny_llama,
+    "hf": Files(pretrained, ("path", "download"), model_fingerprint, check_pretrained),
 }
 
 

@@ -18,7 +18,7 @@ class Context:
     Attributes:
         sweep: the sweep's name.
         out: the results directory.
-        location: the dataset's options that say where it lies.
+        location, model_location: the dataset's and the network's options that say where they lie.
         threads: torch threads.
         gpu: whether to compute on a GPU.
         max_retries: how often a trial that raised is run again.
@@ -43,6 +43,7 @@ class Context:
     expendable: bool = False
     refresh: bool = False
     plugins: str = ""
+    model_location: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -170,7 +170,7 @@ class Worker:
             recorder=recorder,
             reference=data.held_out(split.reference) if len(split.reference) else None,
         )
-        if trial.original_id is not None:
+        if method.needs_original:
             recorder.record(epoch=0, step=0, model=model)
         torch.manual_seed(derived_seed(config["seed"], "method"))
         reset_peak_memory(self._device)
@@ -266,13 +266,19 @@ class Worker:
             kind = kind_of(dataset)
             shared = set(kind.dataset_keys.model_fields) | {"fingerprint"}
             own = {name: value for name, value in options.items() if name not in shared} | self.context.location
-            read = kind.for_model(dataset(**own).load(), config["model"])
+            read = kind.for_model(dataset(**own).load(), self._model(config))
             self._data = (key, kind.on_device(read, options, self._device))
         return self._data[1]
 
+    def _model(self, config: dict[str, Any]) -> dict[str, Any]:
+        """The network's name and options in a spec."""
+        return {name: value for name, value in config["model"].items() if name != "fingerprint"} | dict(
+            self.context.model_location
+        )
+
     def _builder(self, config: dict[str, Any]) -> Build:
         data = self._load_data(config)
-        options = dict(config["model"])
+        options = self._model(config)
         builder = find_model(options.pop("name"))
         return initialised(builder, data.outputs, data.inputs, options, config["seed"], self._device)
 

@@ -48,7 +48,7 @@ class TextSpec(DatasetSpec):
 class TextTraining(Recipe):
     """The recipe of originals and of Retrain: AdamW."""
 
-    epochs: int = Field(20, ge=1, description="passes over the training data")
+    epochs: int = Field(20, ge=0, description="passes over the training data; 0: take the network as it is")
     lr: float = Field(3e-3, gt=0, description="(peak) learning rate")
     batch_size: int = Field(32, ge=1, description="rows per step")
     weight_decay: float = Field(0.0, ge=0, description="AdamW's, which shrinks the weights in each step")

@@ -63,15 +63,39 @@ def pretrained(
     if missing := sorted(loading["missing_keys"]):
         raise InputError(f"'{path}' has no weights for {len(missing)} of its parameters, such as {missing[0]}")
     known = network.get_input_embeddings().num_embeddings
-    if vocabulary > known:
-        raise InputError(f"'{path}' knows {known} tokens; the tokenizer's ids go to {vocabulary - 1}")
-    most = getattr(network.config, "max_position_embeddings", length)
-    if length > most:
-        raise InputError(f"'{path}' takes {most} tokens; rows have {length}: set max_length")
+    _require_fit(path, vocabulary, known, length, getattr(network.config, "max_position_embeddings", length))
     _train_only(network, train, path)
     if checkpointing:
         network.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return NextToken(network)
+
+
+def check_pretrained(
+    vocabulary: int, length: int, *, path: str, train: str = "", download: bool = False, **options: object
+) -> None:
+    """Check what can be told without reading the weights.
+
+    Raises:
+        InputError: as `pretrained`.
+    """
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(model_folder(path, download=download), local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise InputError(f"'{path}' cannot be loaded: {str(error).strip().splitlines()[0]}") from error
+    _require_fit(path, vocabulary, int(config.vocab_size), length, getattr(config, "max_position_embeddings", length))
+    try:
+        re.compile(train)
+    except re.error as error:
+        raise InputError(f"train '{train}' is no regular expression: {error}") from error
+
+
+def _require_fit(path: str, vocabulary: int, known: int, length: int, most: int) -> None:
+    if vocabulary > known:
+        raise InputError(f"'{path}' knows {known} tokens; the tokenizer's ids go to {vocabulary - 1}")
+    if length > most:
+        raise InputError(f"'{path}' takes {most} tokens; rows have {length}: set max_length")
 
 
 def _train_only(network: nn.Module, pattern: str, path: str) -> None:

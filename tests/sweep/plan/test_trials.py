@@ -451,7 +451,7 @@ def test_what_should_be_known_of_a_dataset_is_told(make_spec, with_twins):
     assert len(told) == 3
     count, rest = told[2].removeprefix("dataset: ").split(" of ", 1)
     assert 0 < int(count) < 20
-    assert rest == "30 forget samples have a copy in the retain set (same image and label)"
+    assert rest == "30 forget samples have a copy in the retain set"
 
 
 def test_of_a_dataset_without_oddities_nothing_is_told(make_spec):
