@@ -36,8 +36,9 @@ class RMU(TwoTerms):
 
     The authors' code (wmdp) averages over all positions, padding too; trains one matrix of each of three blocks (freeze
     the others in the model for that); and has a vector for each corpus. For Zephyr 7B: l 7, c 6.5, alpha 1200, lr 5e-5,
-    batches of 4, at most 150 steps. Open-unlearning trains all weights with c 2, alpha 1, and masks by labels that are
-    not shifted: its positions are those of the answer's tokens, and leave out the one that predicts the first of them.
+    batches of 4, at most 150 steps. Open-unlearning trains all weights with c 2, alpha 1. It masks by labels that are
+    not shifted, so that the position that predicts an answer's first token is left out, and divides each sample's sum
+    by every sample's number of positions in turn, which is no mean where answers differ in length.
     """
 
     name: ClassVar[str] = "rmu"

@@ -61,7 +61,9 @@ class UAM(Descent):
     H the number of entries of h, and xi normal noise of standard deviation `noise`, drawn anew in each step, without
     which L_f would have no gradient at w_0. This is what secondary sources say of the paper's language models, as is
     this: block 7 of Zephyr 7B, of which one matrix in each of blocks 5 to 7 learns, gamma 2, `ascent: rise`, rho 5e-5.
-    Which weights learn is the model's to say. It needs a second copy of the network.
+    Which weights learn is the model's to say. It needs a second copy of the network. An independent port forgot little
+    with it; here, on a language model of 3 small blocks (gamma 2, radius 2, one seed), lr 1e-4 forgot nothing and 1e-3
+    everything, with a fifth of the rest: try `signal: loss` first.
 
     BatchNorm: both passes normalise by their batch, the descent pass at w + d; running statistics are those of the
     retain set at the final w (see `Descent`).

@@ -25,11 +25,11 @@ class UNDIAL(TwoTerms):
         mean over forget samples, and over the tokens of each, of -sum_v q_v log p_v  +  alpha L_r,
         q = softmax(z_0 - beta onehot(y_t)).
 
-    The targets are fixed, so that there is a minimum and training does not collapse: a right token ends with the odds
-    that it had, divided by e^beta, and the others keep theirs to each other.
+    The targets are fixed, so that there is a minimum, other than in ascent: a right token ends with the odds that it
+    had, divided by e^beta, and the others keep theirs to each other.
 
-    Worth using where no retain data is to be read (alpha 0, as published), or where steps are many. Needs a second copy
-    of the network.
+    Worth using where steps are many. Published without retain data (alpha 0), for large networks; in small ones what is
+    retained goes with the rest, and alpha 1 keeps it. Needs a second copy of the network.
 
     Open-unlearning averages over prompts and padding too, and makes some token of the vocabulary less likely there (it
     indexes by their label, -100), so that with short answers most of its loss is not about them. Its defaults: lr 1e-4,

@@ -12,10 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from methods import Method, Task, Unsuitable
-from methods.blocks import blocks_up_to, hidden_states, state_distance
 from methods.npo import NPO
 from methods.problems import FORGET, RETAIN, Causal, TokenProblem
-from methods.rmu import RMU, only
+from methods.rmu import RMU
 from methods.simnpo import SimNPO
 from methods.task_vector import TaskVector
 from methods.two_terms import TwoTerms
@@ -231,104 +230,6 @@ def test_the_same_seed_gives_the_same_weights_and_a_rate_of_0_none(method: Metho
     before = copy.deepcopy(still.model.state_dict())
     replace(method, lr=0.0).unlearn(still)
     torch.testing.assert_close(still.model.state_dict(), before, rtol=0, atol=1e-14)
-
-
-class TestBlocks:
-    def test_rmu_trains_so_many_blocks_up_to_its_own_and_thaws_the_others(self, task: Task) -> None:
-        task.model.blocks[1].own.bias.requires_grad_(False)
-        before = copy.deepcopy(task.model.state_dict())
-        RMU(layer=1, blocks=1, epochs=1).unlearn(task)
-        changed = {name for name, weight in task.model.state_dict().items() if not torch.equal(weight, before[name])}
-        assert changed == {"blocks.1.own.weight", "blocks.1.before.weight", "blocks.1.before.bias"}
-        learning = {name for name, weight in task.model.named_parameters() if weight.requires_grad}
-        assert learning == set(before) - {"blocks.1.own.bias"}
-
-    def test_rmu_may_train_all_that_its_block_depends_on(self, task: Task) -> None:
-        before = copy.deepcopy(task.model.state_dict())
-        RMU(layer=1, blocks=None, epochs=1).unlearn(task)
-        changed = {name for name, weight in task.model.state_dict().items() if not torch.equal(weight, before[name])}
-        assert changed == {name for name in before if name.startswith(("embedding", "blocks.0", "blocks.1"))}
-
-    def test_blocks_of_which_nothing_learns_are_refused(self, task: Task) -> None:
-        task.model.blocks.requires_grad_(False)
-        with pytest.raises(Unsuitable, match="no parameter"):
-            RMU(layer=1).unlearn(task)
-        with pytest.raises(ValueError, match="stop"), only([task.model.head], task.model):
-            raise ValueError("stop")
-        assert all(weight.requires_grad for weight in task.model.embedding.parameters())
-
-    @pytest.mark.parametrize("layer", [0, 1, 2])
-    def test_states_are_a_blocks_outputs_and_what_lies_behind_is_not_computed(self, task: Task, layer: int) -> None:
-        inputs, _ = batch(task)
-        expected = states_by_hand(task.model, inputs, layer)
-        later = [*task.model.blocks[layer + 1 :], task.model.head]
-        for module in later:
-            module.register_forward_hook(lambda *_: pytest.fail("it was computed"))
-        assert hidden_states(task, task.model, inputs, layer).tolist() == expected
-        assert not task.model.blocks[layer]._forward_hooks
-
-    def test_a_block_may_give_a_tuple_or_numbers_of_16_bits(self, task: Task) -> None:
-        class Pair(nn.Module):
-            def forward(self, hidden: Tensor) -> tuple[Tensor, None]:
-                return hidden.bfloat16(), None
-
-        task.model.blocks[1] = Pair()
-        inputs, _ = batch(task)
-        found = hidden_states(task, task.model, inputs, 1)
-        assert found.dtype == torch.float32
-        assert found.tolist() == hidden_states(task, task.model, inputs, 0).bfloat16().tolist()
-
-    def test_the_blocks_are_the_longest_list_that_is_in_no_other(self) -> None:
-        experts = [nn.ModuleList(nn.Linear(2, 2) for _ in range(9)) for _ in range(3)]
-        blocks = nn.ModuleList(nn.Sequential(each) for each in experts)
-        model = nn.Sequential(nn.ModuleList([nn.Linear(2, 2)]), nn.Sequential(blocks))
-        assert blocks_up_to(model, 1) == list(blocks)[:2]
-
-    @pytest.mark.parametrize(
-        ("model", "layer", "message"),
-        [
-            (nn.Sequential(nn.Linear(2, 2)), 0, "layer: the network has no blocks"),
-            (Causal(4, 3), 3, "layer: 3: the network has the blocks 0 to 2"),
-            (nn.Sequential(nn.ModuleList([nn.Identity()]), nn.Identity()), 0, None),
-        ],
-    )
-    def test_a_network_without_the_block_is_refused(
-        self, task: Task, model: nn.Module, layer: int, message: str | None
-    ) -> None:
-        if message is None:
-            model, message = nn.Embedding(9, 4), "layer: 0: the network does not call this block"
-            model.unused = nn.ModuleList([nn.Identity()])
-        with pytest.raises(Unsuitable, match=message):
-            hidden_states(task, model, batch(task)[0], layer)
-
-    def test_states_of_anything_but_tokens_are_refused(self) -> None:
-        with pytest.raises(Unsuitable, match="needs a language model"):
-            state_distance(torch.zeros(4, 3), torch.zeros(3), torch.zeros(4, dtype=torch.long))
-
-
-class TestTaskVector:
-    @pytest.mark.parametrize("alpha", [0.0, 0.5, 3.0])
-    def test_it_goes_as_far_the_other_way(self, alpha: float) -> None:
-        task, other = (TokenProblem().task(TaskVector()) for _ in range(2))
-        start, problem = copy.deepcopy(other.model), TokenProblem()
-        optimizer = problem.optimizer(list(other.model.parameters()), lr=0.01, momentum=0.9, weight_decay=0.1)
-        random = other.generator("forget")
-        for _ in range(2):
-            for inputs, targets in other.forget.epoch(8, random):
-                optimizer.zero_grad()
-                problem.criterion(other.model(inputs), targets).backward()
-                optimizer.step()
-        method = TaskVector(epochs=2, lr=0.01, batch_size=8, weight_decay=0.1, alpha=alpha)
-        for ours, w, fitted in zip(
-            method.unlearn(task).parameters(), start.parameters(), other.model.parameters(), strict=True
-        ):
-            torch.testing.assert_close(ours, (1 + alpha) * w - alpha * fitted, rtol=0, atol=1e-12)
-        assert task.recorder.rows == []
-
-    def test_it_raises_the_forget_loss(self, task: Task) -> None:
-        inputs, targets = next(task.forget.in_order(FORGET))
-        before = task.loss(task.model, (inputs, targets)).item()
-        assert task.loss(TaskVector(epochs=3).unlearn(task), (inputs, targets)).item() > before
 
 
 class TestHiddenSignal:
