@@ -102,6 +102,13 @@ class Refuses(Good):
 
 
 @dataclass(frozen=True)
+class Elsewhere(Good):
+    """Is for data that nobody has."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("smells",)
+
+
+@dataclass(frozen=True)
 class Undeclared(Good):
     """Has a hyperparameter that nobody explains."""
 
@@ -137,6 +144,7 @@ def test_a_good_method_keeps_every_promise() -> None:
         (Shifts, "learning rates of 0 leave the weights"),
         (Repeats, "its path goes forward"),
         (Forgetful, "the model it returns has finite weights and one logit per class: it returns NoneType"),
+        (Elsewhere, "it unlearns: there is no problem of the kinds that it is for, ('smells',)"),
         (Refuses, "it unlearns, or refuses in one line: it refuses every forget set: not today; not today"),
         (Undeclared, "its hyperparameters have a meaning"),
         (OutOfBounds, "its hyperparameters have a meaning"),

@@ -8,8 +8,9 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from methods import Recorder
-from methods.check import BATCH, Problem, checks
+from methods.check import checks
 from methods.eu_k import EUk
+from methods.problems import BATCH, Problem
 from methods.retrain import Retrain
 from methods.task import derived_seed
 
