@@ -51,7 +51,7 @@ ON_THE_PATH = "Angle between the gradients of UAM's steps (degrees)"
 
 
 def draw(frames: Frames) -> Drawn | Skipped:
-    """The angle between the retain and forget gradients, and what the probe says of the forget samples, against epochs, per method.
+    """The angle between the retain and forget gradients, and the probe's forget accuracy or loss, against epochs.
 
     Retrain starts elsewhere and has other epochs, so only its end is drawn. The lowest panel shows the angle that UAM's
     steps see: between the forget gradient at w and the retain gradient where the ascent ends. Runs with gamma = 0 and
@@ -209,7 +209,7 @@ def _alt(angles: pd.DataFrame, described: str) -> str:
         )
     return (
         f"Line charts, one above the other, on {described}: the angle between retain and forget gradients against "
-        f"epochs, with 90 degrees as a dashed line, and the accuracy or loss on the same forget samples. The angle goes for "
+        f"epochs, with 90 degrees as a dashed line, and accuracy or loss on these forget samples. The angle goes for "
         f"{', for '.join(parts)}."
     )
 

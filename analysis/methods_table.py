@@ -21,13 +21,15 @@ from analysis.reading.tuning import CONFIGURATION
 from analysis.wording.certificates import certificate_lines, certificate_words
 from analysis.wording.code_words import code_words
 from analysis.wording.doing_nothing import doing_nothing
-from analysis.wording.names import configuration_labels, label, task_labels
+from analysis.wording.names import configuration_labels, label, task_labels, unit_words
 from sweep.store.metrics import metrics_of, shown
 
 HOW = (
     "mean ± standard deviation over n seeds; in brackets the mean gap to Retrain of the same seed; cost: time relative "
     "to Retrain"
 )
+LARGE = 1e4
+"""Numbers from here on are written with an exponent."""
 OF_THE_CLASS = label("forgotten_test_accuracy")
 WHERE_A_CLASS_IS_FORGOTTEN = f"TA: on the other classes; {OF_THE_CLASS}: on the forgotten one, not in the average gap"
 
@@ -113,7 +115,7 @@ def display_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     cells = []
     for row in table.to_dict("records"):
         numbers = [_metric(row, label) for label in labels]
-        gap = _spread(row["average_gap"], row["average_gap.std"])
+        gap = spread(row["average_gap"], row["average_gap.std"])
         if 0 < row["average_gap.n"] < row["seeds"]:
             gap += f", n = {row['average_gap.n']}"
         cells.append([row["method"], str(row["seeds"]), *numbers, gap, _number(row["relative_seconds"])])
@@ -128,20 +130,21 @@ def _versions(count: int) -> str:
 
 
 def _caption(table: pd.DataFrame, headers: list[str]) -> str:
-    units = dict.fromkeys(metric.unit for metric in metrics_of(table["kind"].iloc[0]))
-    caption = f"{', '.join(units)}, {HOW}"
+    caption = f"{unit_words([each for each in metrics_of(table['kind'].iloc[0]) if each.label in headers])}, {HOW}"
     return f"{caption}; {WHERE_A_CLASS_IS_FORGOTTEN}" if OF_THE_CLASS in headers else caption
 
 
 def _metric(row: dict[Hashable, Any], label: str) -> str:
-    spread = _spread(row[f"{label}.mean"], row[f"{label}.std"])
-    return spread if pd.isna(row[f"{label}.gap"]) else f"{spread} [{row[f'{label}.gap']:.1f}]"
+    value = spread(row[f"{label}.mean"], row[f"{label}.std"])
+    return value if pd.isna(row[f"{label}.gap"]) else f"{value} [{row[f'{label}.gap']:.1f}]"
 
 
-def _spread(mean: float, std: float) -> str:
+def spread(mean: float, std: float) -> str:
+    """A mean and its standard deviation, for people."""
     if pd.isna(mean):
         return "–"
-    return f"{mean:.1f}" if pd.isna(std) else f"{mean:.1f} ± {std:.1f}"
+    form = ".1e" if abs(mean) >= LARGE else ".1f"
+    return f"{mean:{form}}" if pd.isna(std) else f"{mean:{form}} ± {std:{form}}"
 
 
 def _number(value: float) -> str:

@@ -14,6 +14,7 @@ import jinja2
 import pandas as pd
 
 from analysis.comparison import Comparison, comparisons
+from analysis.distances import MEANING, cells, distances, write_distances
 from analysis.drawing.figure import Draw, Drawn, Skipped, save
 from analysis.figures import FIGURES
 from analysis.methods_table import methods_table, write_tables
@@ -89,7 +90,8 @@ def write_report(directory: str, frames: Frames, out: Path, figures: Mapping[str
     Raises:
         OSError: a file cannot be written.
     """
-    paths = write_tables(frames, out)
+    apart = distances(directory, frames.trials)
+    paths = [*write_tables(frames, out), *write_distances(apart, out)]
     pictures, skipped = [], []
     for draw in figures.values():
         drawn = draw(frames)
@@ -100,11 +102,13 @@ def write_report(directory: str, frames: Frames, out: Path, figures: Mapping[str
             pictures.append(_picture(drawn, files))
             paths += files
     page = out / "index.html"
-    page.write_text(_render(directory, frames, pictures, skipped), encoding="utf-8")
+    page.write_text(_render(directory, frames, apart, pictures, skipped), encoding="utf-8")
     return [*paths, page]
 
 
-def _render(directory: str, frames: Frames, pictures: list[Picture], skipped: list[Skipped]) -> str:
+def _render(
+    directory: str, frames: Frames, apart: pd.DataFrame, pictures: list[Picture], skipped: list[Skipped]
+) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("analysis", "."),
         autoescape=True,
@@ -126,6 +130,8 @@ def _render(directory: str, frames: Frames, pictures: list[Picture], skipped: li
         tables=tables,
         meanings=" ".join(metric_words(metrics) for metrics in _distinct(table.metrics for table in tables)),
         tasks=tasks,
+        distances=cells(apart),
+        distance_meaning=MEANING,
         certificates=certificate_lines(methods_table(frames.trials)),
         published=beside_published(frames.trials),
         pictures=pictures,

@@ -37,17 +37,22 @@ from methods.mu_mis import MUMis
 from methods.neggrad import NegGrad
 from methods.negmerge import NegMerge
 from methods.noisy_finetune import NoisyFineTune
+from methods.npo import NPO
 from methods.original import Original
 from methods.randomlabel import RandomLabel
 from methods.retrain import Retrain
+from methods.rmu import RMU
 from methods.rum import RUM
 from methods.salun import SalUn
 from methods.scrub import Scrub
 from methods.sfron import SFRon
+from methods.simnpo import SimNPO
 from methods.sisa import SISA
 from methods.ssd import LFSSD, SSD
 from methods.task import Batch, Diverged, Recorder, Samples, Task, Unsuitable
+from methods.task_vector import TaskVector
 from methods.uam import UAM
+from methods.undial import UNDIAL
 from methods.unsir import UNSIR
 
 METHODS: dict[str, type[Method]] = {
@@ -61,6 +66,7 @@ METHODS: dict[str, type[Method]] = {
         *(Fisher, Influence, SSD, LFSSD, MUMis, NegMerge),
         *(SISA, Amnesiac),
         *(CertifiedHead, NoisyFineTune),
+        *(NPO, SimNPO, RMU, UNDIAL, TaskVector),
     )
 }
 

@@ -61,6 +61,8 @@ class Method(ABC):
     """The hyperparameters that shape the original's training. None: the method starts from the ordinary original."""
     kinds: ClassVar[tuple[str, ...] | None] = None
     """The kinds of data sets that it is for, such as ("classification",); None: any, as it looks at losses only."""
+    came_later: ClassVar[tuple[str, ...]] = ()
+    """Hyperparameters that enter a trial's identity only where they are not at their defaults: older ids stay."""
     family: ClassVar[str] = ""
     """What it does, in a word or two: fine-tuning, ascent, distillation, ..."""
     needs: ClassVar[str] = "retain, forget"

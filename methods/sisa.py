@@ -24,6 +24,7 @@ class Shards(nn.Module):
 
     Outputs are logarithms of probabilities. `mean`: the mean of the members' softmax m. `vote`: (v + m) / (S + 1) with
     v the number of the S members whose largest logit is the class's: most votes win, and m decides between equals.
+    Of a network with one output, which predicts a number, the mean of the members' outputs.
     """
 
     def __init__(self, members: list[nn.Module], slices: int, aggregation: Aggregation) -> None:
@@ -39,6 +40,8 @@ class Shards(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         outputs = torch.stack([member(inputs) for member in self.members])  # [S, B, K]
+        if outputs.shape[-1] == 1:
+            return outputs.mean(dim=0)
         answers = (outputs.float() if outputs.dtype == torch.bfloat16 else outputs).log_softmax(dim=-1)
         mean = answers.logsumexp(dim=0) - math.log(len(answers))
         if self.aggregation == "mean":
@@ -77,7 +80,6 @@ class SISA(Method):
 
     name: ClassVar[str] = "sisa"
     source: ClassVar[str] = "Bourtoule et al., Machine Unlearning, IEEE S&P 2021"
-    kinds: ClassVar[tuple[str, ...]] = ("classification", "language")
     family: ClassVar[str] = "exact, sharded"
     needs: ClassVar[str] = "retain"
     cost: ClassVar[str] = "<= 2 * slices / (slices + 1) * training_epochs * n_r"

@@ -17,16 +17,21 @@ IGNORED = -100
 
 
 def token_losses(outputs: Tensor, targets: Tensor) -> Tensor:
-    """-log p of each answer token, [B, L]; 0 where the target is `IGNORED`.
+    """-log p of each answer token, [B, L]; 0 where the target is `IGNORED`. Raises what `require_tokens` raises."""
+    require_tokens(outputs, targets)
+    losses = cross_entropy(outputs.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none")
+    return losses.view(targets.shape)
+
+
+def require_tokens(outputs: Tensor, targets: Tensor) -> None:
+    """Refuse outputs that have no vector for each token.
 
     Raises:
-        Unsuitable: the outputs are no logits of tokens.
+        Unsuitable: they are not [B, L, ...] for targets [B, L].
     """
     if outputs.dim() != 3 or targets.shape != outputs.shape[:2]:
         shapes = f"outputs {list(outputs.shape)} and targets {list(targets.shape)}"
-        raise Unsuitable(f"the method needs a language model: logits [B, L, V] and tokens [B, L], not {shapes}")
-    losses = cross_entropy(outputs.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none")
-    return losses.view(targets.shape)
+        raise Unsuitable(f"the method needs a language model: a vector and a target for each token, not {shapes}")
 
 
 def answer_losses(outputs: Tensor, targets: Tensor) -> Tensor:

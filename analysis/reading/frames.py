@@ -79,7 +79,8 @@ def flatten_params(trials: pd.DataFrame) -> pd.DataFrame:
     """Add a `param.<name>` column for every hyperparameter that any trial has, and one for each metric in `other`."""
     params = pd.DataFrame([json.loads(text) for text in trials["params"]], index=trials.index)
     other = trials["other"].dropna() if "other" in trials else pd.Series(dtype=object)
-    further = pd.DataFrame([json.loads(text) for text in other], index=other.index, dtype=float).reindex(trials.index)
+    further = pd.DataFrame([json.loads(text) for text in other], index=other.index, dtype=float)
+    further = further.reindex(index=trials.index, columns=[*columns().keys() - set(trials.columns)]).astype(float)
     return pd.concat([trials, params.add_prefix("param."), further], axis=1)
 
 

@@ -45,6 +45,11 @@ METHODS = {
     "amnesiac": "Amnesiac",
     "certified-head": "CertifiedHead",
     "noisy-finetune": "NoisyFineTune",
+    "npo": "NPO",
+    "simnpo": "SimNPO",
+    "rmu": "RMU",
+    "undial": "UNDIAL",
+    "task-vector": "TaskVector",
 }
 
 
@@ -56,9 +61,18 @@ def label(metric: str) -> str:
 def metric_words(metrics: Sequence[Metric]) -> str:
     """What metrics mean, in what unit, and which of them make up the average gap, as sentences."""
     meanings = "; ".join(f"{metric.label}: {metric.words}" for metric in metrics)
-    units = " and ".join(dict.fromkeys(metric.unit for metric in metrics))
     labels = joined([metric.label for metric in averaged(metrics, "average_gap")])
-    return f"{meanings}. All in {units}; the average gap is over {labels}."
+    return f"{meanings}. In {unit_words(metrics)}; the average gap is over {labels}."
+
+
+def unit_words(metrics: Sequence[Metric]) -> str:
+    """The unit of metrics; which has which, where they have several."""
+    units: dict[str, list[str]] = {}
+    for metric in metrics:
+        units.setdefault(metric.unit, []).append(metric.label)
+    if len(units) == 1:
+        return next(iter(units))
+    return ", ".join(f"{unit} ({', '.join(labels)})" for unit, labels in units.items())
 
 
 def gap_words(metrics: Sequence[Metric], gap: str, validation: bool = False) -> str:
@@ -117,13 +131,24 @@ def varying_settings(trials: pd.DataFrame) -> pd.Series:
 def task_words(trials: pd.DataFrame, task_id: str) -> str:
     """A task in words, with the number of tasks among these trials if it is not the only one."""
     row = trials[trials["task_id"] == task_id].iloc[0]
-    if row["scenario"] == "class":
-        forgotten = f"{class_words(row)} forgotten"
-    else:
-        forgotten = f"forget ratio {100 * row['forget_ratio']:.3g} %"
+    random = row["scenario"] == "random"
+    forgotten = f"forget ratio {100 * row['forget_ratio']:.3g} %" if random else f"{forget_words(row)} forgotten"
     tasks = trials["task_id"].nunique()
     others = f" (one of {tasks} tasks here)" if tasks > 1 else ""
     return f"{row['dataset']}, {row['model']}, {forgotten}{others}"
+
+
+def forget_words(row: pd.Series) -> str:
+    """A trial's forget set."""
+    if row["scenario"] == "random":
+        return f"{100 * row['forget_ratio']:.3g} % at random"
+    if row["scenario"] == "class":
+        return class_words(row)
+    forget = {key: value for key, value in json.loads(row["config"])["forget"].items() if key != "scenario"}
+    words = [f"{key} {value:g}" if isinstance(value, int | float) else str(value) for key, value in forget.items()]
+    return {"range": "targets", "group": "group", "given": "the dataset's own forget set"}[row["scenario"]] + "".join(
+        f" {each}" for each in words
+    )
 
 
 def class_words(row: pd.Series) -> str:
@@ -140,8 +165,7 @@ def task_labels(trials: pd.DataFrame) -> pd.Series:
     """For each trial its dataset, model and forget set in words; with the task's id where that is ambiguous."""
 
     def words(task: pd.Series) -> str:
-        what = class_words(task) if task["scenario"] == "class" else f"{100 * task['forget_ratio']:.3g} % at random"
-        return f"{task['dataset']}, {task['model']}, forget {what}"
+        return f"{task['dataset']}, {task['model']}, forget {forget_words(task)}"
 
     tasks = trials.drop_duplicates("task_id").set_index("task_id")
     labels = tasks.apply(words, axis=1)

@@ -48,12 +48,12 @@ def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) ->
             twins = max(twins, (int(np.isin(forget, retain).sum()), len(forget)))
         fewest = min(fewest[0], len(parts.retain)), min(fewest[1], len(parts.forget))
     name, builtin, size = spec.model.name, ":" not in spec.model.name, outline.size
-    problem, advice = f"be used on {kind.noun}s of {size}", ""
+    problem, advice = f"be used on {outline.noun}s of {size}", ""
     try:
         network = try_out(find_model(name), kind, outline, spec.model.model_extra or {}, builtin)
         for what, method in _on_single_samples(spec, *fewest) if builtin else ():
-            problem = f"train on a single {kind.noun} of {size}, as {what}"
-            advice = f"; take larger batches, sets or {kind.noun}s"
+            problem = f"train on a single {outline.noun} of {size}, as {what}"
+            advice = f"; take larger batches, sets or {outline.noun}s"
             try_on_few(network, kind, outline, method, *fewest)
     except Exception as error:
         why = f"{type(error).__name__}: {error}".splitlines()[0]

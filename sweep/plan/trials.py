@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from sweep.errors import InputError
 from sweep.spec.plugins import find_dataset, find_method
-from sweep.spec.space import effective
+from sweep.spec.space import effective, identifying
 from sweep.spec.sweep_spec import Spec
 from sweep.store.content_ids import canonical_json, content_id
 from sweep.store.location import absolute_location
@@ -137,7 +137,8 @@ def _methods(spec: Spec) -> Iterator[tuple[str, str, str | None]]:
         method = find_method(entry.name)
         for values in product(*entry.grid.values()):
             params = effective(method, dict(zip(entry.grid, values, strict=True)))
-            identity = {"name": entry.name, "version": method.version, "params": params}
+            named = identifying(method, params)
+            identity = {"name": entry.name, "version": method.version, "params": named}
             yield entry.name, canonical_json(identity), _shaping(entry.name, params)
 
 

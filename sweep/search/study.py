@@ -23,7 +23,7 @@ from sweep.search.objective import Standing, pareto_front, standing
 from sweep.search.sampler import PRUNERS, NumberedSampler
 from sweep.spec.plugins import find_method
 from sweep.spec.search_section import SearchSpec
-from sweep.spec.space import Space, make_space
+from sweep.spec.space import Space, identifying, make_space
 from sweep.store.content_ids import canonical_json, content_id
 from sweep.store.status import Row, ended
 
@@ -38,7 +38,7 @@ class Suggestion:
     Attributes:
         study: the study's name.
         number: counts the study's suggestions from 0.
-        params: all hyperparameters.
+        params: all hyperparameters that are part of its trials' identities.
         trials: one for each search seed, in the order in which they run.
         confirm_trial_ids: ids of its trials on the confirmation seeds; empty unless it was confirmed.
         suggested_at: when the sampler suggested it.
@@ -80,10 +80,11 @@ class Definition:
     @property
     def name(self) -> str:
         """`<method>-<hash>`: 8 hexadecimal digits of everything that determines the suggestions and their values."""
+        method = find_method(self.method)
         identity = {
             "task_id": self.task_id,
-            "method": {"name": self.method, "version": find_method(self.method).version},
-            "fixed": self.space.fixed,
+            "method": {"name": self.method, "version": method.version},
+            "fixed": identifying(method, self.space.fixed),
             "space": self.space.description(),
             "seeds": [trial.seed for trial in self.retrain],
             "objectives": list(self.objectives),
@@ -94,7 +95,8 @@ class Definition:
 
     def trials(self, params: Mapping[str, Any], seeds: Sequence[Trial]) -> tuple[Trial, ...]:
         """The trials of a configuration, one for each Retrain trial in `seeds`, with that trial's seed and task."""
-        method = {"name": self.method, "version": find_method(self.method).version, "params": dict(params)}
+        kind = find_method(self.method)
+        method = {"name": self.method, "version": kind.version, "params": identifying(kind, params)}
         return tuple(trial_for(json.loads(trial.config) | {"method": method}, self.name) for trial in seeds)
 
 

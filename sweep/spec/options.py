@@ -125,12 +125,11 @@ def option_model(factory: Callable[..., Any], provided: int = 0) -> type[BaseMod
     Args:
         provided: how many of its first arguments a spec does not set.
     """
-    hints = get_type_hints(factory.__init__ if inspect.isclass(factory) else factory, include_extras=True)
-    meanings = (
-        {item.name: item.metadata.get("meaning") for item in dataclasses.fields(factory)}
-        if dataclasses.is_dataclass(factory)
-        else {}
-    )
+    hinted, meanings = factory.__init__ if inspect.isclass(factory) else factory, {}
+    if dataclasses.is_dataclass(factory):
+        hinted = factory  # so that the hints of its bases mean what they mean in the bases' modules
+        meanings = {item.name: item.metadata.get("meaning") for item in dataclasses.fields(factory)}
+    hints = get_type_hints(hinted, include_extras=True)
     fields: dict[str, Any] = {}
     anything = False
     for parameter in list(inspect.signature(factory).parameters.values())[provided:]:

@@ -75,8 +75,11 @@ class Space:
         return values
 
     def drawn(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of a suggestion's hyperparameters that were drawn, as int or float as they were drawn."""
-        numbers = {"float": float, "int": int}
+        """Those of a suggestion's hyperparameters that were drawn, as int or float as they were drawn.
+
+        One that `params` does not name has its default (`identifying`).
+        """
+        numbers, params = {"float": float, "int": int}, self.defaults | dict(params)
         return {
             name: numbers[dimension.kind](params[name]) if dimension.kind != "choice" else params[name]
             for name, dimension in self.searched.items()
@@ -99,6 +102,12 @@ def effective(method: type[Method], params: dict[str, Any]) -> dict[str, Any]:
     """
     _, when, defaults = _conditions(method)
     return {name: value if acts(name, when, params) else defaults[name] for name, value in params.items()}
+
+
+def identifying(method: type[Method], params: Mapping[str, Any]) -> dict[str, Any]:
+    """The hyperparameters that a trial's identity has: all but those at their defaults that came later."""
+    _, _, defaults = _conditions(method)
+    return {name: value for name, value in params.items() if name not in method.came_later or value != defaults[name]}
 
 
 @cache

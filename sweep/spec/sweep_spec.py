@@ -6,13 +6,14 @@ import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, Field, ValidationInfo, create_model, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from sweep.errors import InputError
 from sweep.spec.complaints import validated
+from sweep.spec.forget_section import ForgetSpec
 from sweep.spec.options import axis, method_grid, option_model
 from sweep.spec.plugins import find_dataset, find_kind, find_method, find_model
 from sweep.spec.search_section import SearchSpec, Seed
@@ -29,48 +30,6 @@ class ModelSpec(OpenSection):
     """Which network; further keys are its own options."""
 
     name: str = "small-cnn"
-
-
-CLASS_VERSION = 2
-"""The version of what forgetting a class means. Like a method's version it enters the identity: raise it with a change.
-
-2: true labels decide what belongs to a class, and test accuracy and attack are of the other classes.
-"""
-
-
-class ForgetSpec(Section):
-    """Which samples are to be forgotten; `ratio` and `class` are grid axes."""
-
-    scenario: Literal["random", "class"] = Field("random", description="samples at random, or whole classes")
-    ratio: axis(Annotated[float, Field(gt=0, lt=1)]) | None = Field(  # type: ignore[valid-type]
-        None, description="share of the training data that is forgotten (random)"
-    )
-    classes: axis(Annotated[int, Field(ge=0)] | str) | None = Field(  # type: ignore[valid-type]
-        None, alias="class", description="class that is forgotten, by its label in the data (class)"
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _default_ratio(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("scenario", "random") == "random" and data.get("ratio") is None:
-            return {**data, "ratio": 0.1}
-        return data
-
-    @model_validator(mode="after")
-    def _belongs(self) -> ForgetSpec:
-        if self.scenario == "random" and self.classes is not None:
-            raise ValueError("'class' needs scenario: class")
-        if self.scenario == "class" and self.ratio is not None:
-            raise ValueError("'ratio' needs scenario: random")
-        if self.scenario == "class" and self.classes is None:
-            raise ValueError("scenario: class needs 'class', a class or a list of them")
-        return self
-
-    def sets(self) -> list[dict[str, Any]]:
-        """The forget sets of this grid, as they enter a trial's identity."""
-        if self.scenario == "random":
-            return [{"scenario": "random", "ratio": ratio} for ratio in self.ratio or ()]
-        return [{"scenario": "class", "class": label, "version": CLASS_VERSION} for label in self.classes or ()]
 
 
 class ResourcesSpec(Section):

@@ -32,6 +32,8 @@ class Metric:
 
 NON_MEMBERS = "share of the forget data that a membership attack calls non-member"
 
+DEVIATION = "percent of the targets' standard deviation"
+
 KINDS: dict[str, tuple[Metric, ...]] = {
     "classification": (
         Metric("retain_accuracy", "RA", "accuracy on the retain data", "retain"),
@@ -39,6 +41,17 @@ KINDS: dict[str, tuple[Metric, ...]] = {
         Metric("test_accuracy", "TA", "accuracy on the test data", "retain", "validation_accuracy"),
         Metric("forgotten_test_accuracy", "TA-F", "accuracy on test data of the forgotten class"),
         Metric("validation_accuracy", "VA", "accuracy on the validation data"),
+        Metric("mia", "MIA", NON_MEMBERS, "forget", "validation_mia"),
+        Metric("validation_mia", "MIA-V", f"{NON_MEMBERS}, from validation data"),
+    ),
+    "regression": (
+        Metric("retain_error", "RE", "mean absolute error on the retain data", "retain", unit=DEVIATION),
+        Metric("forget_error", "FE", "mean absolute error on the forget data", "forget", unit=DEVIATION),
+        Metric("test_error", "TE", "mean absolute error on the test data", "retain", "validation_error", DEVIATION),
+        Metric(
+            "forgotten_test_error", "TE-F", "mean absolute error on test data in the forgotten range", unit=DEVIATION
+        ),
+        Metric("validation_error", "VE", "mean absolute error on the validation data", unit=DEVIATION),
         Metric("mia", "MIA", NON_MEMBERS, "forget", "validation_mia"),
         Metric("validation_mia", "MIA-V", f"{NON_MEMBERS}, from validation data"),
     ),

@@ -17,11 +17,11 @@ from sweep.tasks.class_splits import ClassSplits, class_splits
 from sweep.tasks.device_data import DeviceData
 from sweep.tasks.evaluation import (
     Autocast,
-    Predictions,
     accuracy,
     apart,
     confidence,
     equally_many,
+    kept,
     membership_inference,
     predict_parts,
 )
@@ -64,7 +64,6 @@ class Classification(Kind):
     """Images [N, C, H, W] and one of a number of classes for each."""
 
     name = CLASSIFICATION
-    noun = "image"
     metrics = KINDS[CLASSIFICATION]
     dataset_keys = ImageSpec
     scenarios = ("random", "class")
@@ -82,6 +81,7 @@ class Classification(Kind):
         return ImageOutline(
             outputs=data.classes,
             inputs=shape[0],
+            noun="image",
             size=" x ".join(map(str, shape)),
             samples=samples,
             remarks=tuple(remarks),
@@ -151,11 +151,3 @@ class Classification(Kind):
                 "validation_mia": membership_inference(*map(confidence, (inside, outside, parts.forget))),
             }
         return Evaluation(metrics, kept(data, members, parts.forget, parts.test))
-
-
-def kept(
-    data: DeviceData, retain: Predictions, forget: Predictions, test: Predictions
-) -> tuple[tuple[str, Predictions, Tensor], ...]:
-    """The parts whose predictions are kept, as in `Evaluation`."""
-    rows = torch.from_numpy(data.splits.rows)
-    return ("retain", retain, rows), ("forget", forget, rows), ("test", test, torch.arange(len(data.test_targets)))

@@ -15,6 +15,7 @@ from sweep.errors import InputError
 from sweep.tasks.dataset import Dataset
 from sweep.tasks.images import Images
 from sweep.tasks.parquet_images import ParquetImages
+from sweep.tasks.tables import Diabetes, RatedImages, Table
 
 __all__ = ["DATASETS", "Cifar10", "Cifar100", "Dataset", "Digits", "Images", "ParquetImages"]
 
@@ -84,4 +85,7 @@ DATASETS: dict[str, type[Dataset]] = {
     "cifar10": Cifar10,
     "cifar100": Cifar100,
     "parquet": ParquetImages,
+    "diabetes": Diabetes,
+    "table": Table,
+    "rated-images": RatedImages,
 }

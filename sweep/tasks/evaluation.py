@@ -78,11 +78,10 @@ def predict_parts(model: nn.Module, data: DeviceData, split: Split, autocast: Au
 def predict(model: nn.Module, samples: Samples, autocast: Autocast) -> Predictions:
     """Outputs for all samples, without augmentation, in evaluation mode."""
     model.eval()
-    outputs = []
+    batches = samples.in_order(EVALUATION_BATCH[samples.index.device.type])
     with torch.inference_mode(), autocast():
-        for inputs, _ in samples.in_order(EVALUATION_BATCH[samples.index.device.type]):
-            outputs.append(model(inputs).float())
-    return Predictions(samples.index.cpu(), samples.targets[samples.index].cpu(), torch.cat(outputs).cpu())
+        outputs = torch.cat([model(inputs).float() for inputs, _ in batches]).cpu()
+    return Predictions(samples.index.cpu(), samples.targets[samples.index].cpu(), outputs)
 
 
 def accuracy(part: Predictions) -> float:
@@ -134,3 +133,11 @@ def membership_inference(members: Floats, non_members: Floats, forget: Floats) -
     attack = SVC(C=3.0, kernel="rbf", gamma="auto")
     attack.fit(np.concatenate([members, non_members])[:, None], np.repeat([1, 0], len(members)))
     return float(100 * np.mean(attack.predict(forget[:, None]) == 0))
+
+
+def kept(
+    data: DeviceData, retain: Predictions, forget: Predictions, test: Predictions
+) -> tuple[tuple[str, Predictions, Tensor], ...]:
+    """The parts whose predictions are kept, as in `Evaluation`."""
+    rows = torch.from_numpy(data.splits.rows)
+    return ("retain", retain, rows), ("forget", forget, rows), ("test", test, torch.arange(len(data.test_targets)))

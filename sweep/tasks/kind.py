@@ -73,13 +73,14 @@ class Outline:
 
     Attributes:
         outputs, inputs: what a model's builder gets.
-        size: of one sample, in words.
+        noun, size: what one sample is called, and its size in words.
         samples: a number for each training sample, int64 [N]; equal samples have equal numbers. None: unknown.
         remarks: what users of this dataset should know, one line each.
     """
 
     outputs: int
     inputs: int
+    noun: str
     size: str
     samples: NDArray[np.int64] | None
     remarks: tuple[str, ...]
@@ -103,14 +104,12 @@ class Kind(ABC):
 
     Attributes:
         name: what the column `kind` says; it is null in rows of classification, which was there before all others.
-        noun: what one sample is called.
         metrics: what `evaluate` measures.
         dataset_keys, training_keys: what a spec may say in these sections.
         scenarios: the forget sets that there are.
     """
 
     name: ClassVar[str]
-    noun: ClassVar[str]
     metrics: ClassVar[tuple[Metric, ...]]
     dataset_keys: ClassVar[type[DatasetSpec]] = DatasetSpec
     training_keys: ClassVar[type[TrainingSpec]] = TrainingSpec

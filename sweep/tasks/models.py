@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
+from itertools import pairwise
 from typing import Annotated, Any, Concatenate
 
 import torch
@@ -20,7 +21,9 @@ ModelBuilder = Callable[Concatenate[int, int, ...], nn.Module]
 
 
 Width = Annotated[int, Field(ge=1)]
-"""Channels of a network's first layer."""
+"""Channels of a network's first layer, or units of each layer."""
+Depth = Annotated[int, Field(ge=0)]
+"""Hidden layers."""
 
 
 def small_cnn(classes: int, channels: int, *, width: Width = 32) -> nn.Module:
@@ -84,7 +87,14 @@ def resnet18(classes: int, channels: int, *, width: Width = 64) -> nn.Module:
     return resnet(classes, channels, blocks=(2, 2, 2, 2), width=width)
 
 
-MODELS: dict[str, ModelBuilder] = {"small-cnn": small_cnn, "resnet8": resnet8, "resnet18": resnet18}
+def mlp(outputs: int, inputs: int, *, width: Width = 128, depth: Depth = 3) -> nn.Module:
+    """`depth` hidden layers of `width` units with ReLU, for rows of numbers [B, inputs]."""
+    sizes = [inputs, *[width] * depth]
+    layers = [layer for size in pairwise(sizes) for layer in (nn.Linear(*size), nn.ReLU())]
+    return nn.Sequential(*layers, nn.Linear(sizes[-1], outputs))
+
+
+MODELS: dict[str, ModelBuilder] = {"small-cnn": small_cnn, "resnet8": resnet8, "resnet18": resnet18, "mlp": mlp}
 
 
 @cache

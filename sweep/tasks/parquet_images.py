@@ -57,18 +57,21 @@ class ParquetImages(Dataset):
         train, test = self._shards()
         called = self._labels(train, test).called
         # Renumbered labels enter the hash: before they were renumbered, such a set was another one.
-        return _content(train, test, canonical_json(called.values).encode() if called.renumbered else b"")
+        return content_of(train, test, canonical_json(called.values).encode() if called.renumbered else b"")
 
     def load(self) -> Images:
         train, test = self._shards()
         labels = self._labels(train, test)
-        options = [DECODING, PIL.__version__, self.image_column, self.image_size, self.grayscale, self.background]
-        pixels = kept_array(
-            f"images-{content_id(_content(train, test) + canonical_json(options))}", lambda: self._pixels(train, test)
-        )
+        pixels = self._kept_pixels(train, test)
         first, rest = pixels[: len(labels.train)], pixels[len(labels.train) :]
         called = labels.called if labels.called.renumbered or labels.called.names else None
         return Images(first, labels.train, rest, labels.test, len(labels.called.values), called)
+
+    def _kept_pixels(self, train: list[Shard], test: list[Shard]) -> NDArray[np.uint8]:
+        """`_pixels`, decoded once a node."""
+        options = [DECODING, PIL.__version__, self.image_column, self.image_size, self.grayscale, self.background]
+        key = content_id(content_of(train, test) + canonical_json(options))
+        return kept_array(f"images-{key}", lambda: self._pixels(train, test))
 
     def _shards(self) -> tuple[list[Shard], list[Shard]]:
         train, test = self.train_split, self.test_split
@@ -139,7 +142,7 @@ def _has_bytes(kind: pa.StructType) -> bool:
     return bool(pa.types.is_binary(held) or pa.types.is_large_binary(held) or pa.types.is_binary_view(held))
 
 
-def _content(train: Sequence[Shard], test: Sequence[Shard], more: bytes = b"") -> str:
+def content_of(train: Sequence[Shard], test: Sequence[Shard], more: bytes = b"") -> str:
     """16 hexadecimal digits of a hash of the files' contents, in their order."""
     digest = hashlib.sha256()
     for split, shards in ((b"train", train), (b"test", test)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import re
@@ -18,7 +19,8 @@ from sweep.plan.check import check_task
 from sweep.plan.code_version import code_version
 from sweep.plan.trials import dataset_identity, describe, location_options, plan_trials, trial_for
 from sweep.search.phases import plan_search
-from sweep.spec.sweep_spec import CLASS_VERSION, load_spec
+from sweep.spec.forget_section import CLASS_VERSION
+from sweep.spec.sweep_spec import load_spec
 from sweep.store.content_ids import canonical_json, content_id
 from sweep.tasks import splits
 from sweep.tasks.splits import Drawing
@@ -142,7 +144,7 @@ def test_ids_of_a_forgotten_class_depend_on_what_that_means(make_trial, monkeypa
     forgotten = {"scenario": "class", "class": 1}
     before, random = make_trial("retrain", forget=forgotten), make_trial("retrain")
     original = make_trial("original", forget=forgotten).original_id
-    monkeypatch.setattr("sweep.spec.sweep_spec.CLASS_VERSION", CLASS_VERSION + 1)
+    monkeypatch.setattr("sweep.spec.forget_section.CLASS_VERSION", CLASS_VERSION + 1)
     after = make_trial("retrain", forget=forgotten)
     assert (after.id != before.id, after.task_id != before.task_id) == (True, True)
     assert make_trial("retrain") == random
@@ -166,6 +168,16 @@ def test_a_parquet_sets_content_is_part_of_its_identity_and_its_path_is_not(make
 
     assert trial_ids("one", 7) == trial_ids("copy", 7)
     assert trial_ids("one", 7) != trial_ids("other", 8)
+
+
+def test_hyperparameters_that_came_later_are_part_of_an_identity_only_where_they_are_not_at_their_defaults(make_spec):
+    assert UAM.came_later == ("signal", "layer", "noise")
+    signals = ({}, {"signal": "loss", "noise": 0.01}, {"signal": "hidden"}, {"signal": "hidden", "layer": 3})
+    spec = make_spec(methods=[{"name": "uam"} | given for given in signals], seeds=[0])
+    found = [describe(trial)["method"]["params"] for trial in plan_trials(spec)]
+    usual = dataclasses.asdict(UAM())
+    older = {name: value for name, value in usual.items() if name not in UAM.came_later}
+    assert found == [older, older | {"signal": "hidden"}, older | {"signal": "hidden", "layer": 3}]
 
 
 def test_options_that_came_later_are_part_of_an_identity_only_where_they_are_given(make_spec, write_images, tmp_path):

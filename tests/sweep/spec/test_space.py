@@ -13,7 +13,7 @@ from methods.uam import UAM
 from sweep.errors import InputError
 from sweep.search.study import Definition
 from sweep.spec.search_section import SearchSpec
-from sweep.spec.space import Dimension, make_space
+from sweep.spec.space import Dimension, identifying, make_space
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ def test_what_is_not_named_has_the_methods_own_range_categories_or_default():
     assert space.searched["rho"] == Dimension("float", 0.1, 8.0, log=True)
     assert space.searched["epochs"] == Dimension("int", 1, 20, log=True)
     assert space.searched["hessian"] == Dimension("choice", choices=("none", "projection", "scalar", "exact"))
-    assert space.fixed == {"momentum": 0.9, "weight_decay": 5e-4, "batch_size": 64, "longest": 8.0}
+    later = {"signal": "loss", "layer": 2, "noise": 0.01}
+    assert space.fixed == {"momentum": 0.9, "weight_decay": 5e-4, "batch_size": 64, "longest": 8.0} | later
 
 
 def test_a_value_is_fixed_a_mapping_narrows_and_a_list_is_categories():
@@ -101,6 +102,9 @@ def test_what_was_drawn_can_be_told_from_the_hyperparameters():
     space = make_space("nested", Nested, {})
     for params, drawn in draws(space):
         assert space.drawn(params) == drawn
+    space = make_space("uam", UAM, {"signal": ["loss", "hidden"], "layer": [2, 3]})
+    for params, drawn in draws(space):
+        assert space.drawn(identifying(UAM, params)) == drawn
 
 
 def test_a_value_fixed_without_effect_is_the_default_too():

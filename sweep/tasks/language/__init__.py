@@ -1,0 +1,1 @@
+"""Language models: texts and questions, their tokens, networks, and what is measured on answers."""

@@ -1,0 +1,132 @@
+"""Pretrained causal language models from a folder of transformers' layout."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import cache
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Literal
+
+from safetensors import SafetensorError
+from torch import nn
+
+from sweep.errors import InputError
+from sweep.tasks.language.tiny_llama import NextToken
+
+CONTENT = ("*.json", "*.safetensors", "*.bin", "*.model", "*.txt", "*.jinja")
+"""The files of a model: weights, configuration, tokenizer."""
+
+WEIGHTS = (".safetensors", ".bin")
+
+
+def pretrained(
+    vocabulary: int,
+    length: int,
+    *,
+    path: str,
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32",
+    train: str = "",
+    attention: Literal["eager", "sdpa", "flash_attention_2"] = "eager",
+    checkpointing: bool = False,
+    download: bool = False,
+) -> NextToken:
+    """A pretrained model with its own weights. Code that lies with a model is never run.
+
+    Args:
+        vocabulary: one more than the highest token id.
+        length: the most tokens of a row.
+        path: folder, or the name of a model on transformers' hub.
+        dtype: of the weights.
+        train: regular expression; only parameters in whose name it is found are trained. All of them if empty.
+        attention: only "eager" has second derivatives and a forward mode, which some methods need.
+        checkpointing: compute activations again in the backward pass, which takes time and saves memory.
+        download: fetch what is not on this machine.
+
+    Raises:
+        InputError: there is no such model, or it does not go with the tokens or the options.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    try:
+        network, loading = AutoModelForCausalLM.from_pretrained(
+            model_folder(path, download=download),
+            dtype=getattr(torch, dtype),
+            attn_implementation=attention,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, ImportError, SafetensorError, UnpicklingError) as error:
+        raise InputError(f"'{path}' cannot be loaded: {str(error).strip().splitlines()[0]}") from error
+    if missing := sorted(loading["missing_keys"]):
+        raise InputError(f"'{path}' has no weights for {len(missing)} of its parameters, such as {missing[0]}")
+    known = network.get_input_embeddings().num_embeddings
+    if vocabulary > known:
+        raise InputError(f"'{path}' knows {known} tokens; the tokenizer's ids go to {vocabulary - 1}")
+    most = getattr(network.config, "max_position_embeddings", length)
+    if length > most:
+        raise InputError(f"'{path}' takes {most} tokens; rows have {length}: set max_length")
+    _train_only(network, train, path)
+    if checkpointing:
+        network.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    return NextToken(network)
+
+
+def _train_only(network: nn.Module, pattern: str, path: str) -> None:
+    try:
+        chosen = {name: re.search(pattern, name) is not None for name, _ in network.named_parameters()}
+    except re.error as error:
+        raise InputError(f"train '{pattern}' is no regular expression: {error}") from error
+    if not any(chosen.values()):
+        raise InputError(f"train '{pattern}' is found in no parameter's name of '{path}', such as {next(iter(chosen))}")
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(chosen[name])
+
+
+def model_folder(path: str, *, download: bool = False) -> Path:
+    """The folder of a model's files: `path`, or where the hub's files are kept on this machine.
+
+    Raises:
+        InputError: it has no configuration or no weights; there is no such model here, or with `download` anywhere.
+    """
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        folder = _from_hub(path, download)
+    if not (folder / "config.json").is_file():
+        raise InputError(f"'{path}' has no config.json, so it is no model of transformers")
+    if not any(file.suffix in WEIGHTS for file in folder.iterdir()):
+        raise InputError(f"'{path}' has no weights: no file ends with {' or '.join(WEIGHTS)}")
+    return folder
+
+
+def model_fingerprint(path: str, *, download: bool = False) -> str:
+    """16 hexadecimal digits of a hash of the model's files. A file that has not changed is read once per process.
+
+    Raises:
+        InputError: as `model_folder`.
+    """
+    folder = model_folder(path, download=download)
+    files = sorted({file for pattern in CONTENT for file in folder.glob(pattern) if file.is_file()})
+    digest = hashlib.sha256()
+    for file in files:
+        state = file.stat()
+        digest.update(f"{file.name} {_hash(file, state.st_size, state.st_mtime_ns)}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+@cache
+def _hash(file: Path, size: int, modified: int) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _from_hub(path: str, download: bool) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(path, allow_patterns=[*CONTENT], local_files_only=not download))
+    except (OSError, ValueError) as error:
+        hint = "" if download else "; set model.download to true to fetch it"
+        raise InputError(f"no folder '{path}', and no model of this name on this machine{hint}") from error
