@@ -19,8 +19,10 @@ one without epochs (`Fisher`) or one whose epochs have several parts (`Scrub`) i
 from methods.amnesiac import Amnesiac
 from methods.amun import AMUN
 from methods.bad_teacher import BadTeacher
+from methods.blindspot import Blindspot
 from methods.boundary import BoundaryExpand, BoundaryShrink
 from methods.certified_head import CertifiedHead
+from methods.certified_ridge import CertifiedRidge
 from methods.cf_k import CFk
 from methods.ct import CT
 from methods.derivatives import all_derivatives
@@ -28,6 +30,7 @@ from methods.descent import Descent, Pass, trainable
 from methods.eu_k import EUk
 from methods.finetune import FineTune
 from methods.fisher import Fisher
+from methods.gaussian_amnesiac import GaussianAmnesiac
 from methods.influence import Influence
 from methods.l1_sparse import L1Sparse
 from methods.lotus import LoTUS
@@ -66,6 +69,7 @@ METHODS: dict[str, type[Method]] = {
         *(Fisher, Influence, SSD, LFSSD, MUMis, NegMerge),
         *(SISA, Amnesiac),
         *(CertifiedHead, NoisyFineTune),
+        *(GaussianAmnesiac, Blindspot, CertifiedRidge),
         *(NPO, SimNPO, RMU, UNDIAL, TaskVector),
     )
 }

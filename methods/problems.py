@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, mse_loss
 
 from methods.descent import trainable
 from methods.method import Method
@@ -20,6 +20,7 @@ RETAIN, FORGET, REFERENCE, EPOCHS, BATCH = 48, 16, 16, 2, 8
 """Of each problem: its sets have whole batches, so that costs are exact. `EPOCHS` are of the original's recipe."""
 
 CLASSES = 4
+FEATURES = 5
 VOCABULARY, PROMPT, LENGTH = 9, 3, 6
 
 
@@ -135,6 +136,28 @@ def normalised(images: Tensor, draws: Tensor | None = None) -> Tensor:
 
 
 @dataclass(frozen=True)
+class RegressionProblem(Problem):
+    """Rows of `FEATURES` numbers, a noisy number to be learned of each, and a network of three linear layers."""
+
+    classes: ClassVar[int | None] = None
+    outputs: ClassVar[tuple[int, ...]] = (1,)
+
+    def samples(self, prepare: Callable[[Tensor, Tensor | None], Tensor] | None = None) -> Samples:
+        random = torch.Generator().manual_seed(7)
+        count = RETAIN + FORGET + REFERENCE
+        inputs = torch.randn(count, FEATURES, dtype=torch.float64, generator=random)
+        noise = torch.randn(count, 1, dtype=torch.float64, generator=random)
+        targets = inputs[:, :1] * inputs[:, 1:2] + 0.5 * noise
+        return Samples(inputs, targets, torch.arange(count), prepare or (lambda numbers, draws: numbers))
+
+    def network(self) -> nn.Module:
+        return nn.Sequential(nn.Linear(FEATURES, 8), nn.ReLU(), nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 1))
+
+    def criterion(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return mse_loss(outputs, targets)
+
+
+@dataclass(frozen=True)
 class TokenProblem(Problem):
     """Sentences of `LENGTH` + 1 tokens, the answers random tokens to learn by heart, and a small causal network.
 
@@ -198,7 +221,11 @@ class Mixing(nn.Module):
         return mixed
 
 
-PROBLEMS = {"classification": (Problem(), Problem(forget_class=True)), "language": (TokenProblem(),)}
+PROBLEMS = {
+    "classification": (Problem(), Problem(forget_class=True)),
+    "regression": (RegressionProblem(),),
+    "language": (TokenProblem(),),
+}
 """Of each kind of data set."""
 
 

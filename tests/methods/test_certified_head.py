@@ -13,9 +13,10 @@ from scipy.optimize import minimize
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from methods import Diverged, Recorder, Samples, Task, Unsuitable, certified_head
-from methods.certified_head import CertifiedHead, FrozenFeatures, SoftmaxRegression, newton
+from methods import Diverged, Recorder, Samples, Task, Unsuitable, certified_head, frozen_features
+from methods.certified_head import CertifiedHead, SoftmaxRegression, newton
 from methods.check import checks
+from methods.frozen_features import FrozenFeatures
 from methods.problems import Problem
 
 VARIANTS = [
@@ -310,7 +311,7 @@ class TestFeatures:
             method.build_original(untrained(nn.Unflatten(1, (2, 2)), nn.Linear(2, 3)), task.retain)
         with pytest.raises(Unsuitable, match="classifier"):
             method.build_original(network, replace(task.retain, targets=torch.rand(26)))
-        monkeypatch.setattr(certified_head, "MOST_BYTES", 100)
+        monkeypatch.setattr(frozen_features, "MOST_BYTES", 100)
         with pytest.raises(Unsuitable, match="GiB"):
             method.train_original(method.build_original(network, task.retain), task.retain, no_fit)
 
