@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from methods import Descent, Diverged, Pass, Recorder, Samples, Task, descent
-from methods.descent import NOTHING, estimate_running_statistics, trainable, weighted_gradients
+from methods.descent import NOTHING, estimate_running_statistics, loss_gradients, over_one_set, trainable
 from methods.finetune import FineTune
 from methods.neggrad import NegGrad
 from methods.original import Original
@@ -288,9 +288,23 @@ class TestGradients:
         self, network: Callable, make_task: Callable, whole: Callable
     ) -> None:
         task, none = make_task(network()), (torch.empty(0), torch.empty(0))
-        assert set(weighted_gradients(task, whole(task.retain), none, 1.0, 1.0)) == {"retain_loss"}
-        assert set(weighted_gradients(task, none, whole(task.forget), 0.0, 1.0)) == {"forget_loss"}
-        assert task.recorder.samples_processed == 26
+        assert set(NegGrad(retain_weight=0.0).gradients(task, none, whole(task.forget), 0.0)) == {"forget_loss"}
+        assert set(RandomLabel(retain_weight=0.0).gradients(task, none, whole(task.forget), 0.0)) == {"forget_loss"}
+        assert task.recorder.samples_processed == 2 * 6
+
+    def test_a_loss_is_named_and_its_factor_is_in_the_gradient_alone(
+        self, network: Callable, make_task: Callable, whole: Callable
+    ) -> None:
+        task = make_task(network())
+        inputs, targets = whole(task.forget)
+        loss = cross_entropy(task.model(inputs), targets)
+        expected = gradient_of(-3 * loss, task.model)
+        values = loss_gradients(task, (inputs, targets), "climbed", -3.0)
+        assert values["climbed"].item() == pytest.approx(loss.item(), rel=1e-14)
+        assert values.keys() == {"climbed"}
+        assert task.recorder.samples_processed == 6
+        for p, g in zip(task.model.parameters(), expected, strict=True):
+            torch.testing.assert_close(p.grad, g, rtol=1e-12, atol=1e-14)
 
     def test_neggrad_raises_the_forget_loss(self, network: Callable, make_task: Callable) -> None:
         task = make_task(network())
@@ -421,6 +435,23 @@ class TestPasses:
         assert sizes == [(0, 3), (0, 3), (10, 0), (10, 0)] * 2 + [(10, 0)] * 2
         assert [step[2] for step in method.seen] == [round(step / 10, 6) for step in range(10)]
         assert [row["step"] for row in task.recorder.rows] == [4, 8, 10]
+
+    def test_a_part_over_one_set_has_its_batches_alone_in_its_own_epochs(
+        self, network: Callable, make_task: Callable
+    ) -> None:
+        task, seen = make_task(network(), forget=6), []
+
+        class Forgets(TwoParts):
+            def passes(self, task: Task) -> tuple[Pass, ...]:
+                def step(task: Task, batch: Batch, progress: float) -> dict[str, Tensor]:
+                    seen.append((batch[1].tolist(), progress))
+                    return loss_gradients(task, batch, "forget_loss")
+
+                return (over_one_set(2, lambda: task.forget.in_order(3), step, range(2, 3)),)
+
+        Forgets(epochs=3).unlearn(task)
+        assert seen == [(batch[1].tolist(), step / 2) for step, batch in enumerate(task.forget.in_order(3))]
+        assert [row["step"] for row in task.recorder.rows] == [0, 2, 2]
 
     def test_values_are_averaged_over_the_steps_that_have_them(self, network: Callable, make_task: Callable) -> None:
         losses = []
