@@ -41,6 +41,14 @@ BAD_SPECS = {
     "class without samples": ({"forget": {"scenario": "class", "class": 10}}, "class 10 leaves no sample to forget"),
     "too little to forget": ({"forget": {"ratio": 0.0001}}, "ratio 0.0001 leaves no sample to forget"),
     "model of other images": ({"model": {"name": "resnet50"}}, "model: resnet50 cannot be used on images of 1 x 8 x 8"),
+    "hyperparameters that a method refuses": (
+        {"methods": [{"name": "rum", "inner": "[retrain, finetune]", "epochs": 1, "lr": 0.1}]},
+        "methods.0: ",
+    ),
+    "no held-out samples": (
+        {"methods": [{"name": "scrub", "rewind": True}]},
+        "methods.0: scrub with these hyperparameters reads held-out samples: set dataset.reference",
+    ),
     "resources out of reach": ({"resources": {"gpus": 8}}, "resources.gpus: 8 wanted"),
     "missing plugin": ({"methods": [{"name": "no_such_module:Method"}]}, "plugin 'no_such_module:Method'"),
 }
@@ -51,8 +59,7 @@ def test_a_bad_spec_is_one_line_with_the_key_and_creates_nothing(tmp_path, chang
     path = tmp_path / "bad.yaml"
     path.write_text(yaml.safe_dump(spec(RETRAIN) | changes))
     ended = call("run", path, "--out", tmp_path / "out", "--executor", "inline")
-    assert ended.code == 2
-    assert len(ended.err.splitlines()) == 1
+    assert (ended.code, ended.out, len(ended.err.splitlines())) == (2, "", 1)
     assert message in ended.err
     assert str(path) in ended.err
     assert not (tmp_path / "out").exists()
@@ -65,8 +72,7 @@ def test_a_file_that_is_not_yaml_is_one_line_with_the_place(tmp_path):
     path = tmp_path / "bad.yaml"
     path.write_text("name: tiny\nmethods: [{name: retrain}\n")
     ended = call("run", path, "--out", tmp_path / "out")
-    assert ended.code == 2
-    assert len(ended.err.splitlines()) == 1
+    assert (ended.code, ended.out, len(ended.err.splitlines())) == (2, "", 1)
     assert f"{path}: line 3, column 1: not YAML" in ended.err
     assert not (tmp_path / "out").exists()
 
@@ -193,13 +199,15 @@ def test_rows_of_another_code_version_are_kept_counted_and_refreshed_when_asked(
 
     assert "1 trials are of code version 0.0.1+old" in call("status", finished).out
     kept = call(*command).out
-    assert "1 trials, 1 done before, 0 to run" in kept
+    assert kept.startswith("tiny: 1 trials, 1 done before, 0 to run\n")
     told = f"1 trial done before by code version 0.0.1+old, not {code_version()}; --refresh repeats it\n"
     assert told in kept
     assert told in call("plan", command[1], "--out", finished).out
     assert row_of(finished, "neggrad")["test_accuracy"] == 0.0
 
-    assert "1 trials, 0 done before, 1 to run" in (repeated := call(*command, "--refresh").out)
+    repeated = call(*command, "--refresh").out
+    assert repeated.startswith("tiny: 1 trials, 0 done before, 1 to run\n")
+    assert repeated.count(" to run") == 1
     assert "done before by" not in repeated
     refreshed = row_of(finished, "neggrad")
     assert refreshed["code_version"] == code_version()
