@@ -22,6 +22,7 @@ from analysis.wording.certificates import certificate_lines, certificate_words
 from analysis.wording.code_words import code_words
 from analysis.wording.doing_nothing import doing_nothing
 from analysis.wording.names import LABELS, configuration_labels, task_labels
+from analysis.wording.own_originals import own_originals
 
 UNIT = (
     "percent, mean ± standard deviation over n seeds; in brackets the mean gap to Retrain of the same seed; cost: time "
@@ -65,7 +66,7 @@ def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
 
 def task_remarks(trials: pd.DataFrame) -> list[str]:
     """What a reader of one task's table must know first, as sentences."""
-    return [words for words in (doing_nothing(trials), code_words(trials)) if words]
+    return [words for words in (doing_nothing(trials), own_originals(trials), code_words(trials)) if words]
 
 
 def _statistics(trials: pd.DataFrame) -> pd.DataFrame:
