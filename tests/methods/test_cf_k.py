@@ -11,8 +11,9 @@ from torch.nn.functional import cross_entropy
 
 from methods import Unsuitable
 from methods.cf_k import CFk, only_last_layers
-from methods.check import Problem, checks
+from methods.check import checks
 from methods.finetune import FineTune
+from methods.tiny_problem import Problem
 
 SHAPE = {"epochs": 2, "lr": 0.1, "batch_size": 8}
 

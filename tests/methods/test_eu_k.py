@@ -8,10 +8,11 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from methods import Recorder
-from methods.check import BATCH, Problem, checks
+from methods.check import checks
 from methods.eu_k import EUk
 from methods.retrain import Retrain
 from methods.task import derived_seed
+from methods.tiny_problem import BATCH, Problem
 
 
 @pytest.mark.parametrize("k", [3, 50])

@@ -14,8 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from methods import METHODS, UAM, Descent
 from methods.boundary import BoundaryExpand
-from methods.check import Problem
 from methods.scrub import Scrub
+from methods.tiny_problem import Problem
 
 WALKING = [method for method in METHODS.values() if issubclass(method, Descent) and method.shapes_training is None]
 READING = {"aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::_unique2", "aten::is_nonzero"}
