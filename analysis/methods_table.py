@@ -22,6 +22,7 @@ from analysis.wording.certificates import certificate_lines, certificate_words
 from analysis.wording.code_words import code_words
 from analysis.wording.doing_nothing import doing_nothing
 from analysis.wording.names import configuration_labels, label, task_labels, unit_words
+from analysis.wording.own_originals import own_originals
 from sweep.store.metrics import metrics_of, shown
 
 HOW = (
@@ -66,7 +67,7 @@ def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
 
 def task_remarks(trials: pd.DataFrame) -> list[str]:
     """What a reader of one task's table must know first, as sentences."""
-    return [words for words in (doing_nothing(trials), code_words(trials)) if words]
+    return [words for words in (doing_nothing(trials), own_originals(trials), code_words(trials)) if words]
 
 
 def _statistics(trials: pd.DataFrame) -> pd.DataFrame:

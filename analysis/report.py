@@ -26,6 +26,7 @@ from analysis.statistics.intervals import Interval
 from analysis.wording.certificates import certificate_lines
 from analysis.wording.code_words import code_words
 from analysis.wording.names import METHODS, configuration_labels, metric_words, task_labels
+from analysis.wording.own_originals import own_originals
 from analysis.wording.words import joined
 from sweep.errors import InputError
 from sweep.spec.spec_file import read_yaml, write_yaml
@@ -180,6 +181,8 @@ def _facts(trials: pd.DataFrame, searched: pd.DataFrame, frames: Frames) -> list
         facts.append(("Mixed", f"{joined(devices)} in one task: {DEVICES}"))
     if mixed := code_words(trials):
         facts.append(("Mixed", mixed.removeprefix("Mixed code: ").removesuffix(".")))
+    if own := own_originals(trials):
+        facts.append(("Originals", own.removesuffix(".")))
     if frames.superseded:
         facts.append(("Left out", f"{frames.superseded} of older versions of their methods"))
     if len(suggestions := frames.suggestions):

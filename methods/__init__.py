@@ -26,7 +26,7 @@ from methods.certified_ridge import CertifiedRidge
 from methods.cf_k import CFk
 from methods.ct import CT
 from methods.derivatives import all_derivatives
-from methods.descent import Descent, Pass, trainable
+from methods.descent import Descent, Pass, loss_gradients, over_one_set, trainable
 from methods.eu_k import EUk
 from methods.finetune import FineTune
 from methods.fisher import Fisher
@@ -88,5 +88,7 @@ __all__ = [
     "Unsuitable",
     "all_derivatives",
     "hyperparameter",
+    "loss_gradients",
+    "over_one_set",
     "trainable",
 ]

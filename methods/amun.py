@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from methods.boundary import clipped, outward, pixel_range
-from methods.descent import Descent, weighted_gradients
+from methods.descent import Descent, loss_gradients
 from methods.method import Range, hyperparameter
 from methods.task import Batch, Samples, Task, Unsuitable
 
@@ -76,7 +76,7 @@ class AMUN(Descent):
         return 0.1 ** ((epoch - 1) // self.decay_every)
 
     def gradients(self, task: Task, retain: Batch, forget: Batch, progress: float) -> dict[str, Tensor]:
-        return {"loss": weighted_gradients(task, retain, forget, retain_weight=1.0, sign=1.0)["retain_loss"]}
+        return loss_gradients(task, retain, "loss")
 
     @torch.no_grad()
     def attack(self, task: Task, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

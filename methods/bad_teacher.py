@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from methods.descent import NOTHING, Descent, Pass
+from methods.descent import Descent, Pass, over_one_set
 from methods.distillation import divergence, teacher
 from methods.fisher import random_subset
 from methods.method import Range, hyperparameter
@@ -52,10 +51,7 @@ class BadTeacher(Descent):
         original, bad = teacher(task.model), teacher(task.build("bad teacher"))
         mixture, random = self._mixture(task), task.generator("mixture")
 
-        def batches() -> Iterator[tuple[Batch, Batch]]:
-            return ((batch, NOTHING) for batch in mixture.epoch(self.batch_size, random))
-
-        def imitate(task: Task, mixed: Batch, _: Batch, progress: float) -> dict[str, Tensor]:
+        def imitate(task: Task, mixed: Batch, progress: float) -> dict[str, Tensor]:
             inputs, forgotten = mixed
             with torch.no_grad():
                 knowing, unknowing = task.outputs(original, inputs), task.outputs(bad, inputs)
@@ -65,7 +61,8 @@ class BadTeacher(Descent):
             task.recorder.count(len(inputs))
             return {"distillation_loss": loss}
 
-        return (Pass(mixture.steps(self.batch_size), batches, imitate),)
+        steps = mixture.steps(self.batch_size)
+        return (over_one_set(steps, lambda: mixture.epoch(self.batch_size, random), imitate),)
 
     def _mixture(self, task: Task) -> Samples:
         """The forget set and a share of the retain set; a target says whether its sample is to be forgotten."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from methods.descent import Descent, weighted_gradients
+from methods.descent import Descent, loss_gradients
 from methods.method import Range, hyperparameter
 from methods.task import Batch, Samples, Task, Unsuitable
 
@@ -33,7 +33,7 @@ class Boundary(Descent):
         return False, True
 
     def gradients(self, task: Task, retain: Batch, forget: Batch, progress: float) -> dict[str, Tensor]:
-        return weighted_gradients(task, retain, forget, retain_weight=0.0, sign=1.0)
+        return loss_gradients(task, forget, "forget_loss")
 
 
 @dataclass(frozen=True)

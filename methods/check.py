@@ -1,7 +1,7 @@
 """The contract of a method, checked on tiny problems: python -m methods.check my_methods:Mine [lr=0.1 ...].
 
 Whoever writes a method runs this first; each line names one promise, and says what is wrong where it is broken. Exit
-status 0: all hold, 1: some do not, 2: there is no such method.
+status 0: all hold, 1: some do not, 2: there is no such method, or it does not allow such a hyperparameter.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import copy
 import importlib
 import inspect
 import math
+import operator
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import torch
 from torch import Tensor, nn
@@ -26,18 +27,33 @@ from methods.problems import BATCH, CLASSES, EPOCHS, FORGET, RETAIN, Problem, pr
 SMALL = {"epochs": EPOCHS, "batch_size": BATCH, "train_batch": BATCH, "slices": EPOCHS, "steps": 10}
 """Hyperparameters that a checked method gets unless others are given, where it has them."""
 
+TYPES = {float: "a number", int: "a whole number", bool: "true or false", str: "a text", type(None): "null"}
+"""How refusals call the types of hyperparameters."""
+
+BOUNDS: dict[str, tuple[str, Callable[[Any, float], bool]]] = {
+    "ge": ("at least", operator.ge),
+    "gt": ("above", operator.gt),
+    "le": ("at most", operator.le),
+    "lt": ("below", operator.lt),
+}
+"""How refusals call bounds, and what holds within them."""
+
 
 def checks(kind: type[Method], **hyperparameters: Any) -> Iterator[tuple[str, str | None]]:
     """Check a method; yields each promise and what breaks it, None where nothing does.
 
     Args:
         hyperparameters: in place of the defaults, and of `SMALL`.
+
+    Raises:
+        Unsuitable: the method has no such hyperparameter, or does not allow its value.
     """
+    method = None
+    if inspect.isclass(kind) and issubclass(kind, Method) and is_dataclass(kind):
+        method = _made(kind, hyperparameters)
     yield "it is a frozen dataclass that says what it is", _about(kind)
-    if not is_dataclass(kind):
+    if method is None:
         return
-    names = {item.name for item in fields(kind)}
-    method = kind(**{key: value for key, value in SMALL.items() if key in names} | hyperparameters)
     yield "its hyperparameters have a meaning, and a default and a search range within their bounds", _declared(kind)
     problems, refusals = [], []
     if not problems_for(kind):
@@ -71,6 +87,19 @@ def checks(kind: type[Method], **hyperparameters: Any) -> Iterator[tuple[str, st
                 return
 
 
+def _made(kind: type[Method], hyperparameters: dict[str, Any]) -> Method:
+    """The method to check. Raises Unsuitable where it does not allow these hyperparameters."""
+    names = {item.name for item in fields(kind)}
+    for name, value in hyperparameters.items():
+        if name not in names:
+            raise Unsuitable(f"no hyperparameter {name}; it has {', '.join(sorted(names)) or 'none'}")
+        if refusal := _refusal(kind, name, value):
+            raise Unsuitable(refusal)
+    method = kind(**{key: value for key, value in SMALL.items() if key in names} | hyperparameters)
+    method.check_hyperparameters()
+    return method
+
+
 def _about(kind: type[Method]) -> str | None:
     if not (inspect.isclass(kind) and issubclass(kind, Method)):
         return "it is no subclass of methods.Method"
@@ -91,13 +120,27 @@ def _declared(kind: type[Method]) -> str | None:
         if "meaning" not in item.metadata:
             return f"{item.name} is not declared with `hyperparameter`"
         search = item.metadata["search"] if isinstance(item.metadata["search"], Range) else None
-        bounds = item.metadata["bounds"]
-        values = [item.default] if isinstance(item.default, int | float) and item.default is not None else []
-        values += [search.low, search.high] if search else []
-        compare = {"ge": float.__ge__, "gt": float.__gt__, "le": float.__le__, "lt": float.__lt__}
-        for value in values:
-            if not all(compare[key](float(value), float(bound)) for key, bound in bounds.items()):
-                return f"{item.name}: {value} is outside its bounds"
+        for value in (item.default, *((search.low, search.high) if search else ())):
+            if refusal := _refusal(kind, item.name, value):
+                return refusal
+    return None
+
+
+def _refusal(kind: type[Method], name: str, value: Any) -> str | None:
+    """Why a hyperparameter may not have this value, by its type and bounds; None if it may."""
+    (bounds,) = (item.metadata.get("bounds", {}) for item in fields(kind) if item.name == name)
+    hint = get_type_hints(kind)[name]
+    types = get_args(hint) or (hint,)
+    if get_origin(hint) is Literal:
+        return None if value in types else f"{name}: {value!r} is none of {', '.join(map(repr, types))}"
+    if set(types) <= TYPES.keys():
+        finite = type(value) in (int, float) and math.isfinite(value)
+        if not (finite if float in types and value is not None else type(value) in types):
+            return f"{name}: {value!r} is not {' or '.join(TYPES[each] for each in types)}"
+    for key, bound in bounds.items() if value is not None else ():
+        words, holds = BOUNDS[key]
+        if not holds(value, bound):
+            return f"{name}: {value!r} is not {words} {bound:g}"
     return None
 
 
@@ -201,16 +244,18 @@ def main(arguments: list[str]) -> int:
         module, _, attribute = name.partition(":")
         kind = getattr(importlib.import_module(module), attribute) if attribute else METHODS[name]
         values = {key: _value(text) for key, _, text in (pair.partition("=") for pair in pairs)}
-        if unknown := set(values) - {item.name for item in fields(kind)}:
-            raise KeyError(f"it has no {unknown.pop()}")
     except (ImportError, AttributeError, KeyError, TypeError) as error:
         print(f"methods.check: {name}: {type(error).__name__}: {error}", file=sys.stderr)
         return 2
     torch.set_num_threads(1)  # more cost time on tensors so small
     broken = 0
-    for promise, problem in checks(kind, **values):
-        broken += problem is not None
-        print(f"{'ok    ' if problem is None else 'BROKEN'}  {promise}{'' if problem is None else f': {problem}'}")
+    try:
+        for promise, problem in checks(kind, **values):
+            broken += problem is not None
+            print(f"{'ok    ' if problem is None else 'BROKEN'}  {promise}{'' if problem is None else f': {problem}'}")
+    except Unsuitable as error:
+        print(f"methods.check: {name}: {error}", file=sys.stderr)
+        return 2
     return 1 if broken else 0
 
 

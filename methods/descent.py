@@ -25,8 +25,14 @@ SETTLING_SAMPLES = 2048
 Gradients = Callable[[Task, Batch, Batch, float], dict[str, Tensor]]
 """What `Descent.gradients` is."""
 
+BatchGradients = Callable[[Task, Batch, float], dict[str, Tensor]]
+"""The same for a step that has one batch."""
+
 NOTHING: Batch = (torch.empty(0), torch.empty(0))
 """Stands for the batch of a set that is not drawn from."""
+
+EVERY = range(1, sys.maxsize)
+"""All epochs."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,22 @@ class Pass:
     steps: int
     batches: Callable[[], Iterable[tuple[Batch, Batch]]]
     gradients: Gradients
-    epochs: Container[int] = range(1, sys.maxsize)
+    epochs: Container[int] = EVERY
+
+
+def over_one_set(
+    steps: int,
+    batches: Callable[[], Iterable[Batch]],
+    gradients: BatchGradients,
+    epochs: Container[int] = EVERY,
+) -> Pass:
+    """A part of an epoch whose steps each have one batch and nothing beside it: a `Pass` but for that."""
+    return Pass(
+        steps,
+        lambda: ((batch, NOTHING) for batch in batches()),
+        lambda task, batch, _, progress: gradients(task, batch, progress),
+        epochs,
+    )
 
 
 @dataclass(frozen=True)
@@ -205,17 +226,9 @@ def estimate_running_statistics(model: nn.Module, batches: Iterable[Tensor]) -> 
         layer.momentum = momentum
 
 
-def weighted_gradients(
-    task: Task, retain: Batch, forget: Batch, retain_weight: float, sign: float
-) -> dict[str, Tensor]:
-    """Backward of retain_weight * L_r + sign * (1 - retain_weight) * L_f; a term of weight 0 is not computed."""
-    values: dict[str, Tensor] = {}
-    if retain_weight > 0:
-        values["retain_loss"] = task.loss(task.model, retain)
-        (retain_weight * values["retain_loss"]).backward()
-        task.recorder.count(len(retain[1]))
-    if retain_weight < 1:
-        values["forget_loss"] = task.loss(task.model, forget)
-        (sign * (1 - retain_weight) * values["forget_loss"]).backward()
-        task.recorder.count(len(forget[1]))
-    return values
+def loss_gradients(task: Task, batch: Batch, name: str, factor: float = 1.0) -> dict[str, Tensor]:
+    """Backward of `factor` times the mean loss of a batch, which is returned under `name`; its passes are counted."""
+    loss = task.loss(task.model, batch)
+    (factor * loss).backward()
+    task.recorder.count(len(batch[1]))
+    return {name: loss}

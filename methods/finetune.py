@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from methods.descent import Descent, weighted_gradients
+from methods.descent import Descent, loss_gradients
 from methods.task import Batch, Task
 
 
@@ -27,4 +27,4 @@ class FineTune(Descent):
         return True, False
 
     def gradients(self, task: Task, retain: Batch, forget: Batch, progress: float) -> dict[str, Tensor]:
-        return weighted_gradients(task, retain, forget, retain_weight=1.0, sign=1.0)
+        return loss_gradients(task, retain, "retain_loss")

@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from methods.descent import NOTHING, PROBE_BATCHES, Descent, Pass
+from methods.descent import PROBE_BATCHES, Descent, Pass, over_one_set
 from methods.method import Range, hyperparameter
 from methods.task import Batch, Samples, Task, Unsuitable
 
@@ -79,7 +79,7 @@ class LoTUS(Descent):
         mixed, order, noise = self.mixed(task), task.generator("forget"), task.generator("gumbel")
         temperature, begun = 1.0, False
 
-        def batches() -> Iterator[tuple[Batch, Batch]]:
+        def batches() -> Iterator[Batch]:
             nonlocal temperature, begun
             if begun:  # before its first step the running statistics are the original's
                 self.settle(task.model, task.retain, task, PROBE_BATCHES)
@@ -87,10 +87,9 @@ class LoTUS(Descent):
             gap = accuracy(task, task.forget) - aim
             temperature = math.exp(min(self.alpha * gap, STEEPEST))
             if gap >= -MARGIN:
-                for batch in mixed.epoch(self.batch_size, order):
-                    yield NOTHING, batch
+                yield from mixed.epoch(self.batch_size, order)
 
-        def gradients(task: Task, _: Batch, batch: Batch, progress: float) -> dict[str, Tensor]:
+        def gradients(task: Task, batch: Batch, progress: float) -> dict[str, Tensor]:
             inputs, forgotten = batch
             with torch.no_grad():
                 targets = distillation_targets(task.outputs(teacher, inputs), forgotten, temperature, noise)
@@ -99,7 +98,7 @@ class LoTUS(Descent):
             task.recorder.count(len(inputs))
             return {"distillation_loss": loss, "temperature": torch.full_like(loss.detach(), temperature)}
 
-        return (Pass(mixed.steps(self.batch_size), batches, gradients),)
+        return (over_one_set(mixed.steps(self.batch_size), batches, gradients),)
 
     def mixed(self, task: Task) -> Samples:
         """The forget set and a share of the retain set; the targets say which is which: 1 is forgotten."""

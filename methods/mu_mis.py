@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from methods.derivatives import all_derivatives
-from methods.descent import NOTHING, Descent, Pass, trainable
+from methods.descent import Descent, Pass, over_one_set, trainable
 from methods.method import Range, hyperparameter
 from methods.randomlabel import other_labels
 from methods.task import Batch, Task, Unsuitable
@@ -64,11 +63,7 @@ class MUMis(Descent):
     def passes(self, task: Task) -> tuple[Pass, ...]:
         order, classes = task.generator("forget"), task.generator("other classes")
 
-        def batches() -> Iterator[tuple[Batch, Batch]]:
-            for batch in task.forget.epoch(self.batch_size, order):
-                yield NOTHING, batch
-
-        def gradients(task: Task, retain: Batch, forget: Batch, progress: float) -> dict[str, Tensor]:
+        def gradients(task: Task, forget: Batch, progress: float) -> dict[str, Tensor]:
             inputs, labels = forget
             own, other = sensitivities(task, inputs, labels, other_labels(labels, task.class_count, classes))
             loss = (own - other).mean()
@@ -76,7 +71,8 @@ class MUMis(Descent):
             task.recorder.count(3 * len(labels))
             return {"sensitivity_loss": loss, "own_sensitivity": own.mean(), "other_sensitivity": other.mean()}
 
-        return (Pass(task.forget.steps(self.batch_size), batches, gradients),)
+        steps = task.forget.steps(self.batch_size)
+        return (over_one_set(steps, lambda: task.forget.epoch(self.batch_size, order), gradients),)
 
     def unlearn(self, task: Task) -> nn.Module:
         return self.descend(task, ended=self.rose)

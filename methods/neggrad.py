@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from methods.descent import Descent, weighted_gradients
+from methods.descent import Descent, loss_gradients
 from methods.method import Range, hyperparameter
 from methods.task import Batch, Task
 
@@ -34,4 +34,7 @@ class NegGrad(Descent):
         return self.retain_weight > 0, True
 
     def gradients(self, task: Task, retain: Batch, forget: Batch, progress: float) -> dict[str, Tensor]:
-        return weighted_gradients(task, retain, forget, self.retain_weight, sign=-1.0)
+        values: dict[str, Tensor] = {}
+        if self.retain_weight > 0:
+            values |= loss_gradients(task, retain, "retain_loss", self.retain_weight)
+        return values | loss_gradients(task, forget, "forget_loss", self.retain_weight - 1)

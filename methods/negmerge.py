@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from methods.descent import Descent, trainable, weighted_gradients
+from methods.descent import Descent, loss_gradients, trainable
 from methods.method import Range, hyperparameter
 from methods.task import Batch, Recorder, Task, derived_seed
 
@@ -51,7 +51,7 @@ class NegMerge(Descent):
         return False, True
 
     def gradients(self, task: Task, retain: Batch, forget: Batch, progress: float) -> dict[str, Tensor]:
-        return weighted_gradients(task, retain, forget, 0.0, sign=1.0)
+        return loss_gradients(task, forget, "forget_loss")
 
     def unlearn(self, task: Task) -> nn.Module:
         weights = trainable(task.model)

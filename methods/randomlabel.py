@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from methods.descent import Descent, weighted_gradients
+from methods.descent import Descent, loss_gradients
 from methods.method import Range, hyperparameter
 from methods.task import Batch, Task
 
@@ -44,7 +44,7 @@ class RandomLabel(Descent):
 
     def gradients(self, task: Task, retain: Batch, forget: Batch, progress: float) -> dict[str, Tensor]:
         if not self.uses[0]:
-            return weighted_gradients(task, retain, forget, 0.0, sign=1.0)
+            return loss_gradients(task, forget, "forget_loss")
         retain_loss, forget_loss = task.losses(task.model, retain, forget)
         (self.retain_weight * retain_loss + (1 - self.retain_weight) * forget_loss).backward()
         task.recorder.count(len(retain[1]) + len(forget[1]))

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from methods.descent import NOTHING, Gradients, Pass, trainable, weighted_gradients
+from methods.descent import BatchGradients, Gradients, Pass, loss_gradients, over_one_set, trainable
 from methods.influence import mean_gradient
 from methods.method import Range, hyperparameter
 from methods.randomlabel import RandomLabel
@@ -72,23 +72,21 @@ class SalUn(RandomLabel):
         return tuple(replace(part, gradients=self._masked(part.gradients, masks)) for part in parts)
 
     def _in_turn(self, task: Task) -> tuple[Pass, ...]:
-        random = {name: task.generator(name) for name in ("retain", "forget", "random labels")}
+        size, random = self.batch_size, {name: task.generator(name) for name in ("retain", "forget", "random labels")}
 
-        def relabelled() -> Iterator[tuple[Batch, Batch]]:
+        def relabelled() -> Iterator[Batch]:
             drawn = torch.randint(task.class_count, (len(task.forget),), generator=random["random labels"])
-            for batch in task.forget.with_targets(drawn).epoch(self.batch_size, random["forget"]):
-                yield NOTHING, batch
+            return task.forget.with_targets(drawn).epoch(size, random["forget"])
 
-        def retained() -> Iterator[tuple[Batch, Batch]]:
-            for batch in task.retain.epoch(self.batch_size, random["retain"]):
-                yield batch, NOTHING
+        def retained() -> Iterator[Batch]:
+            return task.retain.epoch(size, random["retain"])
 
-        def loss_of(retain_weight: float) -> Gradients:
-            return lambda task, retain, forget, progress: weighted_gradients(task, retain, forget, retain_weight, 1.0)
+        def learn(name: str) -> BatchGradients:
+            return lambda task, batch, progress: loss_gradients(task, batch, name)
 
         return (
-            Pass(task.forget.steps(self.batch_size), relabelled, loss_of(0.0)),
-            Pass(task.retain.steps(self.batch_size), retained, loss_of(1.0)),
+            over_one_set(task.forget.steps(size), relabelled, learn("forget_loss")),
+            over_one_set(task.retain.steps(size), retained, learn("retain_loss")),
         )
 
     def _masked(self, gradients: Gradients, masks: list[Tensor]) -> Gradients:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from methods.descent import NOTHING, Descent, Pass
+from methods.descent import Descent, Pass, over_one_set
 from methods.distillation import divergence, teacher
 from methods.method import Range, hyperparameter
 from methods.task import Batch, Samples, Task, Unsuitable
@@ -75,14 +74,14 @@ class Scrub(Descent):
                 target = task.outputs(original, inputs)
             return self.temperature**2 * divergence(student, target, self.temperature)
 
-        def leave(task: Task, _: Batch, forget: Batch, progress: float) -> dict[str, Tensor]:
+        def leave(task: Task, forget: Batch, progress: float) -> dict[str, Tensor]:
             inputs, targets = forget
             apart = distance(task.outputs(task.model, inputs), inputs)
             (-apart).backward()
             task.recorder.count(len(targets))
             return {"forget_divergence": apart}
 
-        def keep(task: Task, retain: Batch, _: Batch, progress: float) -> dict[str, Tensor]:
+        def keep(task: Task, retain: Batch, progress: float) -> dict[str, Tensor]:
             inputs, targets = retain
             student = task.outputs(task.model, inputs)
             values = {"retain_loss": task.criterion(student, targets)}
@@ -94,17 +93,12 @@ class Scrub(Descent):
             task.recorder.count(len(targets))
             return values
 
-        def forget_batches() -> Iterator[tuple[Batch, Batch]]:
-            return ((NOTHING, batch) for batch in task.forget.epoch(self.forget_batch_size, forget_random))
-
-        def retain_batches() -> Iterator[tuple[Batch, Batch]]:
-            return ((batch, NOTHING) for batch in task.retain.epoch(self.batch_size, retain_random))
-
-        keeping = Pass(task.retain.steps(self.batch_size), retain_batches, keep)
+        size, forget_size, leaving = self.batch_size, self.forget_batch_size, range(1, self.msteps + 1)
+        keeping = over_one_set(task.retain.steps(size), lambda: task.retain.epoch(size, retain_random), keep)
         if not len(task.forget):
             return (keeping,)
-        steps = task.forget.steps(self.forget_batch_size)
-        return Pass(steps, forget_batches, leave, epochs=range(1, self.msteps + 1)), keeping
+        steps = task.forget.steps(forget_size)
+        return over_one_set(steps, lambda: task.forget.epoch(forget_size, forget_random), leave, leaving), keeping
 
     def unlearn(self, task: Task) -> nn.Module:
         return self._rewound(task) if self.rewind else self.descend(task)

@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from methods.descent import NOTHING, Descent, Pass, trainable, weighted_gradients
+from methods.descent import NOTHING, Descent, Pass, loss_gradients, trainable
 from methods.method import Range, hyperparameter
 from methods.task import Batch, Samples, Task
 
@@ -70,7 +70,7 @@ class SFRon(Descent):
 
         def gradients(task: Task, retain: Batch, forget: Batch, progress: float) -> dict[str, Tensor]:
             if len(retain[1]):
-                return weighted_gradients(task, retain, forget, 1.0, sign=1.0)
+                return loss_gradients(task, retain, "retain_loss")
             return self.climb(task, forget, masks, progress)
 
         steps = task.retain.steps(self.batch_size)

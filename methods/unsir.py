@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from methods.amun import extended
-from methods.descent import NOTHING, Descent, Pass, weighted_gradients
+from methods.descent import Descent, Pass, loss_gradients, over_one_set
 from methods.method import Method, Range, hyperparameter
 from methods.task import Batch, Samples, Task, Unsuitable
 
@@ -106,14 +105,11 @@ class _Epochs(Descent):
     random: torch.Generator = field(kw_only=True)
 
     def passes(self, task: Task) -> tuple[Pass, ...]:
-        def batches() -> Iterator[tuple[Batch, Batch]]:
-            for batch in self.samples.epoch(self.batch_size, self.random):
-                yield batch, NOTHING
+        def learn(task: Task, batch: Batch, progress: float) -> dict[str, Tensor]:
+            return loss_gradients(task, batch, "loss")
 
-        return (Pass(self.samples.steps(self.batch_size), batches, self.gradients),)
+        steps = self.samples.steps(self.batch_size)
+        return (over_one_set(steps, lambda: self.samples.epoch(self.batch_size, self.random), learn),)
 
     def optimizer(self, task: Task, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.Adam(parameters, lr=self.lr)
-
-    def gradients(self, task: Task, retain: Batch, forget: Batch, progress: float) -> dict[str, Tensor]:
-        return {"loss": weighted_gradients(task, retain, forget, retain_weight=1.0, sign=1.0)["retain_loss"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,8 +27,6 @@ def methods(
     ] = None,
 ) -> None:
     """List the methods: family, the sets that each reads, its cost in passes; or all about the methods named."""
-    from rich.table import Table
-
     from methods import METHODS
     from sweep.spec.plugins import find_method
 
@@ -36,14 +35,12 @@ def methods(
         for name in names:
             _describe(console, name, find_method(name))
         return
-    table = Table("method", "family", "reads", "passes", box=None, pad_edge=False, padding=(0, 2))
-    for name, method in METHODS.items():
-        table.add_row(name, method.family, method.needs, method.cost)
-    console.print(table)
-    console.print("\nPasses are forward and backward passes of one sample; n_r, n_f, n: retain, forget and both sets.")
-    console.print(
-        "unlearn-sweep list methods NAME: what it does, with its hyperparameters, defaults and search ranges."
-    )
+    rows = [(name, method.family, method.needs) for name, method in METHODS.items()]
+    for words, method in zip(_columns([("method", "family", "reads"), *rows]), [None, *METHODS.values()], strict=True):
+        _entry(console, words, "passes" if method is None else method.cost)
+    console.print("\nPasses: forward and backward passes of one sample.")
+    console.print("n_r, n_f, n: samples of the retain set, the forget set, and both.")
+    console.print("unlearn-sweep list methods NAME: what it does, and its hyperparameters.")
 
 
 def _describe(console: Console, name: str, method: type[Method]) -> None:
@@ -51,18 +48,18 @@ def _describe(console: Console, name: str, method: type[Method]) -> None:
     import inspect
     from typing import Literal, get_args, get_origin, get_type_hints
 
+    from rich.markdown import Markdown
     from rich.markup import escape
-    from rich.table import Table
 
     from methods import Range
 
-    card = inspect.cleandoc(method.__doc__ or "")
+    lines = inspect.cleandoc(method.__doc__ or "").splitlines()
+    card = "\n".join(line if line.startswith("    ") else line.replace("`", r"\`") for line in lines)
     console.print(f"[bold]{escape(name)}[/bold]  [dim]{escape(method.source)}[/dim]")
     kinds = " and ".join(method.kinds) if method.kinds else "data sets of any kind"
-    console.print(f"for {kinds}; reads {method.needs}; passes: {method.cost or 'not said'}", highlight=False)
-    console.print(f"\n{card}\n", markup=False, highlight=False)
-    hints = get_type_hints(method)
-    table = Table(box=None, pad_edge=False, padding=(0, 2), show_header=False)
+    console.print(f"for {kinds}; reads {method.needs}; passes: {method.cost or 'not said'}\n", highlight=False)
+    console.print(Markdown(card, code_theme="ansi_dark"))
+    hints, rows, meanings = get_type_hints(method), [], []
     for item in dataclasses.fields(method):
         search = item.metadata.get("search")
         if isinstance(search, Range):
@@ -71,8 +68,25 @@ def _describe(console: Console, name: str, method: type[Method]) -> None:
             found = " | ".join(map(str, get_args(hints[item.name])))
         else:
             found = ""
-        default = "null" if item.default is None else str(item.default)
-        table.add_row(f"  {item.name}", default, found, item.metadata.get("meaning", ""))
-    if table.row_count:
-        console.print(table)
+        rows.append((item.name, "null" if item.default is None else str(item.default), found))
+        meanings.append(item.metadata.get("meaning", ""))
+    if rows:
+        console.print()
+    for words, meaning in zip(_columns(rows), meanings, strict=True):
+        _entry(console, words, meaning)
     console.print()
+
+
+def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Each row as a line, its words beginning where those of the other rows do."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+
+def _entry(console: Console, head: str, below: str) -> None:
+    """Print a line, and below it, indented, what may need several."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console.print(Text(head, style="bold"), soft_wrap=True)
+    console.print(Padding(Text(below), (0, 0, 0, 4), expand=False))

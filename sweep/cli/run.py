@@ -38,9 +38,8 @@ def run(
 
     loaded, trials, left, where, rows = planned(spec, overrides, out, refresh, retry_failed)
     adopt(Results(where), trials, rows)
-    console.print(f"{loaded.name}: {len(trials)} trials, {len(trials) - len(left)} done before, {len(left)} to run")
-    for line in of_other_code(loaded, trials, left, rows):
-        console.print(line, highlight=False, soft_wrap=True)
+    counts = f"{len(trials)} trials, {len(trials) - len(left)} done before, {len(left)} to run"
+    heading = [f"{loaded.name}: {counts}", *of_other_code(loaded, trials, left, rows)]
     if left or track:
         from sweep.run.driver import Request, run_sweep
         from sweep.track.tracking import Tracking
@@ -48,10 +47,14 @@ def run(
         def action() -> None:
             with Tracking(track or [], where, warn) as tracking:
                 chosen, again = arguments.executor_named(executor), Again(refresh, retry_failed)
-                request = Request(loaded, where, chosen, address, None, again, budget, console, tracking.ended, warn)
+                told = (console, tracking.ended, warn, heading)
+                request = Request(loaded, where, chosen, address, None, again, budget, *told)
                 run_sweep(request, left)
 
         located(spec, action)
+    else:
+        for line in heading:
+            console.print(line, highlight=False, soft_wrap=True)
     with showing_results(where):
         code = print_outcome(console, trials, left, rows, where, budget is not None)
     raise typer.Exit(code)

@@ -49,12 +49,13 @@ def search(
         warn_of_damage(found)
     console = Console()
     names = ", ".join(definition.name for definition in planned.studies)
-    console.print(f"{loaded.name}: {planned.studies[0].budget} suggestions for each of {names}", soft_wrap=True)
-    for line in [] if refresh else of_other_code(planned, suggested.table.to_pylist(), stored.table.to_pylist()):
-        console.print(line, highlight=False, soft_wrap=True)
+    heading = [f"{loaded.name}: {planned.studies[0].budget} suggestions for each of {names}"]
+    if not refresh:
+        heading += of_other_code(planned, suggested.table.to_pylist(), stored.table.to_pylist())
     with Tracking(track or [], where, warn) as tracking:
         chosen, again = arguments.executor_named(executor), Again(refresh, retry_failed)
-        request = Request(loaded, where, chosen, address, storage, again, budget, console, tracking.ended, warn)
+        told = (console, tracking.ended, warn, heading)
+        request = Request(loaded, where, chosen, address, storage, again, budget, *told)
         ended = located(spec, lambda: run_search(request, planned))
     with showing_results(where):
         code = print_outcome(console, where, planned, ended, budget is not None)

@@ -67,6 +67,7 @@ class Request:
         console: where progress is shown.
         tell: is called with the id of every trial that ended, once its row is stored.
         warn: is called with every warning, one line each.
+        heading: lines to show first, once nothing refuses to run.
     """
 
     spec: Spec
@@ -79,6 +80,7 @@ class Request:
     console: Console = field(default_factory=Console)
     tell: Callable[[str], None] = ignore
     warn: Callable[[str], None] = ignore
+    heading: Sequence[str] = ()
 
 
 class Driver:
@@ -130,6 +132,7 @@ class Driver:
         """
         with sigterm_interrupts(), deadline(schedule, self.request.time_budget):
             if schedule.ended:
+                self._show_heading()
                 return
             with ThreadPoolExecutor(1) as pool:
                 checking = pool.submit(check)
@@ -153,6 +156,7 @@ class Driver:
         if kind.name not in KINDS:
             self.results.write_metrics(kind.name, kind.metrics)
         self.results.write("environment.json", environment_json(executor.name, spec.training.precision).encode())
+        self._show_heading()
         with self.progress:
             yield
 
@@ -186,6 +190,10 @@ class Driver:
         """
         self.results.write_trial(trial_row(trial, self.context, outcome, datetime.now(UTC)))
 
+    def _show_heading(self) -> None:
+        for line in self.request.heading:
+            self.progress.say(line)
+
     def check_row(self, trial: Trial, host: str) -> None:
         """Make sure that this process sees the row that `host` stored.
 
@@ -199,15 +207,14 @@ class Driver:
 
 
 def run_sweep(request: Request, pending: Sequence[Trial]) -> None:
-    """Run the `pending` trials of a sweep and store their rows.
+    """Run the `pending` trials of a sweep and store their rows; show the heading if there are none, too.
 
     Raises:
         InputError: what `check_task` finds.
         InputError, Unsuccessful, OSError, KeyboardInterrupt: as in `Driver.run`.
     """
-    if pending:
-        driver = Driver(request)
-        driver.run(driver.grid(pending), lambda: check_task(request.spec, request.warn))
+    driver = Driver(request)
+    driver.run(driver.grid(pending), lambda: check_task(request.spec, request.warn))
 
 
 def run_context(spec: Spec, out: str, refresh: bool) -> Context:

@@ -234,6 +234,33 @@ def test_where_no_method_is_closer_than_original_the_table_says_so(table_of):
     assert set(table_of([better])["remarks"]) == {""}
 
 
+ONE = "SISA shapes training: it starts from an original of its own, not from Original."
+TWO = "Amnesiac and SISA shape training: they start from originals of their own, not from Original."
+
+
+@pytest.mark.parametrize(
+    ("methods", "told"),
+    [
+        (("original", "finetune", "sisa"), ONE),
+        (("original", "finetune", "sisa", "amnesiac"), TWO),
+        (("original", "finetune"), ""),
+        (("finetune", "sisa"), ""),
+    ],
+)
+def test_methods_that_shape_training_are_told_not_to_start_from_original(table_of, methods, told):
+    starts = {"retrain": None, "sisa": "sharded", "amnesiac": "logged"}
+    metrics = {"retrain": METRICS, "finetune": METRICS}
+    rows = [
+        row(name, seed, metrics=metrics.get(name, (99.0, *METRICS[1:])), original_id=start and f"{start} {seed}")
+        for name in ("retrain", *methods)
+        for start in [starts.get(name, "ordinary")]
+        for seed in (0, 1)
+    ]
+    table = table_of(rows)
+    assert set(table["remarks"]) == {told}
+    assert to_markdown(table).endswith(f"\n{told}\n") == bool(told)
+
+
 def test_what_a_method_certifies_stands_under_the_table_of_its_task(table_of):
     twice = [CERTIFIED, CERTIFIED | {"trial_id": "failed", "seed": 1, "status": "failed", "notes": None}]
     other = row("head", params={"l2": 0.1}, task="other", forget_ratio=0.2, metrics=METRICS)

@@ -123,6 +123,13 @@ def test_the_answer_is_that_seeds_do_not_tell_where_the_interval_is_that_wide(di
     )
 
 
+def test_the_page_tells_which_methods_do_not_start_from_original(directory, page_of):
+    start = {"original": "ordinary", "finetune": "ordinary", "sisa": "sharded"}
+    rows = [row(name, metrics=(99.0, 91.0, 91.0, 45.0), original_id=of) for name, of in start.items()]
+    told = "Originals SISA shapes training: it starts from an original of its own, not from Original "
+    assert told in text_of(page_of(directory([*TWO_SEEDS[:2], *rows])))
+
+
 def test_the_page_marks_what_averages_trials_of_several_code_versions(directory, page_of):
     rows = [*TWO_SEEDS[:3], TWO_SEEDS[3] | {"code_version": "2"}]
     page = text_of(page_of(directory(rows)))

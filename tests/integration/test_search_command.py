@@ -131,7 +131,11 @@ def test_a_search_without_time_exits_3_and_the_same_command_goes_on(tmp_path):
     assert (ended.code, ended.err) == (3, "")
     assert "were not run; the same command runs them" in ended.out
     assert trials(out) == {}
-    assert call(*command, "--time-budget", "2h").code == 0
+    done, again = call(*command, "--time-budget", "2h"), call(*command)
+    assert (done.code, again.code) == (0, 0)
+    heading = "tiny: 2 suggestions for each of finetune-"
+    for shown in (ended, done, again):
+        assert [number for number, line in enumerate(shown.out.splitlines()) if line.startswith(heading)] == [0]
 
 
 def test_a_time_budget_ends_a_search_through_ray(shared_ray, tmp_path, monkeypatch):
@@ -266,6 +270,22 @@ def test_a_search_without_validation_data_is_bad_input(tmp_path):
     refused(tmp_path, "dataset.validation: ", write_search(tmp_path, [QUICK]), "--set", "dataset.validation=0")
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ("resources.gpus=8", "resources.gpus: 8 wanted"),
+        ("model.name=resnet50", "model: resnet50 cannot be used on images of 1 x 8 x 8"),
+    ],
+)
+def test_a_search_that_cannot_be_run_as_its_spec_wants_is_bad_input(tmp_path, changes, message):
+    refused(tmp_path, message, write_search(tmp_path, [QUICK]), "--set", changes)
+
+
+def test_a_search_of_a_method_without_its_held_out_samples_is_bad_input(tmp_path):
+    path = write_search(tmp_path, [{"name": "scrub", "rewind": True}])
+    refused(tmp_path, "search.methods.0: scrub with these hyperparameters reads held-out samples", path)
+
+
 def test_a_storage_that_cannot_be_reached_is_bad_input(tmp_path):
     path = write_search(tmp_path, [QUICK])
     refused(tmp_path, "--storage: ", path, "--storage", f"sqlite:///{tmp_path}/nowhere/copy.db")
@@ -273,8 +293,7 @@ def test_a_storage_that_cannot_be_reached_is_bad_input(tmp_path):
 
 def refused(folder, message, *arguments):
     ended = call("search", *arguments, "--out", folder / "out", "--executor", "inline")
-    assert ended.code == 2
-    assert len(ended.err.splitlines()) == 1
+    assert (ended.code, ended.out, len(ended.err.splitlines())) == (2, "", 1)
     assert message in ended.err
     assert not (folder / "out").exists()
 
@@ -283,5 +302,5 @@ def test_a_spec_with_nothing_but_a_search_is_not_run(tmp_path):
     path = write_search(tmp_path, [QUICK])
     for command in ("run", "plan"):
         ended = call(command, path, "--out", tmp_path / "out")
-        assert ended.code == 2
+        assert (ended.code, ended.out, len(ended.err.splitlines())) == (2, "", 1)
         assert f"{path}: methods: required, and missing; to run its search: unlearn-sweep search {path}" in ended.err

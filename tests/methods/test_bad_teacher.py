@@ -13,8 +13,6 @@ from methods import Task
 from methods.bad_teacher import BadTeacher
 from methods.check import checks
 
-NOTHING = (torch.empty(0), torch.empty(0))
-
 
 @pytest.mark.parametrize("variant", [{"share": 1.0}, {"share": 0.0}, {"temperature": 3.0}], ids=str)
 def test_its_variants_keep_their_promises(variant: dict[str, Any]) -> None:
@@ -100,9 +98,9 @@ class TestGradientAtTheLogits:
 
             task = make_task(model, build=build)
             [part] = method.passes(task)
-            [(batch, _)] = part.batches()
-            part.gradients(task, batch, NOTHING, 0.0)
-            return task, batch, model.weight.grad
+            [batches] = part.batches()
+            part.gradients(task, *batches, 0.0)
+            return task, batches[0], model.weight.grad
 
         return run
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from methods import Method, Task, Unsuitable, hyperparameter
-from methods.check import checks
+from methods.check import checks, main
 from methods.finetune import FineTune
 from methods.task import Batch
 
@@ -122,6 +123,19 @@ class OutOfBounds(Good):
     extra: float = hyperparameter(1.0, "something", lt=1)
 
 
+@dataclass(frozen=True)
+class Chooses(Good):
+    """Has a hyperparameter of each kind, and refuses two values that go together badly."""
+
+    order: Literal["up", "down"] = hyperparameter("up", "which way")
+    most: int | None = hyperparameter(None, "at most so many; null: all", ge=1)
+    share: float = hyperparameter(0.5, "a share", gt=0, le=1)
+
+    def check_hyperparameters(self) -> None:
+        if self.order == "down" and self.share == 1:
+            raise Unsuitable("order down needs a share below 1")
+
+
 class Bare(Good):
     """Is no dataclass of its own."""
 
@@ -155,8 +169,55 @@ def test_each_broken_promise_is_named(method: type[Method], promise: str) -> Non
     assert broken(method)[0].startswith(promise)
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"share": 0.0}, "share: 0.0 is not above 0"),
+        ({"share": 1.5}, "share: 1.5 is not at most 1"),
+        ({"share": math.nan}, "share: nan is not a number"),
+        ({"share": "half"}, "share: 'half' is not a number"),
+        ({"share": None}, "share: None is not a number"),
+        ({"share": True}, "share: True is not a number"),
+        ({"most": 0}, "most: 0 is not at least 1"),
+        ({"most": 2.5}, "most: 2.5 is not a whole number or null"),
+        ({"momentum": 1}, "momentum: 1 is not below 1"),
+        ({"order": "left"}, "order: 'left' is none of 'up', 'down'"),
+        ({"sharre": 1}, "no hyperparameter sharre; it has batch_size, epochs, lr, momentum, most, order"),
+        ({"order": "down", "share": 1}, "order down needs a share below 1"),
+    ],
+)
+def test_hyperparameters_that_a_method_does_not_allow_are_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(Unsuitable) as refused:
+        next(checks(Chooses, **given))
+    assert str(refused.value).startswith(message)
+
+
+def test_hyperparameters_that_a_method_allows_are_used() -> None:
+    assert all(problem is None for _, problem in checks(Chooses, order="down", most=None, lr=1))
+    assert "it counted 288, and epochs * n_r is 144" in [problem for _, problem in checks(Miscounts, epochs=3)]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("finetun",),
+        ("nowhere:Good",),
+        ("methods.check:Nothing",),
+        ("uam", "roh=1"),
+        ("uam", "rho=-1"),
+        ("uam", "hessian=exactly"),
+        ("rum", "inner=[no-such-method]"),
+    ],
+)
+def test_the_command_refuses_in_one_line(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*arguments]) == 2
+    told = capsys.readouterr()
+    assert (told.out, len(told.err.splitlines())) == ("", 1)
+
+
 def test_the_command_checks_a_plugin(tmp_path: Path) -> None:
-    plugin = "from test_check import Good, Reads, Miscounts"
+    plugin = "from test_check import Good, Miscounts"
     (tmp_path / "mine.py").write_text(f"import sys; sys.path.append({str(Path(__file__).parent)!r})\n{plugin}\n")
 
     def ended(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -171,6 +232,5 @@ def test_the_command_checks_a_plugin(tmp_path: Path) -> None:
     bad = ended("mine:Miscounts")
     assert bad.returncode == 1
     assert "BROKEN  it counts its passes as it says (`cost`): it counted 192, and epochs * n_r is 96" in bad.stdout
-    for wrong in (("mine:Nothing",), ("nowhere:Good",), ("mine:Good", "lrr=1"), ("finetun",), ()):
-        refused = ended(*wrong)
-        assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+    refused = ended("mine:Good", "lr=-1")
+    assert (refused.returncode, refused.stdout, len(refused.stderr.splitlines())) == (2, "", 1)

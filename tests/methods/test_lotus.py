@@ -104,6 +104,7 @@ def test_steps_are_those_of_a_plain_loop(network: Callable, with_reference: Call
     assert len({1.0, *temperatures}) == 3
     assert [row["temperature"] for row in task.recorder.rows] == pytest.approx(temperatures)
     assert [row["step"] for row in task.recorder.rows] == [3, 6]
+    assert task.recorder.samples_processed == 2 * 14
     for name, p in model.named_parameters():
         # BatchNorm takes out the bias before it: its gradient is rounding, which AdamW enlarges
         torch.testing.assert_close(found[name], p, rtol=0, atol=1e-8 if batchnorm else 1e-11)

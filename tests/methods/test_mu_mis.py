@@ -55,6 +55,7 @@ def test_a_step_follows_the_derivative_of_their_difference(
     possible = [torch.func.grad(loss)(weights, torch.tensor(chosen)) for chosen in others]
     errors = torch.tensor([max((g[name] - moves[name]).abs().max().item() for name in g) for g in possible])
     wrong = [label != k for label, k in zip(labels.tolist(), others[int(errors.argmin())], strict=True)]
+    assert task.recorder.samples_processed == 3 * 3
     assert errors.min() < 1e-12
     assert errors.sort().values[1] > 1e-6
     assert all(wrong)

@@ -15,8 +15,6 @@ from methods.check import checks
 from methods.finetune import FineTune
 from methods.scrub import Scrub
 
-NOTHING = (torch.empty(0), torch.empty(0))
-
 
 def same(left: nn.Module, right: nn.Module) -> bool:
     state = right.state_dict()
@@ -102,8 +100,8 @@ class TestForgetSteps:
             task, original = make_task(model), model.weight.detach().clone()
             leave, _ = Scrub(temperature=temperature).passes(task)
             model.weight.data += change
-            [(_, batch)] = leave.batches()
-            leave.gradients(task, NOTHING, batch, 0.0)
+            [batches] = leave.batches()
+            leave.gradients(task, *batches, 0.0)
             return task, original, model.weight.grad
 
         return run
