@@ -56,7 +56,7 @@ def rouge_l_recall(written: str, wanted: str) -> float:
 
     Words are runs of letters and digits in lower case; they are not stemmed. A wanted text without words counts 0.
     """
-    said, words = (re.findall(r"\w+", text.lower()) for text in (written, wanted))
+    said, words = (re.findall(r"[^\W_]+", text.lower()) for text in (written, wanted))
     longest = [0] * (len(said) + 1)
     for word in words:
         above = longest

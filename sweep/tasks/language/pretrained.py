@@ -56,6 +56,7 @@ def pretrained(
             dtype=getattr(torch, dtype),
             attn_implementation=attention,
             local_files_only=True,
+            trust_remote_code=False,
             output_loading_info=True,
         )
     except (OSError, ValueError, ImportError, SafetensorError, UnpicklingError) as error:

@@ -116,7 +116,7 @@ def tokenizer_of(folder: str) -> ModelTokenizer:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, use_fast=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise InputError(
             f"'{folder}' has no tokenizer that can be read: {str(error).strip().splitlines()[0]}"

@@ -93,7 +93,7 @@ def test_rouge_is_the_longest_subsequence_of_words(said, wanted):
         ("sat cat", "cat sat", 1 / 2),
         ("", "cat", 0),
         ("cat", "...", 0),
-        ("größe 5", "Größe 5", 1),
+        ("größe 5", "Größe_5", 1),
     ],
 )
 def test_rouge_of_texts(written, wanted, share):

@@ -117,6 +117,22 @@ def test_a_model_that_does_not_go(copied, how, options, message):
     assert "\n" not in str(caught.value)
 
 
+def test_code_that_lies_with_a_model_is_not_run(copied, tmp_path, monkeypatch):
+    monkeypatch.setattr("builtins.input", lambda *_: "y")  # transformers would ask
+    (copied / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    config = json.loads((copied / "config.json").read_text())
+    own = {"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"}
+    (copied / "config.json").write_text(json.dumps(config | {"model_type": "own", "auto_map": own}))
+    settings = json.loads((copied / "tokenizer_config.json").read_text())
+    own_tokenizer = {"tokenizer_class": "Own", "auto_map": {"AutoTokenizer": ["own.Own", "own.Own"]}}
+    (copied / "tokenizer_config.json").write_text(json.dumps(settings | own_tokenizer))
+    with pytest.raises(InputError, match="cannot be loaded: "):
+        pretrained(8, 32, path=str(copied))
+    with pytest.raises(InputError, match="has no tokenizer that can be read: "):
+        tokenizer_of(str(copied))
+    assert not (tmp_path / "ran").exists()
+
+
 @pytest.mark.parametrize("name", ["no-one/has-this-model", "not/a/name"])
 def test_a_model_that_is_not_here(name):
     with pytest.raises(InputError) as caught:

@@ -133,8 +133,8 @@ def test_likelihood_is_a_geometric_mean_within_and_a_mean_between_answers():
 
 
 def test_perplexity_counts_every_token_alike():
-    tokens = scoring.AnswerTokens(TOKENS.log_probs[:2], ())
-    assert scoring.perplexity(tokens) == pytest.approx((0.5 * 0.125 * 0.25) ** (-1 / 3))
+    tokens = scoring.AnswerTokens((np.log([0.5, 0.5, 0.4]), np.log([0.1])), ())
+    assert scoring.perplexity(tokens) == pytest.approx((0.5 * 0.5 * 0.4 * 0.1) ** (-1 / 4))
 
 
 def test_truth_ratio():

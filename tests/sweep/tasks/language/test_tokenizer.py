@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from sweep.errors import InputError
+from sweep.tasks import language
 from sweep.tasks.language.tokenizer import tokenizer_of, trained_byte_pairs
 
 WORDS = ["the house by the sea", "the sea by the house", "naïve cafés: 12 + 30 = 42"]
@@ -39,6 +41,16 @@ def test_it_is_the_same_in_another_process_with_other_hashes_and_threads():
         said.append(done.stdout.split())
     assert said[0] == said[1]
     assert len(set(said[0])) == 4
+
+
+def test_no_module_loads_transformers_before_it_is_needed():
+    folder = Path(language.__file__).parent
+    modules = ", ".join(
+        f"sweep.tasks.language.{path.stem}" for path in sorted(folder.glob("*.py")) if path.stem[0] != "_"
+    )
+    program = f"import sys, {modules}; print({{'transformers', 'tokenizers', 'huggingface_hub'}} & {{*sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
 
 
 def test_other_texts_make_another_tokenizer():
