@@ -116,7 +116,7 @@ def display_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     cells = []
     for row in table.to_dict("records"):
         numbers = [_metric(row, label) for label in labels]
-        gap = spread(row["average_gap"], row["average_gap.std"])
+        gap = _spread(row["average_gap"], row["average_gap.std"])
         if 0 < row["average_gap.n"] < row["seeds"]:
             gap += f", n = {row['average_gap.n']}"
         cells.append([row["method"], str(row["seeds"]), *numbers, gap, _number(row["relative_seconds"])])
@@ -136,12 +136,11 @@ def _caption(table: pd.DataFrame, headers: list[str]) -> str:
 
 
 def _metric(row: dict[Hashable, Any], label: str) -> str:
-    value = spread(row[f"{label}.mean"], row[f"{label}.std"])
+    value = _spread(row[f"{label}.mean"], row[f"{label}.std"])
     return value if pd.isna(row[f"{label}.gap"]) else f"{value} [{row[f'{label}.gap']:.1f}]"
 
 
-def spread(mean: float, std: float) -> str:
-    """A mean and its standard deviation, for people."""
+def _spread(mean: float, std: float) -> str:
     if pd.isna(mean):
         return "–"
     form = ".1e" if abs(mean) >= LARGE else ".1f"

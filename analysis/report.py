@@ -14,10 +14,12 @@ import jinja2
 import pandas as pd
 
 from analysis.comparison import Comparison, comparisons
-from analysis.distances import MEANING, cells, distances, write_distances
+from analysis.distances import distances
 from analysis.drawing.figure import Draw, Drawn, Skipped, save
 from analysis.figures import FIGURES
+from analysis.forget_quality import forget_quality
 from analysis.methods_table import methods_table, write_tables
+from analysis.prediction_tables import PredictionTable
 from analysis.published import beside_published
 from analysis.reading.frames import Frames
 from analysis.reading.mixed_code import DEVICES, mixed_devices
@@ -91,8 +93,9 @@ def write_report(directory: str, frames: Frames, out: Path, figures: Mapping[str
     Raises:
         OSError: a file cannot be written.
     """
-    apart = distances(directory, frames.trials)
-    paths = [*write_tables(frames, out), *write_distances(apart, out)]
+    made = (make(directory, frames.trials) for make in (distances, forget_quality))
+    further = [table for table in made if table is not None]
+    paths = [*write_tables(frames, out), *(path for table in further for path in table.write(out))]
     pictures, skipped = [], []
     for draw in figures.values():
         drawn = draw(frames)
@@ -103,12 +106,12 @@ def write_report(directory: str, frames: Frames, out: Path, figures: Mapping[str
             pictures.append(_picture(drawn, files))
             paths += files
     page = out / "index.html"
-    page.write_text(_render(directory, frames, apart, pictures, skipped), encoding="utf-8")
+    page.write_text(_render(directory, frames, further, pictures, skipped), encoding="utf-8")
     return [*paths, page]
 
 
 def _render(
-    directory: str, frames: Frames, apart: pd.DataFrame, pictures: list[Picture], skipped: list[Skipped]
+    directory: str, frames: Frames, further: list[PredictionTable], pictures: list[Picture], skipped: list[Skipped]
 ) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("analysis", "."),
@@ -131,8 +134,7 @@ def _render(
         tables=tables,
         meanings=" ".join(metric_words(metrics) for metrics in _distinct(table.metrics for table in tables)),
         tasks=tasks,
-        distances=cells(apart),
-        distance_meaning=MEANING,
+        further=further,
         certificates=certificate_lines(methods_table(frames.trials)),
         published=beside_published(frames.trials),
         pictures=pictures,

@@ -89,7 +89,8 @@ def test_the_printed_table_and_the_report_speak_of_errors(inline, tmp_path):
 def test_the_report_says_how_far_predictions_are_from_retrains(inline, tmp_path):
     directory, _ = inline
     results = Results(str(directory))
-    table = distances(str(directory), read_frames(str(directory)).trials)
+    made = distances(str(directory), read_frames(str(directory)).trials)
+    table = made.table
     rows = {(row["task"], row["method"]): row for row in table.to_dict("records")}
     [random, _] = sorted({task for task, _ in rows})
     assert (rows[random, "retrain"]["W.mean"], rows[random, "retrain"]["rms.mean"]) == (0, 0)
