@@ -28,6 +28,7 @@ def request_to_forget(network: Callable, make_task: Callable) -> Callable[..., T
         build = build or (lambda stream="": network(outputs=outputs))
         count = int(arguments.get("retain", 20)) + int(arguments.get("forget", 6))
         targets = 1 + torch.randn(count, outputs, generator=torch.Generator().manual_seed(4))
+        targets = targets.to(arguments.get("dtype", torch.float64))
         task = make_task(None, targets=targets, classes=None, build=build, **arguments)
         train = replace(task.retain, index=torch.cat([task.retain.index, task.forget.index]))
         return replace(task, model=method.train_original(method.build_original(build, train), train, no_fit))
@@ -149,8 +150,9 @@ class TestFeatures:
 
         with pytest.raises(Unsuitable, match="last layer is linear"):
             method.build_original(untrained(nn.Linear(4, 1), nn.BatchNorm1d(1)), numbers)
+        grids = replace(numbers, targets=torch.randn(26, 2, 1))
         with pytest.raises(Unsuitable, match="needs regression"):
-            method.build_original(untrained(nn.Unflatten(1, (2, 2)), nn.Linear(2, 1)), numbers)
+            method.build_original(untrained(nn.Unflatten(1, (2, 2)), nn.Linear(2, 1)), grids)
         for targets in (torch.randn(26), torch.randn(26, 2), torch.ones(26, 1, dtype=torch.int64)):
             with pytest.raises(Unsuitable, match="needs regression"):
                 method.build_original(lambda stream="": network(outputs=1), replace(numbers, targets=targets))
