@@ -64,6 +64,8 @@ class PredictionTable:
 
 
 def _spread(mean: float, std: float) -> str:
+    if pd.isna(mean):
+        return "–"
     return f"{mean:.3g}" if pd.isna(std) else f"{mean:.3g} ± {std:.2g}"
 
 
@@ -71,11 +73,12 @@ Make = Callable[[str, pd.DataFrame], PredictionTable | None]
 """(results directory, its trials as `read_frames` gives them) -> a table; None where there is nothing for it."""
 
 
-def beside_retrain(trials: pd.DataFrame, kind: str | None = None) -> pd.DataFrame:
-    """The trials that ended ok with predictions, and with a Retrain that did of the same task and seed.
+def beside_retrain(trials: pd.DataFrame, kind: str | None = None, needs: str = "predictions") -> pd.DataFrame:
+    """The trials that ended ok with what is needed, and with a Retrain that did of the same task and seed.
 
     Args:
         kind: only trials of this kind of task, by the column `kind`; None: of any but classification.
+        needs: "predictions", or "other": numbers in that column.
 
     Returns:
         The trials with the further columns `reference` (that Retrain's id), `task` and `label` (in words).
@@ -83,7 +86,8 @@ def beside_retrain(trials: pd.DataFrame, kind: str | None = None) -> pd.DataFram
     ok = ended_ok(trials)
     if "kind" not in ok:
         return ok.iloc[:0]
-    ok = ok[(ok["kind"].notna() if kind is None else ok["kind"] == kind) & (ok["n_predictions"] > 0)]
+    there = ok["n_predictions"] > 0 if needs == "predictions" else ok["other"].notna()
+    ok = ok[(ok["kind"].notna() if kind is None else ok["kind"] == kind) & there]
     retrain = ok[ok["method"] == "retrain"].set_index(["task_id", "seed"])["trial_id"].to_dict()
     ok = ok.assign(reference=[retrain.get(key, "") for key in zip(ok["task_id"], ok["seed"], strict=True)])
     ok = ok[ok["reference"] != ""]
@@ -108,6 +112,6 @@ def run_table(make: Make, directory: str, out: Path | None) -> None:
     for problem in frames.damaged:
         print(f"warning: {problem}", file=sys.stderr)
     made = make(directory, frames.trials)
-    print("no such predictions beside a Retrain of the same task and seed" if made is None else made.markdown)
+    print("nothing of the kind beside a Retrain of the same task and seed" if made is None else made.markdown)
     for path in made.write(out) if made is not None and out is not None else ():
         print(path)

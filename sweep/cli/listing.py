@@ -43,6 +43,22 @@ def methods(
     console.print("unlearn-sweep list methods NAME: what it does, and its hyperparameters.")
 
 
+@listing.command()
+def metrics() -> None:
+    """List what is measured of each kind of task: column of the table of trials, abbreviation, meaning, unit."""
+    from sweep.store.metrics import FURTHER, KINDS
+
+    console = Console()
+    for kind, usual in KINDS.items():
+        further = FURTHER.get(kind, ())
+        console.print(f"[bold]{kind}[/bold]", highlight=False)
+        heads = _columns([(metric.column, metric.label) for metric in (*usual, *further)])
+        for head, metric in zip(heads, (*usual, *further), strict=True):
+            where = "; in the column other" if metric in further else ""
+            _entry(console, head, f"{metric.words}; {metric.unit}{where}")
+        console.print()
+
+
 def _describe(console: Console, name: str, method: type[Method]) -> None:
     import dataclasses
     import inspect

@@ -91,9 +91,11 @@ def dataset_identity(dataset: DatasetSpec) -> dict[str, Any]:
     }
     if fingerprint is not None:
         identity["fingerprint"] = fingerprint
-    shared = {key: getattr(dataset, key) for key in type(dataset).model_fields if key != "name"}
-    if not dataset.reference:  # came later: ids without it stay what they were
-        del shared["reference"]
+    shared = {
+        key: getattr(dataset, key)
+        for key, field in type(dataset).model_fields.items()
+        if key != "name" and not (key in dataset.came_later and getattr(dataset, key) == field.default)
+    }
     return identity | shared
 
 

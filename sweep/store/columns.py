@@ -66,7 +66,7 @@ trial's rows in those tables: where they are 0, what lies there under its id is 
 forward passes were computed in, whatever the spec left to the device: bfloat16, float32, or tf32. `original_sha256` is
 of the weights that the trial started from. `notes` is what the method says of its result, as JSON: epsilon, delta and
 the assumptions they rest on, for instance. `kind` is the kind of task, null for classification; `other` is what a
-plugin's kind measures beyond the columns there are, as JSON.
+kind measures beyond the columns there are, as JSON: `FURTHER` in `sweep.store.metrics`, or what a plugin's kind has.
 
 Where a class is forgotten, test and validation samples are those of the other classes, in the accuracies and in the
 attacks; `forgotten_test_accuracy` is of that class's test samples: null where there are none, or no class is forgotten.

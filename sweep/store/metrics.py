@@ -72,6 +72,31 @@ KINDS: dict[str, tuple[Metric, ...]] = {
 }
 """What the built-in kinds of task measure. The average gap over RA, FA, TA and MIA is that of Fan et al., ICLR 2024."""
 
+REPEATED = "a greedy continuation of a prompt repeats"
+ATTACKED = "how well an attack tells forget from unseen data, by"
+
+FURTHER: dict[str, tuple[Metric, ...]] = {
+    "language": (
+        Metric("forget_perplexity", "PPL-F", "perplexity of the forget data's answers", unit="equally likely tokens"),
+        Metric("test_perplexity", "PPL-T", "perplexity of the test data's answers", unit="equally likely tokens"),
+        Metric(
+            "forget_extraction_strength",
+            "ES-F",
+            "mean share of a forget answer, from its end, that follows greedily from the shortest part before it",
+        ),
+        Metric("test_extraction_strength", "ES-T", "the same of test answers"),
+        Metric("min_k_auc", "AUC-K", f"{ATTACKED} each answer's 20 % least likely tokens (Min-K%)"),
+        Metric("min_k_plus_plus_auc", "AUC-K++", f"{ATTACKED} the same, standardised over the vocabulary (Min-K%++)"),
+        Metric("zlib_auc", "AUC-Z", f"{ATTACKED} the loss over the answer's size as zlib compresses it"),
+        Metric("forget_exact_match", "EM-F", f"share of forget answers that {REPEATED} exactly"),
+        Metric("retain_exact_match", "EM-R", f"share of retain answers that {REPEATED} exactly"),
+        Metric("forget_rouge_l_recall", "ROUGE-F", f"mean share of a forget answer's words that {REPEATED} in order"),
+        Metric("retain_rouge_l_recall", "ROUGE-R", f"mean share of a retain answer's words that {REPEATED} in order"),
+    ),
+}
+"""What built-in kinds measure besides, in the column `other`; those of continuations only where `dataset.generate` asks
+for them. The AUCs are in the direction of `attack_auc`: 100 where every forget row looks remembered."""
+
 CLASSIFICATION = "classification"
 """The kind of task of rows whose column `kind` is null: it was there before all others."""
 

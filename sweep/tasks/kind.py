@@ -25,6 +25,9 @@ from sweep.tasks.splits import Split, Splits
 class DatasetSpec(OpenSection):
     """Which data, and how it is limited and held out; further keys are the kind's and the dataset's own."""
 
+    came_later: ClassVar[tuple[str, ...]] = ("reference",)
+    """Keys that enter a trial's identity only where they are not at their defaults, so that older ids stay."""
+
     name: str = "digits"
     validation: float = Field(0.0, ge=0, lt=1, description="share of the training data held out")
     reference: float = Field(0.0, ge=0, lt=1, description="share held out for methods that compare with such samples")

@@ -44,6 +44,10 @@ class Encoded:
         rows = np.arange(len(self.right))
         return self.inputs[rows, self.right], self.targets[rows, self.right]
 
+    def subset(self, rows: NDArray[np.int64]) -> Encoded:
+        """The rows at these places."""
+        return Encoded(self.inputs[rows], self.targets[rows], self.right[rows])
+
 
 @dataclass(frozen=True)
 class EncodedTexts:

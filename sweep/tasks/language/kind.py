@@ -29,9 +29,10 @@ from sweep.tasks.kind import DatasetSpec, Evaluation, Kind, Outline
 from sweep.tasks.language.encoding import Encoded, EncodedTexts, encode_texts
 from sweep.tasks.language.group_splits import GroupSplits, group_splits
 from sweep.tasks.language.pretrained import model_folder
+from sweep.tasks.language.recall import Reader, recall
 from sweep.tasks.language.scoring import candidate_scores, likelihood
 from sweep.tasks.language.texts import Texts
-from sweep.tasks.language.tokenizer import tokenizer_of
+from sweep.tasks.language.tokenizer import Tokenizer, tokenizer_of
 from sweep.tasks.recipes import Recipe
 from sweep.tasks.regression import unchanged
 from sweep.tasks.splits import Integers, Split
@@ -43,6 +44,10 @@ class TextSpec(DatasetSpec):
     validation: float = Field(0.0, ge=0, lt=1, description="share of test rows and outsiders that a search judges on")
     reference: Literal[0] = Field(0, description="none: no method for language reads held-out samples")
     limit: None = Field(None, description="none: groups are forgotten and kept as a whole")
+    generate: int = Field(
+        0, ge=0, description="so many forget rows, and as many retain rows, are continued to see what is repeated"
+    )
+    came_later = (*DatasetSpec.came_later, "generate")
 
 
 class TextTraining(Recipe):
@@ -87,12 +92,17 @@ class ReadTexts:
     Attributes:
         texts: as the dataset gives them.
         tokens: what the tokenizer makes of them.
-        vocabulary: one more than the tokenizer's highest id.
+        tokenizer: the data set's own, or the model's.
     """
 
     texts: Texts
     tokens: EncodedTexts
-    vocabulary: int
+    tokenizer: Tokenizer
+
+    @property
+    def vocabulary(self) -> int:
+        """One more than the tokenizer's highest id."""
+        return self.tokenizer.vocabulary
 
 
 @dataclass(frozen=True)
@@ -107,6 +117,8 @@ class TextData(DeviceData):
     """Texts on the device. Samples are the right candidates; `tokens` has them all, on the CPU."""
 
     tokens: EncodedTexts | None = None
+    tokenizer: Tokenizer | None = None
+    generate: int = 0
 
 
 class Language(Kind):
@@ -120,7 +132,7 @@ class Language(Kind):
 
     def for_model(self, data: Texts, model: Mapping[str, Any]) -> ReadTexts:
         tokenizer = data.tokenizer or tokenizer_of(str(model_folder(str(model.get("path", "")))))
-        return ReadTexts(data, encode_texts(data, tokenizer), tokenizer.vocabulary)
+        return ReadTexts(data, encode_texts(data, tokenizer), tokenizer)
 
     def outline(self, data: ReadTexts) -> TextOutline:
         numbers: dict[bytes, int] = {}
@@ -157,6 +169,8 @@ class Language(Kind):
             classes=None,
             prepare=unchanged,
             tokens=data.tokens,
+            tokenizer=data.tokenizer,
+            generate=options.get("generate", 0),
         )
 
     def criterion(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -173,12 +187,13 @@ class Language(Kind):
         assert isinstance(data, TextData)
         assert isinstance(data.splits, GroupSplits)
         assert data.tokens is not None
+        assert data.tokenizer is not None
         model.eval()
         tokens, device = data.tokens, data.train_inputs.device
         judges, held = data.splits.judges(seed)
 
         def scored(encoded: Encoded, rows: Integers) -> Predictions:
-            part = Encoded(encoded.inputs[rows], encoded.targets[rows], encoded.right[rows])
+            part = encoded.subset(rows)
             with autocast():
                 scores = candidate_scores(model, part, device, EVALUATION_BATCH[device.type])
             return Predictions(torch.from_numpy(rows), torch.from_numpy(part.right), torch.from_numpy(scores))
@@ -203,6 +218,15 @@ class Language(Kind):
             metrics["validation_accuracy"] = accuracy(scored(tokens.test, held["test"]))
             unseen = scored(tokens.outsiders, held["outsiders"])
             metrics["validation_attack_auc"] = attack_auc(parts["forget"], unseen)
+        reader = Reader(model, data.tokenizer, device, EVALUATION_BATCH[device.type])
+        chosen = {
+            "retain": tokens.train.subset(split.retain),
+            "forget": tokens.train.subset(split.forget),
+            "test": tokens.test.subset(judges["test"]),
+            "outsiders": tokens.outsiders.subset(judges["outsiders"]),
+        }
+        with autocast():
+            metrics |= recall(reader, chosen, data.generate, seed)
         rows = torch.arange(max(len(part.right) for part in (tokens.train, tokens.test, tokens.outsiders)))
         return Evaluation(metrics, tuple((name, part, rows) for name, part in (parts | {"retain": members}).items()))
 

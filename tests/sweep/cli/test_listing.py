@@ -1,4 +1,4 @@
-"""`list methods` in a terminal of 80 columns."""
+"""`list methods` and `list metrics` in a terminal of 80 columns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from dataclasses import fields
 import pytest
 
 from methods import METHODS
-from sweep.cli.listing import methods
+from sweep.cli.listing import methods, metrics
+from sweep.store.metrics import FURTHER, KINDS
 
 
 @pytest.fixture
@@ -68,3 +69,20 @@ def test_paragraphs_fill_the_width_and_formulas_stay_lines(shown: Callable[..., 
     assert choice.split(maxsplit=2)[1:] == ["projection", "none | projection | scalar | exact"]
     (rho,) = (line for line in lines if line.startswith("rho  "))
     assert rho.split(maxsplit=2)[1:] == ["2.0", "0.1 to 8, log"]
+
+
+def test_every_metric_of_each_kind_is_named_with_its_meaning_and_where_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    metrics()
+    parts = re.split(r"^(\w+)$", capsys.readouterr().out, flags=re.M)[1:]
+    assert parts[::2] == [*KINDS]
+    for kind, text in zip(parts[::2], parts[1::2], strict=True):
+        found = entries(text.splitlines())
+        further = FURTHER.get(kind, ())
+        assert list(found) == [metric.column for metric in (*KINDS[kind], *further)]
+        for metric in (*KINDS[kind], *further):
+            head, meaning = found[metric.column]
+            assert head.split() == [metric.column, metric.label]
+            assert meaning == f"{metric.words}; {metric.unit}" + ("; in the column other" if metric in further else "")

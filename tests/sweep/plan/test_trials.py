@@ -208,6 +208,18 @@ def test_options_that_came_later_are_part_of_an_identity_only_where_they_are_giv
     assert identity(test_split="validation")["test_split"] == "validation"
 
 
+def test_what_continuations_are_measured_on_is_part_of_an_identity_only_where_there_are_some(make_spec):
+    people = {"name": "invented-people", "people": 6, "public": 2, "outsiders": 2}
+    shared = {"model": {"name": "tiny-llama"}, "training": {"epochs": 1}, "methods": [{"name": "retrain"}]}
+
+    def identity(**options):
+        return dataset_identity(make_spec(dataset=people | options, **shared).dataset)
+
+    assert set(identity()) == {*people, "seed", "fingerprint", "validation", "limit"}
+    assert identity(generate=0) == identity()
+    assert identity(generate=3) == identity() | {"generate": 3}
+
+
 def test_a_set_whose_labels_are_numbered_anew_is_another_than_when_they_were_not(make_spec, write_images, tmp_path):
     def fingerprint(folder: str, labels: object) -> str:
         for part in ("train", "test"):

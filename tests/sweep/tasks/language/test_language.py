@@ -14,6 +14,7 @@ from sweep.errors import InputError
 from sweep.plan.check import check_task
 from sweep.plan.trials import plan_trials
 from sweep.spec.sweep_spec import parse_spec
+from sweep.store.metrics import FURTHER
 from sweep.tasks.evaluation import Predictions
 from sweep.tasks.language.invented_people import InventedPeople
 from sweep.tasks.language.kind import Language, TextTraining, attack_auc, right_scores
@@ -115,7 +116,7 @@ def test_metrics_follow_from_the_scores_of_candidates(data, read):
     assert judged.metrics["attack_auc"] == pytest.approx(100 * np.mean(pairs), abs=1e-6)
     assert "validation_accuracy" not in judged.metrics
     assert [name for name, _, _ in judged.kept] == ["retain", "forget", "test", "outsiders"]
-    assert {metric.column for metric in Language.metrics} >= set(judged.metrics)
+    assert {metric.column for metric in (*Language.metrics, *FURTHER["language"])} >= set(judged.metrics)
 
 
 def scored(*scores: float) -> Predictions:
