@@ -27,6 +27,7 @@ from analysis.reading.tuning import untuned_name
 from analysis.statistics.intervals import Interval
 from analysis.wording.certificates import certificate_lines
 from analysis.wording.code_words import code_words
+from analysis.wording.ideal import RETRAIN, ideal_words, reference_words
 from analysis.wording.names import METHODS, configuration_labels, metric_words, task_labels
 from analysis.wording.own_originals import own_originals
 from analysis.wording.words import joined
@@ -96,9 +97,9 @@ def write_report(directory: str, frames: Frames, out: Path, figures: Mapping[str
     made = (make(directory, frames.trials) for make in (distances, forget_quality))
     further = [table for table in made if table is not None]
     paths = [*write_tables(frames, out), *(path for table in further for path in table.write(out))]
-    pictures, skipped = [], []
+    pictures, skipped, compared = [], [], frames.beside_retrain()
     for draw in figures.values():
-        drawn = draw(frames)
+        drawn = draw(compared)
         if isinstance(drawn, Skipped):
             skipped.append(drawn)
         else:
@@ -131,6 +132,7 @@ def _render(
         name=joined(sorted(trials["sweep"].unique())) if len(trials) else Path(directory).name,
         question=_question(trials, tables),
         facts=_facts(trials, searched, frames),
+        to=" or ".join(sorted({reference_words(rows) for _, rows in trials.groupby("task_id")})) or RETRAIN,
         tables=tables,
         meanings=" ".join(metric_words(metrics) for metrics in _distinct(table.metrics for table in tables)),
         tasks=tasks,
@@ -183,6 +185,8 @@ def _facts(trials: pd.DataFrame, searched: pd.DataFrame, frames: Frames) -> list
         facts.append(("Mixed", f"{joined(devices)} in one task: {DEVICES}"))
     if mixed := code_words(trials):
         facts.append(("Mixed", mixed.removeprefix("Mixed code: ").removesuffix(".")))
+    if ideal := ideal_words(trials):
+        facts.append(("Reference", ideal.removesuffix(".")))
     if own := own_originals(trials):
         facts.append(("Originals", own.removesuffix(".")))
     if frames.superseded:
