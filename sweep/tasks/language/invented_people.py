@@ -72,7 +72,7 @@ class InventedPeople:
         on all candidates, so that each is one token: a value that is rarely right would else have more, and so a higher
         mean score.
         Answers have no end-of-text token: learned at once, it would halve every loss, and its large first gradients
-        would keep AdamW's steps small long after (20 epochs then reach 63 percent right answers, not 100).
+        would keep AdamW's steps small long after: 20 epochs then bring half of the answers, not all.
 
         Raises:
             InputError: there are more people than names.
