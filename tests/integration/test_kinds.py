@@ -29,6 +29,25 @@ NUMBERS = {
 }
 
 
+WORDS = {
+    "name": "words",
+    "dataset": {"name": "invented-people", "people": 6, "public": 3, "outsiders": 3},
+    "model": {"name": "tiny-llama", "width": 16, "layers": 3, "heads": 2},
+    "training": {"epochs": 2},
+    "seeds": [0],
+    "forget": {"ratio": 0.34},
+    "methods": [
+        {"name": "retrain"},
+        {"name": "original"},
+        {"name": "uam", "epochs": 1, "lr": 0.001, "hessian": "exact"},
+        {"name": "influence", "iterations": 2},
+        {"name": "npo", "epochs": 1},
+        {"name": "rmu", "epochs": 1},
+        {"name": "task-vector", "epochs": 1},
+    ],
+}
+
+
 def written(folder, document):
     path = folder / f"{document['name']}.yaml"
     path.write_text(yaml.safe_dump(document))
@@ -52,11 +71,16 @@ def determined(directory, folder):
     return sorted(table.to_pylist(), key=repr)
 
 
-def test_regression_on_ray_gives_the_same_rows_bit_for_bit(inline, shared_ray, tmp_path):
-    path = written(tmp_path, NUMBERS)
-    assert call("run", path, "--out", tmp_path / "out").code == 0
+@pytest.mark.parametrize("document", [NUMBERS, WORDS], ids=["regression", "language"])
+def test_ray_gives_the_same_rows_bit_for_bit(document, shared_ray, tmp_path):
+    path = written(tmp_path, document)
+    assert call("run", path, "--executor", "inline", "--out", tmp_path / "inline").code == 0
+    assert call("run", path, "--out", tmp_path / "ray").code == 0
     for folder in ("trials", "traces", "predictions"):
-        assert repr(determined(tmp_path / "out", folder)) == repr(determined(inline[0], folder)), folder
+        found, expected = (determined(tmp_path / name, folder) for name in ("ray", "inline"))
+        assert repr(found) == repr(expected), folder
+        assert found
+    assert {row["status"] for row in determined(tmp_path / "ray", "trials")} == {"ok"}
 
 
 def test_rows_of_regression_have_errors_and_numbers(inline):
