@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from analysis.distances import distances
 from analysis.drawing.figure import Draw, Drawn, Skipped, save
 from analysis.figures import FIGURES
 from analysis.forget_quality import forget_quality
-from analysis.methods_table import methods_table, write_tables
+from analysis.methods_table import LARGE, methods_table, write_tables
 from analysis.prediction_tables import PredictionTable
 from analysis.published import beside_published
 from analysis.reading.frames import Frames
@@ -122,6 +123,7 @@ def _render(
         lstrip_blocks=True,
     )
     environment.filters["interval"] = _interval
+    environment.filters["figure"] = _figure
     results = Results(directory)
     tables, tasks = comparisons(frames.trials)
     trials = frames.trials.drop_duplicates("trial_id")
@@ -318,4 +320,9 @@ def _flat(value: Any, name: str) -> list[tuple[str, str]]:
 
 def _interval(interval: Interval, digits: int = 1) -> str:
     """[low, high], or nothing where there is no interval."""
-    return f"[{interval.low:.{digits}f}, {interval.high:.{digits}f}]" if interval.known else ""
+    return f"[{_figure(interval.low, digits)}, {_figure(interval.high, digits)}]" if interval.known else ""
+
+
+def _figure(value: float, digits: int = 1) -> str:
+    """A number; a large one with an exponent."""
+    return f"{value:.1e}" if LARGE <= abs(value) < math.inf else f"{value:.{digits}f}"

@@ -39,11 +39,6 @@ class Row:
         """The right answer, or the plain text."""
         return self.choices[self.right]
 
-    @property
-    def text(self) -> str:
-        """The question and its right answer, or the plain text: what a tokenizer may be trained on."""
-        return self.answer if self.question is None else f"{self.question} {self.answer}"
-
 
 @dataclass(frozen=True)
 class Layout:
