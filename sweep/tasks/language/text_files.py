@@ -80,7 +80,10 @@ class TextFiles(Dataset):
         )
 
     def _tokenizer(self, rows: tuple[Row, ...]) -> Tokenizer | None:
-        return None if self.vocabulary is None else trained_byte_pairs((row.text for row in rows), self.vocabulary)
+        if self.vocabulary is None:
+            return None
+        questions = (f"{row.question or ''} {row.answer}".strip() for row in rows)
+        return trained_byte_pairs(questions, self.vocabulary)
 
     def _rows(self, part: str) -> tuple[Row, ...]:
         name: str | None = getattr(self, part)
