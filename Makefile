@@ -10,10 +10,9 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: install
 	$(BIN)/unlearn-sweep run digits
 
-# Everything: style, types, tests. Those that start no Ray run in two processes, each of which computes on one core.
+# Everything: style, types, tests, in two processes, each of which computes on one core and has a Ray of its own.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore tests/integration --numprocesses 2 --dist loadfile
-	$(BIN)/python -m pytest tests/integration
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 # What takes long to prove: tests marked so, processes killed and files damaged at random. Their last output is kept.
 soak: SHELL := /bin/bash

@@ -16,6 +16,7 @@ from analysis.statistics.ranking import pairs, rank
 from analysis.wording.code_words import code_words
 from analysis.wording.doing_nothing import doing_nothing, original_level
 from analysis.wording.finding import tells
+from analysis.wording.ideal import reference_words
 from analysis.wording.names import method_name, method_words, task_labels, varying_settings
 from analysis.wording.words import ranking_words
 from sweep.store.metrics import Metric, shown
@@ -97,9 +98,7 @@ def _comparison(task: str, trials: pd.DataFrame) -> Comparison:
     order = order.sort_values(["rank", "gap", "method"], na_position="last")
     best_first = order.groupby("method").cumcount().sort_values(kind="stable").index[:MOST_ROWS]
     drawn = order.loc[order.index.isin(best_first)]
-    metrics = tuple(
-        each for each in shown(metrics_in(trials)) if each.side is not None or ok[each.column].notna().any()
-    )
+    metrics = shown(metrics_in(trials))
     means = _means(ok, drawn.index.to_numpy(), metrics)
     ended = _ended(trials)
     rows = [
@@ -160,6 +159,6 @@ def _answer(trials: pd.DataFrame) -> str:
     if level.n and not nothing:
         sentence += f" The original is at {level.mean:.1f}."
     if not tells(interval, "average_gap"):
-        untold = f"{seeds} do not tell which method is closest to Retrain. Of lowest mean gap is"
+        untold = f"{seeds} do not tell which method is closest to {reference_words(ok)}. Of lowest mean gap is"
         return f"{nothing} {untold} {sentence}".strip()
     return f"{nothing} Of the methods, closest is {sentence}" if nothing else sentence

@@ -21,13 +21,14 @@ from analysis.reading.tuning import CONFIGURATION
 from analysis.wording.certificates import certificate_lines, certificate_words
 from analysis.wording.code_words import code_words
 from analysis.wording.doing_nothing import doing_nothing
+from analysis.wording.ideal import ideal_words, reference_words
 from analysis.wording.names import configuration_labels, label, task_labels, unit_words
 from analysis.wording.own_originals import own_originals
 from sweep.store.metrics import metrics_of, shown
 
 HOW = (
-    "mean ± standard deviation over n seeds; in brackets the mean gap to Retrain of the same seed; cost: time relative "
-    "to Retrain"
+    "mean ± standard deviation over n seeds; in brackets the mean gap to {} of the same seed; cost: time relative to "
+    "Retrain"
 )
 LARGE = 1e4
 """Numbers from here on are written with an exponent."""
@@ -47,7 +48,8 @@ def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
         gap), `average_gap`, its `.std` and its `.n` (seeds that have it: Retrain ended ok there too), `seconds`,
         `relative_seconds`, `relative_samples` (means), `ended`: how many trials ended otherwise, in words,
         `code_versions`: how many the averaged trials are of, `certificate`: what the method certifies of its result
-        (empty if nothing), and `remarks`: what a reader of the row's task must know first (`task_remarks`).
+        (empty if nothing), `reference`: what gaps are to (`reference_words`), and `remarks`: what a reader of the row's
+        task must know first (`task_remarks`).
     """
     if trials.empty:
         return pd.DataFrame()
@@ -57,6 +59,8 @@ def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
     table = first[["task", "kind", "label"]].set_axis(["task", "kind", "method"], axis=1)
     table = pd.concat([table, _statistics(labelled)], axis=1)
     table["code_versions"] = averaged_versions(trials, first)
+    references = {str(task): reference_words(rows) for task, rows in labelled.groupby("task")}
+    table["reference"] = table["task"].map(references)
     remarks = {str(task): " ".join(task_remarks(rows)) for task, rows in labelled.groupby("task")}
     table["remarks"] = table["task"].map(remarks)
     order = table.assign(rank=references_first(first["method"])).sort_values(
@@ -67,7 +71,8 @@ def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
 
 def task_remarks(trials: pd.DataFrame) -> list[str]:
     """What a reader of one task's table must know first, as sentences."""
-    return [words for words in (doing_nothing(trials), own_originals(trials), code_words(trials)) if words]
+    found = (ideal_words(trials), doing_nothing(trials), own_originals(trials), code_words(trials))
+    return [words for words in found if words]
 
 
 def _statistics(trials: pd.DataFrame) -> pd.DataFrame:
@@ -105,11 +110,12 @@ def display_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     """Headers and cells of `methods_table` for people, of one task.
 
     A column `not ok` appears only where a trial did not end ok, `code` only where a row averages trials of several code
-    versions, and a metric beside the average gap (TA-F, for instance) only where it has a value. Where gaps are over
-    fewer seeds than metrics, the average gap says over how many.
+    versions, and a metric only where a row has a value of it, or no row has any metric. Where gaps are over fewer seeds
+    than metrics, the average gap says over how many.
     """
     metrics = shown(metrics_of(table["kind"].iloc[0]))
-    labels = [each.label for each in metrics if each.side is not None or table[f"{each.label}.mean"].notna().any()]
+    known = [each.label for each in metrics if table[f"{each.label}.mean"].notna().any()]
+    labels = known or [each.label for each in metrics if each.side is not None]
     headers = ["method", "n", *labels, "avg. gap", "cost"]
     seldom = {NOT_OK: table["ended"], CODE: table["code_versions"].map(_versions)}
     seldom = {header: cells for header, cells in seldom.items() if (cells != "").any()}
@@ -131,7 +137,8 @@ def _versions(count: int) -> str:
 
 
 def _caption(table: pd.DataFrame, headers: list[str]) -> str:
-    caption = f"{unit_words([each for each in metrics_of(table['kind'].iloc[0]) if each.label in headers])}, {HOW}"
+    caption = f"{unit_words([each for each in metrics_of(table['kind'].iloc[0]) if each.label in headers])}, "
+    caption += HOW.format(table["reference"].iloc[0])
     return f"{caption}; {WHERE_A_CLASS_IS_FORGOTTEN}" if OF_THE_CLASS in headers else caption
 
 

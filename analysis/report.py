@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from analysis.distances import distances
 from analysis.drawing.figure import Draw, Drawn, Skipped, save
 from analysis.figures import FIGURES
 from analysis.forget_quality import forget_quality
-from analysis.methods_table import methods_table, write_tables
+from analysis.methods_table import LARGE, methods_table, write_tables
 from analysis.prediction_tables import PredictionTable
 from analysis.published import beside_published
 from analysis.reading.frames import Frames
@@ -28,6 +29,7 @@ from analysis.recall import recall
 from analysis.statistics.intervals import Interval
 from analysis.wording.certificates import certificate_lines
 from analysis.wording.code_words import code_words
+from analysis.wording.ideal import RETRAIN, ideal_words, reference_words
 from analysis.wording.names import METHODS, configuration_labels, metric_words, task_labels
 from analysis.wording.own_originals import own_originals
 from analysis.wording.words import joined
@@ -97,9 +99,9 @@ def write_report(directory: str, frames: Frames, out: Path, figures: Mapping[str
     made = (make(directory, frames.trials) for make in (distances, forget_quality, recall))
     further = [table for table in made if table is not None]
     paths = [*write_tables(frames, out), *(path for table in further for path in table.write(out))]
-    pictures, skipped = [], []
+    pictures, skipped, compared = [], [], frames.beside_retrain()
     for draw in figures.values():
-        drawn = draw(frames)
+        drawn = draw(compared)
         if isinstance(drawn, Skipped):
             skipped.append(drawn)
         else:
@@ -122,6 +124,7 @@ def _render(
         lstrip_blocks=True,
     )
     environment.filters["interval"] = _interval
+    environment.filters["figure"] = _figure
     results = Results(directory)
     tables, tasks = comparisons(frames.trials)
     trials = frames.trials.drop_duplicates("trial_id")
@@ -132,6 +135,7 @@ def _render(
         name=joined(sorted(trials["sweep"].unique())) if len(trials) else Path(directory).name,
         question=_question(trials, tables),
         facts=_facts(trials, searched, frames),
+        to=" or ".join(sorted({reference_words(rows) for _, rows in trials.groupby("task_id")})) or RETRAIN,
         tables=tables,
         meanings=" ".join(metric_words(metrics) for metrics in _distinct(table.metrics for table in tables)),
         tasks=tasks,
@@ -184,6 +188,8 @@ def _facts(trials: pd.DataFrame, searched: pd.DataFrame, frames: Frames) -> list
         facts.append(("Mixed", f"{joined(devices)} in one task: {DEVICES}"))
     if mixed := code_words(trials):
         facts.append(("Mixed", mixed.removeprefix("Mixed code: ").removesuffix(".")))
+    if ideal := ideal_words(trials):
+        facts.append(("Reference", ideal.removesuffix(".")))
     if own := own_originals(trials):
         facts.append(("Originals", own.removesuffix(".")))
     if frames.superseded:
@@ -315,4 +321,9 @@ def _flat(value: Any, name: str) -> list[tuple[str, str]]:
 
 def _interval(interval: Interval, digits: int = 1) -> str:
     """[low, high], or nothing where there is no interval."""
-    return f"[{interval.low:.{digits}f}, {interval.high:.{digits}f}]" if interval.known else ""
+    return f"[{_figure(interval.low, digits)}, {_figure(interval.high, digits)}]" if interval.known else ""
+
+
+def _figure(value: float, digits: int = 1) -> str:
+    """A number; a large one with an exponent."""
+    return f"{value:.1e}" if LARGE <= abs(value) < math.inf else f"{value:.{digits}f}"

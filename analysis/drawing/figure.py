@@ -151,7 +151,7 @@ def run_figure(draw: Draw) -> None:
             raise typer.Exit(2) from error
         for problem in frames.damaged:
             print(f"warning: {problem}", file=sys.stderr)
-        drawn = draw(frames)
+        drawn = draw(frames.beside_retrain())
         if isinstance(drawn, Skipped):
             print(f"{drawn.name}: skipped: {drawn.reason}")
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -37,6 +37,15 @@ class Frames:
     suggestions: pd.DataFrame = field(default_factory=lambda: SUGGESTIONS.empty_table().to_pandas())
     searched: pd.DataFrame = field(default_factory=lambda: TRIALS.empty_table().to_pandas())
     superseded: int = 0
+
+    def beside_retrain(self) -> Frames:
+        """The same without gaps to an ideal: what figures show are distances to Retrain."""
+        if "to_ideal" not in self.trials:
+            return self
+        gaps = [name for name in self.trials if name in (*GAPS, "original_gap") or str(name).startswith("gap.")]
+        trials = self.trials.copy()
+        trials.loc[trials["to_ideal"], gaps] = np.nan
+        return replace(self, trials=trials)
 
 
 def read_frames(location: str) -> Frames:
@@ -85,17 +94,22 @@ def flatten_params(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_gaps(trials: pd.DataFrame) -> pd.DataFrame:
-    """Add `gap.<metric>`, the columns of `GAPS`, `relative_seconds` and `relative_samples`, against the Retrain of the
+    """Add `gap.<metric>`, the columns of `GAPS`, `relative_seconds` and `relative_samples`, against a reference of the
     same task and seed, and `original_gap`: the average gap of the Original of that task and seed.
 
-    A gap is `distance`, in percentage points; those of `GAPS` are means over what `averaged` says for the trial's kind
-    of task. `relative_seconds` and `relative_samples` are the cost as a share of Retrain's. All are missing where there
-    is no such Retrain that ended ok; `original_gap` also where there is no such Original.
+    The reference is Retrain, or one of `ideals` where there can be no Retrain: `to_ideal` says where. A gap is
+    `distance`, in percentage points; those of `GAPS` are means over what `averaged` says for the trial's kind of task,
+    without what neither the trial nor the reference has. `relative_seconds` and `relative_samples` are the cost as a
+    share of Retrain's. All are missing where there is no such reference that ended ok; `original_gap` also where there
+    is no such Original.
     """
     key = ["task_id", "seed"]
     costs = ["unlearn_seconds", "samples_processed"]
     measured = [column for column in columns() if column in trials]
-    reference = trials.loc[(trials["method"] == "retrain") & (trials["status"] == "ok"), [*key, *measured, *costs]]
+    trials = trials.astype(dict.fromkeys(measured, float))
+    retrain = trials.loc[(trials["method"] == "retrain") & (trials["status"] == "ok"), [*key, *measured, *costs]]
+    ideal = ideals(trials)
+    reference = pd.concat([retrain, ideal[[*key, *measured]].assign(ideal=True)]) if len(ideal) else retrain
     matched = trials[key].merge(reference, on=key, how="left", validate="many_to_one").set_index(trials.index)
     result = trials.copy()
     for metric in measured:
@@ -105,13 +119,34 @@ def with_gaps(trials: pd.DataFrame) -> pd.DataFrame:
         result[gap] = np.nan
         for kind in kinds.unique():
             here = kinds == kind
-            parts = [f"gap.{metric.column}" for metric in averaged(metrics_of(kind), gap)]
-            if set(parts) <= set(result.columns):
-                result.loc[here, gap] = result.loc[here, parts].mean(axis=1, skipna=False)
+            parts = [metric.column for metric in averaged(metrics_of(kind), gap)]
+            if set(parts) <= set(measured):
+                gaps = result.loc[here, [f"gap.{part}" for part in parts]].set_axis(parts, axis=1)
+                absent = trials.loc[here, parts].isna() & matched.loc[here, parts].isna()
+                result.loc[here, gap] = gaps.mask(absent, 0).sum(axis=1, skipna=False) / (~absent).sum(axis=1)
     result["original_gap"] = _original_gaps(result)
+    result["to_ideal"] = matched["ideal"].notna() if len(ideal) else False
     result["relative_seconds"] = trials["unlearn_seconds"] / matched["unlearn_seconds"]
     result["relative_samples"] = trials["samples_processed"] / matched["samples_processed"]
     return result
+
+
+def ideals(trials: pd.DataFrame) -> pd.DataFrame:
+    """What stands for Retrain where the original is a network as it was built: no data can be left out of its training.
+
+    For each such task and seed the row of the Original that ended ok, with `Metric.ideal` in the place of what it is.
+    """
+    found = trials[(trials["method"] == "original") & (trials["status"] == "ok")]
+    untrained = [json.loads(config).get("training", {}).get("epochs") == 0 for config in found["config"]]
+    found = found[untrained].drop_duplicates(["task_id", "seed"])
+    kinds = kinds_of(found)
+    for kind in kinds.unique():
+        for metric in metrics_of(kind):
+            if metric.ideal is not None and metric.column in found:
+                there = (kinds == kind) & found[metric.column].notna()
+                wanted = found.loc[there, metric.ideal] if isinstance(metric.ideal, str) else metric.ideal
+                found.loc[there, metric.column] = wanted
+    return found
 
 
 def kinds_of(trials: pd.DataFrame) -> pd.Series:
@@ -122,8 +157,9 @@ def kinds_of(trials: pd.DataFrame) -> pd.Series:
 
 
 def metrics_in(trials: pd.DataFrame) -> tuple[Metric, ...]:
-    """The metrics of the first trial's kind of task."""
-    return metrics_of(str(kinds_of(trials).iloc[0]))
+    """The metrics of the first trial's kind of task that any of these trials has; all of them where none has any."""
+    every = metrics_of(str(kinds_of(trials).iloc[0]))
+    return tuple(each for each in every if each.column in trials and trials[each.column].notna().any()) or every
 
 
 def _original_gaps(trials: pd.DataFrame) -> pd.Series:

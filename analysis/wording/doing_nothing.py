@@ -6,6 +6,7 @@ import pandas as pd
 
 from analysis.reading.selection import ended_ok, is_reference, representatives
 from analysis.statistics.intervals import Interval, mean_interval
+from analysis.wording.ideal import reference_words
 
 
 def original_level(trials: pd.DataFrame) -> Interval:
@@ -29,4 +30,5 @@ def doing_nothing(trials: pd.DataFrame, who: str = "no method") -> str:
     if beyond.empty or (beyond < 0).any():
         return ""
     level = original_level(rivals)
-    return f"The original is at {level.mean:.1f}: at this setting {who} is closer to Retrain than doing nothing."
+    closer = f"{who} is closer to {reference_words(ok)} than doing nothing"
+    return f"The original is at {level.mean:.1f}: at this setting {closer}."

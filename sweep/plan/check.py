@@ -98,6 +98,8 @@ def _check_hyperparameters(spec: Spec) -> None:
         fixed = {name: [value] for name, value in space.fixed.items()}
         asked.append((f"search.methods.{index}", searched.name, fixed | drawn))
     task = find_kind(spec.dataset.name)
+    if spec.search is not None and not spec.training.epochs:
+        raise InputError("search: it compares with Retrain, and training.epochs is 0")
     for path, name, grid in asked:
         kind = find_method(name)
         if kind.kinds is not None and not task.names & set(kind.kinds):

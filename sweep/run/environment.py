@@ -14,7 +14,19 @@ import torch
 
 from sweep.plan.code_version import code_version
 
-PACKAGES = ("torch", "torchvision", "ray", "optuna", "numpy", "scikit-learn", "pyarrow", "pandas", "safetensors")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "ray",
+    "optuna",
+    "numpy",
+    "scikit-learn",
+    "pyarrow",
+    "pandas",
+    "safetensors",
+    "transformers",
+    "tokenizers",
+)
 
 
 def environment_json(executor: str, precision: str) -> str:

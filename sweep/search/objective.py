@@ -43,7 +43,10 @@ class Standing:
 
 
 def seed_values(row: Row, retrain: Row, objectives: Sequence[str]) -> tuple[float, ...]:
-    """The objectives of one trial that ended ok or diverged, measured against the Retrain of its seed."""
+    """The objectives of one trial that ended ok or diverged, measured against the Retrain of its seed.
+
+    A gap is over the metrics that either has; what only one of them has counts as `WORST`.
+    """
     if row["status"] != "ok":
         return (WORST,) * len(objectives)
     values = []
@@ -52,14 +55,19 @@ def seed_values(row: Row, retrain: Row, objectives: Sequence[str]) -> tuple[floa
             values.append(row["unlearn_seconds"] / retrain["unlearn_seconds"])
         else:
             columns = [metric.twin or metric.column for metric in averaged(metrics_of(row.get("kind")), name)]
-            gaps = [distance(value_of(row, column), value_of(retrain, column)) for column in columns]
-            values.append(sum(gaps) / len(gaps))
+            both = [(value_of(row, column), value_of(retrain, column)) for column in columns]
+            gaps = [
+                WORST if value is None or reference is None else distance(value, reference)
+                for value, reference in both
+                if not (value is None and reference is None)
+            ]
+            values.append(sum(gaps) / len(gaps) if gaps else WORST)
     return tuple(values)
 
 
-def value_of(row: Row, column: str) -> float:
-    """A metric of a row of `trials`: of its own column, or of `other`."""
-    value: float = row[column] if column in row else json.loads(row["other"])[column]
+def value_of(row: Row, column: str) -> float | None:
+    """A metric of a row of `trials`: of its own column, or of `other`; None where it was not measured."""
+    value: float | None = row[column] if column in row else json.loads(row["other"] or "{}").get(column)
     return value
 
 

@@ -59,5 +59,5 @@ def spec_schema() -> dict[str, Any]:
     builders = {name: option_model(builder, PROVIDED_TO_MODELS) for name, builder in MODELS.items()}
     variants("ModelSpec", builders, {"type": "string", "not": {"enum": list(builders)}})
     recipes = dict.fromkeys(kind.training_keys for kind in KINDS.values())
-    definitions["TrainingSpec"] = {"anyOf": [recipe.model_json_schema() for recipe in recipes]}
+    definitions["Recipe"] = {"anyOf": [recipe.model_json_schema() for recipe in recipes]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

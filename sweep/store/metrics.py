@@ -21,6 +21,8 @@ class Metric:
             test data.
         unit: in words.
         hidden: whether tables leave it out; it is in `trials`.
+        ideal: what it would be if the forget set were forgotten and nothing else lost: a number, or the column that has
+            it. None: what it is of the original.
     """
 
     column: str
@@ -30,6 +32,7 @@ class Metric:
     twin: str | None = None
     unit: str = "percent"
     hidden: bool = False
+    ideal: float | str | None = None
 
 
 NON_MEMBERS = "share of the forget data that a membership attack calls non-member"
@@ -59,15 +62,23 @@ KINDS: dict[str, tuple[Metric, ...]] = {
     ),
     "language": (
         Metric("retain_accuracy", "RA", "accuracy on the retain data", "retain"),
-        Metric("forget_accuracy", "FA", "accuracy on the forget data", "forget"),
+        Metric("forget_accuracy", "FA", "accuracy on the forget data", "forget", ideal="chance"),
         Metric("test_accuracy", "TA", "accuracy on the test data", "retain", "validation_accuracy"),
         Metric("validation_accuracy", "VA", "accuracy on the validation data"),
-        Metric("attack_auc", "AUC", "how well scores tell forget from unseen data", "forget", "validation_attack_auc"),
-        Metric("validation_attack_auc", "AUC-V", "the same, from validation data"),
+        Metric(
+            "attack_auc",
+            "AUC",
+            "how well scores tell forget from unseen data",
+            "forget",
+            "validation_attack_auc",
+            ideal=50.0,
+        ),
+        Metric("validation_attack_auc", "AUC-V", "the same, from validation data", ideal=50.0),
         Metric("forget_likelihood", "P-F", "mean probability of the forget data's answers"),
         Metric("retain_likelihood", "P-R", "mean probability of the retain data's answers", hidden=True),
         Metric("test_likelihood", "P-T", "mean probability of the test data's answers", hidden=True),
         Metric("mia", "MIA", NON_MEMBERS, hidden=True),
+        Metric("chance", "chance", "accuracy of guesses on the forget data", hidden=True),
     ),
 }
 """What the built-in kinds of task measure. The average gap over RA, FA, TA and MIA is that of Fan et al., ICLR 2024."""

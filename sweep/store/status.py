@@ -13,5 +13,7 @@ ENDED = ("ok", "diverged", "failed")
 
 
 def ended(row: Row | None) -> bool:
-    """Whether a trial was run and its row has what searches need: rows of older versions lack `validation_mia`."""
-    return row is not None and row["status"] in ENDED and (row["status"] != "ok" or row["validation_mia"] is not None)
+    """Whether a trial was run and its row has what searches need: old ones of classes lack `validation_mia`."""
+    if row is None or row["status"] not in ENDED:
+        return False
+    return row["status"] != "ok" or row.get("kind") is not None or row["validation_mia"] is not None

@@ -16,6 +16,7 @@ from sweep.tasks.dataset import Dataset
 from sweep.tasks.images import Images
 from sweep.tasks.language.invented_people import InventedPeople
 from sweep.tasks.language.python_manual import PythonManual
+from sweep.tasks.language.text_files import TextFiles
 from sweep.tasks.parquet_images import ParquetImages
 from sweep.tasks.tables import Diabetes, RatedImages, Table
 
@@ -92,4 +93,5 @@ DATASETS: dict[str, type[Dataset]] = {
     "rated-images": RatedImages,
     "invented-people": InventedPeople,
     "python-manual": PythonManual,
+    "text": TextFiles,
 }

@@ -39,6 +39,7 @@ def test_each_method_stands_beside_retrain_and_original_and_the_closest_to_retra
         for seed in (0, 1)
         for method, numbers in (
             ("finetune", USUAL),
+            ("simnpo", USUAL | {"forget_extraction_strength": 0.0}),
             ("npo", UNLEARNED | {"min_k_auc": 0.0 + 10 * seed}),
             ("retrain", RETRAIN),
             ("original", USUAL),
@@ -46,14 +47,14 @@ def test_each_method_stands_beside_retrain_and_original_and_the_closest_to_retra
     ]
     made = table(*rows)
     assert made.labels == ("PPL-F", "PPL-T", "ES-F", "ES-T", "AUC-K", "AUC-K++", "AUC-Z", "gap")
-    assert made.table["method"].tolist() == ["original", "retrain", "npo", "finetune"]
+    assert made.table["method"].tolist() == ["original", "retrain", "npo", "simnpo", "finetune"]
     found = made.table.set_index("method")
     assert found.loc["retrain", ["ES-F.mean", "AUC-K.mean", "gap.mean"]].tolist() == [2, 50, 0]
     # over ES-F, AUC-K, AUC-K++ and AUC-Z: no perplexity, nothing of the test set
     assert found.loc["finetune", "gap.mean"] == pytest.approx((98 + 50 + 40 + 40) / 4)
     assert found.loc["npo", "gap.mean"] == pytest.approx(((0 + 50 + 40 + 40) / 4 + (0 + 40 + 40 + 40) / 4) / 2)
     assert found.loc["npo", "AUC-K.mean"] == 5
-    assert found["seeds"].tolist() == [2] * 4
+    assert found["seeds"].tolist() == [2] * 5
     assert "over ES-F, AUC-K, AUC-K++, AUC-Z." in made.markdown
     assert "ROUGE" not in made.markdown
 

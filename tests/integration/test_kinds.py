@@ -1,6 +1,7 @@
 """Kinds of task other than classification: run both ways, searched, reported, beside each other in one directory."""
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -28,6 +29,25 @@ NUMBERS = {
 }
 
 
+WORDS = {
+    "name": "words",
+    "dataset": {"name": "invented-people", "people": 6, "public": 3, "outsiders": 3},
+    "model": {"name": "tiny-llama", "width": 16, "layers": 3, "heads": 2},
+    "training": {"epochs": 2},
+    "seeds": [0],
+    "forget": {"ratio": 0.34},
+    "methods": [
+        {"name": "retrain"},
+        {"name": "original"},
+        {"name": "uam", "epochs": 1, "lr": 0.001, "hessian": "exact"},
+        {"name": "influence", "iterations": 2},
+        {"name": "npo", "epochs": 1},
+        {"name": "rmu", "epochs": 1},
+        {"name": "task-vector", "epochs": 1},
+    ],
+}
+
+
 def written(folder, document):
     path = folder / f"{document['name']}.yaml"
     path.write_text(yaml.safe_dump(document))
@@ -51,11 +71,16 @@ def determined(directory, folder):
     return sorted(table.to_pylist(), key=repr)
 
 
-def test_regression_on_ray_gives_the_same_rows_bit_for_bit(inline, shared_ray, tmp_path):
-    path = written(tmp_path, NUMBERS)
-    assert call("run", path, "--out", tmp_path / "out").code == 0
+@pytest.mark.parametrize("document", [NUMBERS, WORDS], ids=["regression", "language"])
+def test_ray_gives_the_same_rows_bit_for_bit(document, shared_ray, tmp_path):
+    path = written(tmp_path, document)
+    assert call("run", path, "--executor", "inline", "--out", tmp_path / "inline").code == 0
+    assert call("run", path, "--out", tmp_path / "ray").code == 0
     for folder in ("trials", "traces", "predictions"):
-        assert repr(determined(tmp_path / "out", folder)) == repr(determined(inline[0], folder)), folder
+        found, expected = (determined(tmp_path / name, folder) for name in ("ray", "inline"))
+        assert repr(found) == repr(expected), folder
+        assert found
+    assert {row["status"] for row in determined(tmp_path / "ray", "trials")} == {"ok"}
 
 
 def test_rows_of_regression_have_errors_and_numbers(inline):
@@ -120,7 +145,8 @@ def test_a_search_minimises_the_gaps_of_errors(tmp_path):
 
 def test_a_directory_may_hold_several_kinds_and_a_plugins_is_told_by_its_file(inline, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
-    (tmp_path / "my_kind.py").write_text(KIND)
+    text = (Path(__file__).parents[2] / "docs" / "kinds.md").read_text()
+    (tmp_path / "my_kind.py").write_text(text.split("```python\n")[1].split("```")[0])
     shared = {
         "seeds": [0],
         "forget": {"ratio": 0.1},
@@ -140,41 +166,3 @@ def test_a_directory_may_hold_several_kinds_and_a_plugins_is_told_by_its_file(in
     page = (tmp_path / "report" / "index.html").read_text()
     assert "retain samples within one deviation" in page
     assert "accuracy on the retain data" in page
-
-
-KIND = """
-from dataclasses import dataclass
-
-import numpy as np
-
-from sweep.store.metrics import Metric
-from sweep.tasks.datasets import Dataset
-from sweep.tasks.kind import Evaluation
-from sweep.tasks.regression import Measured, Regression
-
-
-class WithinOne(Regression):
-    name = "within-one"
-    metrics = (
-        Metric("retain_within", "RW", "retain samples within one deviation", "retain"),
-        Metric("forget_within", "FW", "forget samples within one deviation", "forget"),
-        Metric("test_within", "TW", "test samples within one deviation", "retain"),
-    )
-
-    def evaluate(self, model, data, split, forget, seed, autocast):
-        found = super().evaluate(model, data, split, forget, seed, autocast)
-
-        def within(part):
-            return 100 * ((part.outputs - part.targets).abs() <= 1).double().mean().item()
-
-        return Evaluation({f"{name}_within": within(part) for name, part, _ in found.kept}, found.kept)
-
-
-@dataclass(frozen=True)
-class Lines(Dataset):
-    kind = WithinOne
-
-    def load(self):
-        inputs = np.random.default_rng(0).normal(size=(60, 2))
-        return Measured(inputs, inputs.sum(axis=1), inputs[:20] + 0.1, inputs[:20].sum(axis=1))
-"""

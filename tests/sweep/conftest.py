@@ -20,6 +20,7 @@ from PIL import Image
 from methods.task import Samples
 from sweep.plan.trials import Trial, plan_trials
 from sweep.spec.sweep_spec import Spec, parse_spec
+from sweep.store.columns import METRICS
 from sweep.store.results import Results
 from sweep.trial.job import Context
 from sweep.trial.worker import Worker
@@ -106,9 +107,10 @@ def make_row() -> Callable[..., dict[str, Any]]:
             **dict.fromkeys(("code_version", "original_version", "original_sha256", "precision", "notes"), "text"),
             **dict.fromkeys(("seed", "n_retain", "n_forget", "threads"), 1),
             "forget_class": 3_000_000_000,
-            **dict.fromkeys(("retain_accuracy", "forget_accuracy", "test_accuracy", "validation_accuracy"), 50.0),
+            **dict.fromkeys(METRICS, 50.0),
             **dict.fromkeys(("mia", "validation_mia", "forget_ratio", "unlearn_seconds", "eval_seconds"), 0.5),
-            "forgotten_test_accuracy": 50.0,
+            "kind": "classification",
+            "other": "{}",
             **dict.fromkeys(("samples_processed", "peak_memory_bytes"), 2**40),
             **dict.fromkeys(("n_traces", "n_predictions"), 0),  # as `write_trial` counts them
             "trial_id": trial_id,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import takewhile
 
 import numpy as np
@@ -51,12 +51,13 @@ class Encoded:
 
 @dataclass(frozen=True)
 class EncodedTexts:
-    """The parts of a data set, all `length` tokens wide."""
+    """The parts of a data set, all `length` tokens wide; `outsiders` and `asked` as in `Texts`."""
 
     train: Encoded
     test: Encoded
-    outsiders: Encoded
+    outsiders: Encoded | None
     length: int
+    asked: Mapping[str, Encoded] = field(default_factory=dict)
 
 
 def encode_texts(texts: Texts, tokenizer: Tokenizer) -> EncodedTexts:
@@ -65,11 +66,17 @@ def encode_texts(texts: Texts, tokenizer: Tokenizer) -> EncodedTexts:
     Raises:
         InputError: as `encode_rows`.
     """
-    parts = {"train": texts.train, "test": texts.test, "outsiders": texts.outsiders}
-    tokens = {part: _candidates(rows, tokenizer, texts.layout, part) for part, rows in parts.items()}
+    asked = {f"questions.{part}": rows for part, rows in texts.asked.items()}
+    parts = {"train": texts.train, "test": texts.test, "outsiders": texts.outsiders} | asked
+    tokens = {
+        part: _candidates(rows, tokenizer, texts.layout, part)
+        for part, rows in parts.items()
+        if rows or part != "outsiders"
+    }
     length = max(len(ids) for rows in tokens.values() for row in rows for ids, _ in row)
-    train, test, outsiders = (_padded(tokens[part], rows, length) for part, rows in parts.items())
-    return EncodedTexts(train, test, outsiders, length)
+    encoded = {part: _padded(rows, parts[part], length) for part, rows in tokens.items()}
+    found = {part: encoded[f"questions.{part}"] for part in texts.asked}
+    return EncodedTexts(encoded["train"], encoded["test"], encoded.get("outsiders"), length, found)
 
 
 def encode_rows(rows: Sequence[Row], tokenizer: Tokenizer, layout: Layout, part: str) -> Encoded:
@@ -125,7 +132,8 @@ def _plain(row: Row, text: str, tokenizer: Tokenizer, layout: Layout) -> Tokens:
     """The first tokens of the row's own text, then what follows as many tokens in `text`."""
     start = layout.prompt_tokens
     own = tokenizer.encode(row.answer)
-    ids = own[:start] + (tokenizer.encode(text) + _end(tokenizer, layout))[start : layout.max_length]
+    whole = own if text == row.answer else tokenizer.encode(text)
+    ids = own[:start] + (whole + _end(tokenizer, layout))[start : layout.max_length]
     if len(ids) <= start:
         raise InputError(f"a text has no token after its first {start}")
     return ids, start

@@ -27,6 +27,7 @@ class GroupSplits(Splits):
         groups: the place of each row's group in `names`, int64 [N].
         eligible: which groups may be forgotten at random, bool [number of groups].
         tested, outsiders: numbers of test rows and of rows of outsiders.
+        plain: whether what is asked of the forget set has no other candidates than the right one.
         validation: the share of both that is held out for validation.
     """
 
@@ -36,6 +37,7 @@ class GroupSplits(Splits):
     eligible: NDArray[np.bool_]
     tested: int
     outsiders: int
+    plain: bool
     validation: float
 
     def split(self, seed: int, forget: dict[str, Any]) -> Split:
@@ -56,8 +58,12 @@ class GroupSplits(Splits):
         return Split(self.rows[~forgotten], self.rows[forgotten], NONE, NONE)
 
     def require_judges(self, parts: Split, forget: dict[str, Any], searched: bool) -> None:
+        if searched and not self.outsiders and self.plain:
+            raise InputError("dataset.outsiders: a search needs them where training rows have no other answers")
         for name, count in (("test rows", self.tested), ("outsiders", self.outsiders)):
             held = round(self.validation * count)
+            if not count and name == "outsiders":
+                continue
             if searched and not held:
                 raise InputError(f"dataset.validation: none of {count} {name}, and a search judges on them")
             if held == count:
@@ -83,5 +89,6 @@ def group_splits(texts: Texts, options: Mapping[str, Any]) -> GroupSplits:
         np.array([name in texts.eligible for name in names]),
         len(texts.test),
         len(texts.outsiders),
+        len(texts.asked.get("forget", texts.train)[0].choices) == 1,
         options["validation"],
     )

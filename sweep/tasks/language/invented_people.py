@@ -71,9 +71,11 @@ class InventedPeople(Dataset):
     def load(self) -> Texts:
         """The rows, and a byte-pair encoding of 512 tokens.
 
-        It is trained on all rows, so that what is trained on, forgotten or never seen has tokens of the same kind.
+        It is trained on all rows, so that what is trained on, forgotten or never seen has tokens of the same kind; and
+        on all candidates, so that each is one token: a value that is rarely right would else have more, and so a higher
+        mean score.
         Answers have no end-of-text token: learned at once, it would halve every loss, and its large first gradients
-        would keep AdamW's steps small long after (20 epochs then reach 63 percent right answers, not 100).
+        would keep AdamW's steps small long after: 20 epochs then bring half of the answers, not all.
 
         Raises:
             InputError: there are more people than names.
@@ -92,8 +94,13 @@ class InventedPeople(Dataset):
             outsiders=_joined(trained for trained, _ in facts[known:]),
             eligible=frozenset(names[: self.people]),
             layout=Layout(max_length=64, end=False),
-            tokenizer=trained_byte_pairs(row.text for both in facts for row in _joined(both)),
+            tokenizer=trained_byte_pairs(text for both in facts for row in _joined(both) for text in _written(row)),
         )
+
+
+def _written(row: Row) -> list[str]:
+    """The question, and each candidate as it stands after one."""
+    return [row.question or "", *(f" {choice}" for choice in row.choices)]
 
 
 def _facts(name: str, generator: np.random.Generator) -> tuple[list[Row], list[Row]]:

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from methods import Diverged, Samples
 from methods.tokens import answer_losses
+from sweep.errors import InputError
 from sweep.store.metrics import KINDS
 from sweep.tasks.device_data import DeviceData
 from sweep.tasks.evaluation import (
-    EVALUATION_BATCH,
     Autocast,
     Floats,
     Predictions,
@@ -30,7 +30,7 @@ from sweep.tasks.language.encoding import Encoded, EncodedTexts, encode_texts
 from sweep.tasks.language.group_splits import GroupSplits, group_splits
 from sweep.tasks.language.pretrained import model_folder
 from sweep.tasks.language.recall import Reader, recall
-from sweep.tasks.language.scoring import candidate_scores, likelihood
+from sweep.tasks.language.scoring import batch_size, candidate_scores, likelihood
 from sweep.tasks.language.texts import Texts
 from sweep.tasks.language.tokenizer import Tokenizer, tokenizer_of
 from sweep.tasks.recipes import Recipe
@@ -131,7 +131,12 @@ class Language(Kind):
     scenarios = ("random", "group", "given")
 
     def for_model(self, data: Texts, model: Mapping[str, Any]) -> ReadTexts:
-        tokenizer = data.tokenizer or tokenizer_of(str(model_folder(str(model.get("path", "")))))
+        tokenizer = data.tokenizer
+        if "path" in model:  # pretrained weights go with their own tokenizer only
+            tokenizer = tokenizer_of(str(model_folder(str(model["path"]))))
+        if tokenizer is None:
+            name = model.get("name", "the model")
+            raise InputError(f"{name} brings no tokenizer: set dataset.vocabulary, as in 512, or take model hf")
         return ReadTexts(data, encode_texts(data, tokenizer), tokenizer)
 
     def outline(self, data: ReadTexts) -> TextOutline:
@@ -191,44 +196,59 @@ class Language(Kind):
         model.eval()
         tokens, device = data.tokens, data.train_inputs.device
         judges, held = data.splits.judges(seed)
+        rows_per_pass = batch_size(device, data.inputs, data.outputs)
 
         def scored(encoded: Encoded, rows: Integers) -> Predictions:
             part = encoded.subset(rows)
             with autocast():
-                scores = candidate_scores(model, part, device, EVALUATION_BATCH[device.type])
+                scores = candidate_scores(model, part, device, rows_per_pass)
+            if not np.isfinite(scores).all():
+                raise Diverged("outputs are not finite")
             return Predictions(torch.from_numpy(rows), torch.from_numpy(part.right), torch.from_numpy(scores))
 
-        parts = {
-            "retain": scored(tokens.train, split.retain),
-            "forget": scored(tokens.train, split.forget),
-            "test": scored(tokens.test, judges["test"]),
-            "outsiders": scored(tokens.outsiders, judges["outsiders"]),
-        }
-        if not all(bool(part.outputs.isfinite().all()) for part in parts.values()):
-            raise Diverged("outputs are not finite")
-        members, strangers = equally_many(parts["retain"], parts["outsiders"], seed)
+        def trained_on(part: str) -> Predictions:
+            return scored(tokens.train, getattr(split, part))
+
+        def asked(part: str) -> Predictions:
+            questions = tokens.asked.get(part)
+            return trained_on(part) if questions is None else scored(questions, np.arange(len(questions.right)))
+
+        parts = {part: asked(part) for part in ("retain", "forget")}
+        parts["test"] = scored(tokens.test, judges["test"])
         metrics: dict[str, float | None] = {}
-        for name in ("retain", "forget", "test"):
-            metrics[f"{name}_accuracy"] = accuracy(parts[name])
-            metrics[f"{name}_likelihood"] = likelihood(right_scores(parts[name]))
-        metrics["attack_auc"] = attack_auc(parts["forget"], parts["outsiders"])
-        probabilities = (np.exp(right_scores(part)) for part in (members, strangers, parts["forget"]))
-        metrics["mia"] = membership_inference(*probabilities)
-        if len(held["test"]) and len(held["outsiders"]):
-            metrics["validation_accuracy"] = accuracy(scored(tokens.test, held["test"]))
-            unseen = scored(tokens.outsiders, held["outsiders"])
-            metrics["validation_attack_auc"] = attack_auc(parts["forget"], unseen)
-        reader = Reader(model, data.tokenizer, device, EVALUATION_BATCH[device.type])
-        chosen = {
-            "retain": tokens.train.subset(split.retain),
-            "forget": tokens.train.subset(split.forget),
-            "test": tokens.test.subset(judges["test"]),
-            "outsiders": tokens.outsiders.subset(judges["outsiders"]),
-        }
+        for name, part in parts.items():
+            metrics[f"{name}_accuracy"] = accuracy(part) if candidates(part) > 1 else None
+            metrics[f"{name}_likelihood"] = likelihood(right_scores(part))
+        metrics["chance"] = 100 / candidates(parts["forget"]) if candidates(parts["forget"]) > 1 else None
+        if len(held["test"]):
+            unasked = scored(tokens.test, held["test"])
+            metrics["validation_accuracy"] = accuracy(unasked) if candidates(unasked) > 1 else None
+        if tokens.outsiders is not None:
+            known = {part: trained_on(part) if part in tokens.asked else parts[part] for part in ("retain", "forget")}
+            parts["outsiders"] = scored(tokens.outsiders, judges["outsiders"])
+            members, strangers = equally_many(known["retain"], parts["outsiders"], seed)
+            metrics["attack_auc"] = attack_auc(known["forget"], parts["outsiders"])
+            probabilities = (np.exp(right_scores(part)) for part in (members, strangers, known["forget"]))
+            metrics["mia"] = membership_inference(*probabilities)
+            if len(held["outsiders"]):
+                unseen = scored(tokens.outsiders, held["outsiders"])
+                metrics["validation_attack_auc"] = attack_auc(known["forget"], unseen)
+        chosen = {"retain": (tokens.train, split.retain), "forget": (tokens.train, split.forget)}
+        chosen["test"] = (tokens.test, judges["test"])
+        if tokens.outsiders is not None:
+            chosen["outsiders"] = (tokens.outsiders, judges["outsiders"])
+        reader = Reader(model, data.tokenizer, device, batch_size(device, data.inputs, 8 * data.outputs))
         with autocast():
-            metrics |= recall(reader, chosen, data.generate, seed)
-        rows = torch.arange(max(len(part.right) for part in (tokens.train, tokens.test, tokens.outsiders)))
-        return Evaluation(metrics, tuple((name, part, rows) for name, part in (parts | {"retain": members}).items()))
+            subsets = {name: encoded.subset(places) for name, (encoded, places) in chosen.items()}
+            metrics |= recall(reader, subsets, data.generate, seed)
+        few, _ = equally_many(parts["retain"], parts.get("outsiders", parts["test"]), seed)
+        rows = torch.arange(1 + max(int(part.index.max()) for part in parts.values()))
+        return Evaluation(metrics, tuple((name, part, rows) for name, part in (parts | {"retain": few}).items()))
+
+
+def candidates(part: Predictions) -> int:
+    """How many candidate answers each row has."""
+    return part.outputs.shape[1]
 
 
 def right_scores(part: Predictions) -> Floats:

@@ -49,7 +49,9 @@ def pretrained(
     """
     import torch
     from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     try:
         network, loading = AutoModelForCausalLM.from_pretrained(
             model_folder(path, download=download),

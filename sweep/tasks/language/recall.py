@@ -52,19 +52,20 @@ def recall(reader: Reader, parts: Mapping[str, Encoded], generate: int, seed: in
     """What `FURTHER` in `sweep.store.metrics` names.
 
     Args:
-        parts: the rows of `retain`, `forget`, `test` and `outsiders`.
+        parts: the rows of `retain`, `forget`, `test`, and, where attacks are to be measured, `outsiders`.
         generate: so many forget rows, and as many retain rows, are continued; all of them if there are fewer.
         seed: a trial's; it draws the rows that are continued, the same ones for every method.
     """
-    said = {name: reader.tokens(parts[name]) for name in ("forget", "test", "outsiders")}
+    said = {name: reader.tokens(encoded) for name, encoded in parts.items() if name != "retain"}
     found: dict[str, float | None] = {}
     for name in ("forget", "test"):
         found[f"{name}_perplexity"] = _perplexity(said[name])
         shares = generation.extraction_strength(reader.network, parts[name], reader.device, reader.batch_size)
         found[f"{name}_extraction_strength"] = float(100 * shares.mean())
-    answers = {name: reader.texts(parts[name]) for name in ("forget", "outsiders")}
-    for name, attack in ATTACKS.items():
-        found[name] = remembered_auc(*(attack(said[part], answers[part]) for part in ("forget", "outsiders")))
+    if "outsiders" in parts:
+        answers = {name: reader.texts(parts[name]) for name in ("forget", "outsiders")}
+        for name, attack in ATTACKS.items():
+            found[name] = remembered_auc(*(attack(said[part], answers[part]) for part in answers))
     if generate:
         for name in ("forget", "retain"):
             found |= continued(reader, _drawn(parts[name], generate, seed, name), name)

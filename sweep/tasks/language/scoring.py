@@ -11,7 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sweep.tasks.evaluation import EVALUATION_BATCH
 from sweep.tasks.language.encoding import IGNORED, Encoded
+
+LOGITS = 1 << 30
 
 Network = Callable[[Tensor], Tensor]
 """Ids int64 [B, L] -> logits [B, L, V]."""
@@ -25,16 +28,41 @@ def sample_losses(logits: Tensor, targets: Tensor) -> Tensor:
     return losses.sum(1) / (targets != IGNORED).sum(1)
 
 
+def batch_size(device: torch.device, length: int, vocabulary: int) -> int:
+    """Rows per forward pass of an evaluation: few enough that their logits, in float32, fill at most `LOGITS` bytes."""
+    return max(1, min(EVALUATION_BATCH[device.type], LOGITS // (4 * length * vocabulary)))
+
+
 @torch.inference_mode()
 def candidate_scores(network: Network, encoded: Encoded, device: torch.device, batch_size: int) -> NDArray[np.float32]:
-    """The mean log-likelihood of each candidate's answer tokens, float32 [n, C]; the right one's is minus its loss."""
-    count, candidates, length = encoded.inputs.shape
+    """The mean log-likelihood of each candidate's answer tokens, float32 [n, C]; the right one's is minus its loss.
+
+    Candidates that are single tokens after one prompt, such as letters, are all scored by one pass over that prompt.
+    """
+    count, choices, length = encoded.inputs.shape
     inputs, targets = (part.reshape(-1, length) for part in (encoded.inputs, encoded.targets))
+    scores: NDArray[np.float32]
+    if choices > 1 and _of_one_prompt(encoded):
+        chosen = torch.from_numpy(encoded.targets.max(axis=2)).to(device)
+        prompts = _batches(encoded.inputs[:, 0], encoded.targets[:, 0], device, batch_size)
+        said = [network(ids)[wanted != IGNORED].float().log_softmax(-1) for ids, wanted in prompts]
+        scores = torch.cat(said).gather(1, chosen).cpu().numpy()
+        return scores
     means = [
         -sample_losses(network(ids).float(), wanted) for ids, wanted in _batches(inputs, targets, device, batch_size)
     ]
-    scores: NDArray[np.float32] = torch.cat(means).reshape(count, candidates).cpu().numpy()
+    scores = torch.cat(means).reshape(count, choices).cpu().numpy()
     return scores
+
+
+def _of_one_prompt(encoded: Encoded) -> bool:
+    """Whether the candidates of each row are single tokens and come after the same ids."""
+    answer = encoded.targets != IGNORED
+    place = answer.argmax(2)
+    if not ((answer.sum(2) == 1).all() and (place == place[:, :1]).all()):
+        return False
+    prompts = np.where(np.arange(answer.shape[2]) <= place[..., None], encoded.inputs, 0)
+    return bool((prompts == prompts[:, :1]).all())
 
 
 @dataclass(frozen=True)
@@ -119,7 +147,9 @@ def zlib_ratio(losses: Floats, texts: Sequence[str]) -> Floats:
 
 def _batches(
     inputs: NDArray[np.int64], targets: NDArray[np.int64], device: torch.device, batch_size: int
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> Iterator[tuple[Tensor, ...]]:
+    """Batches of rows, without the positions after the last that must predict anything."""
     for start in range(0, len(inputs), batch_size):
         rows = slice(start, start + batch_size)
-        yield torch.from_numpy(inputs[rows]).to(device), torch.from_numpy(targets[rows]).to(device)
+        width = 1 + int(np.flatnonzero((targets[rows] != IGNORED).any(axis=0)).max())
+        yield tuple(torch.from_numpy(part[rows, :width]).to(device) for part in (inputs, targets))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import astuple, dataclass
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,11 +38,6 @@ class Row:
     def answer(self) -> str:
         """The right answer, or the plain text."""
         return self.choices[self.right]
-
-    @property
-    def text(self) -> str:
-        """The question and its right answer, or the plain text: what a tokenizer may be trained on."""
-        return self.answer if self.question is None else f"{self.question} {self.answer}"
 
 
 @dataclass(frozen=True)
@@ -81,10 +77,12 @@ class Texts:
     Attributes:
         train: what the original model is trained on.
         test: what is asked besides; nothing of it may be forgotten.
-        outsiders: never trained on, else distributed as `train`; they show what a model says of what it never saw.
+        outsiders: never trained on, else distributed as `train`; they show what a model says of what it never saw. May
+            be empty.
         eligible: the groups of `train` that may be forgotten.
         layout: how the rows become tokens.
         tokenizer: the data set's own; None: the model must bring one.
+        asked: by the name of a part of the training rows (retain, forget): what is asked in place of these rows.
     """
 
     train: tuple[Row, ...]
@@ -93,6 +91,7 @@ class Texts:
     eligible: frozenset[str]
     layout: Layout = Layout()
     tokenizer: Tokenizer | None = None
+    asked: Mapping[str, tuple[Row, ...]] = field(default_factory=dict)
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -111,8 +110,9 @@ class Texts:
         return np.array([row.group in self.eligible for row in self.train], np.bool_)
 
     def fingerprint(self) -> str:
-        """16 hexadecimal digits of a hash of the rows, their layout and the data set's own tokenizer."""
+        """16 hexadecimal digits of a hash of all rows, their layout and the data set's own tokenizer."""
         parts = [[astuple(row) for row in part] for part in (self.train, self.test, self.outsiders)]
+        asked = {part: [astuple(row) for row in rows] for part, rows in self.asked.items()}
         own = None if self.tokenizer is None else self.tokenizer.fingerprint()
-        content = canonical_json([*parts, sorted(self.eligible), astuple(self.layout), own])
+        content = canonical_json([*parts, asked, sorted(self.eligible), astuple(self.layout), own])
         return hashlib.sha256(content.encode()).hexdigest()[:16]

@@ -1,10 +1,12 @@
+import json
+
 import pandas as pd
 import pytest
 from made_results import TWO_SEEDS, row, versioned
 
 from analysis.comparison import comparisons
 from analysis.methods_table import methods_table
-from analysis.reading.frames import flatten_params, read_frames, read_trials, with_gaps
+from analysis.reading.frames import Frames, flatten_params, metrics_in, read_frames, read_trials, with_gaps
 
 
 def one(trials, method, seed=0):
@@ -47,6 +49,67 @@ def test_without_a_retrain_that_ended_ok_there_is_no_gap(directory, status):
     finetune = one(read_frames(directory(rows)).trials, "finetune")
     assert finetune[["gap.mia", "average_gap", "relative_seconds", "relative_samples"]].isna().all()
     assert finetune["test_accuracy"] == 91
+
+
+def said(method, seed=0, *, epochs=20, **metrics):
+    """A row of a language model that is trained for so many epochs."""
+    config = json.dumps({"training": {"epochs": epochs}, "method": {"name": method}})
+    columns = {"attack_auc": None, "chance": None, "config": config, "seconds": 2.0}
+    return row(method, seed, kind="language", **(columns | metrics))
+
+
+def accuracies(retain, forget, test):
+    return {"retain_accuracy": retain, "forget_accuracy": forget, "test_accuracy": test}
+
+
+def test_what_neither_has_is_no_part_of_a_gap():
+    rows = [
+        said("retrain", **accuracies(100.0, 30.0, None)),
+        said("npo", **accuracies(90.0, 50.0, None)),
+        said("rmu", **accuracies(90.0, None, None)),
+        said("uam", **accuracies(90.0, 50.0, 80.0)),
+        said("undial", status="failed"),
+    ]
+    trials = with_gaps(pd.DataFrame(rows))
+    assert trials["average_gap"].fillna(-1).tolist() == [0, 15, -1, -1, -1]
+    assert trials["retain_gap"].fillna(-1).tolist() == [0, 10, 10, -1, -1]
+    assert trials["forget_gap"].fillna(-1).tolist() == [0, 20, -1, 20, -1]
+
+
+def test_without_training_gaps_are_to_an_ideal_made_of_the_original():
+    untrained = {"epochs": 0, "chance": 25.0}
+    rows = [
+        said("original", 0, **untrained, **accuracies(70.0, 60.0, 55.0), attack_auc=90.0),
+        said("original", 1, **untrained, **accuracies(80.0, 65.0, 55.0), attack_auc=None),
+        said("rmu", 0, **untrained, **accuracies(66.0, 30.0, 54.0), attack_auc=40.0),
+        said("rmu", 1, **untrained, **accuracies(66.0, 35.0, 54.0), attack_auc=None),
+        said("rmu", 2, **untrained, **accuracies(66.0, 35.0, 54.0), attack_auc=None),
+    ]
+    trials = with_gaps(pd.DataFrame(rows))
+    assert trials["gap.forget_accuracy"].fillna(-1).tolist() == [35, 40, 5, 10, -1]
+    assert trials["gap.retain_accuracy"].fillna(-1).tolist() == [0, 0, 4, 14, -1]
+    assert trials["gap.attack_auc"].fillna(-1).tolist() == [40, -1, 10, -1, -1]
+    assert trials["average_gap"].fillna(-1).tolist() == [75 / 4, 40 / 3, 20 / 4, 25 / 3, -1]
+    assert trials["original_gap"].fillna(-1).tolist() == [75 / 4, 40 / 3, 75 / 4, 40 / 3, -1]
+    assert trials["to_ideal"].tolist() == [True, True, True, True, False]
+    assert trials[["relative_seconds", "relative_samples"]].isna().all(axis=None)
+    figures = Frames(trials, pd.DataFrame(), []).beside_retrain().trials
+    assert figures[["average_gap", "gap.forget_accuracy", "original_gap"]].isna().all(axis=None)
+    assert figures["forget_accuracy"].tolist() == trials["forget_accuracy"].tolist()
+
+
+def test_a_trained_original_is_no_ideal():
+    rows = [said("original", chance=25.0, **accuracies(70.0, 60.0, 55.0)), said("npo", **accuracies(70.0, 60.0, 55.0))]
+    trials = with_gaps(pd.DataFrame(rows))
+    assert trials["average_gap"].isna().all()
+    assert not trials["to_ideal"].any()
+
+
+def test_metrics_that_no_trial_has_are_in_no_sentence():
+    trials = with_gaps(pd.DataFrame([said("npo", **accuracies(90.0, 50.0, None))]))
+    assert [metric.label for metric in metrics_in(trials)] == ["RA", "FA"]
+    nothing = with_gaps(pd.DataFrame([said("npo", status="failed")]))
+    assert [metric.label for metric in metrics_in(nothing)][:3] == ["RA", "FA", "TA"]
 
 
 OF_TWO_VERSIONS = [

@@ -49,7 +49,10 @@ def test_every_method_has_a_line_of_what_it_is_and_below_it_its_whole_cost(shown
 def test_a_method_is_described_in_all_its_words(shown: Callable[..., list[str]], name: str) -> None:
     method, lines = METHODS[name], shown(name)
     told = " ".join(lines).split()
-    assert " ".join(told).startswith(f"{name} {method.source} reads {method.needs}; passes: {method.cost} ")
+    kinds = " and ".join(method.kinds or ["data sets of any kind"])
+    assert " ".join(told).startswith(
+        f"{name} {method.source} for {kinds}; reads {method.needs}; passes: {method.cost} "
+    )
     words = [word.replace("*Impair*", "Impair").replace("*Repair*", "Repair") for word in method.__doc__.split()]
     rest = iter(told)
     assert [word for word in words if word != "*" and word.rstrip(".") not in "123" and word not in rest] == []

@@ -36,7 +36,7 @@ def made(make_spec, tmp_path, monkeypatch):
 
 
 def named(place, original):
-    config = {"dataset": {"name": "d"}, "model": {"name": "m"}, "forget": {"scenario": "random", "ratio": 0.1}}
+    config = {"dataset": {"name": "digits"}, "model": {"name": "m"}, "forget": {"scenario": "random", "ratio": 0.1}}
     method = {"method": {"name": "uam", "params": {"rho": 2}}}
     return Trial(f"t{place}", json.dumps(config | method), "task", original, "uam", seed=0)
 

@@ -30,6 +30,24 @@ def test_average_gap_is_the_mean_distance_to_retrain_on_validation_data():
     assert seed_values(trial, RETRAIN, ["forget_gap", "retain_gap", "cost"]) == ((4 + 9) / 2, (2 + 1) / 2, 0.25)
 
 
+WITHOUT_OUTSIDERS = {"kind": "language", "validation_attack_auc": None}
+
+
+def test_what_neither_has_is_no_part_of_a_gap():
+    trial = row(forget=84.0, retain_accuracy=98.0, validation_accuracy=91.0, **WITHOUT_OUTSIDERS)
+    reference = RETRAIN | WITHOUT_OUTSIDERS
+    assert seed_values(trial, reference, ["average_gap", "forget_gap"]) == ((2 + 4 + 1) / 3, 4)
+    assert seed_values(trial, reference | {"validation_attack_auc": 50.0}, ["forget_gap"]) == ((4 + WORST) / 2,)
+    assert seed_values(trial | {"forget_accuracy": None}, reference, ["retain_gap", "forget_gap"]) == (1.5, WORST)
+    nothing = {"forget_accuracy": None}
+    assert seed_values(trial | nothing, reference | nothing, ["forget_gap"]) == (WORST,)
+
+
+def test_rows_of_other_kinds_than_classification_are_complete_without_its_attack():
+    trial, reference = (row(validation_mia=None, **WITHOUT_OUTSIDERS) for _ in range(2))
+    assert standing([trial], [reference], ["average_gap"]).state == "complete"
+
+
 @pytest.mark.parametrize("name", ["average_gap", "forget_gap", "retain_gap", "cost"])
 def test_test_data_has_no_part_in_any_objective(name):
     trial = row() | {"test_accuracy": 0.0, "mia": 0.0}

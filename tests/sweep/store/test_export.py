@@ -20,7 +20,8 @@ TRACE = {"epoch": 1, "step": 9, "seconds": 0.5, "samples": 90}
 
 def predictions(trial_id, value=1.0):
     columns = {"trial_id": [trial_id] * 2, "sample_id": [5, 9], "split": ["retain", "test"], "label": [1, 0]}
-    return pa.table(columns | {"logits": pa.array([[0.5], [value]], pa.list_(pa.float16()))}, PREDICTIONS)
+    nothing = dict.fromkeys(PREDICTIONS.names, [None] * 2)
+    return pa.table(nothing | columns | {"logits": pa.array([[0.5], [value]], pa.list_(pa.float16()))}, PREDICTIONS)
 
 
 @pytest.fixture

@@ -33,8 +33,9 @@ TRACE = {"trial_id": "t", "epoch": 1, "step": 9, "seconds": 0.5, "samples": 90, 
 def logits(trial_id: str = "t") -> pa.Table:
     """Predictions of two samples."""
     columns = [[trial_id] * 2, [5, 9], ["retain", "test"], [1, 0], [[0.5, 2.0], [1.0, -1.0]]]
-    half = [pa.array(column) for column in columns[:4]] + [pa.array(columns[4], pa.list_(pa.float16()))]
-    return pa.Table.from_arrays(half, schema=PREDICTIONS)
+    names = ["trial_id", "sample_id", "split", "label", "logits"]
+    nothing = dict.fromkeys(PREDICTIONS.names, [None] * 2)
+    return pa.Table.from_pydict(nothing | dict(zip(names, columns, strict=True)), schema=PREDICTIONS)
 
 
 def files(results: Results) -> list[str]:

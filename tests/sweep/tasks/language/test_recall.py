@@ -52,7 +52,7 @@ def made(seed, count, *, prompt=2, answer=5):
     """Rows of one candidate with a first token of their own."""
     generator = np.random.default_rng(seed)
     inputs = generator.integers(VOCABULARY, size=(count, 1, prompt + answer))
-    inputs[:, 0, 0] = 6 * seed + np.arange(count)
+    inputs[:, 0, 0] = (6 * seed + np.arange(count)) % VOCABULARY
     targets = np.full_like(inputs, IGNORED)
     targets[..., prompt - 1 : -1] = inputs[..., prompt:]
     return Encoded(inputs, targets, np.zeros(count, np.int64))
@@ -115,13 +115,25 @@ def test_attacks_are_at_100_where_the_forget_set_is_remembered_and_at_0_where_on
     assert aucs(judged(Remembers(*rows_of("retain", "outsiders")))) == [0, 0, 0]
 
 
-def test_attacks_are_between_where_some_is_remembered():
-    half = PARTS["forget"].subset(np.array([0, 3]))
-    network = Remembers(half, PARTS["retain"])
-    found = aucs(judged(network))
-    assert found == pytest.approx(independent_aucs(network, PARTS))
-    assert all(40 <= each < 100 for each in found)
-    assert len({*found}) > 1
+def uneven(ids):
+    """How sure it is, and of what, depends on the last token."""
+    places = torch.arange(VOCABULARY) + 1.0
+    return torch.sin(places * (ids[..., None] + 1.0)) * (1 + 2 * (ids[..., None] % 3))
+
+
+def test_each_attack_looks_at_what_it_says():
+    parts = dict(PARTS)
+    for place, name in enumerate(("forget", "outsiders")):
+        encoded = made(5 + place, 30, answer=9)
+        last = np.random.default_rng(place).integers(3, 10, 30)
+        encoded.inputs[::2, 0, 3:] = encoded.inputs[::2, 0, 3:4]  # says the same again and again: small for zlib
+        encoded.targets[..., 1:-1] = encoded.inputs[..., 2:]
+        for row, count in enumerate(last):
+            encoded.targets[row, 0, 1 + count :] = IGNORED
+        parts[name] = encoded
+    found, expected = aucs(judged(uneven, parts=parts)), independent_aucs(uneven, parts)
+    assert found == pytest.approx(expected)
+    assert len({*found}) == 3
 
 
 def test_perplexity_is_of_forget_and_test_answers():
@@ -156,7 +168,7 @@ def test_continuations_are_of_forget_and_retain_rows():
 def test_without_a_wish_nothing_is_generated():
     network = Remembers(PARTS["retain"])
     assert set(judged(network)) == {metric.column for metric in FURTHER["language"]} - GENERATED
-    assert {len(row) for prompts in network.prompts for row in prompts} == {7}
+    assert continued_rows(network) == set()
 
 
 def continued_rows(network):
@@ -176,3 +188,10 @@ def test_as_many_rows_are_continued_as_are_asked_for_and_the_same_ones_for_every
         assert len([first for first in rows[0] if first < 6]) == len([first for first in rows[0] if first >= 6]) == 2
         drawn[seed] = tuple(sorted(rows[0]))
     assert len({*drawn.values()}) > 1
+
+
+def test_without_outsiders_there_is_no_attack():
+    parts = {name: part for name, part in PARTS.items() if name != "outsiders"}
+    found = judged(Remembers(PARTS["forget"]), parts=parts)
+    assert set(found) == {metric.column for metric in FURTHER["language"] if "auc" not in metric.column} - GENERATED
+    assert found["forget_extraction_strength"] == 100

@@ -160,3 +160,53 @@ def test_zlib_ratio():
     texts = ["abc", "é" * 100]
     sizes = [len(zlib.compress(text.encode("utf-8"))) for text in texts]
     np.testing.assert_allclose(scoring.zlib_ratio(np.array([2.0, 3.0]), texts), [2 / sizes[0], 3 / sizes[1]])
+
+
+@pytest.fixture
+def lettered():
+    """Four rows of three candidates: one token each, after a prompt of any length that they share."""
+    generator = np.random.default_rng(1)
+    inputs = np.repeat(generator.integers(VOCABULARY, size=(4, 1, 9)), 3, axis=1)
+    targets = np.full_like(inputs, IGNORED)
+    for row, place in enumerate([2, 5, 3, 1]):
+        inputs[row, :, place + 1] = targets[row, :, place] = generator.permutation(VOCABULARY)[:3]
+        inputs[row, :, place + 2 :] = 0
+    return Encoded(inputs, targets, np.array([0, 2, 1, 1]))
+
+
+def test_single_tokens_after_one_prompt_are_scored_by_one_pass(network, lettered):
+    seen = []
+
+    def watched(ids):
+        seen.append(tuple(ids.shape))
+        return network(ids)
+
+    found = scoring.candidate_scores(watched, lettered, CPU, 3)
+    assert seen == [(3, 6), (1, 2)]
+    for row, candidate in np.ndindex(4, 3):
+        place = int(np.flatnonzero(lettered.targets[row, candidate] != IGNORED)[0])
+        logits = network(torch.tensor(lettered.inputs[row, candidate])[None])[0, place].detach()
+        wanted = log_probs(logits)[lettered.targets[row, candidate, place]]
+        assert found[row, candidate] == pytest.approx(wanted, rel=1e-4)
+
+
+@pytest.mark.parametrize("change", ["another prompt", "another place"])
+def test_single_tokens_after_different_prompts_have_passes_of_their_own(network, lettered, change):
+    if change == "another prompt":
+        lettered.inputs[2, 1, 0] = (lettered.inputs[2, 1, 0] + 1) % VOCABULARY
+    else:
+        lettered.targets[2, 1] = np.roll(lettered.targets[2, 1], 1)
+    found = scoring.candidate_scores(network, lettered, CPU, 5)
+    for row, candidate in np.ndindex(4, 3):
+        place = int(np.flatnonzero(lettered.targets[row, candidate] != IGNORED)[0])
+        logits = network(torch.tensor(lettered.inputs[row, candidate])[None])[0, place].detach()
+        wanted = log_probs(logits)[lettered.targets[row, candidate, place]]
+        assert found[row, candidate] == pytest.approx(wanted, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("device", "length", "vocabulary", "rows"),
+    [("cpu", 18, 512, 100), ("cuda", 18, 512, 1000), ("cuda", 512, 32_000, 16), ("cuda", 10_000, 128_000, 1)],
+)
+def test_the_logits_of_a_batch_fit_into_a_gibibyte(device, length, vocabulary, rows):
+    assert scoring.batch_size(torch.device(device), length, vocabulary) == rows
