@@ -149,7 +149,7 @@ def _render(
         failures=_failures(ended_otherwise),
         n_failures=len(ended_otherwise),
         damaged=frames.damaged,
-        reruns=_reruns(trials, directory, _stored_dataset(_text(results, "spec.yaml"))),
+        reruns=_reruns(trials, directory, _stored_sections(_text(results, "spec.yaml"))),
         n_trials=len(trials),
         directory=directory,
         quoted=shlex.quote(directory),
@@ -226,7 +226,7 @@ def _failures(trials: pd.DataFrame) -> list[Failure]:
     return failures
 
 
-def _reruns(trials: pd.DataFrame, directory: str, dataset: Mapping[str, Any]) -> list[Rerun]:
+def _reruns(trials: pd.DataFrame, directory: str, stored: Mapping[str, Any]) -> list[Rerun]:
     if trials.empty:
         return []
     labelled = trials.assign(task=task_labels(trials), label=configuration_labels(trials))
@@ -238,7 +238,7 @@ def _reruns(trials: pd.DataFrame, directory: str, dataset: Mapping[str, Any]) ->
             what=f"{row['label']}, seed {row['seed']}" + (f", {row['task']}" if several else ""),
             status=row["status"],
             command=shlex.join(["unlearn-sweep", "rerun", directory, row["trial_id"], *_allowed(row)]),
-            spec=spec_fragment(row["config"], dataset),
+            spec=spec_fragment(row["config"], stored),
         )
         for _, row in shown.iterrows()
     ]
@@ -250,45 +250,54 @@ def _allowed(row: pd.Series) -> list[str]:
     return [word for name in plugins for word in ("--plugin", name)]
 
 
-def _stored_dataset(spec: str) -> Mapping[str, Any]:
-    """The section `dataset` of a directory's spec.yaml; empty where that cannot be read."""
+def _stored_sections(spec: str) -> Mapping[str, Any]:
+    """The sections of a directory's spec.yaml; empty where that cannot be read."""
     try:
         stored = read_yaml(spec, "spec.yaml")
     except InputError:
         return {}
-    section = stored.get("dataset") if isinstance(stored, dict) else None
-    return section if isinstance(section, dict) else {}
-
-
-ELSEWHERE = "# dataset: also needs where its files lie, as path: DIR\n"
+    return stored if isinstance(stored, dict) else {}
 
 
 def spec_fragment(config: str, stored: Mapping[str, Any]) -> str:
     """A trial's `config` as the YAML of a spec with this trial only.
 
-    Leaves out the fingerprint of the dataset's files and the scenario's version, and adds where the files lie.
+    Leaves out fingerprints and the scenario's version, and adds where the files of the dataset and the network lie.
 
     Args:
-        stored: the section `dataset` of the directory's spec.yaml, which says where files lie. If it describes another
-            dataset, and this one has files, a comment says what to add.
+        stored: the directory's spec.yaml, which says where files lie. If it describes another dataset or network, and
+            this one has files, a comment says what to add.
     """
     parsed: dict[str, Any] = json.loads(config)
     method = parsed.get("method", {})
-    identity = parsed.get("dataset", {})
-    options = {key: value for key, value in identity.items() if key != "fingerprint"}
-    same = all(key in stored and stored[key] == value for key, value in options.items())
-    location = {key: value for key, value in stored.items() if key not in identity} if same else {}
+    placed: dict[str, Any] = {}
+    comments = ""
+    for name in ("dataset", "model"):
+        placed[name], location = _placed(parsed.get(name, {}), stored.get(name))
+        if "fingerprint" in parsed.get(name, {}) and not location:
+            comments += f"# {name}: also needs where its files lie, as path: DIR\n"
     document = {
-        "dataset": options | location,
-        "model": parsed.get("model", {}),
+        **placed,
         "training": parsed.get("training", {}),
         "seeds": [parsed["seed"]] if "seed" in parsed else [],
         "forget": {key: value for key, value in parsed.get("forget", {}).items() if key != "version"},
         "methods": [{"name": method["name"]} | _bare(method.get("params", {}))] if method else [],
     }
     filled = {key: value for key, value in document.items() if value}
-    text = write_yaml(filled) if filled else ""
-    return text + (ELSEWHERE if "fingerprint" in identity and not location else "")
+    return (write_yaml(filled) if filled else "") + comments
+
+
+def _placed(identity: Mapping[str, Any], stored: object) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A section of a spec with this identity, and those of its options that say where it lies.
+
+    Args:
+        stored: a section that may be of another identity, or no section at all.
+    """
+    options = {key: value for key, value in identity.items() if key != "fingerprint"}
+    found = stored if isinstance(stored, dict) else {}
+    same = all(key in found and found[key] == value for key, value in options.items())
+    location = {key: value for key, value in found.items() if key not in identity} if same else {}
+    return options | location, location
 
 
 def _bare(params: dict[str, Any]) -> dict[str, Any]:

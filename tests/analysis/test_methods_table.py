@@ -37,6 +37,15 @@ def test_means_and_standard_deviations_over_seeds(table_of):
     assert (finetune["seconds"], finetune["relative_seconds"]) == (5, 0.375)
 
 
+def test_a_metric_that_no_row_has_is_no_column(table_of):
+    rows = [one | {"mia": None} for one in TWO_SEEDS]
+    assert display_rows(table_of(rows))[0] == ["method", "n", "RA", "FA", "TA", "avg. gap", "cost"]
+    rows[0]["mia"] = 50.0
+    assert display_rows(table_of(rows))[0] == ["method", "n", "RA", "FA", "TA", "MIA", "avg. gap", "cost"]
+    failed = [one | dict.fromkeys(("retain_accuracy", "mia"), None) | {"status": "failed"} for one in rows]
+    assert display_rows(table_of(failed))[0][:6] == ["method", "n", "RA", "FA", "TA", "MIA"]
+
+
 def test_one_seed_has_a_mean_and_no_standard_deviation(table_of):
     table = table_of([TWO_SEEDS[0], TWO_SEEDS[2]])
     assert line(table, "finetune")["FA.mean"] == 96

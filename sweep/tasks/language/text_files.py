@@ -69,21 +69,22 @@ class TextFiles(Dataset):
             more = f" and {len(shared) - 1} more" if len(shared) > 1 else ""
             raise InputError(f"group '{shared[0]}'{more} is in both train and forget")
         train = others + forget
+        layout = Layout(self.template, self.max_length, self.prompt_tokens, end=self.format != "letters")
         return Texts(
             train=train,
             test=self._rows("test"),
             outsiders=self._rows("outsiders"),
             eligible=frozenset(row.group for row in forget or train),
-            layout=Layout(self.template, self.max_length, self.prompt_tokens, end=self.format != "letters"),
-            tokenizer=self._tokenizer(train),
+            layout=layout,
+            tokenizer=self._tokenizer(train, layout),
             asked={part: self._read(f"questions.{part}", name) for part, name in (self.questions or {}).items()},
         )
 
-    def _tokenizer(self, rows: tuple[Row, ...]) -> Tokenizer | None:
+    def _tokenizer(self, rows: tuple[Row, ...], layout: Layout) -> Tokenizer | None:
         if self.vocabulary is None:
             return None
-        questions = (f"{row.question or ''} {row.answer}".strip() for row in rows)
-        return trained_byte_pairs(questions, self.vocabulary)
+        prompts = ((row, "" if row.question is None else layout.prompt(row.question)) for row in rows)
+        return trained_byte_pairs((prompt + one for row, prompt in prompts for one in row.choices), self.vocabulary)
 
     def _rows(self, part: str) -> tuple[Row, ...]:
         name: str | None = getattr(self, part)
