@@ -44,7 +44,8 @@ def write(results: Results, trials: int = 8) -> None:
         traces = [{field.name: value(field.type, generator) for field in FOLDERS["traces"]} for _ in range(20)]
         logits = pa.array(list(generator.normal(size=(200, 10)).astype(np.float16)), pa.list_(pa.float16()))
         columns = [[trial_id] * 200, range(200), ["test"] * 200, generator.integers(0, 10, 200), logits]
-        predictions = pa.Table.from_arrays([pa.array(column) for column in columns[:4]] + [logits], schema=PREDICTIONS)
+        named = zip(["trial_id", "sample_id", "split", "label", "logits"], columns, strict=True)
+        predictions = pa.table({name: pa.nulls(200) for name in PREDICTIONS.names} | dict(named)).cast(PREDICTIONS)
         results.write_trial(row, [trace | {"trial_id": trial_id, "other": None} for trace in traces], predictions)
         suggestion = {field.name: value(field.type, generator) for field in FOLDERS["suggestions"]}
         results.write_suggestion(suggestion | {"study": "s", "number": number})
