@@ -59,8 +59,15 @@ def find_dataset(name: str) -> type[Dataset]:
 
 
 def find_kind(dataset: str) -> Kind:
-    """The kind of task that the dataset called `dataset` is for. Raises InputError as `find_dataset` does."""
+    """The kind of task that the dataset called `dataset` is for.
+
+    Raises:
+        InputError: as `find_dataset`; or a package is not installed that the kind needs.
+    """
     kind = kind_of(find_dataset(dataset))
+    for package in kind.packages:
+        if importlib.util.find_spec(package) is None:
+            raise InputError(f"{dataset} needs {package}: pip install 'unlearn-sweep[{kind.name}]'")
     learn(kind.name, kind.metrics)
     return kind
 

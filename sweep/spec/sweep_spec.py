@@ -155,10 +155,15 @@ def _kind(document: Any) -> Kind:
     """The kind of task that a document is about, as far as it can be told before the document is checked."""
     section = document.get("dataset") if isinstance(document, dict) else None
     name = section.get("name") if isinstance(section, dict) else None
+    name = name if isinstance(name, str) else DatasetSpec().name
     try:
-        return find_kind(name if isinstance(name, str) else DatasetSpec().name)
+        find_dataset(name)
     except InputError:  # the check of the whole document says so
-        return find_kind(DatasetSpec().name)
+        name = DatasetSpec().name
+    try:
+        return find_kind(name)
+    except InputError as error:
+        raise InputError(f"dataset.name: {error}") from error
 
 
 @cache

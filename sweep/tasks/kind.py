@@ -80,6 +80,7 @@ class Kind(ABC):
         metrics: what `evaluate` measures.
         dataset_keys, training_keys: what a spec may say in these sections.
         scenarios: the forget sets that there are.
+        packages: what it imports that the extra of its name brings.
     """
 
     name: ClassVar[str]
@@ -87,6 +88,7 @@ class Kind(ABC):
     dataset_keys: ClassVar[type[DatasetSpec]] = DatasetSpec
     training_keys: ClassVar[type[Recipe]] = TrainingSpec
     scenarios: ClassVar[tuple[str, ...]] = ("random",)
+    packages: ClassVar[tuple[str, ...]] = ()
 
     @property
     def column(self) -> str | None:

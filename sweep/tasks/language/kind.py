@@ -129,6 +129,7 @@ class Language(Kind):
     dataset_keys = TextSpec
     training_keys = TextTraining
     scenarios = ("random", "group", "given")
+    packages = ("transformers", "tokenizers")
 
     def for_model(self, data: Texts, model: Mapping[str, Any]) -> ReadTexts:
         tokenizer = data.tokenizer

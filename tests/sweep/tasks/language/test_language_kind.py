@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from contextlib import nullcontext
 
@@ -211,3 +212,11 @@ def test_without_epochs_methods_start_from_the_network_as_it_is():
     check_task(spec)
     assert {trial.original_id for trial in plan_trials(spec)} == {None}
     assert None not in {trial.original_id for trial in plan_trials(document(methods=[{"name": "npo"}]))}
+
+
+def test_without_the_extra_one_line_says_what_to_install(monkeypatch):
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "transformers" else find_spec(name))
+    with pytest.raises(InputError, match=r"^dataset.name: invented-people needs transformers: pip install 'unlearn-"):
+        document()
+    parse_spec({"name": "x", "methods": [{"name": "retrain"}]})
