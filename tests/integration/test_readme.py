@@ -71,7 +71,7 @@ def test_the_readmes_method_runs_as_a_plugin(folder, monkeypatch):
 def test_the_readmes_commands_for_a_sweep_of_ones_own_work_in_order(folder, monkeypatch, capsys):
     own = [line for line in commands() if "mine" in line or line.split()[1] in ("plan", "list", "schema")]
     own = [line for line in own if "--address" not in line]
-    assert [line.split()[1] for line in own] == ["plan", "run", "run", "status", "report", "list", "schema"]
+    assert [line.split()[1] for line in own] == ["plan", "run", "run", "status", "report", "list", "list", "schema"]
 
     for line in own:
         assert call(monkeypatch, line, inline(*SMALL) if line.split()[1] == "run" else None) == 0, line
