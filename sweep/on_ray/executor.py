@@ -31,7 +31,7 @@ from sweep.on_ray.process_deaths import Deaths
 from sweep.on_ray.tune_repairs import repair_tune
 from sweep.plan.trials import Trial, describe
 from sweep.run.driver import Driver
-from sweep.run.interrupts import sigterm_interrupts
+from sweep.run.interrupts import interruptible
 from sweep.run.schedule import Schedule
 from sweep.spec.plugins import search_last
 from sweep.trial.job import Context, Job, Outcome
@@ -64,7 +64,7 @@ def run_ray(driver: Driver, schedule: Schedule) -> tune.ResultGrid | None:
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # rows and progress say how each job ended
     with ExitStack() as stack:
         local = stack.enter_context(session(driver.request.address))
-        stack.enter_context(sigterm_interrupts())  # again, because Ray replaced our handler when it started
+        stack.enter_context(interruptible())  # again, because Ray replaced our handler when it started
         gpus = gpus_per_trial(spec, local)
         if not local and not check_nodes(driver.context.out, spec.resources.cpus, gpus):
             driver.progress.say(f"no node has {spec.resources.cpus:g} CPUs and {gpus:g} GPUs: waiting for one to join")

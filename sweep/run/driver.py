@@ -18,7 +18,7 @@ from sweep.plan.pending import NOTHING, Again
 from sweep.plan.trials import Trial, describe, location_options, model_location
 from sweep.plan.versions import original_version
 from sweep.run.environment import environment_json
-from sweep.run.interrupts import deadline, sigterm_interrupts
+from sweep.run.interrupts import deadline, interruptible
 from sweep.run.progress import Progress
 from sweep.run.schedule import GridSchedule, Schedule
 from sweep.spec.plugins import find_kind
@@ -130,7 +130,7 @@ class Driver:
             OSError: results cannot be stored.
             KeyboardInterrupt: interrupted (Ctrl-C or SIGTERM); rows of finished trials are stored.
         """
-        with sigterm_interrupts(), deadline(schedule, self.request.time_budget):
+        with interruptible(), deadline(schedule, self.request.time_budget):
             if schedule.ended:
                 self._show_heading()
                 return

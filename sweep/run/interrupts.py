@@ -27,17 +27,29 @@ def deadline(schedule: Schedule, seconds: float | None) -> Iterator[None]:
 
 
 @contextmanager
-def sigterm_interrupts() -> Iterator[None]:
-    """Let SIGTERM raise KeyboardInterrupt, as Ctrl-C does."""
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM raise KeyboardInterrupt. Ctrl-C stays ignored where it is, as in background jobs.
+
+    A library may swallow the exception and raise its own, as Arrow does that was importing a module: what leaves the
+    body after a signal is KeyboardInterrupt all the same.
+    """
+    came: list[int] = []
 
     def interrupt(signum: int, frame: FrameType | None) -> None:
+        came.append(signum)
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    previous = signal.signal(signal.SIGTERM, interrupt)
+    heard = [each for each in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(each) is not signal.SIG_IGN]
+    previous = {each: signal.signal(each, interrupt) for each in heard}
     try:
         yield
+    except Exception as error:
+        if came:
+            raise KeyboardInterrupt from error
+        raise
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for each, handler in previous.items():
+            signal.signal(each, signal.SIG_DFL if handler is None else handler)
