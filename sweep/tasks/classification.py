@@ -20,9 +20,8 @@ from sweep.tasks.evaluation import (
     accuracy,
     apart,
     confidence,
-    equally_many,
+    judged,
     kept,
-    membership_inference,
     predict_parts,
 )
 from sweep.tasks.image_tensors import image_tensors
@@ -133,21 +132,7 @@ class Classification(Kind):
     ) -> Evaluation:
         assert isinstance(data.splits, ClassSplits)
         parts = predict_parts(model, data, split, autocast)
-        forget_class = data.splits.forgotten_class(forget)
-        others, forgotten = apart(parts.test, forget_class)
-        members, non_members = equally_many(parts.retain, others, seed)
-        metrics: dict[str, float | None] = {
-            "retain_accuracy": accuracy(parts.retain),
-            "forget_accuracy": accuracy(parts.forget),
-            "test_accuracy": accuracy(others),
-            "forgotten_test_accuracy": accuracy(forgotten) if len(forgotten) else None,
-            "mia": membership_inference(*map(confidence, (members, non_members, parts.forget))),
-        }
-        judged = None if parts.validation is None else apart(parts.validation, forget_class)[0]
-        if judged is not None and len(judged):
-            inside, outside = equally_many(parts.retain, judged, seed)
-            metrics |= {
-                "validation_accuracy": accuracy(judged),
-                "validation_mia": membership_inference(*map(confidence, (inside, outside, parts.forget))),
-            }
+        label = data.splits.forgotten_class(forget)
+        validated = None if parts.validation is None else apart(parts.validation, label)[0]
+        metrics, members = judged(parts, apart(parts.test, label), validated, seed, "accuracy", accuracy, confidence)
         return Evaluation(metrics, kept(data, members, parts.forget, parts.test))

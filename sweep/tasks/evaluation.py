@@ -141,3 +141,37 @@ def kept(
     """The parts whose predictions are kept, as in `Evaluation`."""
     rows = torch.from_numpy(data.splits.rows)
     return ("retain", retain, rows), ("forget", forget, rows), ("test", test, torch.arange(len(data.test_targets)))
+
+
+def judged(
+    parts: Parts,
+    tested: tuple[Predictions, Predictions],
+    validated: Predictions | None,
+    seed: int,
+    unit: str,
+    quality: Callable[[Predictions], float],
+    feature: Callable[[Predictions], Floats],
+) -> tuple[dict[str, float | None], Predictions]:
+    """The quality of every part and membership inference, by their columns; and the retain samples it is fitted on.
+
+    Args:
+        tested: the test samples that count, and those that are like the forgotten ones, of which there may be none.
+        validated: the validation samples that count; None or none: nothing is said of them.
+        unit: what the names of the quality's columns end in.
+        quality: how well a part is predicted.
+        feature: what the attack sees of each sample, [n].
+    """
+    others, forgotten = tested
+    members, non_members = equally_many(parts.retain, others, seed)
+    found: dict[str, float | None] = {
+        f"retain_{unit}": quality(parts.retain),
+        f"forget_{unit}": quality(parts.forget),
+        f"test_{unit}": quality(others),
+        f"forgotten_test_{unit}": quality(forgotten) if len(forgotten) else None,
+        "mia": membership_inference(*map(feature, (members, non_members, parts.forget))),
+    }
+    if validated is not None and len(validated):
+        inside, outside = equally_many(parts.retain, validated, seed)
+        found[f"validation_{unit}"] = quality(validated)
+        found["validation_mia"] = membership_inference(*map(feature, (inside, outside, parts.forget)))
+    return found, members

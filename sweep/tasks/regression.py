@@ -22,9 +22,8 @@ from sweep.tasks.evaluation import (
     Autocast,
     Floats,
     Predictions,
-    equally_many,
+    judged,
     kept,
-    membership_inference,
     predict_parts,
 )
 from sweep.tasks.image_tensors import image_tensors
@@ -142,23 +141,10 @@ class Regression(Kind):
         assert isinstance(data.splits, ValueSplits)
         parts = predict_parts(model, data, split, autocast)
         outside = ~in_range(data.splits.test_targets, forget)
-        others, forgotten = _where(parts.test, outside), _where(parts.test, ~outside)
-        members, non_members = equally_many(parts.retain, others, seed)
-        metrics: dict[str, float | None] = {
-            "retain_error": error(parts.retain),
-            "forget_error": error(parts.forget),
-            "test_error": error(others),
-            "forgotten_test_error": error(forgotten) if len(forgotten) else None,
-            "mia": membership_inference(*map(losses, (members, non_members, parts.forget))),
-        }
-        if parts.validation is not None:
-            judged = _where(parts.validation, ~in_range(data.splits.targets[split.validation], forget))
-            if len(judged):
-                inside, beside = equally_many(parts.retain, judged, seed)
-                metrics |= {
-                    "validation_error": error(judged),
-                    "validation_mia": membership_inference(*map(losses, (inside, beside, parts.forget))),
-                }
+        tested = _where(parts.test, outside), _where(parts.test, ~outside)
+        chosen = ~in_range(data.splits.targets[split.validation], forget)
+        validated = None if parts.validation is None else _where(parts.validation, chosen)
+        metrics, members = judged(parts, tested, validated, seed, "error", error, losses)
         return Evaluation(metrics, kept(data, members, parts.forget, parts.test))
 
 
