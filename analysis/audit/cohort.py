@@ -1,0 +1,162 @@
+"""One method's unlearned models of every seed, beside Retrain and the original of the same seed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.audit.outputs import Floats, Integers, Model, read_model
+from analysis.reading.selection import ended_ok
+from sweep.store.columns import REFERENCES
+from sweep.store.content_ids import canonical_json
+from sweep.store.results import Results
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Models of one forget set (of each seed), in the order of the cohort's seeds; K of each.
+
+    Attributes:
+        unlearned: the method's.
+        retrain: trained anew without the forget set.
+        original: trained with it; None where there are none.
+    """
+
+    unlearned: tuple[Model, ...]
+    retrain: tuple[Model, ...]
+    original: tuple[Model, ...] | None
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Models of K seeds. A seed is an original: what is unlearned from one original is one observation.
+
+    Attributes:
+        task: what the models' trials share, without the fold; trials with the same one are compared.
+        task_id: of the first fold.
+        method, params: as in `trials`.
+        seeds: [K].
+        sets: the folds that were forgotten in turn; one where there are no folds.
+    """
+
+    task: str
+    task_id: str
+    method: str
+    params: str
+    seeds: tuple[int, ...]
+    sets: tuple[Beside, ...]
+
+    @property
+    def crossed(self) -> bool:
+        """Whether every seed forgets the same samples, so that models can be compared sample by sample."""
+        return all(
+            np.array_equal(model["forget"].samples, each.unlearned[0]["forget"].samples)
+            for each in self.sets
+            for model in (*each.unlearned, *each.retrain)
+        )
+
+    @property
+    def samples(self) -> Integers:
+        """The forgotten samples of all folds, one after the other, [n]; only where `crossed`."""
+        return np.concatenate([each.unlearned[0]["forget"].samples for each in self.sets])
+
+    def margins(self, who: str, part: str = "forget") -> Floats:
+        """The margins of the models `who` (unlearned, retrain, original) on a part, folds one after the other, [K, n].
+
+        Only where the part has the same samples in every seed.
+        """
+        columns = [np.stack([model[part].margins for model in getattr(each, who)]) for each in self.sets]
+        return np.concatenate(columns, axis=1)
+
+    def take(self, places: Sequence[int] | Integers) -> Cohort:
+        """The cohort of these of its seeds, by their places."""
+        sets = []
+        for each in self.sets:
+            original = each.original and tuple(each.original[place] for place in places)
+            unlearned, retrain = ([models[place] for place in places] for models in (each.unlearned, each.retrain))
+            sets.append(Beside(tuple(unlearned), tuple(retrain), original))
+        return replace(self, seeds=tuple(self.seeds[place] for place in places), sets=tuple(sets))
+
+    def where(self, chosen: NDArray[np.bool_]) -> Cohort:
+        """The cohort with only these of its forgotten samples: a mask [n] of `samples`."""
+        sets, start = [], 0
+        for each in self.sets:
+            end = start + len(each.unlearned[0]["forget"].samples)
+            mask = chosen[start:end]
+            start = end
+
+            def only(models: tuple[Model, ...], mask: NDArray[np.bool_] = mask) -> tuple[Model, ...]:
+                return tuple({**model, "forget": model["forget"].subset(mask)} for model in models)
+
+            sets.append(Beside(only(each.unlearned), only(each.retrain), each.original and only(each.original)))
+        return replace(self, sets=tuple(sets))
+
+    def of(self, who: str) -> Cohort:
+        """The same with the models `who` (retrain, original) in the place of the unlearned ones."""
+        return replace(self, sets=tuple(replace(each, unlearned=getattr(each, who)) for each in self.sets))
+
+
+def cohorts(directory: str, trials: pd.DataFrame) -> Iterator[Cohort]:
+    """Every task's methods and configurations, Original and Retrain among them, whose predictions are stored.
+
+    A seed counts where, in every fold, the trial and Retrain ended ok and what they predict can be read; originals are
+    there where they are of all these seeds.
+
+    Args:
+        trials: as `read_frames` gives them.
+    """
+    results = Results(directory)
+    ok = ended_ok(trials)
+    ok = ok[ok["n_predictions"] > 0]
+    ok = ok.assign(whole=[*map(_without_fold, ok["config"], ok["task_id"])])
+    for task, rows in ok.groupby("whole", sort=False):
+        references = _Models(results, rows[rows["method"].isin(REFERENCES)])
+        for (name, params), own in rows.groupby(["method", "params"], sort=False):
+            method = str(name)
+            models = references if method in REFERENCES else _Models(results, own)
+            seeds = [
+                seed
+                for seed in sorted(set(own["seed"]))
+                if all(models.of(method, fold, seed) and references.of("retrain", fold, seed) for fold in models.folds)
+            ]
+            if seeds:
+                sets = tuple(_beside(models, references, method, fold, seeds) for fold in models.folds)
+                yield Cohort(str(task), models.folds[0], method, str(params), tuple(seeds), sets)
+
+
+class _Models:
+    """Models of some trials of a task, read once each."""
+
+    def __init__(self, results: Results, trials: pd.DataFrame) -> None:
+        self._results = results
+        self._ids = {(row.method, row.task_id, row.seed): str(row.trial_id) for row in trials.itertuples()}
+        self._read: dict[str, Model | None] = {}
+        self.folds = list(dict.fromkeys(trials["task_id"]))
+
+    def of(self, method: str, fold: str, seed: int) -> Model | None:
+        trial_id = self._ids.get((method, fold, seed))
+        if trial_id is not None and trial_id not in self._read:
+            self._read[trial_id] = read_model(self._results, trial_id)
+        return self._read.get(trial_id or "")
+
+
+def _beside(models: _Models, references: _Models, method: str, fold: str, seeds: list[int]) -> Beside:
+    unlearned, retrain, original = (
+        tuple(model for seed in seeds if (model := read.of(name, fold, seed)) is not None)
+        for read, name in ((models, method), (references, "retrain"), (references, "original"))
+    )
+    return Beside(unlearned, retrain, original if len(original) == len(seeds) else None)
+
+
+def _without_fold(config: str, task_id: str) -> str:
+    """What trials of one task share, and of all its folds, where its forget set is a fold."""
+    parsed = json.loads(config)
+    if "fold" not in parsed.get("forget", {}):
+        return task_id
+    parsed["forget"].pop("fold")
+    return canonical_json({key: value for key, value in parsed.items() if key not in ("seed", "method")})

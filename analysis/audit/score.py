@@ -1,0 +1,115 @@
+"""What an audit measures: one number for a cohort, with its interval, its floor and its ceiling."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from analysis.audit.cohort import Beside, Cohort
+from analysis.audit.outputs import Floats, Model
+from analysis.statistics.intervals import mean_interval
+from analysis.statistics.jackknife import jackknife
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its 95 % interval over originals; `low` and `high` are NaN where there is none."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Score(ABC):
+    """A number that says how well models forgot. It has no state.
+
+    Attributes:
+        name: by which it is asked for, and under which it is stored.
+        label, words, unit: as in `sweep.store.metrics.Metric`.
+        parts: what must have been predicted.
+        crossed: whether every seed must have forgotten the same samples.
+        fewest: originals that it needs.
+    """
+
+    name: ClassVar[str]
+    label: ClassVar[str]
+    words: ClassVar[str]
+    unit: ClassVar[str] = ""
+    parts: ClassVar[tuple[str, ...]] = ("forget",)
+    crossed: ClassVar[bool] = False
+    fewest: ClassVar[int] = 1
+
+    @abstractmethod
+    def estimate(self, cohort: Cohort) -> Estimate:
+        """The number for the unlearned models of a cohort."""
+
+    @abstractmethod
+    def floor(self, cohort: Cohort) -> float:
+        """The number for perfect unlearning: Retrain against Retrain. NaN where there are too few."""
+
+    def ceiling(self, cohort: Cohort) -> float:
+        """The number for no unlearning at all: the original. NaN where there is none."""
+        if any(each.original is None for each in cohort.sets):
+            return float("nan")
+        return self.estimate(cohort.of("original")).value
+
+
+class ModelScore(Score):
+    """A number for each model; a cohort has their mean, with Student's t interval over originals.
+
+    Its floor compares each Retrain with the next seed's in its place.
+    """
+
+    @abstractmethod
+    def of(self, model: Model, retrain: Model, original: Model | None) -> float:
+        """The number for one model beside those of the same seed."""
+
+    def estimate(self, cohort: Cohort) -> Estimate:
+        found = mean_interval(self.per_seed(cohort))
+        return Estimate(found.mean, found.low, found.high)
+
+    def per_seed(self, cohort: Cohort) -> Floats:
+        """The mean over folds for each seed, [K]."""
+        found: Floats = np.mean([[*map(self.of, *_columns(each))] for each in cohort.sets], axis=0)
+        return found
+
+    def floor(self, cohort: Cohort) -> float:
+        if len(cohort.seeds) < 2 or not cohort.crossed:
+            return float("nan")
+        sets = (replace(each, unlearned=each.retrain[1:] + each.retrain[:1]) for each in cohort.sets)
+        return self.estimate(replace(cohort, sets=tuple(sets))).value
+
+
+class CohortScore(Score):
+    """A number for all models of a cohort together; its interval is the delete-one-original jackknife's.
+
+    Its floor compares one half of the Retrains with the other.
+    """
+
+    crossed: ClassVar[bool] = True
+
+    @abstractmethod
+    def of(self, cohort: Cohort) -> float:
+        """The number for the unlearned models."""
+
+    def estimate(self, cohort: Cohort) -> Estimate:
+        value, low, high = jackknife(lambda places: self.of(cohort.take(places)), len(cohort.seeds))
+        return Estimate(value, low, high)
+
+    def floor(self, cohort: Cohort) -> float:
+        return self.of(halves(cohort)) if len(cohort.seeds) >= 2 * self.fewest else float("nan")
+
+
+def halves(cohort: Cohort) -> Cohort:
+    """The Retrains of every other seed as if they had unlearned, beside those of the seeds between."""
+    even = cohort.take(range(0, len(cohort.seeds) - 1, 2))
+    odd = cohort.take(range(1, len(cohort.seeds), 2))
+    sets = (replace(each, unlearned=other.retrain) for each, other in zip(even.sets, odd.sets, strict=True))
+    return replace(even, sets=tuple(sets))
+
+
+def _columns(each: Beside) -> tuple[tuple[Model, ...], tuple[Model, ...], tuple[Model | None, ...]]:
+    return each.unlearned, each.retrain, each.original or (None,) * len(each.unlearned)
