@@ -57,7 +57,7 @@ class Score(ABC):
 
     @abstractmethod
     def perfect(self, cohort: Cohort) -> Cohort | None:
-        """A cohort that forgot perfectly: Retrains in the place of the unlearned models. None where there are too few."""
+        """A cohort that forgot perfectly: Retrains in the place of the unlearned models; None if there are too few."""
 
     def floor(self, cohort: Cohort) -> Estimate:
         """The number for perfect unlearning: Retrain against Retrain."""

@@ -40,3 +40,15 @@ def jackknife_interval(value: float, without: ArrayLike) -> tuple[float, float]:
     error = np.sqrt((count - 1) / count * np.sum((estimates - estimates.mean()) ** 2))
     half = float(special.stdtrit(count - 1, (1 + CONFIDENCE) / 2) * error)
     return value - half, value + half
+
+
+def share_interval(share: float, without: ArrayLike, size: int) -> tuple[float, float]:
+    """As `jackknife_interval`, for shares of `size` cases: of their logits, so that it stays between 0 and 1.
+
+    Half a case more on either side keeps logits finite.
+    """
+    from scipy import special
+
+    value, *others = special.logit((np.array([share, *np.ravel(without)]) * size + 0.5) / (size + 1))
+    low, high = jackknife_interval(value, others)
+    return float(special.expit(low)), float(special.expit(high))

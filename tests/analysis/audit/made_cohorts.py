@@ -39,8 +39,8 @@ def cohort(unlearned, retrain, original=None, *, folds=1, targets=None, classes=
     """A cohort of K seeds.
 
     Args:
-        unlearned, retrain, original: as `models` takes them. Samples of every part are cut into `folds` equal folds, one
-            after the other.
+        unlearned, retrain, original: as `models` takes them. Samples of every part are cut into equal folds, one after
+            the other.
         targets: [n], of every part; only with one fold.
         facts: `method`, `params`, `task`, `task_id`, where they matter.
     """
@@ -56,7 +56,9 @@ def cohort(unlearned, retrain, original=None, *, folds=1, targets=None, classes=
         ]
         first = fold * next(iter(cut[0].values())).shape[1]
         sets.append(Beside(*(each and models(each, targets, classes, first) for each in cut)))
-    known = {"task": "task", "task_id": "task", "method": "finetune", "params": "{}"} | facts
+    known = {"task": "task", "method": "finetune", "params": "{}"} | facts
+    task = known.pop("task_id", "task")
+    known["task_ids"] = tuple(f"{task}-{fold}" for fold in range(folds)) if folds > 1 else (task,)
     return Cohort(seeds=tuple(range(len(sets[0].unlearned))), sets=tuple(sets), **known)
 
 
@@ -100,10 +102,8 @@ def stored(results, made, row):
         results: a `Results`.
         row: makes a row of `trials`: tests/analysis/made_results.py.
     """
-    several = len(made.sets) > 1
-    for fold, beside in enumerate(made.sets):
-        task = f"{made.task_id}-{fold}" if several else made.task_id
-        forget = {"scenario": "random", "ratio": 0.2} | ({"fold": fold} if several else {})
+    for fold, (task, beside) in enumerate(zip(made.task_ids, made.sets, strict=True)):
+        forget = {"scenario": "random", "ratio": 0.2} | ({"fold": fold} if len(made.sets) > 1 else {})
         config = json.dumps({"dataset": {"name": "made"}, "forget": forget})
         for who, method, params in (
             ("unlearned", made.method, json.loads(made.params)),
