@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from sweep.store.content_ids import canonical_json
 from sweep.store.results import Results
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Beside:
     """Models of one forget set (of each seed), in the order of the cohort's seeds; K of each.
 
@@ -32,26 +33,26 @@ class Beside:
     original: tuple[Model, ...] | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cohort:
     """Models of K seeds. A seed is an original: what is unlearned from one original is one observation.
 
     Attributes:
         task: what the models' trials share, without the fold; trials with the same one are compared.
-        task_id: of the first fold.
+        task_ids: of the folds, in the order of `sets`.
         method, params: as in `trials`.
         seeds: [K].
         sets: the folds that were forgotten in turn; one where there are no folds.
     """
 
     task: str
-    task_id: str
+    task_ids: tuple[str, ...]
     method: str
     params: str
     seeds: tuple[int, ...]
     sets: tuple[Beside, ...]
 
-    @property
+    @cached_property
     def crossed(self) -> bool:
         """Whether every seed forgets the same samples, so that models can be compared sample by sample."""
         return all(
@@ -59,6 +60,11 @@ class Cohort:
             for each in self.sets
             for model in (*each.unlearned, *each.retrain)
         )
+
+    @property
+    def task_id(self) -> str:
+        """Of the first fold."""
+        return self.task_ids[0]
 
     @property
     def samples(self) -> Integers:
@@ -71,6 +77,11 @@ class Cohort:
         Only where the part has the same samples in every seed.
         """
         columns = [np.stack([model[part].margins for model in getattr(each, who)]) for each in self.sets]
+        return np.concatenate(columns, axis=1)
+
+    def right(self, who: str) -> NDArray[np.bool_]:
+        """Which forgotten samples the models `who` answer rightly, [K, n], as `margins`."""
+        columns = [np.stack([model["forget"].right for model in getattr(each, who)]) for each in self.sets]
         return np.concatenate(columns, axis=1)
 
     def take(self, places: Sequence[int] | Integers) -> Cohort:
@@ -126,7 +137,7 @@ def cohorts(directory: str, trials: pd.DataFrame) -> Iterator[Cohort]:
             ]
             if seeds:
                 sets = tuple(_beside(models, references, method, fold, seeds) for fold in models.folds)
-                yield Cohort(str(task), models.folds[0], method, str(params), tuple(seeds), sets)
+                yield Cohort(str(task), tuple(models.folds), method, str(params), tuple(seeds), sets)
 
 
 class _Models:
@@ -141,7 +152,8 @@ class _Models:
     def of(self, method: str, fold: str, seed: int) -> Model | None:
         trial_id = self._ids.get((method, fold, seed))
         if trial_id is not None and trial_id not in self._read:
-            self._read[trial_id] = read_model(self._results, trial_id)
+            model = read_model(self._results, trial_id)
+            self._read[trial_id] = model if model and "forget" in model else None
         return self._read.get(trial_id or "")
 
 

@@ -13,14 +13,23 @@ from analysis.audit.outputs import Floats, Model
 from analysis.statistics.intervals import mean_interval
 from analysis.statistics.jackknife import jackknife
 
+NAN = float("nan")
+
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its 95 % interval over originals; `low` and `high` are NaN where there is none."""
+    """A number with its 95 % interval over originals.
+
+    Attributes:
+        value: NaN where there is none.
+        low, high: NaN where there is no interval.
+        note: why something is missing, or what else a reader must know.
+    """
 
     value: float
-    low: float
-    high: float
+    low: float = NAN
+    high: float = NAN
+    note: str = ""
 
 
 class Score(ABC):
@@ -47,14 +56,19 @@ class Score(ABC):
         """The number for the unlearned models of a cohort."""
 
     @abstractmethod
-    def floor(self, cohort: Cohort) -> float:
-        """The number for perfect unlearning: Retrain against Retrain. NaN where there are too few."""
+    def perfect(self, cohort: Cohort) -> Cohort | None:
+        """A cohort that forgot perfectly: Retrains in the place of the unlearned models; None if there are too few."""
 
-    def ceiling(self, cohort: Cohort) -> float:
-        """The number for no unlearning at all: the original. NaN where there is none."""
+    def floor(self, cohort: Cohort) -> Estimate:
+        """The number for perfect unlearning: Retrain against Retrain."""
+        perfect = self.perfect(cohort)
+        return Estimate(NAN) if perfect is None else self.estimate(perfect)
+
+    def ceiling(self, cohort: Cohort) -> Estimate:
+        """The number for no unlearning at all: the original."""
         if any(each.original is None for each in cohort.sets):
-            return float("nan")
-        return self.estimate(cohort.of("original")).value
+            return Estimate(NAN)
+        return self.estimate(cohort.of("original"))
 
 
 class ModelScore(Score):
@@ -76,11 +90,11 @@ class ModelScore(Score):
         found: Floats = np.mean([[*map(self.of, *_columns(each))] for each in cohort.sets], axis=0)
         return found
 
-    def floor(self, cohort: Cohort) -> float:
+    def perfect(self, cohort: Cohort) -> Cohort | None:
         if len(cohort.seeds) < 2 or not cohort.crossed:
-            return float("nan")
+            return None
         sets = (replace(each, unlearned=each.retrain[1:] + each.retrain[:1]) for each in cohort.sets)
-        return self.estimate(replace(cohort, sets=tuple(sets))).value
+        return replace(cohort, sets=tuple(sets))
 
 
 class CohortScore(Score):
@@ -96,11 +110,13 @@ class CohortScore(Score):
         """The number for the unlearned models."""
 
     def estimate(self, cohort: Cohort) -> Estimate:
-        value, low, high = jackknife(lambda places: self.of(cohort.take(places)), len(cohort.seeds))
-        return Estimate(value, low, high)
+        count = len(cohort.seeds)
+        if count <= self.fewest:
+            return Estimate(self.of(cohort))
+        return Estimate(*jackknife(lambda places: self.of(cohort.take(places)), count))
 
-    def floor(self, cohort: Cohort) -> float:
-        return self.of(halves(cohort)) if len(cohort.seeds) >= 2 * self.fewest else float("nan")
+    def perfect(self, cohort: Cohort) -> Cohort | None:
+        return halves(cohort) if len(cohort.seeds) >= 2 * self.fewest else None
 
 
 def halves(cohort: Cohort) -> Cohort:
