@@ -28,7 +28,7 @@ from sweep.errors import InputError, Unsuccessful
 COMMANDS = (run, search, plan, status, report, export, track, rerun, schema)
 
 FEW_COLLECTIONS = 100_000
-"""Objects made until Python looks for unreachable ones. What torch and pandas load stays, and is looked through in vain."""
+"""Objects made before Python looks for unreachable ones: what torch and pandas load stays, and is searched in vain."""
 
 app = typer.Typer(
     help="Fair, resumable sweeps over machine-unlearning methods.",
