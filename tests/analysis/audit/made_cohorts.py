@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from analysis.audit.cohort import Beside, Cohort
 from analysis.audit.outputs import Part
+from sweep.store.columns import PREDICTIONS
 
 
 def part(margins, targets=None, classes=2, first=0):
@@ -91,7 +92,8 @@ def split_rows(made, trial, place, who, fold=0):
             }
             for name, each in model.items()
             for sample, target, logits in zip(each.samples, each.targets, each.outputs, strict=True)
-        ]
+        ],
+        schema=PREDICTIONS,
     )
 
 
