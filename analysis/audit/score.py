@@ -41,6 +41,7 @@ class Score(ABC):
         parts: what must have been predicted.
         crossed: whether every seed must have forgotten the same samples.
         fewest: originals that it needs.
+        choices: whether outputs must be of several classes or candidates, and not numbers.
     """
 
     name: ClassVar[str]
@@ -50,6 +51,20 @@ class Score(ABC):
     parts: ClassVar[tuple[str, ...]] = ("forget",)
     crossed: ClassVar[bool] = False
     fewest: ClassVar[int] = 1
+    choices: ClassVar[bool] = False
+
+    def missing(self, cohort: Cohort) -> str:
+        """Why there is no number for a cohort; empty where there is one."""
+        models = [model for each in cohort.sets for model in (*each.unlearned, *each.retrain)]
+        if lacking := [part for part in self.parts if not all(part in model for model in models)]:
+            return f"no predictions for {' and '.join(lacking)} data"
+        if self.crossed and not cohort.crossed:
+            return "seeds forget different samples"
+        if len(cohort.seeds) < self.fewest:
+            return f"needs {self.fewest} originals, there are {len(cohort.seeds)}"
+        if self.choices and not models[0][self.parts[0]].choices:
+            return "it is for classes, or for several candidates"
+        return ""
 
     @abstractmethod
     def estimate(self, cohort: Cohort) -> Estimate:
@@ -62,12 +77,12 @@ class Score(ABC):
     def floor(self, cohort: Cohort) -> Estimate:
         """The number for perfect unlearning: Retrain against Retrain."""
         perfect = self.perfect(cohort)
-        return Estimate(NAN) if perfect is None else self.estimate(perfect)
+        return Estimate(NAN, note="too few originals") if perfect is None else self.estimate(perfect)
 
     def ceiling(self, cohort: Cohort) -> Estimate:
         """The number for no unlearning at all: the original."""
         if any(each.original is None for each in cohort.sets):
-            return Estimate(NAN)
+            return Estimate(NAN, note="no originals of all these seeds")
         return self.estimate(cohort.of("original"))
 
 
@@ -82,6 +97,8 @@ class ModelScore(Score):
         """The number for one model beside those of the same seed."""
 
     def estimate(self, cohort: Cohort) -> Estimate:
+        if missing := self.missing(cohort):
+            return Estimate(NAN, note=missing)
         found = mean_interval(self.per_seed(cohort))
         return Estimate(found.mean, found.low, found.high)
 
@@ -91,10 +108,7 @@ class ModelScore(Score):
         return found
 
     def perfect(self, cohort: Cohort) -> Cohort | None:
-        if len(cohort.seeds) < 2 or not cohort.crossed:
-            return None
-        sets = (replace(each, unlearned=each.retrain[1:] + each.retrain[:1]) for each in cohort.sets)
-        return replace(cohort, sets=tuple(sets))
+        return next_seeds(cohort) if cohort.crossed else None
 
 
 class CohortScore(Score):
@@ -110,6 +124,8 @@ class CohortScore(Score):
         """The number for the unlearned models."""
 
     def estimate(self, cohort: Cohort) -> Estimate:
+        if missing := self.missing(cohort):
+            return Estimate(NAN, note=missing)
         count = len(cohort.seeds)
         if count <= self.fewest:
             return Estimate(self.of(cohort))
@@ -117,6 +133,14 @@ class CohortScore(Score):
 
     def perfect(self, cohort: Cohort) -> Cohort | None:
         return halves(cohort) if len(cohort.seeds) >= 2 * self.fewest else None
+
+
+def next_seeds(cohort: Cohort) -> Cohort | None:
+    """The Retrain of the next seed in the place of each unlearned model; None where there is one seed."""
+    if len(cohort.seeds) < 2:
+        return None
+    sets = (replace(each, unlearned=each.retrain[1:] + each.retrain[:1]) for each in cohort.sets)
+    return replace(cohort, sets=tuple(sets))
 
 
 def halves(cohort: Cohort) -> Cohort:
