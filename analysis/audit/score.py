@@ -41,6 +41,7 @@ class Score(ABC):
         parts: what must have been predicted.
         crossed: whether every seed must have forgotten the same samples.
         fewest: originals that it needs.
+        choices: whether there must be several classes or candidates, as in `Part.choices`.
     """
 
     name: ClassVar[str]
@@ -50,6 +51,13 @@ class Score(ABC):
     parts: ClassVar[tuple[str, ...]] = ("forget",)
     crossed: ClassVar[bool] = False
     fewest: ClassVar[int] = 1
+    choices: ClassVar[bool] = False
+
+    def missing(self, cohort: Cohort) -> str:
+        """Why a cohort with what `parts`, `crossed` and `fewest` ask for has no number; empty where it has one."""
+        if self.choices and not cohort.sets[0].unlearned[0]["forget"].choices:
+            return "it is for classes, or for several candidates"
+        return ""
 
     @abstractmethod
     def estimate(self, cohort: Cohort) -> Estimate:
@@ -82,6 +90,8 @@ class ModelScore(Score):
         """The number for one model beside those of the same seed."""
 
     def estimate(self, cohort: Cohort) -> Estimate:
+        if missing := self.missing(cohort):
+            return Estimate(NAN, note=missing)
         found = mean_interval(self.per_seed(cohort))
         return Estimate(found.mean, found.low, found.high)
 
@@ -91,10 +101,7 @@ class ModelScore(Score):
         return found
 
     def perfect(self, cohort: Cohort) -> Cohort | None:
-        if len(cohort.seeds) < 2 or not cohort.crossed:
-            return None
-        sets = (replace(each, unlearned=each.retrain[1:] + each.retrain[:1]) for each in cohort.sets)
-        return replace(cohort, sets=tuple(sets))
+        return next_seeds(cohort) if cohort.crossed else None
 
 
 class CohortScore(Score):
@@ -110,6 +117,8 @@ class CohortScore(Score):
         """The number for the unlearned models."""
 
     def estimate(self, cohort: Cohort) -> Estimate:
+        if missing := self.missing(cohort):
+            return Estimate(NAN, note=missing)
         count = len(cohort.seeds)
         if count <= self.fewest:
             return Estimate(self.of(cohort))
@@ -117,6 +126,14 @@ class CohortScore(Score):
 
     def perfect(self, cohort: Cohort) -> Cohort | None:
         return halves(cohort) if len(cohort.seeds) >= 2 * self.fewest else None
+
+
+def next_seeds(cohort: Cohort) -> Cohort | None:
+    """The Retrain of the next seed in the place of each unlearned model; None where there is one seed."""
+    if len(cohort.seeds) < 2:
+        return None
+    sets = (replace(each, unlearned=each.retrain[1:] + each.retrain[:1]) for each in cohort.sets)
+    return replace(cohort, sets=tuple(sets))
 
 
 def halves(cohort: Cohort) -> Cohort:
