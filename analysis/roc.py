@@ -49,7 +49,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
     if found is None:
         return Skipped(NAME, NEEDS)
     seeds, samples = found.retrain.margins("retrain").shape
-    if why := score.lacking(seeds * samples):
+    if why := score.missing(found.retrain):
         return Skipped(NAME, f"U-LiRA {why}: preset audit")
     grid = np.geomspace(100 * LEAST_ABOVE / (seeds * samples), 100, POINTS)
     curves = {cohort.method: _curve(cohort, grid) for cohort in found.methods}

@@ -41,12 +41,13 @@ class Frames:
     directory: str = ""
 
     def beside_retrain(self) -> Frames:
-        """The same without gaps to an ideal: what figures show are distances to Retrain."""
-        if "to_ideal" not in self.trials:
-            return self
-        gaps = [name for name in self.trials if name in (*GAPS, "original_gap") or str(name).startswith("gap.")]
-        trials = self.trials.copy()
-        trials.loc[trials["to_ideal"], gaps] = np.nan
+        """The same as figures show it, which are of distances to Retrain: without gaps to an ideal, and without the
+        networks that were never trained, which lie far from everything else.
+        """
+        trials = self.trials[self.trials["method"] != "untrained"].copy()
+        if "to_ideal" in trials:
+            gaps = [name for name in trials if name in (*GAPS, "original_gap") or str(name).startswith("gap.")]
+            trials.loc[trials["to_ideal"], gaps] = np.nan
         return replace(self, trials=trials)
 
 

@@ -16,6 +16,7 @@ from sweep.store.metrics import Metric, averaged, columns
 METHODS = {
     "original": "Original",
     "retrain": "Retrain",
+    "untrained": "Untrained",
     "finetune": "FineTune",
     "neggrad": "NegGrad",
     "randomlabel": "RandomLabel",

@@ -12,8 +12,8 @@ METRICS = tuple(dict.fromkeys(metric.column for metrics in KINDS.values() for me
 MEASURED = (*METRICS, "unlearn_seconds", "eval_seconds", "samples_processed", "peak_memory_bytes")
 """Columns of `trials` that say how good a trial's model is, and what it cost."""
 
-REFERENCES = ("original", "retrain")
-"""The methods that all others are compared with. No search tunes them."""
+REFERENCES = ("original", "retrain", "untrained")
+"""The methods that all others are compared with. No search tunes them, and none of them is ranked."""
 
 TRIALS = pa.schema(
     [
