@@ -17,7 +17,7 @@ from analysis.audit.ulira import LEAST_ABOVE, OWN_VARIANCES, OnePercent, Scored,
 from analysis.drawing.figure import STYLES, WIDTH, Drawn, Skipped, Style, hollow_words, new_figure, run_figure, styles
 from analysis.drawing.marks import SMALL, finish, plain_log_axis, titled
 from analysis.reading.frames import Frames
-from analysis.statistics.jackknife import share_interval
+from analysis.statistics.jackknife import share_spread
 from analysis.wording.code_words import code_words
 from analysis.wording.finding import finding
 from analysis.wording.names import method_words
@@ -77,10 +77,10 @@ def _curve(cohort: Cohort, grid: Floats) -> Curve:
         for seed in range(len(unlearned))
     ]
     ends = [
-        share_interval(share, others, unlearned.size)
+        share_spread(share, others, unlearned.size)
         for share, others in zip(shares.tolist(), np.transpose(without), strict=True)
     ]
-    low, high = np.transpose(ends)
+    low, high, _ = np.transpose(ends)
     return Curve(100 * shares, 100 * low, 100 * high)
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from analysis.audit.cohort import Cohort
 from analysis.audit.outputs import Floats
-from analysis.audit.score import CohortScore, halves
+from analysis.audit.score import CohortScore, Estimate, halves
 
 BINS = 20
 CLIP = 100.0
@@ -48,8 +48,8 @@ class KLoM(CohortScore):
         part = self.parts[0]
         return float(np.percentile(divergences(cohort.margins("unlearned", part), cohort.margins("retrain", part)), 95))
 
-    def perfect(self, cohort: Cohort) -> Cohort | None:
-        return halves(cohort)
+    def floor(self, cohort: Cohort) -> Estimate:
+        return Estimate(self.of(halves(cohort)))
 
 
 class KLoMRetain(KLoM):
