@@ -14,6 +14,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from analysis.audit.opening import Opening, openings
 from analysis.comparison import Comparison, comparisons
 from analysis.distances import distances
 from analysis.drawing.figure import Draw, Drawn, Skipped, save
@@ -98,6 +99,7 @@ def write_report(directory: str, frames: Frames, out: Path, figures: Mapping[str
     """
     made = (make(directory, frames.trials) for make in (distances, forget_quality, recall))
     further = [table for table in made if table is not None]
+    audited = openings(directory, frames.trials)
     paths = [*write_tables(frames, out), *(path for table in further for path in table.write(out))]
     pictures, skipped, compared = [], [], frames.beside_retrain()
     for draw in figures.values():
@@ -109,12 +111,17 @@ def write_report(directory: str, frames: Frames, out: Path, figures: Mapping[str
             pictures.append(_picture(drawn, files))
             paths += files
     page = out / "index.html"
-    page.write_text(_render(directory, frames, further, pictures, skipped), encoding="utf-8")
+    page.write_text(_render(directory, frames, audited, further, pictures, skipped), encoding="utf-8")
     return [*paths, page]
 
 
 def _render(
-    directory: str, frames: Frames, further: list[PredictionTable], pictures: list[Picture], skipped: list[Skipped]
+    directory: str,
+    frames: Frames,
+    audited: list[Opening],
+    further: list[PredictionTable],
+    pictures: list[Picture],
+    skipped: list[Skipped],
 ) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("analysis", "."),
@@ -139,6 +146,7 @@ def _render(
         tables=tables,
         meanings=" ".join(metric_words(metrics) for metrics in _distinct(table.metrics for table in tables)),
         tasks=tasks,
+        audited=audited,
         further=further,
         certificates=certificate_lines(methods_table(frames.trials)),
         published=beside_published(frames.trials),

@@ -98,7 +98,7 @@ def _score_table(rows: pd.DataFrame, score: Score) -> ScoreTable:
     order = order.sort_values(["rank", "distance", "label"], na_position="last")
     strata = [name for name in STRATA if (rows["stratum"] == name).any()]
     cells = {
-        (row["method"], row["params"], row["stratum"]): _cell(row["value"], row["low"], row["high"], score.unit)
+        (row["method"], row["params"], row["stratum"]): cell(row["value"], row["low"], row["high"], score.unit)
         for row in rows.assign(stratum=rows["stratum"].fillna("")).to_dict("records")
     }
     tested = int(every["p"].notna().sum())
@@ -117,7 +117,8 @@ def _score_table(rows: pd.DataFrame, score: Score) -> ScoreTable:
     return ScoreTable(score, ["method", "n", "all", *strata], lines, " ".join(remarks))
 
 
-def _cell(value: float, low: float, high: float, unit: str) -> str:
+def cell(value: float, low: float, high: float, unit: str) -> str:
+    """A number in a score's unit with its interval."""
     if pd.isna(value):
         return "–"
     form = ".1f" if unit == "percent" else ".3f"

@@ -39,15 +39,18 @@ why something is missing, and where the score cannot tell the original from Retr
 NO_POWER = "no power"
 
 
-def audit(directory: str, trials: pd.DataFrame, scores: Sequence[Score] = SCORES) -> pd.DataFrame:
+def audit(
+    directory: str, trials: pd.DataFrame, scores: Sequence[Score] = SCORES, by_memorisation: bool = True
+) -> pd.DataFrame:
     """Score every method and configuration whose predictions are stored; the columns of `AUDIT`.
 
     Args:
         directory: a results directory, a path or URI.
         trials: its trials, as `read_frames` gives them.
+        by_memorisation: whether strata have rows too.
     """
     references = _References()
-    rows = [row for cohort in cohorts(directory, trials) for row in _rows(cohort, scores, references)]
+    rows = [row for cohort in cohorts(directory, trials) for row in _rows(cohort, scores, references, by_memorisation)]
     frame = pd.DataFrame(rows, columns=AUDIT.names)
     return frame.astype({"originals": "int32", "samples": "int32", "negatives": "int64"})
 
@@ -65,10 +68,12 @@ class _Part:
     cohort: Cohort
 
 
-def _rows(cohort: Cohort, scores: Sequence[Score], references: _References) -> Iterator[dict[str, object]]:
+def _rows(
+    cohort: Cohort, scores: Sequence[Score], references: _References, by_memorisation: bool
+) -> Iterator[dict[str, object]]:
     """The rows of one method: by stratum, those scores that compare sample by sample."""
     parts = [_Part(None, cohort)]
-    if any(score.crossed for score in scores):
+    if by_memorisation and any(score.crossed for score in scores):
         parts += [_Part(*each) for each in strata(cohort)]
     for score in scores:
         for part in parts if score.crossed else parts[:1]:
