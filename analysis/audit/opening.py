@@ -98,7 +98,8 @@ def _answer(order: pd.DataFrame, tested: int) -> str:
         return ""
     told = [verdict(row, tested) != "not told from Retrain" for row in compared.to_dict("records")]
     first = compared.iloc[0].to_dict()
-    sentence = f"{sum(told)} of {len(told)} methods are told from Retrain, sample by sample. Closest is {_named(first, tested)}"
+    sentence = f"{sum(told)} of {len(told)} methods are told from Retrain, sample by sample. "
+    sentence += f"Closest is {_named(first, tested)}"
     by_gap = compared.sort_values("gap").iloc[0].to_dict()
     if by_gap["label"] != first["label"]:
         sentence += f"; of the lowest average gap is {_named(by_gap, tested)}"
