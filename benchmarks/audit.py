@@ -1,10 +1,11 @@
-"""What scoring stored predictions costs: python benchmarks/audit.py.
+"""What scoring stored predictions costs: python benchmarks/audit.py [--small].
 
 Of made-up margins: the scores that compare sample by sample, of 64 originals that forget 10,000 samples (640,000
 pairs), and a whole audit, read from disk, of 30 methods, 16 originals and 3 folds.
 """
 
 import json
+import sys
 import tempfile
 import time
 import tracemalloc
@@ -23,8 +24,9 @@ from sweep.store.columns import PREDICTIONS
 from sweep.store.results import Results
 
 CLASSES = 10
-ORIGINALS, SAMPLES = 64, 10_000
-METHODS, SEEDS, FOLDS, IN_A_FOLD = 30, 16, 3, 287
+SMALL = "--small" in sys.argv[1:]
+ORIGINALS, SAMPLES = (8, 200) if SMALL else (64, 10_000)
+METHODS, SEEDS, FOLDS, IN_A_FOLD = (2, 4, 2, 20) if SMALL else (30, 16, 3, 287)
 
 
 def main() -> None:

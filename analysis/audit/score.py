@@ -52,7 +52,7 @@ class Score(ABC):
         parts: what must have been predicted.
         crossed: whether every seed must have forgotten the same samples.
         fewest: originals that it needs.
-        choices: whether outputs must be of several classes or candidates, and not numbers.
+        choices: whether there must be several classes or candidates, as in `Part.choices`.
     """
 
     name: ClassVar[str]
@@ -73,7 +73,7 @@ class Score(ABC):
             return "seeds forget different samples"
         if len(cohort.seeds) < self.fewest:
             return f"needs {self.fewest} originals, there are {len(cohort.seeds)}"
-        if self.choices and not models[0][self.parts[0]].choices:
+        if self.choices and not cohort.sets[0].unlearned[0]["forget"].choices:
             return "it is for classes, or for several candidates"
         return ""
 

@@ -42,8 +42,8 @@ def score(
             warn(problem)
         frame = audit(directory, frames.trials, scores)
         if frame.empty:
-            why = "needs predictions of a method and of Retrain, of the same task and seed ('predictions: true')"
-            raise InputError(f"{directory}: there is nothing to score, which {why}")
+            what = "predictions ('predictions: true') of a method and of Retrain, of the same task and seed"
+            raise InputError(f"{directory}: nothing to score; that takes {what}")
         console = Console()
         tables = task_tables(frame, frames.trials, scores)
         render_rich(tables, console)
