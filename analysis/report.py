@@ -39,6 +39,7 @@ from sweep.spec.spec_file import read_yaml, write_yaml
 from sweep.store.columns import REFERENCES
 from sweep.store.metrics import Metric
 from sweep.store.results import Results
+from sweep.store.row_lists import row_list_path
 
 MOST_TRIALS = 500
 MOST_FAILURES = 100
@@ -246,7 +247,7 @@ def _reruns(trials: pd.DataFrame, directory: str, stored: Mapping[str, Any]) -> 
             what=f"{row['label']}, seed {row['seed']}" + (f", {row['task']}" if several else ""),
             status=row["status"],
             command=shlex.join(["unlearn-sweep", "rerun", directory, row["trial_id"], *_allowed(row)]),
-            spec=spec_fragment(row["config"], stored),
+            spec=spec_fragment(row["config"], stored, directory),
         )
         for _, row in shown.iterrows()
     ]
@@ -267,12 +268,14 @@ def _stored_sections(spec: str) -> Mapping[str, Any]:
     return stored if isinstance(stored, dict) else {}
 
 
-def spec_fragment(config: str, stored: Mapping[str, Any]) -> str:
+def spec_fragment(config: str, stored: Mapping[str, Any], directory: str = "DIR") -> str:
     """A trial's `config` as the YAML of a spec with this trial only.
 
-    Leaves out fingerprints and the scenario's version, and adds where the files of the dataset and the network lie.
+    Leaves out fingerprints and the scenario's version, and adds where the files of the dataset and the network lie, and
+    a list of rows to forget.
 
     Args:
+        directory: of the results, which has such lists.
         stored: the directory's spec.yaml, which says where files lie. If it describes another dataset or network, and
             this one has files, a comment says what to add.
     """
@@ -288,11 +291,16 @@ def spec_fragment(config: str, stored: Mapping[str, Any]) -> str:
         **placed,
         "training": parsed.get("training", {}),
         "seeds": [parsed["seed"]] if "seed" in parsed else [],
-        "forget": {key: value for key, value in parsed.get("forget", {}).items() if key != "version"},
+        "forget": _forget_section(parsed.get("forget", {}), directory),
         "methods": [{"name": method["name"]} | _bare(method.get("params", {}))] if method else [],
     }
     filled = {key: value for key, value in document.items() if value}
     return (write_yaml(filled) if filled else "") + comments
+
+
+def _forget_section(forget: Mapping[str, Any], directory: str) -> dict[str, Any]:
+    section = {key: value for key, value in forget.items() if key not in ("version", "rows")}
+    return section | ({"path": f"{directory}/{row_list_path(forget['rows'])}"} if "rows" in forget else {})
 
 
 def _placed(identity: Mapping[str, Any], stored: object) -> tuple[dict[str, Any], dict[str, Any]]:
