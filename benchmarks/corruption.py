@@ -1,8 +1,8 @@
 """Damage to files of results: is each reported, or read as it was? python benchmarks/corruption.py [FILES]
 
-Bits flipped, ends cut off, pages zeroed or overwritten, in trials, traces, predictions, suggestions, the index and
-originals. Child processes read, so that one that dies is counted. `unsealed` are trials without the checksum of the
-whole file, as other programs write them: they show what that checksum is for.
+Bits flipped, ends cut off, pages zeroed or overwritten, in trials, traces, predictions (of relearned models too),
+suggestions, the index and originals. Child processes read, so that one that dies is counted. `unsealed` are trials
+without the checksum of the whole file, as other programs write them: they show what that checksum is for.
 """
 
 from __future__ import annotations
@@ -28,10 +28,12 @@ from sweep.store.checksum import MARK
 from sweep.store.columns import FOLDERS, PREDICTIONS
 from sweep.store.original_labels import original_path
 from sweep.store.originals import Original, load_original, store_original
-from sweep.store.results import Results
+from sweep.store.relearning import Relearning
+from sweep.store.results import Relearned, Results
 
-KINDS = ("trials", "traces", "predictions", "suggestions", "index", "original", "unsealed")
+KINDS = (*FOLDERS, "index", "original", "unsealed")
 PAGES = (64, 512, 4096)
+RELEARNING = Relearning("retain", 3, 0.01, 64)
 
 
 def write(results: Results, trials: int = 8) -> None:
@@ -46,7 +48,9 @@ def write(results: Results, trials: int = 8) -> None:
         columns = [[trial_id] * 200, range(200), ["test"] * 200, generator.integers(0, 10, 200), logits]
         named = zip(["trial_id", "sample_id", "split", "label", "logits"], columns, strict=True)
         predictions = pa.table({name: pa.nulls(200) for name in PREDICTIONS.names} | dict(named)).cast(PREDICTIONS)
-        results.write_trial(row, [trace | {"trial_id": trial_id, "other": None} for trace in traces], predictions)
+        traces = [trace | {"trial_id": trial_id, "other": None} for trace in traces]
+        points = [{field.name: value(field.type, generator) for field in FOLDERS["relearned"]} for _ in range(4)]
+        results.write_trial(row, traces, predictions, Relearned(RELEARNING, points, predictions))
         suggestion = {field.name: value(field.type, generator) for field in FOLDERS["suggestions"]}
         results.write_suggestion(suggestion | {"study": "s", "number": number})
 
@@ -96,7 +100,17 @@ def prepare(root: Path) -> dict[str, tuple[Path, Callable[[], object]]]:
         if folder == "predictions":
             trial_id = info.base_name.removesuffix(".parquet")
             return Path(info.path), lambda: (found := results.predictions(trial_id)) and found.to_pylist()
-        read = {"trials": results.trials, "traces": results.traces, "suggestions": results.suggestions}[folder]
+        if folder == "relearned_predictions":
+            trial_id = info.base_name.partition("-")[0]
+            return Path(
+                info.path
+            ), lambda: (found := results.relearned_predictions(trial_id, RELEARNING.id)) and found.to_pylist()
+        read = {
+            "trials": results.trials,
+            "traces": results.traces,
+            "suggestions": results.suggestions,
+            "relearned": results.relearned,
+        }[folder]
 
         def rows() -> object:
             found = read()

@@ -12,6 +12,7 @@ from sweep.cli.messages import located, warn, warn_of_damage
 from sweep.errors import InputError
 
 if TYPE_CHECKING:
+    from sweep.plan.pending import Again
     from sweep.plan.trials import Trial
     from sweep.spec.sweep_spec import Spec
 
@@ -20,13 +21,17 @@ def plan(spec: SpecArgument = "digits", out: OutOption = None, overrides: SetOpt
     """Count a sweep's trials and originals, and what exists already. Runs nothing."""
     from sweep.plan.check import check_task
     from sweep.plan.pending import of_other_code
+    from sweep.plan.relearning import asked_relearning, relearning_words
 
-    loaded, trials, left, where, rows = planned(spec, overrides, out)
+    loaded, trials, left, where, rows, again = planned(spec, overrides, out)
     if left:
         located(spec, lambda: check_task(loaded, warn))
     console = Console()
     print_plan(console, loaded.name, trials, left, where)
-    for line in of_other_code(loaded, trials, left, rows):
+    for line in [
+        *of_other_code(loaded, trials, left, rows),
+        *relearning_words({trial.id for trial in trials}, again.unrelearned, asked_relearning(loaded)),
+    ]:
         console.print(line, highlight=False, soft_wrap=True)
     if loaded.search is not None:
         console.print(f"and {search_words(loaded)}: unlearn-sweep search {spec}", highlight=False, soft_wrap=True)
@@ -34,12 +39,14 @@ def plan(spec: SpecArgument = "digits", out: OutOption = None, overrides: SetOpt
 
 def planned(
     spec: str, overrides: list[str] | None, out: str | None, refresh: bool = False, retry_failed: bool = False
-) -> tuple[Spec, list[Trial], list[Trial], str, dict[str, dict[str, Any]]]:
-    """The spec, its trials, those of them that are to be run, the results directory, and its rows by trial id.
+) -> tuple[Spec, list[Trial], list[Trial], str, dict[str, dict[str, Any]], Again]:
+    """The spec, its trials, those of them that are to be run, the results directory, its rows by trial id, and which
+    of these are run again.
 
     The rows have the columns that tell whether a trial is to be run.
     """
     from sweep.plan.pending import Again, pending
+    from sweep.plan.relearning import asked_relearning, unrelearned
     from sweep.plan.trials import plan_trials
     from sweep.spec.sweep_spec import load_spec
     from sweep.store.results import Results
@@ -49,10 +56,12 @@ def planned(
         raise InputError(f"{spec}: methods: required, and missing; to run its search: unlearn-sweep search {spec}")
     trials = located(spec, lambda: plan_trials(loaded))
     where = out or f"results/{loaded.name}"
-    found = Results(where).trials(["status", "study", "code_version", "original_version", "finished_at"])
+    results = Results(where)
+    found = results.trials(["status", "study", "code_version", "original_version", "finished_at"])
     warn_of_damage(found)
     rows = {row["trial_id"]: row for row in found.table.to_pylist()}
-    return loaded, trials, pending(trials, rows, Again(refresh, retry_failed)), where, rows
+    again = Again(refresh, retry_failed, unrelearned(results, rows, asked_relearning(loaded), warn_of_damage))
+    return loaded, trials, pending(trials, rows, again), where, rows, again
 
 
 def print_plan(console: Console, name: str, trials: Sequence[Trial], left: Sequence[Trial], where: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sweep.plan.trials import Trial
@@ -18,14 +19,18 @@ class Again:
     Attributes:
         refresh: those that another code version computed.
         failed: those that failed.
+        unrelearned: when those finished that were not relearned as the spec asks, by id.
     """
 
     refresh: bool = False
     failed: bool = False
+    unrelearned: Mapping[str, datetime | None] = field(default_factory=dict)
 
     def wants(self, trial: Trial, row: Mapping[str, Any]) -> bool:
         """Whether to run a trial again that has this row."""
         if self.refresh and not is_current(trial, row["code_version"], row["original_version"]):
+            return True
+        if trial.id in self.unrelearned and self.unrelearned[trial.id] == row["finished_at"]:
             return True
         return self.failed and row["status"] == "failed"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from sweep.store.metrics import KINDS
+from sweep.store.metrics import KINDS, OF_WEIGHTS
 
 METRICS = tuple(dict.fromkeys(metric.column for metrics in KINDS.values() for metric in metrics))
 """Every column of `trials` with a metric; see `sweep.store.metrics`. A trial has those of its kind of task."""
@@ -67,6 +67,8 @@ forward passes were computed in, whatever the spec left to the device: bfloat16,
 of the weights that the trial started from. `notes` is what the method says of its result, as JSON: epsilon, delta and
 the assumptions they rest on, for instance. `kind` is the kind of task, null for classification; `other` is what a
 kind measures beyond the columns there are, as JSON: `FURTHER` in `sweep.store.metrics`, or what a plugin's kind has.
+`forget_information` is null where the spec does not ask for it, and like `weight_distance` where it cannot be taken:
+then `notes` says why. `weight_distance` is null, too, where a trial starts from no original.
 
 Where a class is forgotten, test and validation samples are those of the other classes, in the accuracies and in the
 attacks; `forgotten_test_accuracy` is of that class's test samples: null where there are none, or no class is forgotten.
@@ -119,6 +121,33 @@ forgotten class; `retain` is the members that `mia` is fitted on. Kinds of task 
 and `outputs` in the place of `label` and `logits`."""
 
 
+_OF_WEIGHTS = {metric.column for metric in OF_WEIGHTS}
+
+RELEARNED = pa.schema(
+    [
+        pa.field("trial_id", pa.string(), nullable=False),
+        pa.field("relearning_id", pa.string(), nullable=False),
+        pa.field("recipe", pa.string(), nullable=False),
+        pa.field("started_at", pa.timestamp("us", tz="UTC"), nullable=False),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("epoch", pa.int32(), nullable=False),
+        pa.field("step", pa.int64(), nullable=False),
+        pa.field("seconds", pa.float64(), nullable=False),
+        *(pa.field(metric, pa.float64()) for metric in METRICS if metric not in _OF_WEIGHTS),
+        pa.field("other", pa.string()),
+        pa.field("n_predictions", pa.int64(), nullable=False),
+    ]
+)
+"""Columns of `relearned`: what a copy of a trial's model does as it is fine-tuned, a row per point of its path.
+`relearning_id` is the hash of `recipe`, JSON (`sweep.store.relearning`); `started_at` is the trial's own, so that rows
+of an earlier run of the trial are told apart. The row of step 0 has all that the trial's row has, the last one all of
+the relearned model; those between have the metrics of the forget set: after each epoch on the retain set, each step on
+the forget set. `seconds` counts from the start, measuring included. `status` is ok or diverged; then the last row has
+no metrics. `n_predictions` counts the rows of `relearned_predictions`."""
+
+RELEARNED_PREDICTIONS = pa.schema([PREDICTIONS.field(0), RELEARNED.field(1), *list(PREDICTIONS)[1:]])
+"""Columns of `relearned_predictions`: what relearned models say of the forget set, as in `predictions`."""
+
 SUGGESTIONS = pa.schema(
     [
         pa.field("study", pa.string(), nullable=False),
@@ -140,5 +169,12 @@ SUGGESTIONS = pa.schema(
 in the order in which they run; `confirm_trial_ids` one per confirmation seed, empty unless it was confirmed. How a
 suggestion ended follows from the rows of its trials: all ended, or one of them `pruned`."""
 
-FOLDERS = {"trials": TRIALS, "traces": TRACES, "predictions": PREDICTIONS, "suggestions": SUGGESTIONS}
+FOLDERS = {
+    "trials": TRIALS,
+    "traces": TRACES,
+    "predictions": PREDICTIONS,
+    "suggestions": SUGGESTIONS,
+    "relearned": RELEARNED,
+    "relearned_predictions": RELEARNED_PREDICTIONS,
+}
 """The folders whose files together are one table each."""

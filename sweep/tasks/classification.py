@@ -22,6 +22,7 @@ from sweep.tasks.evaluation import (
     confidence,
     judged,
     kept,
+    predict_forget,
     predict_parts,
 )
 from sweep.tasks.image_tensors import image_tensors
@@ -136,3 +137,10 @@ class Classification(Kind):
         validated = None if parts.validation is None else apart(parts.validation, label)[0]
         metrics, members = judged(parts, apart(parts.test, label), validated, seed, "accuracy", accuracy, confidence)
         return Evaluation(metrics, kept(data, members, parts.forget, parts.test))
+
+    def evaluate_forget(
+        self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int, autocast: Autocast
+    ) -> Evaluation:
+        found = predict_forget(model, data, split, autocast)
+        rows = torch.from_numpy(data.splits.rows)
+        return Evaluation({"forget_accuracy": accuracy(found)}, (("forget", found, rows),))

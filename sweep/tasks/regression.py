@@ -24,6 +24,7 @@ from sweep.tasks.evaluation import (
     Predictions,
     judged,
     kept,
+    predict_forget,
     predict_parts,
 )
 from sweep.tasks.image_tensors import image_tensors
@@ -146,6 +147,13 @@ class Regression(Kind):
         validated = None if parts.validation is None else _where(parts.validation, chosen)
         metrics, members = judged(parts, tested, validated, seed, "error", error, losses)
         return Evaluation(metrics, kept(data, members, parts.forget, parts.test))
+
+    def evaluate_forget(
+        self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int, autocast: Autocast
+    ) -> Evaluation:
+        found = predict_forget(model, data, split, autocast)
+        rows = torch.from_numpy(data.splits.rows)
+        return Evaluation({"forget_error": error(found)}, (("forget", found, rows),))
 
 
 def error(part: Predictions) -> float:
