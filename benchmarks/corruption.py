@@ -50,6 +50,7 @@ def write(results: Results, trials: int = 8) -> None:
         predictions = pa.table({name: pa.nulls(200) for name in PREDICTIONS.names} | dict(named)).cast(PREDICTIONS)
         traces = [trace | {"trial_id": trial_id, "other": None} for trace in traces]
         points = [{field.name: value(field.type, generator) for field in FOLDERS["relearned"]} for _ in range(4)]
+        row |= {"model_sha256": "of the model"}
         results.write_trial(row, traces, predictions, Relearned(RELEARNING, points, predictions))
         suggestion = {field.name: value(field.type, generator) for field in FOLDERS["suggestions"]}
         results.write_suggestion(suggestion | {"study": "s", "number": number})

@@ -53,6 +53,7 @@ TRIALS = pa.schema(
         pa.field("code_version", pa.string(), nullable=False),
         pa.field("original_version", pa.string()),
         pa.field("original_sha256", pa.string()),
+        pa.field("model_sha256", pa.string()),
         pa.field("started_at", pa.timestamp("us", tz="UTC")),
         pa.field("finished_at", pa.timestamp("us", tz="UTC")),
     ]
@@ -64,11 +65,12 @@ samples: a search may read the latter. `code_version` is of the code that comput
 code that trained the original it started from: null if it started from none. `n_traces` and `n_predictions` count the
 trial's rows in those tables: where they are 0, what lies there under its id is of an earlier run. `precision` is what
 forward passes were computed in, whatever the spec left to the device: bfloat16, float32, or tf32. `original_sha256` is
-of the weights that the trial started from. `notes` is what the method says of its result, as JSON: epsilon, delta and
-the assumptions they rest on, for instance. `kind` is the kind of task, null for classification; `other` is what a
-kind measures beyond the columns there are, as JSON: `FURTHER` in `sweep.store.metrics`, or what a plugin's kind has.
-`forget_information` is null where the spec does not ask for it, and like `weight_distance` where it cannot be taken:
-then `notes` says why. `weight_distance` is null, too, where a trial starts from no original.
+of the weights that the trial started from, `model_sha256` of those that it ended with. `notes` is what the method says
+of its result, as JSON: epsilon, delta and the assumptions they rest on, for instance. `kind` is the kind of task, null
+for classification; `other` is what a kind measures beyond the columns there are, as JSON: `FURTHER` in
+`sweep.store.metrics`, or what a plugin's kind has. `forget_information` is null where the spec does not ask for it, and
+like `weight_distance` where it cannot be taken: then `notes` says why. `weight_distance` is null, too, where a trial
+starts from no original.
 
 Where a class is forgotten, test and validation samples are those of the other classes, in the accuracies and in the
 attacks; `forgotten_test_accuracy` is of that class's test samples: null where there are none, or no class is forgotten.
@@ -128,7 +130,7 @@ RELEARNED = pa.schema(
         pa.field("trial_id", pa.string(), nullable=False),
         pa.field("relearning_id", pa.string(), nullable=False),
         pa.field("recipe", pa.string(), nullable=False),
-        pa.field("started_at", pa.timestamp("us", tz="UTC"), nullable=False),
+        pa.field("model_sha256", pa.string(), nullable=False),
         pa.field("status", pa.string(), nullable=False),
         pa.field("epoch", pa.int32(), nullable=False),
         pa.field("step", pa.int64(), nullable=False),
@@ -139,11 +141,12 @@ RELEARNED = pa.schema(
     ]
 )
 """Columns of `relearned`: what a copy of a trial's model does as it is fine-tuned, a row per point of its path.
-`relearning_id` is the hash of `recipe`, JSON (`sweep.store.relearning`); `started_at` is the trial's own, so that rows
-of an earlier run of the trial are told apart. The row of step 0 has all that the trial's row has, the last one all of
-the relearned model; those between have the metrics of the forget set: after each epoch on the retain set, each step on
-the forget set. `seconds` counts from the start, measuring included. `status` is ok or diverged; then the last row has
-no metrics. `n_predictions` counts the rows of `relearned_predictions`."""
+`relearning_id` is the hash of `recipe`, JSON (`sweep.store.relearning`); `model_sha256` is of the model that was
+copied: rows count where it is that of the trial's row, and else are of an earlier run that led to other weights. The
+row of step 0 has all that the trial's row has, the last one all of the relearned model; those between have the metrics
+of the forget set: after each epoch on the retain set, each step on the forget set. `seconds` counts from the start,
+measuring included. `status` is ok or diverged; then the last row has no metrics. `n_predictions` counts the rows of
+`relearned_predictions`."""
 
 RELEARNED_PREDICTIONS = pa.schema([PREDICTIONS.field(0), RELEARNED.field(1), *list(PREDICTIONS)[1:]])
 """Columns of `relearned_predictions`: what relearned models say of the forget set, as in `predictions`."""

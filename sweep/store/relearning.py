@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -34,6 +35,11 @@ class Relearning:
     def text(self) -> str:
         """Canonical JSON of what determines the outcome, beside the trial."""
         return canonical_json(asdict(self) | {"version": VERSION})
+
+    @classmethod
+    def of(cls, text: str) -> Relearning:
+        """The recipe of such a text, of any version."""
+        return cls(**{key: value for key, value in json.loads(text).items() if key != "version"})
 
     @property
     def id(self) -> str:

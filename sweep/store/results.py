@@ -92,7 +92,7 @@ class Results(Directory):
             named = said.append_column("relearning_id", pa.repeat(recipe.id, len(said)))
             table = named.select(RELEARNED_PREDICTIONS.names).cast(RELEARNED_PREDICTIONS)
             self.write(f"relearned_predictions/{name}", parquet_bytes(table, LARGE))
-        shared |= {"recipe": recipe.text, "started_at": row["started_at"]}
+        shared |= {"recipe": recipe.text, "model_sha256": row["model_sha256"]}
         shared |= {"n_predictions": 0 if said is None else len(said)}
         table = pa.Table.from_pylist([point | shared for point in relearned.rows], schema=RELEARNED)
         self.write(f"relearned/{name}", parquet_bytes(table))
@@ -166,15 +166,15 @@ class Results(Directory):
         return Rows(found.table.filter(pc.invert(pc.is_in(found.table["trial_id"], without))), found.damaged)
 
     def relearned(self, trials: pa.Table | None = None) -> Rows:
-        """Every readable row of `relearned` that belongs to the last run of its trial.
+        """Every readable row of `relearned` that is of the model which its trial's row is of.
 
         Args:
-            trials: the table of trials with its column `started_at`, if the caller has read it already.
+            trials: the table of trials with its column `model_sha256`, if the caller has read it already.
         """
         found = read_folder(self, "relearned", RELEARNED)
-        trials = self.trials(["started_at"]).table if trials is None else trials
-        started = trials["started_at"].take(pc.index_in(found.table["trial_id"], trials["trial_id"]))
-        return Rows(found.table.filter(pc.equal(found.table["started_at"], started)), found.damaged)
+        trials = self.trials(["model_sha256"]).table if trials is None else trials
+        models = trials["model_sha256"].take(pc.index_in(found.table["trial_id"], trials["trial_id"]))
+        return Rows(found.table.filter(pc.equal(found.table["model_sha256"], models)), found.damaged)
 
     def relearned_predictions(self, trial_id: str, relearning_id: str) -> pa.Table | None:
         """What a trial's relearned model says of the forget set; None if there is nothing that can be read."""

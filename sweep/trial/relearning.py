@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import nn
 
 from methods import Diverged, Recorder, Task, trainable
@@ -49,6 +50,7 @@ def relearn(
     """
     model = copy.deepcopy(unlearned)
     task = replace(task, model=model, seed=derived_seed(task.seed, "relearning"), recorder=Recorder())
+    torch.manual_seed(derived_seed(task.seed, "network"))
     path = _Path(before)
     on_forget_set = recipe.data == "forget"
     samples = task.forget if on_forget_set else task.retain

@@ -26,11 +26,11 @@ from sweep.plan.trials import Trial, describe
 from sweep.plan.versions import original_version
 from sweep.spec.plugins import find_dataset, find_kind, find_method, find_model
 from sweep.store.columns import MEASURED
-from sweep.store.originals import Original, State, load_original, store_original
+from sweep.store.originals import Original, State, checksum, load_original, store_original
 from sweep.store.results import Relearned, Results
 from sweep.tasks.dataset import kind_of
 from sweep.tasks.device_data import DeviceData
-from sweep.tasks.models import initialised, load_state, stored_state
+from sweep.tasks.models import initialised, load_state, stored_state, tensors_of
 from sweep.trial.device import (
     busy,
     device_name,
@@ -201,6 +201,7 @@ class Worker:
             recorder.finish(unlearned)
         ended = Measurements(columns, [trace_row(trial.id, row) for row in recorder.rows])
         if unlearned is not None:
+            columns["model_sha256"] = checksum(tensors_of(unlearned))
             started = time.perf_counter()
             try:
                 found = kind.evaluate(unlearned, data, split, config["forget"], config["seed"], autocast)
