@@ -69,8 +69,9 @@ def relearn_time(frames: Frames) -> PredictionTable | None:
         "Steps: after how many it is again within 5 % of the original's, that is, accuracies and likelihoods at least "
         "0.95 of it, errors at most 1.05. AIN: the Anamnesis Index, these steps divided by Retrain's at the same seed, "
         "for 5 % and for 10 %; 1 is Retrain's, near 0 is quick to remember. Not reached: percent of the seeds in which "
-        f"the last step ({most}) was not enough for 5 %; what was not reached is in no mean of steps and of AIN, nor is "
-        "the AIN of a seed in which Retrain does not reach it or needs no step. Mean ± standard deviation over n seeds."
+        f"the last step ({most}) was not enough for 5 %; what was not reached is in no mean of steps and of AIN, nor "
+        "is the AIN of a seed in which Retrain does not reach it or needs no step. Mean ± standard deviation over n "
+        "seeds."
     )
     return PredictionTable("relearn_time", "Relearn time on the forget set", meaning, FORGET_LABELS, table)
 
