@@ -10,6 +10,7 @@ from analysis import (
     hessian,
     importance,
     pareto,
+    relearned,
     rho,
     rho_gamma,
     roc,
@@ -39,5 +40,6 @@ FIGURES: dict[str, Draw] = {
     "importance": importance.draw,
     "slices": slices.draw,
     "pareto": pareto.draw,
+    "relearned": relearned.draw,
 }
 """By name, which is also the module's and the files' stem."""

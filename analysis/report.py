@@ -27,6 +27,7 @@ from analysis.reading.frames import Frames
 from analysis.reading.mixed_code import DEVICES, mixed_devices
 from analysis.reading.tuning import untuned_name
 from analysis.recall import recall
+from analysis.relearning_tables import relearn_time, relearning
 from analysis.statistics.intervals import Interval
 from analysis.wording.certificates import certificate_lines
 from analysis.wording.code_words import code_words
@@ -98,7 +99,8 @@ def write_report(directory: str, frames: Frames, out: Path, figures: Mapping[str
     Raises:
         OSError: a file cannot be written.
     """
-    made = (make(directory, frames.trials) for make in (distances, forget_quality, recall))
+    made = [make(directory, frames.trials) for make in (distances, forget_quality, recall)]
+    made += [make(frames) for make in (relearning, relearn_time)]
     further = [table for table in made if table is not None]
     audited = openings(directory, frames.trials)
     paths = [*write_tables(frames, out), *(path for table in further for path in table.write(out))]
