@@ -12,14 +12,20 @@ from analysis import (
     pareto,
     rho,
     rho_gamma,
+    roc,
+    samples,
     seeds,
     slices,
+    strata,
     tradeoff,
     tuned,
 )
 from analysis.drawing.figure import Draw
 
 FIGURES: dict[str, Draw] = {
+    "roc": roc.draw,
+    "samples": samples.draw,
+    "strata": strata.draw,
     "tradeoff": tradeoff.draw,
     "seeds": seeds.draw,
     "rho": rho.draw,

@@ -1,8 +1,8 @@
 """Damage to files of results: is each reported, or read as it was? python benchmarks/corruption.py [FILES]
 
-Bits flipped, ends cut off, pages zeroed or overwritten, in trials, traces, predictions, suggestions, the index and
-originals. Child processes read, so that one that dies is counted. `unsealed` are trials without the checksum of the
-whole file, as other programs write them: they show what that checksum is for.
+Bits flipped, ends cut off, pages zeroed or overwritten, in trials, traces, predictions, suggestions, lists of rows, the
+index and originals. Child processes read, so that one that dies is counted. `unsealed` are trials without the checksum
+of the whole file, as other programs write them: they show what that checksum is for.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from sweep.store.columns import FOLDERS, PREDICTIONS
 from sweep.store.original_labels import original_path
 from sweep.store.originals import Original, load_original, store_original
 from sweep.store.results import Results
+from sweep.store.row_lists import RowList, stored_row_list, write_row_list
 
-KINDS = ("trials", "traces", "predictions", "suggestions", "index", "original", "unsealed")
+KINDS = ("trials", "traces", "predictions", "suggestions", "rows", "index", "original", "unsealed")
 PAGES = (64, 512, 4096)
 
 
@@ -49,6 +50,7 @@ def write(results: Results, trials: int = 8) -> None:
         results.write_trial(row, [trace | {"trial_id": trial_id, "other": None} for trace in traces], predictions)
         suggestion = {field.name: value(field.type, generator) for field in FOLDERS["suggestions"]}
         results.write_suggestion(suggestion | {"study": "s", "number": number})
+        write_row_list(results, RowList(np.arange(number, number + 50), "list.csv"))
 
 
 def value(kind: pa.DataType, generator: np.random.Generator) -> object:
@@ -96,6 +98,8 @@ def prepare(root: Path) -> dict[str, tuple[Path, Callable[[], object]]]:
         if folder == "predictions":
             trial_id = info.base_name.removesuffix(".parquet")
             return Path(info.path), lambda: (found := results.predictions(trial_id)) and found.to_pylist()
+        if folder == "rows":
+            return Path(info.path), lambda: listed(results, info.base_name.removesuffix(".parquet"))
         read = {"trials": results.trials, "traces": results.traces, "suggestions": results.suggestions}[folder]
 
         def rows() -> object:
@@ -136,6 +140,13 @@ def indexed(results: Results) -> tuple[Path, Callable[[], object]]:
         return found.table.to_pylist()
 
     return part, rows
+
+
+def listed(results: Results, name: str) -> object:
+    try:
+        return stored_row_list(results, name).tolist()
+    except OSError:
+        return None
 
 
 def state_of(results: Results) -> object:

@@ -30,6 +30,7 @@ class Frames:
         searched: the trials that suggestions were judged by, and the Retrain and Original trials that only these need,
             in the same columns.
         superseded: how many trials were left out, with their suggestions, because a newer version of their method ran.
+        directory: where they were read from, a path or URI; empty if from nowhere.
     """
 
     trials: pd.DataFrame
@@ -38,14 +39,16 @@ class Frames:
     suggestions: pd.DataFrame = field(default_factory=lambda: SUGGESTIONS.empty_table().to_pandas())
     searched: pd.DataFrame = field(default_factory=lambda: TRIALS.empty_table().to_pandas())
     superseded: int = 0
+    directory: str = ""
 
     def beside_retrain(self) -> Frames:
-        """The same without gaps to an ideal: what figures show are distances to Retrain."""
-        if "to_ideal" not in self.trials:
-            return self
-        gaps = [name for name in self.trials if name in (*GAPS, "original_gap") or str(name).startswith("gap.")]
-        trials = self.trials.copy()
-        trials.loc[trials["to_ideal"], gaps] = np.nan
+        """The same as figures show it, which are of distances to Retrain: without gaps to an ideal, and without the
+        networks that were never trained, which lie far from everything else.
+        """
+        trials = self.trials[self.trials["method"] != "untrained"].copy()
+        if "to_ideal" in trials:
+            gaps = [name for name in trials if name in (*GAPS, "original_gap") or str(name).startswith("gap.")]
+            trials.loc[trials["to_ideal"], gaps] = np.nan
         return replace(self, trials=trials)
 
 
@@ -61,7 +64,7 @@ def read_frames(location: str) -> Frames:
     suggestions = suggestions.drop(trial_ids.index[trial_ids.isin(rows.loc[old, "trial_id"])].unique())
     compared, searched = set_apart(with_gaps(flatten_params(rows[~old])), suggestions)
     problems = [*unknown, *trials.damaged, *traces.damaged, *found.damaged]
-    return Frames(compared, traces.table.to_pandas(), problems, suggestions, searched, int(old.sum()))
+    return Frames(compared, traces.table.to_pandas(), problems, suggestions, searched, int(old.sum()), location)
 
 
 def read_trials(location: str, wanted: Collection[str]) -> pd.DataFrame:

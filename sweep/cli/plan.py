@@ -19,14 +19,17 @@ if TYPE_CHECKING:
 def plan(spec: SpecArgument = "digits", out: OutOption = None, overrides: SetOption = None) -> None:
     """Count a sweep's trials and originals, and what exists already. Runs nothing."""
     from sweep.plan.check import check_task
-    from sweep.plan.pending import of_other_code
+    from sweep.plan.pending import of_other_code, with_fewer_predictions
 
     loaded, trials, left, where, rows = planned(spec, overrides, out)
     if left:
         located(spec, lambda: check_task(loaded, warn))
     console = Console()
     print_plan(console, loaded.name, trials, left, where)
-    for line in of_other_code(loaded, trials, left, rows):
+    for grid in loaded.forget:
+        console.print(f"forget: {grid.words()}", highlight=False, soft_wrap=True)
+    fewer = with_fewer_predictions(trials, left, rows, loaded.predictions)
+    for line in [*of_other_code(loaded, trials, left, rows), *fewer]:
         console.print(line, highlight=False, soft_wrap=True)
     if loaded.search is not None:
         console.print(f"and {search_words(loaded)}: unlearn-sweep search {spec}", highlight=False, soft_wrap=True)
@@ -47,12 +50,15 @@ def planned(
     loaded = load_spec(spec, overrides)
     if not loaded.methods:
         raise InputError(f"{spec}: methods: required, and missing; to run its search: unlearn-sweep search {spec}")
-    trials = located(spec, lambda: plan_trials(loaded))
     where = out or f"results/{loaded.name}"
-    found = Results(where).trials(["status", "study", "code_version", "original_version", "finished_at"])
+    results = Results(where)
+    located(spec, lambda: loaded.find_lists(results))
+    trials = located(spec, lambda: plan_trials(loaded))
+    versions, predictions = ("code_version", "original_version"), ("n_predictions", "kept_predictions")
+    found = results.trials(["status", "study", *versions, *predictions, "finished_at"])
     warn_of_damage(found)
     rows = {row["trial_id"]: row for row in found.table.to_pylist()}
-    return loaded, trials, pending(trials, rows, Again(refresh, retry_failed)), where, rows
+    return loaded, trials, pending(trials, rows, Again(refresh, retry_failed, loaded.predictions)), where, rows
 
 
 def print_plan(console: Console, name: str, trials: Sequence[Trial], left: Sequence[Trial], where: str) -> None:

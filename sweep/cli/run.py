@@ -32,14 +32,15 @@ def run(
     arguments.require_no_address_inline(address, executor)
     budget = arguments.seconds_of(time_budget)
     console = Console()
-    from sweep.plan.pending import Again, of_other_code
+    from sweep.plan.pending import Again, of_other_code, with_fewer_predictions
     from sweep.run.adoption import adopt
     from sweep.store.results import Results
 
     loaded, trials, left, where, rows = planned(spec, overrides, out, refresh, retry_failed)
     adopt(Results(where), trials, rows)
     counts = f"{len(trials)} trials, {len(trials) - len(left)} done before, {len(left)} to run"
-    heading = [f"{loaded.name}: {counts}", *of_other_code(loaded, trials, left, rows)]
+    other = of_other_code(loaded, trials, left, rows) + with_fewer_predictions(trials, left, rows, loaded.predictions)
+    heading = [f"{loaded.name}: {counts}", *other]
     if left or track:
         from sweep.run.driver import Request, run_sweep
         from sweep.track.tracking import Tracking

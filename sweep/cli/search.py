@@ -41,9 +41,10 @@ def search(
     from sweep.track.tracking import Tracking
 
     loaded = load_spec(spec, overrides)
-    planned = located(spec, lambda: plan_search(loaded))
     where = out or f"results/{loaded.name}"
     results = Results(where)
+    located(spec, lambda: loaded.find_lists(results))
+    planned = located(spec, lambda: plan_search(loaded))
     stored, suggested = results.trials(), results.suggestions()
     for found in (stored, suggested):
         warn_of_damage(found)

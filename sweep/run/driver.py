@@ -27,6 +27,7 @@ from sweep.store.location import absolute_location
 from sweep.store.metrics import KINDS
 from sweep.store.original_labels import DIFFER, of_several_weights, read_label
 from sweep.store.results import Results
+from sweep.store.row_lists import write_row_list
 from sweep.trial.job import Context, Job, Outcome
 from sweep.trial.rows import trial_row
 from sweep.trial.worker import Worker
@@ -152,6 +153,8 @@ class Driver:
         spec, executor = self.request.spec, self.request.executor
         self.context = replace(self.context, gpu=gpus > 0, expendable=executor.own_processes)
         self.results.write("spec.yaml", spec.to_yaml().encode())
+        for listed in (each for grid in spec.forget for each in grid.lists()):
+            write_row_list(self.results, listed)
         kind = find_kind(spec.dataset.name)
         if kind.name not in KINDS:
             self.results.write_metrics(kind.name, kind.metrics)

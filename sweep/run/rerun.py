@@ -17,6 +17,7 @@ from sweep.spec.sweep_spec import Spec, parse_spec
 from sweep.store.columns import METRICS
 from sweep.store.location import absolute_location
 from sweep.store.results import Results, existing_results
+from sweep.store.row_lists import stored_row_list
 from sweep.trial.job import Context, Job
 from sweep.trial.worker import Worker
 
@@ -46,7 +47,7 @@ def rerun(directory: str, trial_id: str, plugins: frozenset[str] = frozenset()) 
 
     Raises:
         InputError: the directory or the trial does not exist, the trial needs another plugin, the dataset is not
-            where `spec.yaml` says, or there is no GPU.
+            where `spec.yaml` says, the list of rows to forget is missing or damaged, or there is no GPU.
     """
     results = existing_results(directory)
     rows = {row["trial_id"]: row for row in results.trials().table.to_pylist()}
@@ -63,6 +64,11 @@ def rerun(directory: str, trial_id: str, plugins: frozenset[str] = frozenset()) 
         name = str(config[key]["name"])
         if ":" in name and name not in plugins:
             raise InputError(f"trial {trial_id} imports code, the {key} {name}; if you trust it: --plugin {name}")
+    if "rows" in config["forget"]:
+        try:
+            stored_row_list(results, config["forget"]["rows"])
+        except OSError as error:
+            raise InputError(str(error)) from error
     stored = _stored_spec(results, config)
     context = Context(
         sweep=old["sweep"],

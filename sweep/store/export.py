@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sweep.errors import InputError
-from sweep.store.columns import FOLDERS, PREDICTIONS
+from sweep.store.columns import FOLDERS, PREDICTIONS, ROWS
+from sweep.store.index import read_folder
 from sweep.store.merged_files import earlier_files
 from sweep.store.parquet import LARGE, Rows, read_all
 from sweep.store.results import Results
@@ -73,6 +74,8 @@ def _check(results: Results, out: str, folder: Path) -> None:
 def _parts(results: Results, folder: str) -> Iterator[Rows]:
     if folder == "predictions":
         yield from _predictions(results)
+    elif folder == "rows":
+        yield read_folder(results, "rows", ROWS)
     else:
         yield {"trials": results.trials, "traces": results.traces, "suggestions": results.suggestions}[folder]()
 

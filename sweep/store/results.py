@@ -6,6 +6,7 @@
     DIR/traces/<trial_id>.parquet        a row per epoch
     DIR/predictions/<trial_id>.parquet   a row per sample
     DIR/suggestions/<study>-<number>.parquet   one row per configuration that a search suggested
+    DIR/rows/<id>.parquet                a list of rows that were to be forgotten (sweep/store/row_lists.py)
     DIR/tracked/<tracker>/<trial>-<time>   an empty file per run that was sent to an experiment tracker
     DIR/kinds/<kind>.json                what a plugin's kind of task measures
     DIR/.index/                          disposable: rows that were read before (sweep/store/index.py)

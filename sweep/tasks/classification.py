@@ -65,7 +65,7 @@ class Classification(Kind):
     name = CLASSIFICATION
     metrics = KINDS[CLASSIFICATION]
     dataset_keys = ImageSpec
-    scenarios = ("random", "class")
+    scenarios = ("random", "class", "rows")
 
     def outline(self, data: Images) -> ImageOutline:
         remarks = []
@@ -135,4 +135,5 @@ class Classification(Kind):
         label = data.splits.forgotten_class(forget)
         validated = None if parts.validation is None else apart(parts.validation, label)[0]
         metrics, members = judged(parts, apart(parts.test, label), validated, seed, "accuracy", accuracy, confidence)
-        return Evaluation(metrics, kept(data, members, parts.forget, parts.test))
+        found = kept(data, parts, members, forget)
+        return Evaluation(metrics, found, retained=("retain", parts.retain, found[0][2]))

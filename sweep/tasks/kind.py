@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from methods.task import Samples
 from sweep.store.metrics import CLASSIFICATION, Metric
 from sweep.tasks.device_data import DeviceData
-from sweep.tasks.evaluation import Autocast, Predictions
+from sweep.tasks.evaluation import Autocast, Kept
 from sweep.tasks.recipes import Recipe, TrainingSpec
 from sweep.tasks.sections import OpenSection
 from sweep.tasks.splits import Split, Splits
@@ -59,17 +59,29 @@ class Outline:
     remarks: tuple[str, ...]
 
 
+Wanted = Literal[True, False, "forget", "all"]
+"""Which predictions are kept: those of `Evaluation.kept`, none, of the forget part, or of every retain sample too."""
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """What a model does on all parts of the data.
 
     Attributes:
         metrics: by name. What has no column of its own in `trials` goes into `other`.
-        kept: for each part its name, its predictions, and the rows of the dataset's own data by position.
+        kept: the parts whose predictions are kept unless more or fewer are wanted.
+        retained: every retain sample, where those in `kept` are only some of them.
     """
 
     metrics: dict[str, float | None]
-    kept: tuple[tuple[str, Predictions, Tensor], ...]
+    kept: tuple[Kept, ...]
+    retained: Kept | None = None
+
+    def wanted(self, wanted: Wanted) -> tuple[Kept, ...]:
+        """The parts whose predictions are to be kept."""
+        if wanted == "all" and self.retained is not None:
+            return (self.retained, *(part for part in self.kept if part[0] != "retain"))
+        return tuple(part for part in self.kept if wanted is not False and (wanted != "forget" or part[0] == "forget"))
 
 
 class Kind(ABC):

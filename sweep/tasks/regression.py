@@ -83,7 +83,7 @@ class Regression(Kind):
     name = "regression"
     metrics = KINDS["regression"]
     dataset_keys = MeasuredSpec
-    scenarios = ("random", "range")
+    scenarios = ("random", "range", "rows")
 
     def outline(self, data: Measured) -> MeasuredOutline:
         shape = data.train_inputs.shape[1:]
@@ -145,7 +145,8 @@ class Regression(Kind):
         chosen = ~in_range(data.splits.targets[split.validation], forget)
         validated = None if parts.validation is None else _where(parts.validation, chosen)
         metrics, members = judged(parts, tested, validated, seed, "error", error, losses)
-        return Evaluation(metrics, kept(data, members, parts.forget, parts.test))
+        found = kept(data, parts, members, forget)
+        return Evaluation(metrics, found, retained=("retain", parts.retain, found[0][2]))
 
 
 def error(part: Predictions) -> float:

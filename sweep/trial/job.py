@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sweep.plan.trials import Trial
+from sweep.tasks.kind import Wanted
 
 Status = Literal["ok", "diverged", "failed", "pruned"]
 
@@ -22,7 +23,7 @@ class Context:
         threads: torch threads.
         gpu: whether to compute on a GPU.
         max_retries: how often a trial that raised is run again.
-        predictions: whether to keep logits per sample.
+        predictions: which predictions to keep, as in `Spec`.
         probe_every, probe_samples: as in `ProbeSpec`.
         trial_timeout: seconds that an attempt may take; None: no limit.
         expendable: whether this process may be ended, as Ray's processes may.
@@ -36,7 +37,7 @@ class Context:
     threads: int
     gpu: bool
     max_retries: int
-    predictions: bool
+    predictions: Wanted
     probe_every: int = 0
     probe_samples: int = 64
     trial_timeout: float | None = None

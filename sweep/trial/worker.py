@@ -10,6 +10,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -28,12 +29,15 @@ from sweep.spec.plugins import find_dataset, find_kind, find_method, find_model
 from sweep.store.columns import MEASURED
 from sweep.store.originals import Original, State, load_original, store_original
 from sweep.store.results import Results
+from sweep.store.row_lists import stored_row_list
 from sweep.tasks.dataset import kind_of
 from sweep.tasks.device_data import DeviceData
 from sweep.tasks.models import initialised, load_state, stored_state
+from sweep.tasks.splits import LISTED
 from sweep.trial.device import (
     busy,
     device_name,
+    full_float32,
     lost,
     out_of_memory,
     peak_memory,
@@ -146,7 +150,8 @@ class Worker:
         except Diverged as error:
             return Measurements(), Outcome("diverged", f"the original diverged: {error}")
         data, kind = self._load_data(config), find_kind(config["dataset"]["name"])
-        split = data.split(config["seed"], config["forget"])
+        forget_set = self._forget_set(config)
+        split = data.split(config["seed"], forget_set)
         retain, forget = data.train(split.retain), data.train(split.forget)
         autocast = autocast_context(config["training"]["precision"], self._device)
         batch_size = getattr(method, "batch_size", None if method.needs_original else config["training"]["batch_size"])
@@ -202,10 +207,12 @@ class Worker:
         if unlearned is not None:
             started = time.perf_counter()
             try:
-                found = kind.evaluate(unlearned, data, split, config["forget"], config["seed"], autocast)
+                with full_float32():
+                    found = kind.evaluate(unlearned, data, split, forget_set, config["seed"], nullcontext)
                 columns |= measured(found.metrics)
-                if self.context.predictions:
-                    ended.predictions = prediction_rows(trial.id, found.kept)
+                wanted = self.context.predictions
+                ended.predictions = prediction_rows(trial.id, found.wanted(wanted))
+                columns["kept_predictions"] = ("true" if wanted is True else wanted) or None
             except Diverged as error:
                 outcome = Outcome("diverged", outcome.error or str(error))
             columns["eval_seconds"] = time.perf_counter() - started
@@ -226,7 +233,17 @@ class Worker:
 
     def _training_set(self, config: dict[str, Any]) -> Samples:
         data = self._load_data(config)
-        return data.train(data.split(config["seed"], config["forget"]).training)
+        return data.train(data.split(config["seed"], self._forget_set(config)).training)
+
+    def _forget_set(self, config: dict[str, Any]) -> dict[str, Any]:
+        """The forget set as `Splits.split` takes it."""
+        forget: dict[str, Any] = config["forget"]
+        if "rows" not in forget:
+            return forget
+        try:
+            return forget | {LISTED: stored_row_list(self._results, forget["rows"])}
+        except OSError as error:
+            raise StorageError(error) from error
 
     def _original_state(self, trial: Trial) -> State:
         """The original's weights: kept from the last trial, else read from results, else trained and stored."""

@@ -23,6 +23,7 @@ from sweep.tasks.evaluation import (
     Predictions,
     accuracy,
     equally_many,
+    first,
     membership_inference,
 )
 from sweep.tasks.kind import DatasetSpec, Evaluation, Kind, Outline
@@ -128,7 +129,7 @@ class Language(Kind):
     metrics = KINDS["language"]
     dataset_keys = TextSpec
     training_keys = TextTraining
-    scenarios = ("random", "group", "given")
+    scenarios = ("random", "group", "given", "rows")
     packages = ("transformers", "tokenizers")
 
     def for_model(self, data: Texts, model: Mapping[str, Any]) -> ReadTexts:
@@ -221,8 +222,9 @@ class Language(Kind):
             metrics[f"{name}_accuracy"] = accuracy(part) if candidates(part) > 1 else None
             metrics[f"{name}_likelihood"] = likelihood(right_scores(part))
         metrics["chance"] = 100 / candidates(parts["forget"]) if candidates(parts["forget"]) > 1 else None
+        unseen = {}
         if len(held["test"]):
-            unasked = scored(tokens.test, held["test"])
+            unseen["validation"] = unasked = scored(tokens.test, held["test"])
             metrics["validation_accuracy"] = accuracy(unasked) if candidates(unasked) > 1 else None
         if tokens.outsiders is not None:
             known = {part: trained_on(part) if part in tokens.asked else parts[part] for part in ("retain", "forget")}
@@ -232,8 +234,8 @@ class Language(Kind):
             probabilities = (np.exp(right_scores(part)) for part in (members, strangers, known["forget"]))
             metrics["mia"] = membership_inference(*probabilities)
             if len(held["outsiders"]):
-                unseen = scored(tokens.outsiders, held["outsiders"])
-                metrics["validation_attack_auc"] = attack_auc(known["forget"], unseen)
+                unseen["validation_outsiders"] = scored(tokens.outsiders, held["outsiders"])
+                metrics["validation_attack_auc"] = attack_auc(known["forget"], unseen["validation_outsiders"])
         chosen = {"retain": (tokens.train, split.retain), "forget": (tokens.train, split.forget)}
         chosen["test"] = (tokens.test, judges["test"])
         if tokens.outsiders is not None:
@@ -242,9 +244,16 @@ class Language(Kind):
         with autocast():
             subsets = {name: encoded.subset(places) for name, (encoded, places) in chosen.items()}
             metrics |= recall(reader, subsets, data.generate, seed)
-        few, _ = equally_many(parts["retain"], parts.get("outsiders", parts["test"]), seed)
-        rows = torch.arange(1 + max(int(part.index.max()) for part in parts.values()))
-        return Evaluation(metrics, tuple((name, part, rows) for name, part in (parts | {"retain": few}).items()))
+        retained, others = parts["retain"], parts.get("outsiders", parts["test"])
+        few, _ = equally_many(retained, others, seed)
+        if data.splits.fixed(forget) is not None:
+            questions = tokens.asked.get("retain")
+            order = data.splits.order if questions is None else np.arange(len(questions.right))
+            few = first(retained, order, len(few))
+        rows = torch.arange(1 + max(int(part.index.max()) for part in (parts | unseen).values()))
+        shown = parts | {"retain": few} | unseen
+        kept = tuple((name, part, rows) for name, part in shown.items())
+        return Evaluation(metrics, kept, retained=("retain", retained, rows))
 
 
 def candidates(part: Predictions) -> int:

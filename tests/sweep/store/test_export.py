@@ -106,7 +106,7 @@ def test_an_export_that_fails_leaves_no_file(stored, tmp_path, monkeypatch):
 def test_merged_files_of_earlier_versions_are_exported_as_they_are_read(command, tmp_path):
     merged = shutil.copytree(Path(__file__).with_name("merged"), tmp_path / "merged")
     assert command(merged, tmp_path / "out")[0] == 0
-    found = {name: pq.read_table(tmp_path / "out" / f"{name}.parquet").to_pylist() for name in FOLDERS}
+    found = {name: pq.read_table(tmp_path / "out" / f"{name}.parquet").to_pylist() for name in {*FOLDERS} - {"rows"}}
     assert sorted((row["trial_id"], row["mia"]) for row in found["trials"]) == [
         *[("t0", 1.0), ("t1", 2.0), ("t2", 3.0), ("t3", 4.0)]
     ]
