@@ -51,6 +51,13 @@ def test_it_stands_under_retrain_and_answers_no_question(trials_of):
     assert comparison.floor == floor_words(trials)
 
 
+def test_it_stands_above_methods_that_are_closer_and_above_what_was_never_trained(trials_of):
+    near = [one | {"method": "uam", "trial_id": f"uam-{place}"} for place, one in enumerate(TWO_SEEDS[:2])]
+    untrained = [row("untrained", seed, metrics=(10.0, 10.0, 10.0, 10.0)) for seed in (0, 1)]
+    table = methods_table(trials_of([*TWO_SEEDS, *near, *untrained]))
+    assert table["method"].tolist() == ["retrain", ANOTHER_SEED, "untrained", "uam", "finetune"]
+
+
 def test_of_one_seed_and_of_tasks_without_retrain_there_is_no_such_row(trials_of):
     assert ANOTHER_SEED not in set(methods_table(trials_of([TWO_SEEDS[0], *TWO_SEEDS[2:]]))["method"])
     table = methods_table(trials_of([*TWO_SEEDS, row("uam", task="other", forget_ratio=0.5)]))
