@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,8 @@ from analysis.reading.selection import ended_ok
 from sweep.store.columns import REFERENCES
 from sweep.store.content_ids import canonical_json
 from sweep.store.results import Results
+
+LEAST_SHARED = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +60,7 @@ class Cohort:
         return all(
             np.array_equal(model["forget"].samples, each.unlearned[0]["forget"].samples)
             for each in self.sets
-            for model in (*each.unlearned, *each.retrain)
+            for model in (*each.unlearned, *each.retrain, *(each.original or ()))
         )
 
     @property
@@ -105,6 +107,29 @@ class Cohort:
                 return tuple({**model, "forget": model["forget"].subset(mask)} for model in models)
 
             sets.append(Beside(only(each.unlearned), only(each.retrain), each.original and only(each.original)))
+        return replace(self, sets=tuple(sets))
+
+    def common(self) -> Cohort:
+        """The cohort with only those samples that every seed forgets: seeds hold out different validation samples.
+
+        As it is where a seed shares less than `LEAST_SHARED` of its forgotten samples with all others.
+        """
+        if self.crossed:
+            return self
+        sets = []
+        for each in self.sets:
+            models = (*each.unlearned, *each.retrain, *(each.original or ()))
+            forgotten = [model["forget"].samples for model in models]
+            shared = reduce(np.intersect1d, forgotten)
+            if len(shared) < LEAST_SHARED * max(map(len, forgotten)):
+                return self
+
+            def only(models: tuple[Model, ...], shared: Integers = shared) -> tuple[Model, ...]:
+                parts = (model["forget"].subset(np.isin(model["forget"].samples, shared)) for model in models)
+                return tuple({**model, "forget": part} for model, part in zip(models, parts, strict=True))
+
+            kept = {"unlearned": only(each.unlearned), "retrain": only(each.retrain)}
+            sets.append(replace(each, **kept, original=each.original and only(each.original)))
         return replace(self, sets=tuple(sets))
 
     def of(self, who: str) -> Cohort:

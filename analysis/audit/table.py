@@ -28,7 +28,7 @@ AUDIT = pa.schema(
 """Columns of `audit.parquet`. `task_id` is of the first fold, where there are folds. `stratum` is one of
 `memorisation.STRATA`, null for all forgotten samples. `low` and `high` are the 95 % interval over originals; `floor` is
 the value of Retrain against Retrain, `ceiling` that of the original. Retrain's own row is its floor, the original's its
-ceiling, with their intervals. `originals` is how many seeds there are, `samples` how many samples each of them forgets,
+ceiling, with their intervals. `originals` is how many seeds there are, `samples` how many samples of each are scored,
 `negatives` how many pairs of a Retrain and such a sample; `note` says why something is missing, and where the score
 cannot tell the original from Retrain: `NO_POWER`."""
 
@@ -62,12 +62,13 @@ class _Part:
 
 
 def _rows(cohort: Cohort, scores: Sequence[Score], references: _References) -> Iterator[dict[str, object]]:
-    """The rows of one method: by stratum, those scores that compare sample by sample."""
-    parts = [_Part(None, cohort)]
+    """The rows of one method; scores that compare sample by sample are of the common samples, and by stratum too."""
+    whole, parts = [_Part(None, cohort)], []
     if any(score.crossed for score in scores):
-        parts += [_Part(*each) for each in strata(cohort)]
+        common = cohort.common()
+        parts = [_Part(None, common), *(_Part(*each) for each in strata(common))]
     for score in scores:
-        for part in parts if score.crossed else parts[:1]:
+        for part in parts if score.crossed else whole:
             yield _row(part, score, references.of(cohort, part, score))
 
 

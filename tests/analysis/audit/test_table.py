@@ -111,6 +111,25 @@ def test_seeds_that_forget_different_samples_have_the_scores_of_single_models_al
     assert row["note"] == "no floor: too few originals; no ceiling: no originals of all these seeds"
 
 
+def test_seeds_that_hold_out_different_samples_are_compared_on_the_rest(audited):
+    """Of 60 samples each of eight seeds lacks three others; what needs no comparison is of all that a seed forgets."""
+    made = drawn(0, 8, 60, 1.0, ceiling=3.0)
+    [beside] = made.sets
+    there = [np.arange(60) // 3 != seed for seed in range(8)]
+    lacking = {
+        who: tuple(
+            {"forget": model["forget"].subset(own)} for model, own in zip(getattr(beside, who), there, strict=True)
+        )
+        for who in ("unlearned", "retrain", "original")
+    }
+    frame = audit(*audited(replace(made, sets=(replace(beside, **lacking),))), [Distinguishability(), Mean()])
+    row = one(frame, metric="distinguishability", method="finetune", stratum=None)
+    assert (row["samples"], row["negatives"]) == (36, 288)
+    expected = Distinguishability().estimate(made.where(np.arange(60) >= 24))
+    assert (row["value"], row["low"]) == pytest.approx((expected.value, expected.low), abs=0.01)
+    assert one(frame, metric="mean", method="finetune")["samples"] == 57
+
+
 def test_methods_share_the_floor_of_their_own_seeds(audited):
     """The second method lacks seeds: its floor is of those that it has."""
     whole = drawn(0, 16, 100, 1.0, ceiling=3.0)
