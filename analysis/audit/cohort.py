@@ -28,11 +28,13 @@ class Beside:
         unlearned: the method's.
         retrain: trained anew without the forget set.
         original: trained with it; None where there are none.
+        untrained: the networks as they were built; None where there are none.
     """
 
     unlearned: tuple[Model, ...]
     retrain: tuple[Model, ...]
     original: tuple[Model, ...] | None
+    untrained: tuple[Model, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,9 +92,11 @@ class Cohort:
         """The cohort of these of its seeds, by their places."""
         sets = []
         for each in self.sets:
-            original = each.original and tuple(each.original[place] for place in places)
-            unlearned, retrain = ([models[place] for place in places] for models in (each.unlearned, each.retrain))
-            sets.append(Beside(tuple(unlearned), tuple(retrain), original))
+            unlearned, retrain = (tuple(models[place] for place in places) for models in (each.unlearned, each.retrain))
+            original, untrained = (
+                models and tuple(models[place] for place in places) for models in (each.original, each.untrained)
+            )
+            sets.append(Beside(unlearned, retrain, original, untrained))
         return replace(self, seeds=tuple(self.seeds[place] for place in places), sets=tuple(sets))
 
     def where(self, chosen: NDArray[np.bool_]) -> Cohort:
@@ -106,7 +110,8 @@ class Cohort:
             def only(models: tuple[Model, ...], mask: NDArray[np.bool_] = mask) -> tuple[Model, ...]:
                 return tuple({**model, "forget": model["forget"].subset(mask)} for model in models)
 
-            sets.append(Beside(only(each.unlearned), only(each.retrain), each.original and only(each.original)))
+            original, untrained = (models and only(models) for models in (each.original, each.untrained))
+            sets.append(Beside(only(each.unlearned), only(each.retrain), original, untrained))
         return replace(self, sets=tuple(sets))
 
     def common(self) -> Cohort:
@@ -140,8 +145,8 @@ class Cohort:
 def cohorts(directory: str, trials: pd.DataFrame) -> Iterator[Cohort]:
     """Every task's methods and configurations, Original and Retrain among them, whose predictions are stored.
 
-    A seed counts where, in every fold, the trial and Retrain ended ok and what they predict can be read; originals are
-    there where they are of all these seeds.
+    A seed counts where, in every fold, the trial and Retrain ended ok and what they predict can be read; originals,
+    and networks without training, are there where they are of all these seeds.
 
     Args:
         trials: as `read_frames` gives them.
@@ -149,7 +154,7 @@ def cohorts(directory: str, trials: pd.DataFrame) -> Iterator[Cohort]:
     results = Results(directory)
     ok = ended_ok(trials)
     ok = ok[ok["n_predictions"] > 0]
-    ok = ok.assign(whole=[*map(_without_fold, ok["config"], ok["task_id"])])
+    ok = ok.assign(whole=whole_tasks(ok))
     for task, rows in ok.groupby("whole", sort=False):
         references = _Models(results, rows[rows["method"].isin(REFERENCES)])
         for (name, params), own in rows.groupby(["method", "params"], sort=False):
@@ -183,15 +188,21 @@ class _Models:
 
 
 def _beside(models: _Models, references: _Models, method: str, fold: str, seeds: list[int]) -> Beside:
-    unlearned, retrain, original = (
+    unlearned, retrain, original, untrained = (
         tuple(model for seed in seeds if (model := read.of(name, fold, seed)) is not None)
-        for read, name in ((models, method), (references, "retrain"), (references, "original"))
+        for read, name in ((models, method), *((references, name) for name in ("retrain", "original", "untrained")))
     )
-    return Beside(unlearned, retrain, original if len(original) == len(seeds) else None)
+    whole = [each if len(each) == len(seeds) else None for each in (original, untrained)]
+    return Beside(unlearned, retrain, *whole)
+
+
+def whole_tasks(trials: pd.DataFrame) -> pd.Series:
+    """What the trials of one task share, and those of all its folds where its forget set is a fold."""
+    found = [*map(_without_fold, trials["config"], trials["task_id"])]
+    return pd.Series(found, index=trials.index, dtype=object)
 
 
 def _without_fold(config: str, task_id: str) -> str:
-    """What trials of one task share, and of all its folds, where its forget set is a fold."""
     parsed = json.loads(config)
     if "fold" not in parsed.get("forget", {}):
         return task_id

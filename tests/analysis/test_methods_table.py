@@ -60,10 +60,11 @@ def test_two_seeds_are_shown_with_their_spread(table_of):
     assert dict(zip(headers, cells[0], strict=True))["RA"] == "99.0 ± 1.4 [0.0]"
 
 
-def test_original_and_retrain_come_first_then_the_smallest_average_gap(table_of):
+def test_references_come_first_then_the_smallest_average_gap(table_of):
     rows = [row("bad", metrics=(0.0, 0.0, 0.0, 0.0)), row("good", metrics=(99.0, 90.0, 90.0, 50.0))]
     rows += [row("retrain", metrics=METRICS), row("original", metrics=(50.0, 50.0, 50.0, 50.0)), row("unknown")]
-    assert table_of(rows)["method"].tolist() == ["original", "retrain", "good", "bad", "unknown"]
+    rows += [row("untrained", metrics=METRICS)]
+    assert table_of(rows)["method"].tolist() == ["original", "retrain", "untrained", "good", "bad", "unknown"]
 
 
 def test_references_come_first_in_every_configuration(table_of):

@@ -77,7 +77,9 @@ def test_strata_are_scored_by_the_other_half_of_the_originals(audited):
     assert rows["originals"].tolist() == [16, 8, 8, 8]
     assert rows["samples"].tolist() == [240, 80, 80, 80]
     for name, part in strata(made):
-        assert one(rows, stratum=name)["value"] == pytest.approx(Distinguishability().of(part), abs=0.01)
+        row, score = one(rows, stratum=name), Distinguishability()
+        expected = [score.of(part), score.floor(part).value, score.ceiling(part).value]
+        assert [row["value"], row["floor"], row["ceiling"]] == pytest.approx(expected, abs=0.02)
     assert frame[frame["metric"] == "mean"]["stratum"].isna().all()
 
 

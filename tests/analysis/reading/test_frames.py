@@ -176,3 +176,9 @@ def test_a_damaged_file_is_named_and_the_others_are_read(directory, tmp_path):
     frames = read_frames(location)
     assert len(frames.trials) == len(TWO_SEEDS)
     assert [problem.partition(":")[0] for problem in frames.damaged] == ["trials/broken.parquet"]
+
+
+def test_figures_show_no_network_that_was_never_trained():
+    names = ["retrain", "untrained", "finetune"]
+    trials = with_gaps(pd.DataFrame([said(name, **accuracies(90.0, 80.0, 70.0)) for name in names]))
+    assert Frames(trials, pd.DataFrame(), []).beside_retrain().trials["method"].tolist() == ["retrain", "finetune"]

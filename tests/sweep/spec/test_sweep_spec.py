@@ -13,6 +13,7 @@ from sweep.plan.trials import plan_trials
 from sweep.spec.schema import spec_schema
 from sweep.spec.spec_file import presets, read_document
 from sweep.spec.sweep_spec import load_spec, parse_spec
+from sweep.store.columns import REFERENCES
 
 
 @pytest.fixture
@@ -112,6 +113,10 @@ def test_crop_and_flip_default_to_what_is_usual_for_the_dataset():
         ("forget: {scenario: class, class: -1}", "forget.class: should be greater than or equal to 0, not -1"),
         ("forget: {scenario: class, class: [a, 1.5]}", "forget.class.1: should be a valid integer, not 1.5"),
         ("forget: {scenario: class}", "forget: scenario: class needs 'class'"),
+        ("predictions: some", "predictions: 'some' is unknown; valid: true, false, forget, all"),
+        ("predictions: 1", "predictions: 1 is unknown; valid: true, false, forget, all"),
+        ("forget: {scenario: row, path: a.csv}", "forget.scenario: 'row' is unknown; did you mean 'rows'?"),
+        ("forget: {scenario: rows, path: []}", "forget.path: an empty list leaves nothing to run"),
         ("forget: {scenario: class, class: 1, ratio: 0.1}", "forget: 'ratio' needs scenario: random"),
         ("training: {momentum: 0}", "training: nesterov needs a momentum above 0"),
         ("dataset: {validation: 0.6, reference: 0.5}", "dataset: validation and reference together must stay below 1"),
@@ -284,6 +289,9 @@ def test_the_schema_accepts_presets_as_written_and_resolved(validator, write_spe
         {"search": {"methods": [{"name": "uam", "rho": {"high": 2}, "lr": 0.1, "epochs": [1, 2], "momentum": [0.9]}]}},
         {"search": {"methods": [{"name": "fisher", "samples": {"low": 1, "high": 9, "log": True}}]}},
         {"search": {"methods": [{"name": "my.plugin:Method", "strength": {"low": 3}}]}},
+        {"forget": {"ratio": 0.2, "fold": [0, 1]}, "predictions": "forget", "methods": [{"name": "retrain"}]},
+        {"forget": [{"scenario": "rows", "path": "a.csv"}], "predictions": "all", "methods": [{"name": "retrain"}]},
+        {"forget": {"fold": 0}, "predictions": False, "methods": [{"name": "retrain"}]},
     ],
 )
 def test_the_schema_accepts_what_may_be_written(validator, document):
@@ -306,6 +314,9 @@ SEARCH = {"dataset": {"validation": 0.1}}
         {"seeds": [0]},
         {"methods": [{"name": "uam"}], "trainnig": {}},
         {"methods": [{"name": "uam"}], "forget": {"ratio": 1}},
+        {"methods": [{"name": "uam"}], "forget": {"ratio": 0.1, "fold": -1}},
+        {"methods": [{"name": "uam"}], "forget": {"scenario": "rows", "path": 3}},
+        {"methods": [{"name": "uam"}], "predictions": "some"},
         {"methods": [{"name": "uam"}], "dataset": {"name": "parquet"}},
         {"methods": [{"name": "uam"}], "model": {"name": "small-cnn", "widht": 3}},
         SEARCH | {"search": {"methods": [{"name": "uam", "roh": 1}]}},
@@ -324,7 +335,7 @@ def test_the_schema_rejects_what_loading_rejects(validator, document):
         parse_spec({"name": "x"} | document)
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name not in ("original", "retrain")])
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in REFERENCES])
 def test_the_schema_knows_each_methods_own_ranges(name):
     definitions = spec_schema()["$defs"]
     [entry] = [option for option in definitions["SearchedMethodSpec"]["anyOf"] if option.get("title") == name]
