@@ -224,7 +224,8 @@ class Worker:
             if self.context.relearning is not None and outcome.status == "ok":
                 told = {"data": data, "split": split, "forget": forget_set, "seed": config["seed"]}
                 told["autocast"] = nullcontext
-                judges = [full_float32()(partial(each, **told)) for each in (kind.evaluate_forget, kind.evaluate)]
+                exactly = full_float32()
+                judges = exactly(partial(kind.evaluate_forget, **told)), exactly(partial(kind.evaluate, **told))
                 recipe, keep = self.context.relearning, bool(self.context.predictions)
                 ended.relearned = relearn(trial.id, unlearned, task, recipe, found, *judges, keep)
         columns["notes"] = json.dumps(recorder.notes, sort_keys=True) if recorder.notes else None
