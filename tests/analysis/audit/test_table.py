@@ -1,5 +1,6 @@
 """The rows of an audit."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -225,6 +226,7 @@ def test_a_terminal_of_80_columns_shows_all_of_it(audited, capsys):
     render_rich(task_tables(frame, trials, SCORES), Console(width=80))
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
+    assert not any(re.search(r"\d \[", line) for line in lines)  # intervals stand below their values
     shown = " ".join(" ".join(lines).split())
     for row in frame[frame["metric"] == "distinguishability"].to_dict("records"):
         assert f"{row['value']:.3f}" in shown
