@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,8 @@ from analysis.audit.tasks import folds, whole_tasks
 from analysis.reading.selection import ended_ok
 from sweep.store.columns import REFERENCES
 from sweep.store.results import Results
+
+LEAST_SHARED = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +61,7 @@ class Cohort:
         return all(
             np.array_equal(model["forget"].samples, each.unlearned[0]["forget"].samples)
             for each in self.sets
-            for model in (*each.unlearned, *each.retrain)
+            for model in (*each.unlearned, *each.retrain, *(each.original or ()))
         )
 
     @property
@@ -109,6 +111,29 @@ class Cohort:
 
             original, untrained = (models and only(models) for models in (each.original, each.untrained))
             sets.append(Beside(only(each.unlearned), only(each.retrain), original, untrained))
+        return replace(self, sets=tuple(sets))
+
+    def common(self) -> Cohort:
+        """The cohort with only those samples that every seed forgets: seeds hold out different validation samples.
+
+        As it is where a seed shares less than `LEAST_SHARED` of its forgotten samples with all others.
+        """
+        if self.crossed:
+            return self
+        sets = []
+        for each in self.sets:
+            models = (*each.unlearned, *each.retrain, *(each.original or ()))
+            forgotten = [model["forget"].samples for model in models]
+            shared = reduce(np.intersect1d, forgotten)
+            if len(shared) < LEAST_SHARED * max(map(len, forgotten)):
+                return self
+
+            def only(models: tuple[Model, ...], shared: Integers = shared) -> tuple[Model, ...]:
+                parts = (model["forget"].subset(np.isin(model["forget"].samples, shared)) for model in models)
+                return tuple({**model, "forget": part} for model, part in zip(models, parts, strict=True))
+
+            kept = {"unlearned": only(each.unlearned), "retrain": only(each.retrain)}
+            sets.append(replace(each, **kept, original=each.original and only(each.original)))
         return replace(self, sets=tuple(sets))
 
     def of(self, who: str) -> Cohort:

@@ -33,7 +33,7 @@ the value of Retrain against Retrain, `ceiling` that of the original. Retrain's 
 ceiling, with their intervals. `p` is the probability, by Student's t over originals, of a value at least as far from
 what perfect unlearning gives, if that were so: from its expectation where that is known (U-LiRA, AUC per sample), else
 from the floor of the same seeds; it is not adjusted for the number of methods. `originals` is how many seeds there are,
-`samples` how many samples each of them forgets, `negatives` how many pairs of a Retrain and such a sample; `note` says
+`samples` how many samples of each are scored, `negatives` how many pairs of a Retrain and such a sample; `note` says
 why something is missing, and where the score cannot tell the original from Retrain: `NO_POWER`."""
 
 NO_POWER = "no power"
@@ -71,12 +71,13 @@ class _Part:
 def _rows(
     cohort: Cohort, scores: Sequence[Score], references: _References, by_memorisation: bool
 ) -> Iterator[dict[str, object]]:
-    """The rows of one method: by stratum, those scores that compare sample by sample."""
-    parts = [_Part(None, cohort)]
-    if by_memorisation and any(score.crossed for score in scores):
-        parts += [_Part(*each) for each in strata(cohort)]
+    """The rows of one method; scores that compare sample by sample are of the common samples, and by stratum too."""
+    whole, parts = [_Part(None, cohort)], []
+    if any(score.crossed for score in scores):
+        common = cohort.common()
+        parts = [_Part(None, common), *(_Part(*each) for each in (strata(common) if by_memorisation else ()))]
     for score in scores:
-        for part in parts if score.crossed else parts[:1]:
+        for part in parts if score.crossed else whole:
             yield _row(part, score, references.of(cohort, part, score))
 
 

@@ -97,10 +97,17 @@ def test_samples_that_differ_by_seed_are_not_crossed():
     made = drawn(0, 3, 6)
     assert made.crossed
     [beside] = made.sets
+    assert made.common() is made
     for who in ("unlearned", "retrain"):
         first, *rest = getattr(beside, who)
         moved = {"forget": replace(first["forget"], samples=first["forget"].samples + 1)}
-        assert not replace(made, sets=(replace(beside, **{who: (moved, *rest)}),)).crossed
+        apart = replace(made, sets=(replace(beside, **{who: (moved, *rest)}),))
+        assert not apart.crossed
+        assert apart.common().crossed
+        np.testing.assert_array_equal(apart.common().samples, np.arange(1, 6))
+        far = {"forget": replace(first["forget"], samples=first["forget"].samples + 6)}
+        none_shared = replace(made, sets=(replace(beside, **{who: (far, *rest)}),))
+        assert none_shared.common() is none_shared
 
 
 def test_models_without_a_forget_part_do_not_count(audited):

@@ -1,5 +1,6 @@
 """The rows of an audit."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -77,7 +78,9 @@ def test_strata_are_scored_by_the_other_half_of_the_originals(audited):
     assert rows["originals"].tolist() == [16, 8, 8, 8]
     assert rows["samples"].tolist() == [240, 80, 80, 80]
     for name, part in strata(made):
-        assert one(rows, stratum=name)["value"] == pytest.approx(Distinguishability().of(part), abs=0.01)
+        row, score = one(rows, stratum=name), Distinguishability()
+        expected = [score.of(part), score.floor(part).value, score.ceiling(part).value]
+        assert [row["value"], row["floor"], row["ceiling"]] == pytest.approx(expected, abs=0.02)
     assert frame[frame["metric"] == "mean"]["stratum"].isna().all()
 
 
@@ -109,6 +112,25 @@ def test_seeds_that_forget_different_samples_have_the_scores_of_single_models_al
     row = one(frame, metric="mean", method="finetune")
     assert row["value"] == pytest.approx(1, abs=0.3)
     assert row["note"] == "no floor: too few originals; no ceiling: no originals of all these seeds"
+
+
+def test_seeds_that_hold_out_different_samples_are_compared_on_the_rest(audited):
+    """Of 60 samples each of eight seeds lacks three others; what needs no comparison is of all that a seed forgets."""
+    made = drawn(0, 8, 60, 1.0, ceiling=3.0)
+    [beside] = made.sets
+    there = [np.arange(60) // 3 != seed for seed in range(8)]
+    lacking = {
+        who: tuple(
+            {"forget": model["forget"].subset(own)} for model, own in zip(getattr(beside, who), there, strict=True)
+        )
+        for who in ("unlearned", "retrain", "original")
+    }
+    frame = audit(*audited(replace(made, sets=(replace(beside, **lacking),))), [Distinguishability(), Mean()])
+    row = one(frame, metric="distinguishability", method="finetune", stratum=None)
+    assert (row["samples"], row["negatives"]) == (36, 288)
+    expected = Distinguishability().estimate(made.where(np.arange(60) >= 24))
+    assert (row["value"], row["low"]) == pytest.approx((expected.value, expected.low), abs=0.01)
+    assert one(frame, metric="mean", method="finetune")["samples"] == 57
 
 
 def test_methods_share_the_floor_of_their_own_seeds(audited):
@@ -204,6 +226,7 @@ def test_a_terminal_of_80_columns_shows_all_of_it(audited, capsys):
     render_rich(task_tables(frame, trials, SCORES), Console(width=80))
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
+    assert not any(re.search(r"\d \[", line) for line in lines)  # intervals stand below their values
     shown = " ".join(" ".join(lines).split())
     for row in frame[frame["metric"] == "distinguishability"].to_dict("records"):
         assert f"{row['value']:.3f}" in shown
