@@ -75,6 +75,8 @@ class Distinguishability(CohortScore):
         return float(_signed_root(squared(sample_areas(cohort), len(cohort.seeds))))
 
     def estimate(self, cohort: Cohort) -> Estimate:
+        if why := self.missing(cohort):
+            return Estimate(float("nan"), note=why)
         found, count = _areas(cohort), len(cohort.seeds)
         square = float(squared(found.all, count))
         if count <= self.fewest:
@@ -109,6 +111,8 @@ class Side(CohortScore):
         return self.estimate(cohort).value
 
     def estimate(self, cohort: Cohort) -> Estimate:
+        if why := self.missing(cohort):
+            return Estimate(float("nan"), note=why)
         found = _areas(cohort)
         value, *without = ((self.sign * (areas - 0.5) > 1e-9).mean() for areas in (found.all, *found.without))
         if len(cohort.seeds) <= self.fewest:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from analysis.audit.cohort import Cohort
 from analysis.audit.outputs import Floats
-from analysis.audit.score import CohortScore, halves
+from analysis.audit.score import NAN, CohortScore, Estimate, halves
 
 BINS = 20
 CLIP = 100.0
@@ -36,7 +36,7 @@ class KLoM(CohortScore):
     fewest: ClassVar[int] = 64
 
     def missing(self, cohort: Cohort) -> str:
-        """As for every score; and where the samples of the part differ between seeds."""
+        """As of every score; and that samples of the part differ from seed to seed."""
         if why := super().missing(cohort):
             return why
         part = self.parts[0]
@@ -48,8 +48,9 @@ class KLoM(CohortScore):
         part = self.parts[0]
         return float(np.percentile(divergences(cohort.margins("unlearned", part), cohort.margins("retrain", part)), 95))
 
-    def perfect(self, cohort: Cohort) -> Cohort | None:
-        return halves(cohort)
+    def floor(self, cohort: Cohort) -> Estimate:
+        missing = self.missing(cohort)
+        return Estimate(NAN, note=missing) if missing else Estimate(self.of(halves(cohort)))
 
 
 class KLoMRetain(KLoM):

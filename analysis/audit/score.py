@@ -54,7 +54,14 @@ class Score(ABC):
     choices: ClassVar[bool] = False
 
     def missing(self, cohort: Cohort) -> str:
-        """Why a cohort with what `parts`, `crossed` and `fewest` ask for has no number; empty where it has one."""
+        """Why there is no number for a cohort; empty where there is one."""
+        models = [model for each in cohort.sets for model in (*each.unlearned, *each.retrain)]
+        if lacking := [part for part in self.parts if not all(part in model for model in models)]:
+            return f"no predictions for {' and '.join(lacking)} data"
+        if self.crossed and not cohort.crossed:
+            return "seeds forget different samples"
+        if len(cohort.seeds) < self.fewest:
+            return f"needs {self.fewest} originals, there are {len(cohort.seeds)}"
         if self.choices and not cohort.sets[0].unlearned[0]["forget"].choices:
             return "it is for classes, or for several candidates"
         return ""
@@ -70,12 +77,12 @@ class Score(ABC):
     def floor(self, cohort: Cohort) -> Estimate:
         """The number for perfect unlearning: Retrain against Retrain."""
         perfect = self.perfect(cohort)
-        return Estimate(NAN) if perfect is None else self.estimate(perfect)
+        return Estimate(NAN, note="too few originals") if perfect is None else self.estimate(perfect)
 
     def ceiling(self, cohort: Cohort) -> Estimate:
         """The number for no unlearning at all: the original."""
         if any(each.original is None for each in cohort.sets):
-            return Estimate(NAN)
+            return Estimate(NAN, note="no originals of all these seeds")
         return self.estimate(cohort.of("original"))
 
 

@@ -114,17 +114,13 @@ class ULiRA(CohortScore):
     def share(self, scored: Scored) -> float:
         """Between 0 and 1."""
 
-    def lacking(self, negatives: int) -> str:
-        """Why so few negatives do not do; empty if they do."""
-        return ""
-
     def of(self, cohort: Cohort) -> float:
         return self.estimate(cohort).value
 
     def estimate(self, cohort: Cohort) -> Estimate:
-        unlearned, retrain = cohort.margins("unlearned"), cohort.margins("retrain")
-        if why := self.lacking(retrain.size):
+        if why := self.missing(cohort):
             return Estimate(float("nan"), note=why)
+        unlearned, retrain = cohort.margins("unlearned"), cohort.margins("retrain")
         count = len(unlearned)
         own = count >= OWN_VARIANCES
         value = self.share(likelihood_ratios(unlearned, retrain, own))
@@ -160,7 +156,10 @@ class TruePositives(ULiRA):
     def share(self, scored: Scored) -> float:
         return true_positive_rate(scored, self.rate)
 
-    def lacking(self, negatives: int) -> str:
+    def missing(self, cohort: Cohort) -> str:
+        if why := super().missing(cohort):
+            return why
+        negatives = len(cohort.seeds) * len(cohort.samples)
         if _above(self.rate, negatives) >= LEAST_ABOVE:
             return ""
         return f"needs {LEAST_ABOVE / self.rate:.0f} negatives, there are {negatives}"

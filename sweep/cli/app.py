@@ -19,12 +19,13 @@ from sweep.cli.report import report
 from sweep.cli.rerun import rerun
 from sweep.cli.run import run
 from sweep.cli.schema import schema
+from sweep.cli.score import score
 from sweep.cli.search import search
 from sweep.cli.status import status
 from sweep.cli.track import track
 from sweep.errors import InputError, Unsuccessful
 
-COMMANDS = (run, search, plan, status, report, export, track, rerun, schema)
+COMMANDS = (run, search, plan, status, report, score, export, track, rerun, schema)
 
 app = typer.Typer(
     help="Fair, resumable sweeps over machine-unlearning methods.",

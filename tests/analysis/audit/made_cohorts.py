@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from analysis.audit.cohort import Beside, Cohort
 from analysis.audit.outputs import Part
+from sweep.store.columns import PREDICTIONS
 
 
 def part(margins, targets=None, classes=2, first=0):
@@ -79,20 +80,18 @@ def drawn(seed, originals, samples, shift=0.0, *, ceiling=None, deviation=1.0, *
 
 def split_rows(made, trial, place, who, fold=0):
     """What `predictions` holds of one of a made cohort's models."""
-    model = getattr(made.sets[fold], who)[place]
-    return pa.Table.from_pylist(
-        [
-            {
-                "trial_id": trial,
-                "sample_id": int(sample),
-                "split": name,
-                "label": int(target),
-                "logits": logits.astype(np.float16),
-            }
-            for name, each in model.items()
-            for sample, target, logits in zip(each.samples, each.targets, each.outputs, strict=True)
-        ]
-    )
+    parts = getattr(made.sets[fold], who)[place]
+    count = sum(len(each.samples) for each in parts.values())
+    columns = {
+        "trial_id": [trial] * count,
+        "sample_id": np.concatenate([each.samples for each in parts.values()]),
+        "split": [name for name, each in parts.items() for _ in each.samples],
+        "label": np.concatenate([each.targets for each in parts.values()]),
+        "target": [None] * count,
+        "logits": [row for each in parts.values() for row in each.outputs.astype(np.float16)],
+        "outputs": [None] * count,
+    }
+    return pa.table(columns, schema=PREDICTIONS)
 
 
 def stored(results, made, row):

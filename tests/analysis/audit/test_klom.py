@@ -56,7 +56,7 @@ def test_it_is_the_95th_percentile_over_samples_beside_its_floor():
 @pytest.mark.parametrize("score", [KLoMRetain(), KLoMTest()], ids=lambda score: score.name)
 def test_other_parts_need_the_same_samples_in_every_seed(score):
     part = score.parts[0]
-    margins = {"forget": np.zeros((2, 5)), part: np.random.default_rng(5).normal(size=(2, 6))}
+    margins = {"forget": np.zeros((64, 5)), part: np.random.default_rng(5).normal(size=(64, 6))}
     made = cohort(margins, margins)
     assert score.estimate(made).value == pytest.approx(0, abs=1e-9)
     second = made.sets[0].retrain[1]
@@ -64,3 +64,10 @@ def test_other_parts_need_the_same_samples_in_every_seed(score):
     found = score.estimate(made)
     assert np.isnan(found.value)
     assert found.note == f"the {part} samples that are stored differ from seed to seed"
+
+
+def test_with_fewer_than_64_originals_there_is_none():
+    made = drawn(6, 63, 5, ceiling=1.0)
+    for found in (KLoM().estimate(made), KLoM().floor(made), KLoM().ceiling(made)):
+        assert np.isnan(found.value)
+        assert found.note == "needs 64 originals, there are 63"
