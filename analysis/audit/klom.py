@@ -60,6 +60,7 @@ class KLoMRetain(KLoM):
     label: ClassVar[str] = "KLoM-R"
     words: ClassVar[str] = "divergence of retain samples' margins from Retrain's, 95th percentile over samples"
     parts: ClassVar[tuple[str, ...]] = ("retain",)
+    crossed: ClassVar[bool] = False
 
 
 class KLoMTest(KLoM):
@@ -69,6 +70,7 @@ class KLoMTest(KLoM):
     label: ClassVar[str] = "KLoM-T"
     words: ClassVar[str] = "divergence of test samples' margins from Retrain's, 95th percentile over samples"
     parts: ClassVar[tuple[str, ...]] = ("test",)
+    crossed: ClassVar[bool] = False
 
 
 def divergences(unlearned: Floats, retrain: Floats) -> Floats:
