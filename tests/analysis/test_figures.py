@@ -41,7 +41,7 @@ def fully_drawn(name):
 
 def test_every_figure_is_registered_with_a_preset():
     of_searches = {"tuned", "best_so_far", "importance", "slices", "pareto"}
-    of_audits = {"roc", "samples", "strata"}
+    of_audits = {"roc", "samples", "strata", "relearned"}
     assert set(FIGURES) == set(PRESETS) | of_searches | of_audits
 
 
