@@ -27,6 +27,7 @@ FIGURES: dict[str, Draw] = {
     "roc": roc.draw,
     "samples": samples.draw,
     "strata": strata.draw,
+    "relearned": relearned.draw,
     "tradeoff": tradeoff.draw,
     "seeds": seeds.draw,
     "rho": rho.draw,
@@ -40,6 +41,5 @@ FIGURES: dict[str, Draw] = {
     "importance": importance.draw,
     "slices": slices.draw,
     "pareto": pareto.draw,
-    "relearned": relearned.draw,
 }
 """By name, which is also the module's and the files' stem."""
