@@ -58,7 +58,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
     recipe, described = shown["recipe"].iloc[0].words, task_words(frames.trials, task)
     note = (
         f"{described}. Relearned: {recipe}. {seeds_words([len(line.after) for line in others])}. {choice_words(here)}"
-        "Bar: before; arrow: to after. Black: Retrain, before (dashed) and after."
+        "Bar: before; marker: after, with its interval. Black: Retrain, before (dashed) and after."
     )
     finish(figure, note + hollow_words(shown["method"]) + also(code_words(shown)))
     claim = (
@@ -96,12 +96,12 @@ def _panels(lines: list[Line], retrain: Line, metric: Metric) -> Figure:
     for row, line in enumerate(lines):
         style, ends = looks[line.method], (line.before.mean(), line.after.mean())
         levels.annotate(
-            "", (ends[1], row), (ends[0], row), arrowprops={"arrowstyle": "-|>", "color": style.color, "shrinkB": 3}
+            "", (ends[1], row), (ends[0], row), arrowprops={"arrowstyle": "-|>", "color": style.color, "lw": 2.2}
         )
         levels.plot(ends[0], row, marker="|", color=style.color, markersize=11, markeredgewidth=2, zorder=3)
         for panel, place in ((levels, mean_interval(line.after, metric.column)), (differences, line.beyond)):
             if place.known:
-                panel.hlines(row, place.low, place.high, color=style.color, linewidth=1.4, zorder=2)
+                panel.hlines(row, place.low, place.high, color=style.color, linewidth=1.2, zorder=2)
             panel.plot(
                 place.mean, row, marker=style.marker, color=style.color, markerfacecolor=style.face, markersize=6.5
             )
@@ -111,7 +111,7 @@ def _panels(lines: list[Line], retrain: Line, metric: Metric) -> Figure:
         panel.set_ylim(len(lines) - 0.5, -0.5)
     known = "left" if lower_is_known(metric.column) else "right"
     titled(levels, f"{metric.label}, before and after relearning", metric.unit)
-    titled(differences, "After, less Retrain's after", f"paired by seed; {known} of 0: more was kept than Retrain has")
+    titled(differences, "After, less Retrain's after, paired by seed", f"{known} of 0: more is left than in Retrain")
     return figure
 
 

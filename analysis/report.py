@@ -25,6 +25,7 @@ from analysis.prediction_tables import PredictionTable
 from analysis.published import beside_published
 from analysis.reading.frames import Frames
 from analysis.reading.mixed_code import DEVICES, mixed_devices
+from analysis.reading.selection import ANOTHER_SEED
 from analysis.reading.tuning import untuned_name
 from analysis.recall import recall
 from analysis.relearning_tables import relearn_time, relearning
@@ -32,7 +33,7 @@ from analysis.statistics.intervals import Interval
 from analysis.wording.certificates import certificate_lines
 from analysis.wording.code_words import code_words
 from analysis.wording.ideal import RETRAIN, ideal_words, reference_words
-from analysis.wording.names import METHODS, configuration_labels, metric_words, task_labels
+from analysis.wording.names import METHODS, configuration_labels, method_name, metric_words, task_labels
 from analysis.wording.own_originals import own_originals
 from analysis.wording.words import joined
 from sweep.errors import InputError
@@ -178,7 +179,7 @@ def _question(trials: pd.DataFrame, tables: list[Comparison]) -> str:
     if trials.empty:
         return "Nothing has been run yet"
     methods = sorted({row.method for table in tables for row in table.rows})
-    compared = [name for name in methods if name not in {METHODS[reference] for reference in REFERENCES}]
+    compared = [name for name in methods if name not in {method_name(each) for each in (*REFERENCES, ANOTHER_SEED)}]
     if METHODS["retrain"] not in methods or not compared:
         return "How do the methods compare?" if len(methods) > 1 else f"What does {methods[0]} do?"
     if len(compared) == 1:

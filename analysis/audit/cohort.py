@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
@@ -12,9 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.audit.outputs import Floats, Integers, Model, read_model
+from analysis.audit.tasks import folds, whole_tasks
 from analysis.reading.selection import ended_ok
 from sweep.store.columns import REFERENCES
-from sweep.store.content_ids import canonical_json
 from sweep.store.results import Results
 
 LEAST_SHARED = 0.1
@@ -177,7 +176,7 @@ class _Models:
         self._results = results
         self._ids = {(row.method, row.task_id, row.seed): str(row.trial_id) for row in trials.itertuples()}
         self._read: dict[str, Model | None] = {}
-        self.folds = list(dict.fromkeys(trials["task_id"]))
+        self.folds = folds(trials)
 
     def of(self, method: str, fold: str, seed: int) -> Model | None:
         trial_id = self._ids.get((method, fold, seed))
@@ -194,17 +193,3 @@ def _beside(models: _Models, references: _Models, method: str, fold: str, seeds:
     )
     whole = [each if len(each) == len(seeds) else None for each in (original, untrained)]
     return Beside(unlearned, retrain, *whole)
-
-
-def whole_tasks(trials: pd.DataFrame) -> pd.Series:
-    """What the trials of one task share, and those of all its folds where its forget set is a fold."""
-    found = [*map(_without_fold, trials["config"], trials["task_id"])]
-    return pd.Series(found, index=trials.index, dtype=object)
-
-
-def _without_fold(config: str, task_id: str) -> str:
-    parsed = json.loads(config)
-    if "fold" not in parsed.get("forget", {}):
-        return task_id
-    parsed["forget"].pop("fold")
-    return canonical_json({key: value for key, value in parsed.items() if key not in ("seed", "method")})

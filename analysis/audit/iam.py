@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from analysis.audit.cohort import Cohort
 from analysis.audit.outputs import Model
 from analysis.audit.score import ModelScore
 
@@ -26,11 +27,15 @@ class IAM(ModelScore):
     label: ClassVar[str] = "IAM"
     words: ClassVar[str] = "how far margins lie on the way from Retrain (near 0) to the original (near 1)"
 
+    def missing(self, cohort: Cohort) -> str:
+        """As of every score; and that there are no originals."""
+        lacking = any(each.original is None for each in cohort.sets)
+        return super().missing(cohort) or ("no originals of all these seeds" if lacking else "")
+
     def of(self, model: Model, retrain: Model, original: Model | None) -> float:
         from scipy.special import ndtr
 
-        if original is None:
-            return float("nan")
+        assert original is not None
         own, start, end = (each["forget"].margins for each in (model, retrain, original))
         weights = np.linspace(0, 1, STEPS)
         laws = start + weights[:, None] * (end - start)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from analysis.audit.cohort import Cohort
 from analysis.audit.outputs import Floats
-from analysis.audit.score import CohortScore, Estimate, halves
+from analysis.audit.score import NAN, CohortScore, Estimate, halves
 
 BINS = 20
 CLIP = 100.0
@@ -36,7 +36,7 @@ class KLoM(CohortScore):
     fewest: ClassVar[int] = 64
 
     def missing(self, cohort: Cohort) -> str:
-        """As for every score; and where the samples of the part differ between seeds."""
+        """As of every score; and that samples of the part differ from seed to seed."""
         if why := super().missing(cohort):
             return why
         part = self.parts[0]
@@ -49,7 +49,8 @@ class KLoM(CohortScore):
         return float(np.percentile(divergences(cohort.margins("unlearned", part), cohort.margins("retrain", part)), 95))
 
     def floor(self, cohort: Cohort) -> Estimate:
-        return Estimate(self.of(halves(cohort)))
+        missing = self.missing(cohort)
+        return Estimate(NAN, note=missing) if missing else Estimate(self.of(halves(cohort)))
 
 
 class KLoMRetain(KLoM):
@@ -59,6 +60,7 @@ class KLoMRetain(KLoM):
     label: ClassVar[str] = "KLoM-R"
     words: ClassVar[str] = "divergence of retain samples' margins from Retrain's, 95th percentile over samples"
     parts: ClassVar[tuple[str, ...]] = ("retain",)
+    crossed: ClassVar[bool] = False
 
 
 class KLoMTest(KLoM):
@@ -68,6 +70,7 @@ class KLoMTest(KLoM):
     label: ClassVar[str] = "KLoM-T"
     words: ClassVar[str] = "divergence of test samples' margins from Retrain's, 95th percentile over samples"
     parts: ClassVar[tuple[str, ...]] = ("test",)
+    crossed: ClassVar[bool] = False
 
 
 def divergences(unlearned: Floats, retrain: Floats) -> Floats:

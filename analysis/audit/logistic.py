@@ -26,7 +26,7 @@ class LossAttack(SingleScore):
     name: ClassVar[str] = "loss_auc"
     label: ClassVar[str] = "LR-AUC"
     words: ClassVar[str] = "area under the curve of a logistic regression that tells forget from test data by the loss"
-    parts: ClassVar[tuple[str, ...]] = ("forget", "test")
+    parts: ClassVar[tuple[str, ...]] = ("retain", "forget", "test")
 
     def of(self, model: Model, retrain: Model, original: Model | None) -> float:
         test = model["test"].subset(signals.of_forgotten_classes(model))

@@ -8,14 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.audit.cohort import whole_tasks
 from analysis.audit.distinguish import Distinguishability, OverForgotten, Remembered
 from analysis.audit.printed import ENDS, cell, verdict
 from analysis.audit.score import Score
 from analysis.audit.table import NO_POWER, audit
+from analysis.audit.tasks import whole_labels, whole_tasks
 from analysis.audit.ulira import Area, OnePercent, OnePermille
 from analysis.reading.selection import is_reference, references_first
-from analysis.wording.names import configuration_labels, task_labels
+from analysis.wording.names import configuration_labels
 
 SCORES: tuple[Score, ...] = (Area(), OnePercent(), OnePermille(), Distinguishability(), Remembered(), OverForgotten())
 BY = Area()
@@ -58,7 +58,7 @@ def openings(directory: str, trials: pd.DataFrame) -> list[Opening]:
     found = audit(directory, trials, SCORES, by_memorisation=False)
     gaps = trials.groupby(["whole", "method", "params"])["average_gap"].mean()
     wholes = dict(zip(trials["task_id"], trials["whole"], strict=True))
-    names = dict(zip(trials["task_id"], task_labels(trials), strict=True))
+    names = whole_labels(trials)
     made = []
     for task, rows in found.groupby("task_id", sort=False):
         scored = rows[rows["metric"] == BY.name].dropna(subset=["value"])

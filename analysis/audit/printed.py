@@ -17,9 +17,10 @@ from rich.text import Text
 from analysis.audit.memorisation import STRATA
 from analysis.audit.score import Score
 from analysis.audit.table import NO_POWER, audit_table
+from analysis.audit.tasks import whole_labels
 from analysis.reading.selection import references_first
 from analysis.statistics.intervals import CONFIDENCE
-from analysis.wording.names import configuration_labels, task_labels
+from analysis.wording.names import configuration_labels
 from analysis.wording.words import joined
 
 ENDS = (
@@ -72,8 +73,7 @@ def task_tables(frame: pd.DataFrame, trials: pd.DataFrame, scores: Sequence[Scor
         trials: as `table.audit` was given them.
     """
     rows = frame.assign(label=configuration_labels(frame), note=frame["note"].fillna(""))
-    first = trials[trials["task_id"].isin(frame["task_id"])]
-    names = dict(zip(first["task_id"], task_labels(first), strict=True)) if len(first) else {}
+    names = whole_labels(trials)
     found = []
     for task, own in rows.groupby("task_id", sort=False):
         tables: list[ScoreTable] = []
@@ -137,6 +137,8 @@ def verdict(row: Mapping[Hashable, Any], tested: int) -> str:
         return ""
     if row["p"] * tested >= 1 - CONFIDENCE:
         return "not told from Retrain"
+    if pd.isna(row["floor"]):
+        return "told from Retrain"
     return "above Retrain" if row["value"] > row["floor"] else "below Retrain"
 
 
@@ -167,7 +169,8 @@ def render_rich(found: Sequence[TaskTables], console: Console) -> None:
     for each in found:
         console.print(Text(each.task, style="bold"))
         for table in each.tables:
-            view = Table(title=f"{table.score.label}: {_words(table.score)}", box=SIMPLE_HEAD, title_justify="left")
+            console.print(f"{table.score.label}: {_words(table.score)}", markup=False, highlight=False)
+            view = Table(box=SIMPLE_HEAD)
             view.padding = (0, 1, 0, 0)
             for position, header in enumerate(table.headers):
                 view.add_column(header, justify="left" if position == 0 else "right", overflow="fold", min_width=1)

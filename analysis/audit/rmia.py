@@ -30,7 +30,7 @@ class RMIA(ModelScore):
     name: ClassVar[str] = "rmia_auc"
     label: ClassVar[str] = "RMIA"
     words: ClassVar[str] = "area under the curve of RMIA, with the same seed's Retrain as its reference"
-    parts: ClassVar[tuple[str, ...]] = ("forget", "test")
+    parts: ClassVar[tuple[str, ...]] = ("retain", "forget", "test")
     choices: ClassVar[bool] = True
 
     def of(self, model: Model, retrain: Model, original: Model | None) -> float:

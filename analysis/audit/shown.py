@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.audit.cohort import Cohort, cohorts, whole_tasks
+from analysis.audit.cohort import Cohort, cohorts
+from analysis.audit.tasks import whole_tasks
 from analysis.reading.frames import Frames
 from analysis.reading.selection import alike, ended_ok, is_reference, representatives
 from analysis.reading.tuning import CONFIGURATION

@@ -57,23 +57,28 @@ def area(inside: Floats, outside: Floats) -> float:
 
 
 def of_kept_classes(model: Model) -> NDArray[np.bool_]:
-    """The test samples of classes that retain samples have, a mask: all, unless a class is forgotten.
-
-    With label noise, retain samples of a forgotten class's label remain, and with them its test samples.
-    """
-    return _of_classes(model["test"], model["retain"])
+    """The test samples that are not of the forgotten class, a mask: all, unless a class is forgotten."""
+    forgotten = forgotten_class(model)
+    return np.ones(len(model["test"].targets), dtype=bool) if forgotten is None else model["test"].targets != forgotten
 
 
 def of_forgotten_classes(model: Model) -> NDArray[np.bool_]:
-    """The test samples of classes that forget samples have, a mask: all, unless a class is forgotten."""
-    return _of_classes(model["test"], model["forget"])
+    """The test samples that are like the forget samples, a mask: all, or those of the class that is forgotten."""
+    forgotten = forgotten_class(model)
+    return np.ones(len(model["test"].targets), dtype=bool) if forgotten is None else model["test"].targets == forgotten
 
 
-def _of_classes(test: Part, like: Part) -> NDArray[np.bool_]:
-    if test.numbers:
-        return np.ones(len(test.targets), dtype=bool)
-    found: NDArray[np.bool_] = np.isin(test.targets, like.targets)
-    return found
+def forgotten_class(model: Model) -> int | None:
+    """The class that is forgotten: the most frequent one of the forget set, if it is rare among retain samples.
+
+    That is, less than half as frequent as among test samples: with label noise some retain samples bear its label.
+    """
+    retain, forget, test = (model[part] for part in ("retain", "forget", "test"))
+    if not forget.choices:
+        return None
+    label = int(np.bincount(forget.targets.astype(np.int64)).argmax())
+    kept, there = (float(np.mean(part.targets == label)) for part in (retain, test))
+    return label if kept < there / 2 else None
 
 
 def _log(probabilities: Floats) -> Floats:

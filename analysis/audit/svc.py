@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import replace
 from typing import ClassVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -18,6 +19,10 @@ MOST = 2000
 """Members, and as many non-members, that an attack is fitted on at most: its time grows with their square."""
 
 NON_MEMBERS = "share of the forget data that a support vector classifier calls non-member, by"
+
+
+_FOUND: WeakKeyDictionary[Part, dict[str, float]] = WeakKeyDictionary()
+"""What attacks found of a model, by its forget part: several scores ask for it, and of Retrain every method does."""
 
 
 class SVCAttack(SingleScore):
@@ -41,6 +46,12 @@ class SVCAttack(SingleScore):
 
     def share(self, model: Model) -> float:
         """Percent of a model's forget samples that are called non-members; NaN without members or non-members."""
+        found = _FOUND.setdefault(model["forget"], {})
+        if self.name not in found:
+            found[self.name] = self._fitted(model)
+        return found[self.name]
+
+    def _fitted(self, model: Model) -> float:
         from sklearn.svm import SVC
 
         members, others = equally_many(model["retain"], model["test"].subset(signals.of_kept_classes(model)))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
+from analysis.reading.selection import ANOTHER_SEED
 from analysis.reading.tuning import set_apart
 from sweep.plan.code_version import method_version
 from sweep.store.columns import RELEARNED, SUGGESTIONS, TRIALS
@@ -125,9 +126,39 @@ def with_gaps(trials: pd.DataFrame) -> pd.DataFrame:
     ideal = ideals(trials)
     reference = pd.concat([retrain, ideal[[*key, *measured]].assign(ideal=True)]) if len(ideal) else retrain
     matched = trials[key].merge(reference, on=key, how="left", validate="many_to_one").set_index(trials.index)
+    result = _with_distances(trials, matched)
+    result["original_gap"] = _original_gaps(result)
+    result["to_ideal"] = matched["ideal"].notna() if len(ideal) else False
+    result["relative_seconds"] = trials["unlearn_seconds"] / matched["unlearn_seconds"]
+    result["relative_samples"] = trials["samples_processed"] / matched["samples_processed"]
+    return result
+
+
+def with_another_seed(trials: pd.DataFrame) -> pd.DataFrame:
+    """Add Retrain's trials once more, as the method `ANOTHER_SEED`: each beside Retrain of the next seed, after the
+    last the first.
+
+    Their gaps are distances between two models that both never saw what they were to forget: what seeds alone make.
+    None is added where a task has one seed of Retrain.
+
+    Args:
+        trials: as `read_frames` gives them.
+    """
+    retrain = trials[(trials["method"] == "retrain") & (trials["status"] == "ok")].sort_values(["task_id", "seed"])
+    retrain = retrain[retrain.groupby("task_id")["seed"].transform("size") > 1]
+    if retrain.empty:
+        return trials
+    following = pd.concat([rows.iloc[np.roll(np.arange(len(rows)), -1)] for _, rows in retrain.groupby("task_id")])
+    added = _with_distances(retrain.assign(method=ANOTHER_SEED), following.set_index(retrain.index))
+    return pd.concat([trials, added], ignore_index=True)
+
+
+def _with_distances(trials: pd.DataFrame, references: pd.DataFrame) -> pd.DataFrame:
+    """Add `gap.<metric>` and the columns of `GAPS`, against the reference in the same row of `references`."""
+    measured = [column for column in columns() if column in trials]
     result = trials.copy()
     for metric in measured:
-        result[f"gap.{metric}"] = (trials[metric] - matched[metric]).abs().clip(upper=FARTHEST)
+        result[f"gap.{metric}"] = (trials[metric] - references[metric]).abs().clip(upper=FARTHEST)
     kinds = kinds_of(trials)
     for gap in GAPS:
         result[gap] = np.nan
@@ -136,12 +167,8 @@ def with_gaps(trials: pd.DataFrame) -> pd.DataFrame:
             parts = [metric.column for metric in averaged(metrics_of(kind), gap)]
             if set(parts) <= set(measured):
                 gaps = result.loc[here, [f"gap.{part}" for part in parts]].set_axis(parts, axis=1)
-                absent = trials.loc[here, parts].isna() & matched.loc[here, parts].isna()
+                absent = trials.loc[here, parts].isna() & references.loc[here, parts].isna()
                 result.loc[here, gap] = gaps.mask(absent, 0).sum(axis=1, skipna=False) / (~absent).sum(axis=1)
-    result["original_gap"] = _original_gaps(result)
-    result["to_ideal"] = matched["ideal"].notna() if len(ideal) else False
-    result["relative_seconds"] = trials["unlearn_seconds"] / matched["unlearn_seconds"]
-    result["relative_samples"] = trials["samples_processed"] / matched["samples_processed"]
     return result
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from made_cohorts import cohort, models
+from made_cohorts import cohort
 from scipy.integrate import quad
 from scipy.special import ndtr
 
@@ -32,5 +32,6 @@ def test_of_wide_laws_it_is_the_weighted_mean_of_their_distribution():
 
 
 def test_without_an_original_there_is_none():
-    (model,) = models(np.zeros((1, 4)))
-    assert np.isnan(IAM().of(model, model, None))
+    found = IAM().estimate(cohort(RETRAIN, RETRAIN))
+    assert np.isnan(found.value)
+    assert found.note == "no originals of all these seeds"

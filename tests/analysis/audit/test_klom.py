@@ -58,9 +58,17 @@ def test_other_parts_need_the_same_samples_in_every_seed(score):
     part = score.parts[0]
     margins = {"forget": np.zeros((64, 5)), part: np.random.default_rng(5).normal(size=(64, 6))}
     made = cohort(margins, margins)
-    assert score.estimate(made).value == pytest.approx(0, abs=1e-9)
-    second = made.sets[0].retrain[1]
+    first, second = made.sets[0].retrain[:2]
+    first["forget"] = first["forget"].subset(np.arange(5) > 0)
+    assert score.estimate(made).value == pytest.approx(0, abs=1e-9), "whatever is forgotten"
     second[part] = second[part].subset(np.arange(6) > 0)
     found = score.estimate(made)
     assert np.isnan(found.value)
     assert found.note == f"the {part} samples that are stored differ from seed to seed"
+
+
+def test_with_fewer_than_64_originals_there_is_none():
+    made = drawn(6, 63, 5, ceiling=1.0)
+    for found in (KLoM().estimate(made), KLoM().floor(made), KLoM().ceiling(made)):
+        assert np.isnan(found.value)
+        assert found.note == "needs 64 originals, there are 63"

@@ -30,13 +30,14 @@ def test_it_is_what_fitted_regressions_say(shift, penalty):
 def test_the_area_is_that_of_two_shifted_laws_whatever_their_order(shift):
     rng = np.random.default_rng(0)
     forget, test = of_margins(rng.normal(size=4000) + shift), of_margins(rng.normal(size=4000))
-    found = LossAttack().of({"forget": forget, "test": test}, {}, None)
+    found = LossAttack().of({"retain": test, "forget": forget, "test": test}, {}, None)
     assert found == pytest.approx(ndtr(1 / np.sqrt(2)), abs=0.015)
 
 
 def test_equal_laws_have_no_area_on_average():
     rng = np.random.default_rng(1)
-    models = [{"forget": of_margins(rng.normal(size=100)), "test": of_margins(rng.normal(size=100))} for _ in range(40)]
+    parts = ("retain", "forget", "test")
+    models = [{part: of_margins(rng.normal(size=100)) for part in parts} for _ in range(40)]
     assert LossAttack().estimate(beside(models, models)).value == pytest.approx(0.5, abs=0.02)
 
 
@@ -50,4 +51,4 @@ def test_of_numbers_the_loss_is_their_squared_error():
 
 def test_one_sample_is_too_few():
     part = of_margins(np.zeros(1))
-    assert np.isnan(LossAttack().of({"forget": part, "test": part}, {}, None))
+    assert np.isnan(LossAttack().of({"retain": part, "forget": part, "test": part}, {}, None))

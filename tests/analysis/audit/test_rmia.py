@@ -37,7 +37,7 @@ def test_it_sees_that_forget_samples_are_likelier_than_retrain_says():
 
 def test_retrain_itself_is_told_apart_where_forget_samples_are_harder():
     hard, easy = said([[0.2, 0.8]] * 5, [0] * 5), said([[0.9, 0.1]] * 5, [0] * 5)
-    retrain = {"forget": hard, "test": easy}
+    retrain = {"retain": easy, "forget": hard, "test": easy}
     assert RMIA().of(retrain, retrain, None) == 0, "p / p' is larger where p is"
 
 

@@ -50,12 +50,23 @@ def test_the_loss_of_a_number_is_its_squared_error():
     assert signals.losses(part) == pytest.approx(expected)
 
 
-def test_where_a_class_is_forgotten_its_test_samples_are_told_from_the_others():
+@pytest.mark.parametrize("noise", [0, 1])
+def test_where_a_class_is_forgotten_its_test_samples_are_told_from_the_others(noise):
     def of(targets):
         return said(np.full((len(targets), 3), 1 / 3), targets)
 
-    model = {"retain": of([0, 1, 0]), "forget": of([2, 2]), "test": of([0, 1, 2, 2])}
-    assert signals.of_kept_classes(model).tolist() == [True, True, False, False]
-    assert signals.of_forgotten_classes(model).tolist() == [False, False, True, True]
-    model = numbers(np.random.default_rng(0))
-    assert signals.of_kept_classes(model).all()
+    parts = {"retain": of([0, 1] * 8 + [2] * noise), "forget": of([2] * 5 + [0] * noise), "test": of([0, 1, 2] * 3)}
+    assert signals.of_kept_classes(parts).tolist() == [True, True, False] * 3
+    assert signals.of_forgotten_classes(parts).tolist() == [False, False, True] * 3
+
+
+def test_where_no_class_is_forgotten_all_test_samples_count():
+    rng = np.random.default_rng(0)
+    retain, forget, test = (rng.choice(3, size=count, p=[0.7, 0.2, 0.1]) for count in (60, 9, 30))
+    parts = {
+        name: said(np.full((len(each), 3), 1 / 3), each)
+        for name, each in (("retain", retain), ("forget", forget), ("test", test))
+    }
+    for each in (parts, numbers(rng)):
+        assert signals.of_kept_classes(each).all()
+        assert signals.of_forgotten_classes(each).all()
