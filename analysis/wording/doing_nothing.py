@@ -29,11 +29,11 @@ def doing_nothing(trials: pd.DataFrame, who: str = "no method") -> str:
     ok = ended_ok(trials)
     usable = ok[~is_reference(ok)].dropna(subset=["average_gap", "original_gap"])
     rivals = representatives(usable)
-    beyond = (rivals["average_gap"] - rivals["original_gap"]).groupby(rivals["method"])
-    means = beyond.mean()
+    beyond = rivals["average_gap"] - rivals["original_gap"]
+    means = beyond.groupby(rivals["method"]).mean()
     if means.empty or (means < 0).any():
         return ""
-    closest = beyond.get_group(means.idxmin()).to_numpy(dtype=float)
+    closest = beyond[rivals["method"] == means.idxmin()].to_numpy(dtype=float)
     clear = verdicts(closest, int(choices(usable).sum())) > 0
     level = original_level(rivals)
     closer = f"{who} has a lower mean gap to {reference_words(ok)} than doing nothing"
