@@ -156,7 +156,7 @@ def test_a_spec_and_what_overrides_it_have_the_same_numbers(tmp_path):
     [
         ("dataset.flip=yes", "dataset.flip: should be true or false, not 'yes'"),
         ("training.nesterov=off", "training.nesterov: should be true or false, not 'off'"),
-        ("predictions=1", "predictions: should be true or false, not 1"),
+        ("predictions=1", "predictions: 1 is unknown; valid: true, false, forget, all"),
         ("training.batch_size=1_000", "training.batch_size: should be a valid integer, not '1_000'"),
         ("trial_timeout=1:30", "trial_timeout: should be a valid number, not '1:30'"),
     ],
