@@ -10,16 +10,23 @@ from analysis import (
     hessian,
     importance,
     pareto,
+    relearned,
     rho,
     rho_gamma,
+    roc,
+    samples,
     seeds,
     slices,
+    strata,
     tradeoff,
     tuned,
 )
 from analysis.drawing.figure import Draw
 
 FIGURES: dict[str, Draw] = {
+    "roc": roc.draw,
+    "samples": samples.draw,
+    "strata": strata.draw,
     "tradeoff": tradeoff.draw,
     "seeds": seeds.draw,
     "rho": rho.draw,
@@ -33,5 +40,6 @@ FIGURES: dict[str, Draw] = {
     "importance": importance.draw,
     "slices": slices.draw,
     "pareto": pareto.draw,
+    "relearned": relearned.draw,
 }
 """By name, which is also the module's and the files' stem."""

@@ -59,10 +59,11 @@ def draw(frames: Frames) -> Drawn | Skipped:
 
 
 def _settings(trials: pd.DataFrame) -> pd.Series:
-    """Each trial's task without its forget set, as JSON: trials that share it differ in the forget ratio only."""
+    """Each trial's task without its forget ratio, as JSON: trials that share it differ in the ratio only."""
     shared = {}
     for task, config in trials.drop_duplicates("task_id")[["task_id", "config"]].itertuples(index=False):
-        parts = {key: value for key, value in json.loads(config).items() if key not in ("method", "seed", "forget")}
+        parts = {key: value for key, value in json.loads(config).items() if key not in ("method", "seed")}
+        parts["forget"] = {key: value for key, value in parts.get("forget", {}).items() if key != "ratio"}
         shared[task] = json.dumps(parts, sort_keys=True)
     return trials["task_id"].map(shared).astype(object)
 

@@ -14,6 +14,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from analysis.audit.opening import Opening, openings
 from analysis.comparison import Comparison, comparisons
 from analysis.distances import distances
 from analysis.drawing.figure import Draw, Drawn, Skipped, save
@@ -26,6 +27,7 @@ from analysis.reading.frames import Frames
 from analysis.reading.mixed_code import DEVICES, mixed_devices
 from analysis.reading.tuning import untuned_name
 from analysis.recall import recall
+from analysis.relearning_tables import relearn_time, relearning
 from analysis.statistics.intervals import Interval
 from analysis.wording.certificates import certificate_lines
 from analysis.wording.code_words import code_words
@@ -38,6 +40,7 @@ from sweep.spec.spec_file import read_yaml, write_yaml
 from sweep.store.columns import REFERENCES
 from sweep.store.metrics import Metric
 from sweep.store.results import Results
+from sweep.store.row_lists import row_list_path
 
 MOST_TRIALS = 500
 MOST_FAILURES = 100
@@ -96,8 +99,10 @@ def write_report(directory: str, frames: Frames, out: Path, figures: Mapping[str
     Raises:
         OSError: a file cannot be written.
     """
-    made = (make(directory, frames.trials) for make in (distances, forget_quality, recall))
+    made = [make(directory, frames.trials) for make in (distances, forget_quality, recall)]
+    made += [make(frames) for make in (relearning, relearn_time)]
     further = [table for table in made if table is not None]
+    audited = openings(directory, frames.trials)
     paths = [*write_tables(frames, out), *(path for table in further for path in table.write(out))]
     pictures, skipped, compared = [], [], frames.beside_retrain()
     for draw in figures.values():
@@ -109,12 +114,17 @@ def write_report(directory: str, frames: Frames, out: Path, figures: Mapping[str
             pictures.append(_picture(drawn, files))
             paths += files
     page = out / "index.html"
-    page.write_text(_render(directory, frames, further, pictures, skipped), encoding="utf-8")
+    page.write_text(_render(directory, frames, audited, further, pictures, skipped), encoding="utf-8")
     return [*paths, page]
 
 
 def _render(
-    directory: str, frames: Frames, further: list[PredictionTable], pictures: list[Picture], skipped: list[Skipped]
+    directory: str,
+    frames: Frames,
+    audited: list[Opening],
+    further: list[PredictionTable],
+    pictures: list[Picture],
+    skipped: list[Skipped],
 ) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("analysis", "."),
@@ -139,6 +149,7 @@ def _render(
         tables=tables,
         meanings=" ".join(metric_words(metrics) for metrics in _distinct(table.metrics for table in tables)),
         tasks=tasks,
+        audited=audited,
         further=further,
         certificates=certificate_lines(methods_table(frames.trials)),
         published=beside_published(frames.trials),
@@ -238,7 +249,7 @@ def _reruns(trials: pd.DataFrame, directory: str, stored: Mapping[str, Any]) -> 
             what=f"{row['label']}, seed {row['seed']}" + (f", {row['task']}" if several else ""),
             status=row["status"],
             command=shlex.join(["unlearn-sweep", "rerun", directory, row["trial_id"], *_allowed(row)]),
-            spec=spec_fragment(row["config"], stored),
+            spec=spec_fragment(row["config"], stored, directory),
         )
         for _, row in shown.iterrows()
     ]
@@ -259,12 +270,14 @@ def _stored_sections(spec: str) -> Mapping[str, Any]:
     return stored if isinstance(stored, dict) else {}
 
 
-def spec_fragment(config: str, stored: Mapping[str, Any]) -> str:
+def spec_fragment(config: str, stored: Mapping[str, Any], directory: str = "DIR") -> str:
     """A trial's `config` as the YAML of a spec with this trial only.
 
-    Leaves out fingerprints and the scenario's version, and adds where the files of the dataset and the network lie.
+    Leaves out fingerprints and the scenario's version, and adds where the files of the dataset and the network lie, and
+    a list of rows to forget.
 
     Args:
+        directory: of the results, which has such lists.
         stored: the directory's spec.yaml, which says where files lie. If it describes another dataset or network, and
             this one has files, a comment says what to add.
     """
@@ -280,11 +293,16 @@ def spec_fragment(config: str, stored: Mapping[str, Any]) -> str:
         **placed,
         "training": parsed.get("training", {}),
         "seeds": [parsed["seed"]] if "seed" in parsed else [],
-        "forget": {key: value for key, value in parsed.get("forget", {}).items() if key != "version"},
+        "forget": _forget_section(parsed.get("forget", {}), directory),
         "methods": [{"name": method["name"]} | _bare(method.get("params", {}))] if method else [],
     }
     filled = {key: value for key, value in document.items() if value}
     return (write_yaml(filled) if filled else "") + comments
+
+
+def _forget_section(forget: Mapping[str, Any], directory: str) -> dict[str, Any]:
+    section = {key: value for key, value in forget.items() if key not in ("version", "rows")}
+    return section | ({"path": f"{directory}/{row_list_path(forget['rows'])}"} if "rows" in forget else {})
 
 
 def _placed(identity: Mapping[str, Any], stored: object) -> tuple[dict[str, Any], dict[str, Any]]:

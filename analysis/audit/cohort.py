@@ -129,7 +129,7 @@ def cohorts(directory: str, trials: pd.DataFrame) -> Iterator[Cohort]:
     results = Results(directory)
     ok = ended_ok(trials)
     ok = ok[ok["n_predictions"] > 0]
-    ok = ok.assign(whole=[*map(_without_fold, ok["config"], ok["task_id"])])
+    ok = ok.assign(whole=whole_tasks(ok))
     for task, rows in ok.groupby("whole", sort=False):
         references = _Models(results, rows[rows["method"].isin(REFERENCES)])
         for (name, params), own in rows.groupby(["method", "params"], sort=False):
@@ -171,8 +171,13 @@ def _beside(models: _Models, references: _Models, method: str, fold: str, seeds:
     return Beside(unlearned, retrain, *whole)
 
 
+def whole_tasks(trials: pd.DataFrame) -> pd.Series:
+    """What the trials of one task share, and those of all its folds where its forget set is a fold."""
+    found = [*map(_without_fold, trials["config"], trials["task_id"])]
+    return pd.Series(found, index=trials.index, dtype=object)
+
+
 def _without_fold(config: str, task_id: str) -> str:
-    """What trials of one task share, and of all its folds, where its forget set is a fold."""
     parsed = json.loads(config)
     if "fold" not in parsed.get("forget", {}):
         return task_id

@@ -14,7 +14,7 @@ import numpy as np
 from analysis.audit.cohort import Cohort
 from analysis.audit.outputs import Floats
 from analysis.audit.score import CohortScore, Estimate
-from analysis.statistics.jackknife import jackknife_interval, share_interval
+from analysis.statistics.jackknife import jackknife_spread, share_spread
 
 
 def sample_areas(cohort: Cohort) -> Floats:
@@ -81,8 +81,9 @@ class Distinguishability(CohortScore):
         square = float(squared(found.all, count))
         if count <= self.fewest:
             return Estimate(float(_signed_root(square)))
-        low, high = jackknife_interval(square, squared(found.without, count - 1))
-        return Estimate(float(_signed_root(square)), float(_signed_root(low)), float(_signed_root(high)))
+        low, high, p = jackknife_spread(square, squared(found.without, count - 1), expected=0)
+        low, high = (float(_signed_root(each)) for each in (low, high))
+        return Estimate(float(_signed_root(square)), low, high, p=p)
 
 
 def squared(areas: Floats, count: int) -> Floats:
@@ -117,8 +118,8 @@ class Side(CohortScore):
         value, *without = ((self.sign * (areas - 0.5) > 1e-9).mean() for areas in (found.all, *found.without))
         if len(cohort.seeds) <= self.fewest:
             return Estimate(100 * float(value))
-        low, high = share_interval(float(value), without, len(found.all))
-        return Estimate(100 * float(value), 100 * low, 100 * high)
+        low, high, p = share_spread(float(value), without, len(found.all), self.floor(cohort).value / 100)
+        return Estimate(100 * float(value), 100 * low, 100 * high, p=p)
 
     def floor(self, cohort: Cohort) -> Estimate:
         values, probabilities = null_law(len(cohort.seeds))

@@ -18,14 +18,14 @@ from analysis.audit.memorisation import STRATA
 from analysis.audit.score import Score
 from analysis.audit.table import NO_POWER, audit_table
 from analysis.reading.selection import references_first
+from analysis.statistics.intervals import CONFIDENCE
 from analysis.wording.names import configuration_labels, task_labels
 from analysis.wording.words import joined
-from sweep.store.columns import REFERENCES
 
 ENDS = (
     "Retrain: its models against one another, the floor; original: without unlearning, the ceiling. In brackets the "
-    "95 % interval over n originals. A method is told from Retrain where it leaves out the floor; where it does not, "
-    "the method may differ all the same."
+    "95 % interval over n originals. A method is told from Retrain where a t test over originals says so at 5 %, "
+    "adjusted for the number of configurations (Bonferroni); one that is not told may differ all the same."
 )
 BY_MEMORISATION = (
     "low, mid and high: samples that the originals had memorised so far. Half of the originals say which these are, "
@@ -98,15 +98,16 @@ def _score_table(rows: pd.DataFrame, score: Score) -> ScoreTable:
     order = order.sort_values(["rank", "distance", "label"], na_position="last")
     strata = [name for name in STRATA if (rows["stratum"] == name).any()]
     cells = {
-        (row["method"], row["params"], row["stratum"]): _cell(row["value"], row["low"], row["high"], score.unit)
+        (row["method"], row["params"], row["stratum"]): cell(row["value"], row["low"], row["high"], score.unit)
         for row in rows.assign(stratum=rows["stratum"].fillna("")).to_dict("records")
     }
+    tested = int(every["p"].notna().sum())
     lines = [
         [
             row["label"],
             str(row["originals"]),
             *(cells.get((row["method"], row["params"], name), "–") for name in ("", *strata)),
-            _remark(row, shared),
+            _remark(row, shared, tested),
         ]
         for row in order.to_dict("records")
     ]
@@ -116,21 +117,27 @@ def _score_table(rows: pd.DataFrame, score: Score) -> ScoreTable:
     return ScoreTable(score, ["method", "n", "all", *strata], lines, " ".join(remarks))
 
 
-def _cell(value: float, low: float, high: float, unit: str) -> str:
+def cell(value: float, low: float, high: float, unit: str) -> str:
+    """A number in a score's unit with its interval."""
     if pd.isna(value):
         return "–"
     form = ".1f" if unit == "percent" else ".3f"
     return f"{value:{form}}" if pd.isna(low) else f"{value:{form}} [{low:{form}}, {high:{form}}]"
 
 
-def _remark(row: Mapping[Hashable, Any], shared: str) -> str:
+def _remark(row: Mapping[Hashable, Any], shared: str, tested: int) -> str:
     """How a method compares to Retrain, and its note, unless all have that."""
-    note = "" if row["note"] == shared else row["note"]
-    low, high, floor = row["low"], row["high"], row["floor"]
-    if NO_POWER in note or row["method"] in REFERENCES or pd.isna(low) or pd.isna(floor):
-        return str(note)
-    verdict = "above Retrain" if low > floor else "below Retrain" if high < floor else "not told from Retrain"
-    return "; ".join(filter(None, [verdict, note]))
+    note = "" if row["note"] == shared else str(row["note"])
+    return "; ".join(filter(None, ["" if NO_POWER in note else verdict(row, tested), note]))
+
+
+def verdict(row: Mapping[Hashable, Any], tested: int) -> str:
+    """Whether a row of `table.audit` is told from Retrain, one of so many tested; empty where it was not tested."""
+    if pd.isna(row["p"]):
+        return ""
+    if row["p"] * tested >= 1 - CONFIDENCE:
+        return "not told from Retrain"
+    return "above Retrain" if row["value"] > row["floor"] else "below Retrain"
 
 
 def to_markdown(found: Sequence[TaskTables]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -24,12 +24,23 @@ class Estimate:
         value: NaN where there is none.
         low, high: NaN where there is no interval.
         note: why something is missing, or what else a reader must know.
+        p: the probability of a value at least as far from what is expected after perfect unlearning, if that were
+            so; NaN where nothing is known to be expected.
+        per_seed: the numbers of each seed that the value is the mean of, [K]; None where it is no mean.
     """
 
     value: float
     low: float = NAN
     high: float = NAN
     note: str = ""
+    p: float = NAN
+    per_seed: Floats | None = field(default=None, compare=False, repr=False)
+
+    @classmethod
+    def of_seeds(cls, values: Floats) -> Estimate:
+        """The mean of a number for each seed."""
+        found = mean_interval(values)
+        return cls(found.mean, found.low, found.high, per_seed=values)
 
 
 class Score(ABC):
@@ -99,8 +110,7 @@ class ModelScore(Score):
     def estimate(self, cohort: Cohort) -> Estimate:
         if missing := self.missing(cohort):
             return Estimate(NAN, note=missing)
-        found = mean_interval(self.per_seed(cohort))
-        return Estimate(found.mean, found.low, found.high)
+        return Estimate.of_seeds(self.per_seed(cohort))
 
     def per_seed(self, cohort: Cohort) -> Floats:
         """The mean over folds for each seed, [K]."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from typing import ClassVar
 from weakref import WeakKeyDictionary
 
@@ -13,7 +14,6 @@ from analysis.audit.cohort import Cohort
 from analysis.audit.outputs import Floats, Model, Part
 from analysis.audit.score import Estimate, Score, next_seeds
 from analysis.audit.single import SingleScore
-from analysis.statistics.intervals import mean_interval
 
 MOST = 2000
 """Members, and as many non-members, that an attack is fitted on at most: its time grows with their square."""
@@ -157,8 +157,8 @@ class WorstAttack(Score):
         retrain = cohort.of("retrain")
         found = {attack: attack.per_seed(cohort) - attack.per_seed(retrain) for attack in self.attacks}
         worst = max(found, key=lambda attack: abs(found[attack][::2].mean()))
-        apart = mean_interval(found[worst][1::2])
-        return Estimate(apart.mean, apart.low, apart.high, f"by {worst.name}")
+        apart = Estimate.of_seeds(found[worst][1::2])
+        return replace(apart, note=f"by {worst.name}")
 
     def perfect(self, cohort: Cohort) -> Cohort | None:
         return next_seeds(cohort)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -13,12 +14,13 @@ from analysis.audit.cohort import Cohort, cohorts
 from analysis.audit.memorisation import strata
 from analysis.audit.score import Estimate, Score
 from analysis.audit.scores import SCORES
+from analysis.statistics.intervals import standard_errors
 
 AUDIT = pa.schema(
     [
         *(pa.field(name, pa.string(), nullable=False) for name in ("task_id", "method", "params", "metric")),
         pa.field("stratum", pa.string()),
-        *(pa.field(name, pa.float64()) for name in ("value", "low", "high", "floor", "ceiling")),
+        *(pa.field(name, pa.float64()) for name in ("value", "low", "high", "floor", "ceiling", "p")),
         pa.field("originals", pa.int32(), nullable=False),
         pa.field("samples", pa.int32(), nullable=False),
         pa.field("negatives", pa.int64(), nullable=False),
@@ -28,22 +30,27 @@ AUDIT = pa.schema(
 """Columns of `audit.parquet`. `task_id` is of the first fold, where there are folds. `stratum` is one of
 `memorisation.STRATA`, null for all forgotten samples. `low` and `high` are the 95 % interval over originals; `floor` is
 the value of Retrain against Retrain, `ceiling` that of the original. Retrain's own row is its floor, the original's its
-ceiling, with their intervals. `originals` is how many seeds there are, `samples` how many samples each of them forgets,
-`negatives` how many pairs of a Retrain and such a sample; `note` says why something is missing, and where the score
-cannot tell the original from Retrain: `NO_POWER`."""
+ceiling, with their intervals. `p` is the probability, by Student's t over originals, of a value at least as far from
+what perfect unlearning gives, if that were so: from its expectation where that is known (U-LiRA, AUC per sample), else
+from the floor of the same seeds; it is not adjusted for the number of methods. `originals` is how many seeds there are,
+`samples` how many samples each of them forgets, `negatives` how many pairs of a Retrain and such a sample; `note` says
+why something is missing, and where the score cannot tell the original from Retrain: `NO_POWER`."""
 
 NO_POWER = "no power"
 
 
-def audit(directory: str, trials: pd.DataFrame, scores: Sequence[Score] = SCORES) -> pd.DataFrame:
+def audit(
+    directory: str, trials: pd.DataFrame, scores: Sequence[Score] = SCORES, by_memorisation: bool = True
+) -> pd.DataFrame:
     """Score every method and configuration whose predictions are stored; the columns of `AUDIT`.
 
     Args:
         directory: a results directory, a path or URI.
         trials: its trials, as `read_frames` gives them.
+        by_memorisation: whether strata have rows too.
     """
     references = _References()
-    rows = [row for cohort in cohorts(directory, trials) for row in _rows(cohort, scores, references)]
+    rows = [row for cohort in cohorts(directory, trials) for row in _rows(cohort, scores, references, by_memorisation)]
     frame = pd.DataFrame(rows, columns=AUDIT.names)
     return frame.astype({"originals": "int32", "samples": "int32", "negatives": "int64"})
 
@@ -61,10 +68,12 @@ class _Part:
     cohort: Cohort
 
 
-def _rows(cohort: Cohort, scores: Sequence[Score], references: _References) -> Iterator[dict[str, object]]:
+def _rows(
+    cohort: Cohort, scores: Sequence[Score], references: _References, by_memorisation: bool
+) -> Iterator[dict[str, object]]:
     """The rows of one method: by stratum, those scores that compare sample by sample."""
     parts = [_Part(None, cohort)]
-    if any(score.crossed for score in scores):
+    if by_memorisation and any(score.crossed for score in scores):
         parts += [_Part(*each) for each in strata(cohort)]
     for score in scores:
         for part in parts if score.crossed else parts[:1]:
@@ -103,11 +112,22 @@ def _row(part: _Part, score: Score, between: _Range) -> dict[str, object]:
         "high": found.high,
         "floor": between.floor.value,
         "ceiling": between.ceiling.value,
+        "p": math.nan if cohort.method in known else _p(found, between.floor),
         "originals": len(cohort.seeds),
         "samples": round(sum(forgotten) / len(cohort.seeds)),
         "negatives": sum(forgotten),
         "note": "; ".join(filter(None, notes)) or None,
     }
+
+
+def _p(found: Estimate, floor: Estimate) -> float:
+    """`Estimate.p`; of means by the differences to the floor, seed by seed."""
+    from scipy import special
+
+    if found.per_seed is None or floor.per_seed is None or len(found.per_seed) != len(floor.per_seed):
+        return found.p
+    count, mean, error = standard_errors(found.per_seed - floor.per_seed)
+    return float(2 * special.stdtr(max(int(count) - 1, 1), -np.abs(mean / error)))
 
 
 class _References:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from analysis.audit.cohort import Cohort
 from analysis.audit.outputs import Floats
 from analysis.audit.score import CohortScore, Estimate
-from analysis.statistics.jackknife import share_interval
+from analysis.statistics.jackknife import share_spread
 
 Ratios = NDArray[np.float32]
 
@@ -105,10 +105,15 @@ def _above(rate: float, negatives: int) -> int:
 
 
 class ULiRA(CohortScore):
-    """A share of what the attack scored, in percent; its interval is the jackknife's of the logit."""
+    """A share of what the attack scored, in percent; its interval is the jackknife's of the logit.
+
+    Attributes:
+        expected: the share after perfect unlearning.
+    """
 
     unit: ClassVar[str] = "percent"
     fewest: ClassVar[int] = 4
+    expected: float
 
     @abstractmethod
     def share(self, scored: Scored) -> float:
@@ -128,9 +133,9 @@ class ULiRA(CohortScore):
             self.share(likelihood_ratios(np.delete(unlearned, seed, 0), np.delete(retrain, seed, 0), own))
             for seed in range(count)
         ]
-        low, high = share_interval(value, without, unlearned.size)
+        low, high, p = share_spread(value, without, unlearned.size, self.expected)
         note = f"fewer than {DEPENDABLE} originals" if count < DEPENDABLE else ""
-        return Estimate(100 * value, 100 * low, 100 * high, note)
+        return Estimate(100 * value, 100 * low, 100 * high, note, p)
 
 
 class Area(ULiRA):
@@ -139,6 +144,7 @@ class Area(ULiRA):
     name: ClassVar[str] = "ulira_auc"
     label: ClassVar[str] = "U-LiRA AUC"
     words: ClassVar[str] = "how well likelihood ratios per sample tell unlearned models from Retrain"
+    expected = 0.5
 
     def share(self, scored: Scored) -> float:
         return area(scored)
@@ -152,6 +158,10 @@ class TruePositives(ULiRA):
     """
 
     rate: ClassVar[float]
+
+    @property
+    def expected(self) -> float:  # type: ignore[override]
+        return self.rate
 
     def share(self, scored: Scored) -> float:
         return true_positive_rate(scored, self.rate)

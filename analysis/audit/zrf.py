@@ -10,7 +10,6 @@ from analysis.audit.cohort import Cohort
 from analysis.audit.divergence import jensen_shannon
 from analysis.audit.outputs import Floats
 from analysis.audit.score import NAN, Estimate, Score
-from analysis.statistics.intervals import mean_interval
 
 
 class ZeroRetrainForgetting(Score):
@@ -34,8 +33,7 @@ class ZeroRetrainForgetting(Score):
     def estimate(self, cohort: Cohort) -> Estimate:
         if missing := self.missing(cohort):
             return Estimate(NAN, note=missing)
-        found = mean_interval(per_seed(cohort))
-        return Estimate(found.mean, found.low, found.high)
+        return Estimate.of_seeds(per_seed(cohort))
 
     def perfect(self, cohort: Cohort) -> Cohort | None:
         return cohort.of("retrain")

@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis.reading.tuning import set_apart
 from sweep.plan.code_version import method_version
-from sweep.store.columns import SUGGESTIONS, TRIALS
+from sweep.store.columns import RELEARNED, SUGGESTIONS, TRIALS
 from sweep.store.metrics import CLASSIFICATION, FARTHEST, GAPS, Metric, averaged, columns, metrics_of
 from sweep.store.results import Results
 
@@ -28,7 +28,9 @@ class Frames:
         suggestions: `suggestions`, ordered by study and number.
         searched: the trials that suggestions were judged by, and the Retrain and Original trials that only these need,
             in the same columns.
+        relearned: `relearned`, a row per point of a relearning's path, with a column for each metric in `other`.
         superseded: how many trials were left out, with their suggestions, because a newer version of their method ran.
+        directory: where they were read from, a path or URI; empty if from nowhere.
     """
 
     trials: pd.DataFrame
@@ -37,6 +39,8 @@ class Frames:
     suggestions: pd.DataFrame = field(default_factory=lambda: SUGGESTIONS.empty_table().to_pandas())
     searched: pd.DataFrame = field(default_factory=lambda: TRIALS.empty_table().to_pandas())
     superseded: int = 0
+    directory: str = ""
+    relearned: pd.DataFrame = field(default_factory=lambda: RELEARNED.empty_table().to_pandas())
 
     def beside_retrain(self) -> Frames:
         """The same as figures show it, which are of distances to Retrain: without gaps to an ideal, and without the
@@ -60,8 +64,12 @@ def read_frames(location: str) -> Frames:
     trial_ids = suggestions["trial_ids"].explode()
     suggestions = suggestions.drop(trial_ids.index[trial_ids.isin(rows.loc[old, "trial_id"])].unique())
     compared, searched = set_apart(with_gaps(flatten_params(rows[~old])), suggestions)
-    problems = [*unknown, *trials.damaged, *traces.damaged, *found.damaged]
-    return Frames(compared, traces.table.to_pandas(), problems, suggestions, searched, int(old.sum()))
+    relearned = results.relearned(trials.table)
+    points = with_other(relearned.table.to_pandas())
+    problems = [*unknown, *trials.damaged, *traces.damaged, *found.damaged, *relearned.damaged]
+    return Frames(
+        compared, traces.table.to_pandas(), problems, suggestions, searched, int(old.sum()), location, relearned=points
+    )
 
 
 def read_trials(location: str, wanted: Collection[str]) -> pd.DataFrame:
@@ -88,10 +96,15 @@ def superseded(trials: pd.DataFrame, wanted: Collection[str] = ()) -> pd.Series:
 def flatten_params(trials: pd.DataFrame) -> pd.DataFrame:
     """Add a `param.<name>` column for every hyperparameter that any trial has, and one for each metric in `other`."""
     params = pd.DataFrame([json.loads(text) for text in trials["params"]], index=trials.index)
-    other = trials["other"].dropna() if "other" in trials else pd.Series(dtype=object)
+    return pd.concat([with_other(trials), params.add_prefix("param.")], axis=1)
+
+
+def with_other(rows: pd.DataFrame) -> pd.DataFrame:
+    """Add a column for each metric that may be in `other`."""
+    other = rows["other"].dropna() if "other" in rows else pd.Series(dtype=object)
     further = pd.DataFrame([json.loads(text) for text in other], index=other.index, dtype=float)
-    further = further.reindex(index=trials.index, columns=[*columns().keys() - set(trials.columns)]).astype(float)
-    return pd.concat([trials, params.add_prefix("param."), further], axis=1)
+    further = further.reindex(index=rows.index, columns=[*columns().keys() - set(rows.columns)]).astype(float)
+    return pd.concat([rows, further], axis=1)
 
 
 def with_gaps(trials: pd.DataFrame) -> pd.DataFrame:

@@ -135,8 +135,8 @@ def varying_settings(trials: pd.DataFrame) -> pd.Series:
 def task_words(trials: pd.DataFrame, task_id: str) -> str:
     """A task in words, with the number of tasks among these trials if it is not the only one."""
     row = trials[trials["task_id"] == task_id].iloc[0]
-    random = row["scenario"] == "random"
-    forgotten = f"forget ratio {100 * row['forget_ratio']:.3g} %" if random else f"{forget_words(row)} forgotten"
+    ratio = row["scenario"] == "random" and _fold(row) is None
+    forgotten = f"forget ratio {100 * row['forget_ratio']:.3g} %" if ratio else f"{forget_words(row)} forgotten"
     tasks = trials["task_id"].nunique()
     others = f" (one of {tasks} tasks here)" if tasks > 1 else ""
     return f"{row['dataset']}, {row['model']}, {forgotten}{others}"
@@ -145,14 +145,23 @@ def task_words(trials: pd.DataFrame, task_id: str) -> str:
 def forget_words(row: pd.Series) -> str:
     """A trial's forget set."""
     if row["scenario"] == "random":
-        return f"{100 * row['forget_ratio']:.3g} % at random"
+        share, fold = f"{100 * row['forget_ratio']:.3g} %", _fold(row)
+        return f"{share} at random" if fold is None else f"{share}, fold {fold}"
     if row["scenario"] == "class":
         return class_words(row)
+    if row["scenario"] == "rows":
+        count = "" if pd.isna(row["n_forget"]) else f"{row['n_forget']:.0f} "
+        return f"{count}listed rows ({row['forget_rows'][:8]})"
     forget = {key: value for key, value in json.loads(row["config"])["forget"].items() if key != "scenario"}
     words = [f"{key} {value:g}" if isinstance(value, int | float) else str(value) for key, value in forget.items()]
     return {"range": "targets", "group": "group", "given": "the dataset's own forget set"}[row["scenario"]] + "".join(
         f" {each}" for each in words
     )
+
+
+def _fold(row: pd.Series) -> int | None:
+    fold = row.get("forget_fold")
+    return None if pd.isna(fold) else int(fold)
 
 
 def class_words(row: pd.Series) -> str:

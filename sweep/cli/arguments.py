@@ -48,7 +48,10 @@ AddressOption = Annotated[str | None, typer.Option(metavar="ADDR", help="Address
 
 ExecutorOption = Annotated[ExecutorName, typer.Option(help="Ray Tune, or this process without Ray.")]
 
-RefreshOption = Annotated[bool, typer.Option(help="Run again the trials that another code version computed.")]
+RefreshOption = Annotated[
+    bool,
+    typer.Option(help="Run again the trials that another code version computed; run: or that kept fewer predictions."),
+]
 
 RetryFailedOption = Annotated[bool, typer.Option(help="Run again the trials that failed.")]
 

@@ -17,6 +17,7 @@ from sweep.spec.space import effective, make_space
 from sweep.spec.sweep_spec import MethodSpec, Spec
 from sweep.tasks.kind import Kind, Outline
 from sweep.tasks.models import FEW, Files, try_on_few, try_out
+from sweep.tasks.splits import LISTED
 
 
 def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) -> None:
@@ -40,11 +41,14 @@ def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) ->
     splits = kind.splits(outline, {key: getattr(dataset, key) for key in type(dataset).model_fields})
     fewest = len(splits.rows), len(splits.rows)
     twins = (0, 0)
-    sets = [chosen for grid in spec.forget for chosen in grid.sets()]
+    passed: dict[str, set[int]] = {}
+    sets = [chosen for grid in spec.forget for chosen in grid.for_splits()]
     short = any(splits.may_run_short(chosen, FEW) for chosen in sets)
     for seed, chosen in product(spec.seeds if short else spec.seeds[:1], sets):  # else the first stands for all
         parts = splits.split(seed, chosen)
         splits.require_judges(parts, chosen, searched=spec.search is not None)
+        if LISTED in chosen:
+            passed.setdefault(chosen["rows"], set()).add(len(chosen[LISTED]) - len(parts.forget))
         if outline.samples is not None:
             forget, retain = (outline.samples[splits.rows[part]] for part in (parts.forget, parts.retain))
             twins = max(twins, (int(np.isin(forget, retain).sum()), len(forget)))
@@ -52,6 +56,10 @@ def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) ->
     _check_model(spec, kind, outline, fewest)
     for remark in outline.remarks:
         warn(f"dataset: {remark}")
+    for listed in (each for grid in spec.forget for each in grid.lists()):
+        if most := max(passed[listed.id]):
+            count = f"{'up to ' if len(passed[listed.id]) > 1 else ''}{most} of {len(listed.rows)} rows"
+            warn(f"forget: {count} of '{listed.source}' are not trained on (limit, validation, reference)")
     if twins[0]:
         warn(f"dataset: {twins[0]} of {twins[1]} forget samples have a copy in the retain set")
 

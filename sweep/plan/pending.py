@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sweep.plan.trials import Trial
 from sweep.plan.versions import is_current, other_versions
 from sweep.spec.sweep_spec import Spec
+from sweep.tasks.kind import Wanted
 
 
 @dataclass(frozen=True)
@@ -18,19 +20,50 @@ class Again:
     Attributes:
         refresh: those that another code version computed.
         failed: those that failed.
+        predictions: with `refresh` also those that kept fewer predictions than these.
+        unrelearned: when those finished that were not relearned as the spec asks, by id.
     """
 
     refresh: bool = False
     failed: bool = False
+    predictions: Wanted = False
+    unrelearned: Mapping[str, datetime | None] = field(default_factory=dict)
 
     def wants(self, trial: Trial, row: Mapping[str, Any]) -> bool:
         """Whether to run a trial again that has this row."""
         if self.refresh and not is_current(trial, row["code_version"], row["original_version"]):
             return True
+        if self.refresh and self.predictions and _kept_fewer(row, self.predictions):
+            return True
+        if trial.id in self.unrelearned and self.unrelearned[trial.id] == row["finished_at"]:
+            return True
         return self.failed and row["status"] == "failed"
 
 
 NOTHING = Again()
+
+ASCENDING = (None, "forget", "true", "all")
+"""What the column `kept_predictions` says, in the order of how much was kept."""
+
+
+def with_fewer_predictions(
+    trials: Iterable[Trial], left: Iterable[Trial], rows: Mapping[str, Mapping[str, Any]], wanted: Wanted
+) -> list[str]:
+    """How many of the trials that need not be run kept fewer predictions than are wanted: one line, or none."""
+    unrun = {trial.id for trial in left}
+    done = {trial.id for trial in trials if trial.id in rows} - unrun
+    count = sum(_kept_fewer(rows[name], wanted) for name in done)
+    if not count:
+        return []
+    whose, them = ("trial", "it") if count == 1 else ("trials", "them")
+    asked = "true" if wanted is True else wanted
+    return [f"{count} {whose} done before kept fewer predictions than {asked}; --refresh repeats {them}"]
+
+
+def _kept_fewer(row: Mapping[str, Any], wanted: Wanted) -> bool:
+    kept = (row["kept_predictions"] or "true") if row["n_predictions"] else None
+    asked = "true" if wanted is True else wanted or None
+    return row["status"] == "ok" and ASCENDING.index(kept) < ASCENDING.index(asked)
 
 
 def untouched(

@@ -15,6 +15,7 @@ from rich.console import Console
 from sweep.errors import InputError
 from sweep.plan.check import check_task
 from sweep.plan.pending import NOTHING, Again
+from sweep.plan.relearning import asked_relearning
 from sweep.plan.trials import Trial, describe, location_options, model_location
 from sweep.plan.versions import original_version
 from sweep.run.environment import environment_json
@@ -27,6 +28,7 @@ from sweep.store.location import absolute_location
 from sweep.store.metrics import KINDS
 from sweep.store.original_labels import DIFFER, of_several_weights, read_label
 from sweep.store.results import Results
+from sweep.store.row_lists import write_row_list
 from sweep.trial.job import Context, Job, Outcome
 from sweep.trial.rows import trial_row
 from sweep.trial.worker import Worker
@@ -152,6 +154,8 @@ class Driver:
         spec, executor = self.request.spec, self.request.executor
         self.context = replace(self.context, gpu=gpus > 0, expendable=executor.own_processes)
         self.results.write("spec.yaml", spec.to_yaml().encode())
+        for listed in (each for grid in spec.forget for each in grid.lists()):
+            write_row_list(self.results, listed)
         kind = find_kind(spec.dataset.name)
         if kind.name not in KINDS:
             self.results.write_metrics(kind.name, kind.metrics)
@@ -228,6 +232,8 @@ def run_context(spec: Spec, out: str, refresh: bool) -> Context:
         gpu=False,
         max_retries=spec.max_retries,
         predictions=spec.predictions,
+        forget_information=spec.forget_information,
+        relearning=asked_relearning(spec),
         probe_every=spec.probe.every,
         probe_samples=spec.probe.samples,
         trial_timeout=spec.trial_timeout,

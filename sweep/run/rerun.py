@@ -16,7 +16,9 @@ from sweep.spec.spec_file import read_yaml
 from sweep.spec.sweep_spec import Spec, parse_spec
 from sweep.store.columns import METRICS
 from sweep.store.location import absolute_location
+from sweep.store.metrics import OF_WEIGHTS
 from sweep.store.results import Results, existing_results
+from sweep.store.row_lists import stored_row_list
 from sweep.trial.job import Context, Job
 from sweep.trial.worker import Worker
 
@@ -33,9 +35,15 @@ class Rerun:
     version: str
 
     @property
+    def compared(self) -> list[str]:
+        """Those of `COMPARED` that tell the two apart: of the weights only what the stored row has measured."""
+        own = {metric.column for metric in OF_WEIGHTS if self.old[metric.column] is None}
+        return [name for name in COMPARED if name not in own]
+
+    @property
     def equal(self) -> bool:
-        """Whether all of `COMPARED` are equal, bit for bit."""
-        return all(self.old[name] == self.new[name] for name in COMPARED)
+        """Whether all that is compared is equal, bit for bit."""
+        return all(self.old[name] == self.new[name] for name in self.compared)
 
 
 def rerun(directory: str, trial_id: str, plugins: frozenset[str] = frozenset()) -> Rerun:
@@ -46,7 +54,7 @@ def rerun(directory: str, trial_id: str, plugins: frozenset[str] = frozenset()) 
 
     Raises:
         InputError: the directory or the trial does not exist, the trial needs another plugin, the dataset is not
-            where `spec.yaml` says, or there is no GPU.
+            where `spec.yaml` says, the list of rows to forget is missing or damaged, or there is no GPU.
     """
     results = existing_results(directory)
     rows = {row["trial_id"]: row for row in results.trials().table.to_pylist()}
@@ -63,6 +71,11 @@ def rerun(directory: str, trial_id: str, plugins: frozenset[str] = frozenset()) 
         name = str(config[key]["name"])
         if ":" in name and name not in plugins:
             raise InputError(f"trial {trial_id} imports code, the {key} {name}; if you trust it: --plugin {name}")
+    if "rows" in config["forget"]:
+        try:
+            stored_row_list(results, config["forget"]["rows"])
+        except OSError as error:
+            raise InputError(str(error)) from error
     stored = _stored_spec(results, config)
     context = Context(
         sweep=old["sweep"],
@@ -73,6 +86,7 @@ def rerun(directory: str, trial_id: str, plugins: frozenset[str] = frozenset()) 
         gpu=gpu,
         max_retries=0,
         predictions=False,
+        forget_information=old["forget_information"] is not None,
     )
     ended, outcome = Worker(context).measure(Job(trial_for(config)))
     new = dict.fromkeys(COMPARED) | ended.columns | {"status": outcome.status, "error": outcome.error}

@@ -16,10 +16,12 @@ from sweep.spec.complaints import validated
 from sweep.spec.forget_section import ForgetSpec
 from sweep.spec.options import axis, method_grid, option_model
 from sweep.spec.plugins import find_dataset, find_kind, find_method, find_model
+from sweep.spec.relearn_section import RelearnSpec
 from sweep.spec.search_section import SearchSpec, Seed
 from sweep.spec.space import make_space
 from sweep.spec.spec_file import read_document, write_yaml
-from sweep.tasks.kind import DatasetSpec, Kind
+from sweep.store.directory import Directory
+from sweep.tasks.kind import DatasetSpec, Kind, Wanted
 from sweep.tasks.recipes import Recipe, TrainingSpec
 from sweep.tasks.sections import OpenSection, Section
 
@@ -75,7 +77,13 @@ class Spec(Section):
     trial_timeout: float | None = Field(
         None, gt=0, description="seconds that an attempt of a trial, or to train an original, may take; null: any"
     )
-    predictions: bool = Field(True, description="keep logits per sample")
+    predictions: Wanted = Field(
+        True,
+        description="whose outputs are kept, sample by sample: true, forget, test and validation samples and as many "
+        "retain samples as test samples; forget, the forget samples alone; all, every retain sample too",
+    )
+    forget_information: bool = Field(False, description="measure ι, a pass of gradients over each forget sample")
+    relearn: RelearnSpec | None = Field(None, description="fine-tune a copy of each unlearned model; null: do not")
 
     @model_validator(mode="before")
     @classmethod
@@ -91,12 +99,24 @@ class Spec(Section):
             raise PydanticCustomError("too_short", "an empty list")
         return methods
 
+    @field_validator("predictions", mode="before")
+    @classmethod
+    def _known_predictions(cls, wanted: Any) -> Any:
+        if not isinstance(wanted, bool) and wanted not in ("forget", "all"):  # a Literal takes 1 for true
+            raise ValueError(f"{wanted!r} is unknown; valid: true, false, forget, all")
+        return wanted
+
     @field_validator("name")
     @classmethod
     def _file_name(cls, name: str) -> str:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
             raise ValueError("use letters, digits, '.', '_' and '-' only")
         return name
+
+    def find_lists(self, results: Directory) -> None:
+        """Take lists of rows to forget whose files are missing from the results directory (`ForgetSpec.find_lists`)."""
+        for grid in self.forget:
+            grid.find_lists(results)
 
     def to_yaml(self) -> str:
         """The spec with every default written out; reading it again gives an equal spec."""

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import numpy as np
 
 from sweep.errors import InputError
 from sweep.tasks.images import Called, class_number
-from sweep.tasks.splits import Drawing, Integers, Split, Splits, held_out, limited, noisy
+from sweep.tasks.splits import (
+    Drawing,
+    Integers,
+    Split,
+    Splits,
+    fixed_words,
+    held_out,
+    limited,
+    noisy,
+    order_of_folds,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +29,7 @@ class ClassSplits(Splits):
     """Splits of a training set with classes.
 
     Attributes:
-        rows: as in `Splits`.
+        rows, total: as in `Splits`.
         trained: the labels trained on, with their noise, int64 [N].
         true: the labels without noise, int64 [N].
         test_labels: int64 [M].
@@ -29,6 +39,7 @@ class ClassSplits(Splits):
     """
 
     rows: Integers
+    total: int
     trained: Integers
     true: Integers
     test_labels: Integers
@@ -37,7 +48,13 @@ class ClassSplits(Splits):
     reference: float
     drawing: Callable[[int], Drawing]
 
+    @cached_property
+    def order(self) -> Integers:
+        return order_of_folds(self.trained)
+
     def split(self, seed: int, forget: dict[str, Any]) -> Split:
+        if (chosen := self.fixed(forget)) is not None:
+            return self.drawing(seed).split_off(chosen, fixed_words(forget))
         return self.drawing(seed).split(ratio=forget.get("ratio"), forget_class=self.forgotten_class(forget))
 
     def forgotten_class(self, forget: dict[str, Any]) -> int | None:
@@ -45,6 +62,8 @@ class ClassSplits(Splits):
         return class_number(forget["class"], self.called) if "class" in forget else None
 
     def may_run_short(self, forget: dict[str, Any], fewest: int) -> bool:
+        if self.fixed(forget) is not None:
+            return bool(self.validation or self.reference)
         label = self.forgotten_class(forget)
         return label is not None and class_may_run_short(
             self.trained, self.true, self.validation, label, fewest, self.reference
@@ -74,7 +93,7 @@ def class_splits(
     validation, reference = options["validation"], options.get("reference", 0.0)
     drawing = partial(Drawing, trained, true, validation=validation, reference=reference)
     kept = lru_cache(maxsize=1)(drawing)
-    return ClassSplits(rows, trained, true, test_labels, called, validation, reference, kept)
+    return ClassSplits(rows, len(labels), trained, true, test_labels, called, validation, reference, kept)
 
 
 def class_may_run_short(

@@ -22,6 +22,7 @@ from sweep.tasks.evaluation import (
     confidence,
     judged,
     kept,
+    predict_forget,
     predict_parts,
 )
 from sweep.tasks.image_tensors import image_tensors
@@ -65,7 +66,7 @@ class Classification(Kind):
     name = CLASSIFICATION
     metrics = KINDS[CLASSIFICATION]
     dataset_keys = ImageSpec
-    scenarios = ("random", "class")
+    scenarios = ("random", "class", "rows")
 
     def outline(self, data: Images) -> ImageOutline:
         remarks = []
@@ -135,4 +136,12 @@ class Classification(Kind):
         label = data.splits.forgotten_class(forget)
         validated = None if parts.validation is None else apart(parts.validation, label)[0]
         metrics, members = judged(parts, apart(parts.test, label), validated, seed, "accuracy", accuracy, confidence)
-        return Evaluation(metrics, kept(data, members, parts.forget, parts.test))
+        found = kept(data, parts, members, forget)
+        return Evaluation(metrics, found, retained=("retain", parts.retain, found[0][2]))
+
+    def evaluate_forget(
+        self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int, autocast: Autocast
+    ) -> Evaluation:
+        found = predict_forget(model, data, split, autocast)
+        rows = torch.from_numpy(data.splits.rows)
+        return Evaluation({"forget_accuracy": accuracy(found)}, (("forget", found, rows),))

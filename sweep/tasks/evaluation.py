@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,6 +48,10 @@ class Predictions:
         return Predictions(self.index[rows], self.targets[rows], self.outputs[rows])
 
 
+Kept = tuple[str, Predictions, Tensor]
+"""A part's name, its predictions, and the rows of the dataset's own data by position."""
+
+
 @dataclass(frozen=True)
 class Parts:
     """Predictions for all parts of the data; `validation` is None where nothing is held out for it."""
@@ -73,6 +78,18 @@ def predict_parts(model: nn.Module, data: DeviceData, split: Split, autocast: Au
     if not all(bool(part.outputs.isfinite().all()) for part in looked_at):
         raise Diverged("outputs are not finite")
     return Parts(retain, forget, test, validation)
+
+
+def predict_forget(model: nn.Module, data: DeviceData, split: Split, autocast: Autocast) -> Predictions:
+    """Predict for the forget samples.
+
+    Raises:
+        Diverged: outputs are not finite.
+    """
+    found = predict(model, data.train(split.forget), autocast)
+    if not bool(found.outputs.isfinite().all()):
+        raise Diverged("outputs are not finite")
+    return found
 
 
 def predict(model: nn.Module, samples: Samples, autocast: Autocast) -> Predictions:
@@ -135,12 +152,25 @@ def membership_inference(members: Floats, non_members: Floats, forget: Floats) -
     return float(100 * np.mean(attack.predict(forget[:, None]) == 0))
 
 
-def kept(
-    data: DeviceData, retain: Predictions, forget: Predictions, test: Predictions
-) -> tuple[tuple[str, Predictions, Tensor], ...]:
-    """The parts whose predictions are kept, as in `Evaluation`."""
+def first(part: Predictions, order: NDArray[np.int64], count: int) -> Predictions:
+    """The `count` samples of a part that come first in an order of all samples, in the order of the part."""
+    place = np.argsort(order)[part.index.numpy()]
+    return part.subset(torch.from_numpy(np.sort(np.argsort(place)[:count])))
+
+
+def kept(data: DeviceData, parts: Parts, members: Predictions, forget: dict[str, Any]) -> tuple[Kept, ...]:
+    """The parts whose predictions are kept, as in `Evaluation`.
+
+    Args:
+        members: the retain samples that the attack is fitted on. They are kept where seeds forget different samples;
+            where they forget the same, so many that are the same in every seed, as far as it retains them.
+    """
     rows = torch.from_numpy(data.splits.rows)
-    return ("retain", retain, rows), ("forget", forget, rows), ("test", test, torch.arange(len(data.test_targets)))
+    if data.splits.fixed(forget) is not None:
+        members = first(parts.retain, data.splits.order, len(members))
+    found = [("retain", members, rows), ("forget", parts.forget, rows)]
+    found.append(("test", parts.test, torch.arange(len(data.test_targets))))
+    return *found, *([("validation", parts.validation, rows)] if parts.validation is not None else [])
 
 
 def judged(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from methods.task import Samples
 from sweep.store.metrics import CLASSIFICATION, Metric
 from sweep.tasks.device_data import DeviceData
-from sweep.tasks.evaluation import Autocast, Predictions
+from sweep.tasks.evaluation import Autocast, Kept
 from sweep.tasks.recipes import Recipe, TrainingSpec
 from sweep.tasks.sections import OpenSection
 from sweep.tasks.splits import Split, Splits
@@ -59,17 +59,29 @@ class Outline:
     remarks: tuple[str, ...]
 
 
+Wanted = Literal[True, False, "forget", "all"]
+"""Which predictions are kept: those of `Evaluation.kept`, none, of the forget part, or of every retain sample too."""
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """What a model does on all parts of the data.
 
     Attributes:
         metrics: by name. What has no column of its own in `trials` goes into `other`.
-        kept: for each part its name, its predictions, and the rows of the dataset's own data by position.
+        kept: the parts whose predictions are kept unless more or fewer are wanted.
+        retained: every retain sample, where those in `kept` are only some of them.
     """
 
     metrics: dict[str, float | None]
-    kept: tuple[tuple[str, Predictions, Tensor], ...]
+    kept: tuple[Kept, ...]
+    retained: Kept | None = None
+
+    def wanted(self, wanted: Wanted) -> tuple[Kept, ...]:
+        """The parts whose predictions are to be kept."""
+        if wanted == "all" and self.retained is not None:
+            return (self.retained, *(part for part in self.kept if part[0] != "retain"))
+        return tuple(part for part in self.kept if wanted is not False and (wanted != "forget" or part[0] == "forget"))
 
 
 class Kind(ABC):
@@ -147,3 +159,22 @@ class Kind(ABC):
         Raises:
             Diverged: its outputs are not finite.
         """
+
+    def evaluate_forget(
+        self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int, autocast: Autocast
+    ) -> Evaluation:
+        """The metrics of `evaluate` whose names begin with `forget_`, or the main ones of them; and that part.
+
+        This asks `evaluate`. A kind may say it faster; what derives from it and has its own `evaluate` comes back here.
+
+        Raises:
+            Diverged: the outputs are not finite.
+        """
+        found = self.evaluate(model, data, split, forget, seed, autocast)
+        metrics = {name: value for name, value in found.metrics.items() if name.startswith("forget_")}
+        return Evaluation(metrics, tuple(part for part in found.kept if part[0] == "forget"))
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "evaluate" in vars(cls) and "evaluate_forget" not in vars(cls):
+            cls.evaluate_forget = Kind.evaluate_forget  # type: ignore[method-assign]

@@ -24,6 +24,7 @@ from sweep.tasks.evaluation import (
     Predictions,
     judged,
     kept,
+    predict_forget,
     predict_parts,
 )
 from sweep.tasks.image_tensors import image_tensors
@@ -83,7 +84,7 @@ class Regression(Kind):
     name = "regression"
     metrics = KINDS["regression"]
     dataset_keys = MeasuredSpec
-    scenarios = ("random", "range")
+    scenarios = ("random", "range", "rows")
 
     def outline(self, data: Measured) -> MeasuredOutline:
         shape = data.train_inputs.shape[1:]
@@ -145,7 +146,15 @@ class Regression(Kind):
         chosen = ~in_range(data.splits.targets[split.validation], forget)
         validated = None if parts.validation is None else _where(parts.validation, chosen)
         metrics, members = judged(parts, tested, validated, seed, "error", error, losses)
-        return Evaluation(metrics, kept(data, members, parts.forget, parts.test))
+        found = kept(data, parts, members, forget)
+        return Evaluation(metrics, found, retained=("retain", parts.retain, found[0][2]))
+
+    def evaluate_forget(
+        self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int, autocast: Autocast
+    ) -> Evaluation:
+        found = predict_forget(model, data, split, autocast)
+        rows = torch.from_numpy(data.splits.rows)
+        return Evaluation({"forget_error": error(found)}, (("forget", found, rows),))
 
 
 def error(part: Predictions) -> float:

@@ -12,16 +12,20 @@ import heapq
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from methods.task import derived_seed
 from sweep.errors import InputError
+from sweep.tasks.folds import FOLDS, fold_of
 
 Integers = NDArray[np.int64]
 """Rows of a training set, counted from 0, or its labels: int64 [n]."""
+
+LISTED: Final = "listed"
+"""The key of a forget set, beside those of a trial's config, with a list of rows of the dataset's own training data."""
 
 
 @dataclass(frozen=True)
@@ -84,18 +88,45 @@ class Splits(ABC):
     """How a (limited) training set can be split, for every seed and forget set of a sweep.
 
     Attributes:
-        rows: rows of the dataset's own training data that `limit` kept, int64 [N].
+        rows: rows of the dataset's own training data that `limit` kept, ascending, int64 [N].
+        total: how many rows the dataset's own training data has.
     """
 
     rows: Integers
+    total: int
 
     @abstractmethod
     def split(self, seed: int, forget: dict[str, Any]) -> Split:
         """The parts of the training set for one seed and forget set.
 
+        Args:
+            forget: as in a trial's config; where it is a list of rows, with the list under `LISTED`.
+
         Raises:
             InputError: no sample would be forgotten, or none retained; or the data has no such samples.
         """
+
+    @cached_property
+    def order(self) -> Integers:
+        """An order of all N samples that is the same for every seed. Folds are consecutive places of it."""
+        return order_of_folds(np.zeros_like(self.rows))
+
+    def fixed(self, forget: dict[str, Any]) -> NDArray[np.bool_] | None:
+        """The samples, a mask [N], of a fold or a list of rows, which no seed changes; None of other forget sets.
+
+        Raises:
+            InputError: a row of the list is no training row.
+        """
+        if "fold" in forget:
+            return np.isin(np.arange(len(self.rows)), fold_of(self.order, forget["ratio"], forget["fold"]))
+        if LISTED not in forget:
+            return None
+        listed: Integers = forget[LISTED]
+        outside = listed[(listed < 0) | (listed >= self.total)]
+        if len(outside):
+            more = f" and {len(outside) - 1} more" if len(outside) > 1 else ""
+            raise InputError(f"forget: row {outside[0]}{more} of the list: training rows are 0 to {self.total - 1}")
+        return np.isin(self.rows, listed)
 
     def may_run_short(self, forget: dict[str, Any], fewest: int) -> bool:
         """Whether some seed might leave fewer than `fewest` samples to forget, to retain or to validate on."""
@@ -174,6 +205,16 @@ class Drawing:
         """Positions in the other rows, in the order in which samples are forgotten."""
         generator = np.random.default_rng(derived_seed(self.seed, "forget"))
         return stratified_order(self.trained[self._parts[2]], generator)
+
+
+def fixed_words(forget: dict[str, Any]) -> str:
+    """A fold or a list of rows, for messages."""
+    return f"fold {forget['fold']} of ratio {forget['ratio']}" if "fold" in forget else "the list of rows"
+
+
+def order_of_folds(strata: Integers) -> Integers:
+    """The order of all samples, with these strata [N], whose consecutive places are folds."""
+    return stratified_order(strata, np.random.default_rng(derived_seed(0, FOLDS)))
 
 
 def held_out(count: int, share: float) -> int:

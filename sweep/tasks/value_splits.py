@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sweep.errors import InputError
-from sweep.tasks.splits import Drawing, Integers, Split, Splits, limited
+from sweep.tasks.splits import Drawing, Integers, Split, Splits, fixed_words, limited, order_of_folds
 
 STRATA = 10
 
@@ -21,24 +21,35 @@ class ValueSplits(Splits):
     """Splits of a training set with numeric targets.
 
     Attributes:
-        rows: as in `Splits`.
+        rows, total: as in `Splits`.
         targets: before noise, in their own unit, float64 [N].
         test_targets: float64 [M].
+        held_out: whether samples are held out.
         drawing: seed -> what it decides; keeps the last result, which other trials share.
     """
 
     rows: Integers
+    total: int
     targets: NDArray[np.float64]
     test_targets: NDArray[np.float64]
+    held_out: bool
     drawing: Callable[[int], Drawing]
+
+    @cached_property
+    def order(self) -> Integers:
+        return order_of_folds(strata(self.targets))
 
     def split(self, seed: int, forget: dict[str, Any]) -> Split:
         drawing = self.drawing(seed)
+        if (chosen := self.fixed(forget)) is not None:
+            return drawing.split_off(chosen, fixed_words(forget))
         if forget["scenario"] == "random":
             return drawing.split(ratio=forget["ratio"])
         return drawing.split_off(in_range(self.targets, forget), f"targets {range_words(forget)}")
 
     def may_run_short(self, forget: dict[str, Any], fewest: int) -> bool:
+        if self.fixed(forget) is not None:
+            return self.held_out
         return bool(forget["scenario"] == "range")  # what is held out of the range depends on the seed
 
     def require_judges(self, parts: Split, forget: dict[str, Any], searched: bool) -> None:
@@ -62,7 +73,7 @@ def value_splits(
     kept = targets[rows]
     shares = {"validation": options["validation"], "reference": options.get("reference", 0.0)}
     drawing = partial(Drawing, strata(kept), strata(kept), **shares)
-    return ValueSplits(rows, kept, test_targets, lru_cache(maxsize=1)(drawing))
+    return ValueSplits(rows, len(targets), kept, test_targets, any(shares.values()), lru_cache(maxsize=1)(drawing))
 
 
 def strata(targets: NDArray[np.float64]) -> Integers:

@@ -19,7 +19,8 @@ from sweep.store.columns import MEASURED
 from sweep.store.results import Results
 from sweep.store.status import Row
 
-SETTING = ("dataset", "model", "method", "seed", "scenario", "forget_ratio", "forget_class", "forget_class_name")
+FORGET = ("scenario", "forget_ratio", "forget_fold", "forget_class", "forget_class_name", "forget_rows")
+SETTING = ("dataset", "model", "method", "seed", *FORGET)
 """Columns that, beside the hyperparameters, say what was run."""
 
 CIRCUMSTANCES = ("status", "trial_id", "study", "code_version", "device", "threads", "host")

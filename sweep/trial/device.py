@@ -6,6 +6,8 @@ import re
 import resource
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -23,6 +25,17 @@ def set_arithmetic(precision: str) -> None:
     """
     torch.backends.cudnn.deterministic = True
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Compute float32 products and convolutions in full while the body runs, whatever `set_arithmetic` allowed."""
+    allowed = torch.backends.cuda.matmul.allow_tf32
+    set_arithmetic("float32")
+    try:
+        yield
+    finally:
+        set_arithmetic("tf32" if allowed else "float32")
 
 
 def synchronise(device: torch.device) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sweep.plan.trials import Trial
+from sweep.store.relearning import Relearning
+from sweep.tasks.kind import Wanted
 
 Status = Literal["ok", "diverged", "failed", "pruned"]
 
@@ -22,7 +24,9 @@ class Context:
         threads: torch threads.
         gpu: whether to compute on a GPU.
         max_retries: how often a trial that raised is run again.
-        predictions: whether to keep logits per sample.
+        predictions: which predictions to keep, as in `Spec`.
+        forget_information: whether to measure it.
+        relearning: what to teach a copy of each unlearned model; None: nothing.
         probe_every, probe_samples: as in `ProbeSpec`.
         trial_timeout: seconds that an attempt may take; None: no limit.
         expendable: whether this process may be ended, as Ray's processes may.
@@ -36,13 +40,15 @@ class Context:
     threads: int
     gpu: bool
     max_retries: int
-    predictions: bool
+    predictions: Wanted
     probe_every: int = 0
     probe_samples: int = 64
     trial_timeout: float | None = None
     expendable: bool = False
     refresh: bool = False
     plugins: str = ""
+    forget_information: bool = False
+    relearning: Relearning | None = None
     model_location: Mapping[str, Any] = field(default_factory=dict)
 
 

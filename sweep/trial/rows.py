@@ -46,6 +46,8 @@ def trial_row(trial: Trial, context: Context, outcome: Outcome, started: datetim
         "seed": trial.seed,
         "scenario": forget["scenario"],
         "forget_ratio": forget.get("ratio"),
+        "forget_fold": forget.get("fold"),
+        "forget_rows": forget.get("rows"),
         "forget_class": label if isinstance(label, int) else None,
         "forget_class_name": label if isinstance(label, str) else None,
         "method": trial.method,
@@ -67,9 +69,10 @@ def measured(metrics: Mapping[str, float | None]) -> dict[str, Any]:
     return columns | ({"other": json.dumps(other, sort_keys=True)} if other else {})
 
 
-def prediction_rows(trial_id: str, parts: Iterable[tuple[str, Predictions, Tensor]]) -> pa.Table:
-    """Rows of `predictions` for the parts of `Evaluation.kept`."""
-    return pa.concat_tables([_part_rows(trial_id, *part) for part in parts])
+def prediction_rows(trial_id: str, parts: Iterable[tuple[str, Predictions, Tensor]]) -> pa.Table | None:
+    """Rows of `predictions` for the parts that `Evaluation.wanted` gives; None if there are none."""
+    tables = [_part_rows(trial_id, *part) for part in parts]
+    return pa.concat_tables(tables) if tables else None
 
 
 def _part_rows(trial_id: str, split: str, part: Predictions, rows: Tensor) -> pa.Table:

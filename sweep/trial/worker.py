@@ -10,6 +10,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -26,14 +27,17 @@ from sweep.plan.trials import Trial, describe
 from sweep.plan.versions import original_version
 from sweep.spec.plugins import find_dataset, find_kind, find_method, find_model
 from sweep.store.columns import MEASURED
-from sweep.store.originals import Original, State, load_original, store_original
-from sweep.store.results import Results
+from sweep.store.originals import Original, State, checksum, load_original, store_original
+from sweep.store.results import Relearned, Results
+from sweep.store.row_lists import stored_row_list
 from sweep.tasks.dataset import kind_of
 from sweep.tasks.device_data import DeviceData
-from sweep.tasks.models import initialised, load_state, stored_state
+from sweep.tasks.models import initialised, load_state, stored_state, tensors_of
+from sweep.tasks.splits import LISTED
 from sweep.trial.device import (
     busy,
     device_name,
+    full_float32,
     lost,
     out_of_memory,
     peak_memory,
@@ -43,9 +47,11 @@ from sweep.trial.device import (
 )
 from sweep.trial.job import Context, Job, Outcome
 from sweep.trial.probe import make_probe, remembered
+from sweep.trial.relearning import relearn
 from sweep.trial.rows import measured, prediction_rows, trace_row, trial_row
 from sweep.trial.timeout import OutOfTime, time_limit
 from sweep.trial.training import autocast_context, computed_in, rehearse, train
+from sweep.trial.weights import of_weights
 
 
 @dataclass
@@ -75,7 +81,7 @@ class Worker:
         if job.original_only:
             return outcome
         row = trial_row(job.trial, self.context, outcome, started) | ended.columns
-        self._results.write_trial(row, ended.traces, ended.predictions)
+        self._results.write_trial(row, ended.traces, ended.predictions, ended.relearned)
         return replace(outcome, metrics={name: row.get(name) for name in MEASURED})
 
     def measure(self, job: Job) -> tuple[Measurements, Outcome]:
@@ -146,7 +152,8 @@ class Worker:
         except Diverged as error:
             return Measurements(), Outcome("diverged", f"the original diverged: {error}")
         data, kind = self._load_data(config), find_kind(config["dataset"]["name"])
-        split = data.split(config["seed"], config["forget"])
+        forget_set = self._forget_set(config)
+        split = data.split(config["seed"], forget_set)
         retain, forget = data.train(split.retain), data.train(split.forget)
         autocast = autocast_context(config["training"]["precision"], self._device)
         batch_size = getattr(method, "batch_size", None if method.needs_original else config["training"]["batch_size"])
@@ -194,21 +201,34 @@ class Worker:
             "samples_processed": recorder.samples_processed,
             "peak_memory_bytes": peak_memory(self._device),
             "precision": computed_in(config["training"]["precision"], self._device),
-            "notes": json.dumps(recorder.notes, sort_keys=True) if recorder.notes else None,
         }
         if unlearned is not None:
             recorder.finish(unlearned)
         ended = Measurements(columns, [trace_row(trial.id, row) for row in recorder.rows])
         if unlearned is not None:
+            columns["model_sha256"] = checksum(tensors_of(unlearned))
             started = time.perf_counter()
             try:
-                found = kind.evaluate(unlearned, data, split, config["forget"], config["seed"], autocast)
+                with full_float32():
+                    found = kind.evaluate(unlearned, data, split, forget_set, config["seed"], nullcontext)
                 columns |= measured(found.metrics)
-                if self.context.predictions:
-                    ended.predictions = prediction_rows(trial.id, found.kept)
+                wanted = self.context.predictions
+                ended.predictions = prediction_rows(trial.id, found.wanted(wanted))
+                columns["kept_predictions"] = ("true" if wanted is True else wanted) or None
+                original = None if trial.original_id is None else self._original_state(trial)
+                asked = forget if self.context.forget_information else None
+                columns |= of_weights(unlearned, original, asked, kind.criterion, recorder)
             except Diverged as error:
                 outcome = Outcome("diverged", outcome.error or str(error))
             columns["eval_seconds"] = time.perf_counter() - started
+            if self.context.relearning is not None and outcome.status == "ok":
+                told = {"data": data, "split": split, "forget": forget_set, "seed": config["seed"]}
+                told["autocast"] = nullcontext
+                exactly = full_float32()
+                judges = exactly(partial(kind.evaluate_forget, **told)), exactly(partial(kind.evaluate, **told))
+                recipe, keep = self.context.relearning, bool(self.context.predictions)
+                ended.relearned = relearn(trial.id, unlearned, task, recipe, found, *judges, keep)
+        columns["notes"] = json.dumps(recorder.notes, sort_keys=True) if recorder.notes else None
         return ended, outcome
 
     def _original_model(self, trial: Trial, config: dict[str, Any], method: Method) -> nn.Module:
@@ -226,7 +246,17 @@ class Worker:
 
     def _training_set(self, config: dict[str, Any]) -> Samples:
         data = self._load_data(config)
-        return data.train(data.split(config["seed"], config["forget"]).training)
+        return data.train(data.split(config["seed"], self._forget_set(config)).training)
+
+    def _forget_set(self, config: dict[str, Any]) -> dict[str, Any]:
+        """The forget set as `Splits.split` takes it."""
+        forget: dict[str, Any] = config["forget"]
+        if "rows" not in forget:
+            return forget
+        try:
+            return forget | {LISTED: stored_row_list(self._results, forget["rows"])}
+        except OSError as error:
+            raise StorageError(error) from error
 
     def _original_state(self, trial: Trial) -> State:
         """The original's weights: kept from the last trial, else read from results, else trained and stored."""
@@ -310,11 +340,12 @@ class Worker:
 
 @dataclass
 class Measurements:
-    """What a trial measured: columns of its row, its traces and its predictions."""
+    """What a trial measured: columns of its row, its traces, its predictions, and what relearning gave."""
 
     columns: dict[str, Any] = field(default_factory=dict)
     traces: list[dict[str, Any]] = field(default_factory=list)
     predictions: pa.Table | None = None
+    relearned: Relearned | None = None
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 
 from methods.task import derived_seed
 from sweep.errors import InputError, nearest
+from sweep.tasks.folds import FOLDS, fold_of
 from sweep.tasks.language.texts import Texts
-from sweep.tasks.splits import Integers, Split, Splits
+from sweep.tasks.splits import Integers, Split, Splits, fixed_words
 
 NONE: Integers = np.zeros(0, dtype=np.int64)
 
@@ -22,7 +24,7 @@ class GroupSplits(Splits):
     """Splits of training rows by group. No training row is held out: what a search judges on is test rows.
 
     Attributes:
-        rows: as in `Splits`.
+        rows, total: as in `Splits`; there is no limit, so all rows are here.
         names: of the groups.
         groups: the place of each row's group in `names`, int64 [N].
         eligible: which groups may be forgotten at random, bool [number of groups].
@@ -32,6 +34,7 @@ class GroupSplits(Splits):
     """
 
     rows: Integers
+    total: int
     names: tuple[str, ...]
     groups: Integers
     eligible: NDArray[np.bool_]
@@ -40,7 +43,25 @@ class GroupSplits(Splits):
     plain: bool
     validation: float
 
+    @cached_property
+    def order(self) -> Integers:
+        """Rows group by group: first of the groups that may be forgotten, in the order of folds, then the others."""
+        first = self._order_of_groups
+        groups = np.concatenate([first, np.setdiff1d(np.arange(len(self.names)), first)])
+        return np.argsort(np.argsort(groups)[self.groups], kind="stable")
+
+    @cached_property
+    def _order_of_groups(self) -> Integers:
+        return np.random.default_rng(derived_seed(0, FOLDS)).permutation(np.flatnonzero(self.eligible))
+
+    def fixed(self, forget: dict[str, Any]) -> NDArray[np.bool_] | None:
+        if "fold" in forget:  # of groups
+            return np.isin(self.groups, fold_of(self._order_of_groups, forget["ratio"], forget["fold"]))
+        return super().fixed(forget)
+
     def split(self, seed: int, forget: dict[str, Any]) -> Split:
+        if (fixed := self.fixed(forget)) is not None:
+            return self._split_off(fixed, fixed_words(forget))
         if forget["scenario"] == "random":
             order = np.random.default_rng(derived_seed(seed, "forget")).permutation(np.flatnonzero(self.eligible))
             chosen = order[: round(forget["ratio"] * len(order))]
@@ -51,7 +72,9 @@ class GroupSplits(Splits):
             chosen, words = np.array([self.names.index(forget["group"])]), f"group '{forget['group']}'"
         else:
             chosen, words = np.flatnonzero(self.eligible), "the dataset's own forget set"
-        forgotten = np.isin(self.groups, chosen)
+        return self._split_off(np.isin(self.groups, chosen), words)
+
+    def _split_off(self, forgotten: NDArray[np.bool_], words: str) -> Split:
         if not forgotten.any() or forgotten.all():
             left = "retain" if forgotten.all() else "forget"
             raise InputError(f"forget: {words} leaves no row to {left} of {len(self.rows)}")
@@ -84,6 +107,7 @@ def group_splits(texts: Texts, options: Mapping[str, Any]) -> GroupSplits:
     names = texts.groups
     return GroupSplits(
         np.arange(len(texts.train)),
+        len(texts.train),
         names,
         texts.group_numbers,
         np.array([name in texts.eligible for name in names]),

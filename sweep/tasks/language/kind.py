@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,6 +23,7 @@ from sweep.tasks.evaluation import (
     Predictions,
     accuracy,
     equally_many,
+    first,
     membership_inference,
 )
 from sweep.tasks.kind import DatasetSpec, Evaluation, Kind, Outline
@@ -128,7 +129,7 @@ class Language(Kind):
     metrics = KINDS["language"]
     dataset_keys = TextSpec
     training_keys = TextTraining
-    scenarios = ("random", "group", "given")
+    scenarios = ("random", "group", "given", "rows")
     packages = ("transformers", "tokenizers")
 
     def for_model(self, data: Texts, model: Mapping[str, Any]) -> ReadTexts:
@@ -197,32 +198,20 @@ class Language(Kind):
         model.eval()
         tokens, device = data.tokens, data.train_inputs.device
         judges, held = data.splits.judges(seed)
-        rows_per_pass = batch_size(device, data.inputs, data.outputs)
-
-        def scored(encoded: Encoded, rows: Integers) -> Predictions:
-            part = encoded.subset(rows)
-            with autocast():
-                scores = candidate_scores(model, part, device, rows_per_pass)
-            if not np.isfinite(scores).all():
-                raise Diverged("outputs are not finite")
-            return Predictions(torch.from_numpy(rows), torch.from_numpy(part.right), torch.from_numpy(scores))
+        scored = scorer(model, data, autocast)
 
         def trained_on(part: str) -> Predictions:
             return scored(tokens.train, getattr(split, part))
 
-        def asked(part: str) -> Predictions:
-            questions = tokens.asked.get(part)
-            return trained_on(part) if questions is None else scored(questions, np.arange(len(questions.right)))
-
-        parts = {part: asked(part) for part in ("retain", "forget")}
+        parts = {part: asked(part, tokens, split, scored) for part in ("retain", "forget")}
         parts["test"] = scored(tokens.test, judges["test"])
         metrics: dict[str, float | None] = {}
         for name, part in parts.items():
-            metrics[f"{name}_accuracy"] = accuracy(part) if candidates(part) > 1 else None
-            metrics[f"{name}_likelihood"] = likelihood(right_scores(part))
+            metrics |= quality(name, part)
         metrics["chance"] = 100 / candidates(parts["forget"]) if candidates(parts["forget"]) > 1 else None
+        unseen = {}
         if len(held["test"]):
-            unasked = scored(tokens.test, held["test"])
+            unseen["validation"] = unasked = scored(tokens.test, held["test"])
             metrics["validation_accuracy"] = accuracy(unasked) if candidates(unasked) > 1 else None
         if tokens.outsiders is not None:
             known = {part: trained_on(part) if part in tokens.asked else parts[part] for part in ("retain", "forget")}
@@ -232,8 +221,8 @@ class Language(Kind):
             probabilities = (np.exp(right_scores(part)) for part in (members, strangers, known["forget"]))
             metrics["mia"] = membership_inference(*probabilities)
             if len(held["outsiders"]):
-                unseen = scored(tokens.outsiders, held["outsiders"])
-                metrics["validation_attack_auc"] = attack_auc(known["forget"], unseen)
+                unseen["validation_outsiders"] = scored(tokens.outsiders, held["outsiders"])
+                metrics["validation_attack_auc"] = attack_auc(known["forget"], unseen["validation_outsiders"])
         chosen = {"retain": (tokens.train, split.retain), "forget": (tokens.train, split.forget)}
         chosen["test"] = (tokens.test, judges["test"])
         if tokens.outsiders is not None:
@@ -242,9 +231,59 @@ class Language(Kind):
         with autocast():
             subsets = {name: encoded.subset(places) for name, (encoded, places) in chosen.items()}
             metrics |= recall(reader, subsets, data.generate, seed)
-        few, _ = equally_many(parts["retain"], parts.get("outsiders", parts["test"]), seed)
-        rows = torch.arange(1 + max(int(part.index.max()) for part in parts.values()))
-        return Evaluation(metrics, tuple((name, part, rows) for name, part in (parts | {"retain": few}).items()))
+        retained, others = parts["retain"], parts.get("outsiders", parts["test"])
+        few, _ = equally_many(retained, others, seed)
+        if data.splits.fixed(forget) is not None:
+            questions = tokens.asked.get("retain")
+            order = data.splits.order if questions is None else np.arange(len(questions.right))
+            few = first(retained, order, len(few))
+        rows = torch.arange(1 + max(int(part.index.max()) for part in (parts | unseen).values()))
+        shown = parts | {"retain": few} | unseen
+        kept = tuple((name, part, rows) for name, part in shown.items())
+        return Evaluation(metrics, kept, retained=("retain", retained, rows))
+
+    def evaluate_forget(
+        self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int, autocast: Autocast
+    ) -> Evaluation:
+        assert isinstance(data, TextData)
+        assert data.tokens is not None
+        model.eval()
+        found = asked("forget", data.tokens, split, scorer(model, data, autocast))
+        return Evaluation(quality("forget", found), (("forget", found, torch.arange(1 + int(found.index.max()))),))
+
+
+Scorer = Callable[[Encoded, Integers], Predictions]
+"""(texts, places of some of them) -> the scores of their candidates; raises Diverged where one is not finite."""
+
+
+def scorer(model: nn.Module, data: TextData, autocast: Autocast) -> Scorer:
+    """A network in evaluation mode as a scorer."""
+    device = data.train_inputs.device
+    rows_per_pass = batch_size(device, data.inputs, data.outputs)
+
+    def scored(encoded: Encoded, rows: Integers) -> Predictions:
+        part = encoded.subset(rows)
+        with autocast():
+            scores = candidate_scores(model, part, device, rows_per_pass)
+        if not np.isfinite(scores).all():
+            raise Diverged("outputs are not finite")
+        return Predictions(torch.from_numpy(rows), torch.from_numpy(part.right), torch.from_numpy(scores))
+
+    return scored
+
+
+def asked(part: str, tokens: EncodedTexts, split: Split, scored: Scorer) -> Predictions:
+    """The scores of what is asked of a part (retain, forget): questions of its own, or the rows trained on."""
+    questions = tokens.asked.get(part)
+    if questions is None:
+        return scored(tokens.train, getattr(split, part))
+    return scored(questions, np.arange(len(questions.right)))
+
+
+def quality(name: str, part: Predictions) -> dict[str, float | None]:
+    """Accuracy, where there are several candidates, and likelihood of a part, by their columns."""
+    right = accuracy(part) if candidates(part) > 1 else None
+    return {f"{name}_accuracy": right, f"{name}_likelihood": likelihood(right_scores(part))}
 
 
 def candidates(part: Predictions) -> int:

@@ -15,7 +15,7 @@ from analysis.audit.distinguish import (
     sample_areas,
     squared,
 )
-from analysis.statistics.jackknife import jackknife_interval, share_interval
+from analysis.statistics.jackknife import jackknife_spread, share_spread
 
 
 def mann_whitney(unlearned, retrain):
@@ -96,10 +96,10 @@ class TestEveryScore:
         found = score.estimate(made)
         others = [score.of(made.take(np.delete(np.arange(originals), seed))) for seed in range(originals)]
         if score.name == "distinguishability":
-            low, high = jackknife_interval(signed_square(found.value), signed_square(others))
+            low, high, _ = jackknife_spread(signed_square(found.value), signed_square(others))
             assert signed_square([found.low, found.high]) == pytest.approx([low, high])
         else:
-            low, high = share_interval(found.value / 100, np.divide(others, 100), 60)
+            low, high, _ = share_spread(found.value / 100, np.divide(others, 100), 60)
             assert [found.low, found.high] == pytest.approx([100 * low, 100 * high])
 
     def test_one_original_that_shifts_every_sample_widens_it(self, score):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.statistics.jackknife import jackknife, jackknife_interval, share_interval
+from analysis.statistics.jackknife import jackknife, jackknife_spread, share_spread
 
 
 @pytest.mark.parametrize("count", [3, 8, 40])
@@ -21,8 +21,8 @@ def test_of_fewer_than_three_observations_there_is_none(count):
 
 
 def test_where_no_observation_makes_a_difference_there_is_none():
-    assert np.isnan(jackknife_interval(0.7, [0.7] * 5)).all()
-    assert np.isnan(share_interval(1.0, [1.0] * 5, 100)).all()
+    assert np.isnan(jackknife_spread(0.7, [0.7] * 5)).all()
+    assert np.isnan(share_spread(1.0, [1.0] * 5, 100)).all()
 
 
 def test_of_a_root_it_holds_the_truth_as_often_as_it_says():
@@ -34,11 +34,20 @@ def test_of_a_root_it_holds_the_truth_as_often_as_it_says():
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 1.0])
 def test_an_interval_of_shares_lies_between_0_and_1_and_holds_the_share(share):
     without = np.clip(share + np.linspace(-0.05, 0.05, 7), 0, 1)
-    low, high = share_interval(share, without, 1000)
+    low, high, _ = share_spread(share, without, 1000)
     assert 0 <= low <= share <= high <= 1
     assert high - low > 0.001
 
 
 def test_in_the_middle_shares_and_numbers_have_one_interval():
     without = 0.5 + np.linspace(-0.001, 0.001, 9)
-    assert share_interval(0.5, without, 10**9) == pytest.approx(jackknife_interval(0.5, without), abs=1e-5)
+    shares, numbers = share_spread(0.5, without, 10**9, 0.499), jackknife_spread(0.5, without, 0.499)
+    assert tuple(shares) == pytest.approx(tuple(numbers), abs=1e-4)
+
+
+def test_its_p_value_of_a_mean_is_student_s():
+    values = np.random.default_rng(0).normal(size=9)
+    without = [np.delete(values, place).mean() for place in range(9)]
+    found = jackknife_spread(values.mean(), without, expected=0.8)
+    assert found.p == pytest.approx(stats.ttest_1samp(values, 0.8).pvalue)
+    assert np.isnan(jackknife_spread(values.mean(), without).p)

@@ -1,8 +1,9 @@
 import pandas as pd
+import pytest
 from made_results import row
 
 from analysis.wording import names
-from analysis.wording.names import configuration_labels
+from analysis.wording.names import configuration_labels, task_labels, task_words
 from methods import METHODS
 
 
@@ -27,3 +28,33 @@ def test_a_hyperparameter_that_not_every_trial_has_is_spelled_out_where_it_is():
 def test_every_built_in_method_has_a_name_and_no_two_the_same():
     assert set(names.METHODS) == set(METHODS)
     assert len(set(names.METHODS.values())) == len(METHODS)
+
+
+FORGET_SETS = {
+    "share": ({}, "10 % at random"),
+    "first": ({"forget_fold": 0}, "10 %, fold 0"),
+    "third": ({"forget_fold": 2, "forget_ratio": 0.125}, "12.5 %, fold 2"),
+    "rows": ({"scenario": "rows", "forget_rows": "0123456789abcdef", "n_forget": 50}, "50 listed rows (01234567)"),
+    "alike": ({"scenario": "rows", "forget_rows": "01234567ffffffff", "n_forget": 50}, "50 listed rows (01234567)"),
+    "lost": ({"scenario": "rows", "forget_rows": "fedcba9876543210"}, "listed rows (fedcba98)"),
+}
+
+
+def test_forget_sets_are_told_apart_in_words():
+    rows = [row("retrain", task=task, **columns) for task, (columns, _) in FORGET_SETS.items()]
+    words = [f"digits, small-cnn, forget {words}" for _, words in FORGET_SETS.values()]
+    words[3:5] = [f"{words[3]} [rows]", f"{words[4]} [alike]"]
+    assert task_labels(pd.DataFrame(rows)).tolist() == words
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        ("share", "forget ratio 10 %"),
+        ("first", "10 %, fold 0 forgotten"),
+        ("rows", "50 listed rows (01234567) forgotten"),
+    ],
+)
+def test_a_figures_task_names_its_forget_set(task, words):
+    trials = pd.DataFrame([row("retrain", task=task, **FORGET_SETS[task][0])])
+    assert task_words(trials, task) == f"digits, small-cnn, {words}"

@@ -23,6 +23,7 @@ from sweep.spec.forget_section import CLASS_VERSION
 from sweep.spec.sweep_spec import load_spec
 from sweep.store.content_ids import canonical_json, content_id
 from sweep.tasks import splits
+from sweep.tasks.datasets import Digits
 from sweep.tasks.splits import Drawing
 
 numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -522,6 +523,54 @@ PRESETS = {
 Of the methods that were there when the hashes were taken: others may join a preset.
 """
 FIRST = {"original", "retrain", "finetune", "neggrad", "randomlabel", "fisher", "influence", "uam"}
+
+
+def test_a_fold_enters_the_identity_where_it_is_given(make_spec):
+    def forgets(**keys):
+        trials = plan_trials(make_spec(forget={"ratio": [0.2, 0.3]} | keys))
+        assert len({trial.id for trial in trials}) == len({trial.task_id for trial in trials}) == len(trials)
+        return [describe(trial)["forget"] for trial in trials]
+
+    assert forgets() == [{"scenario": "random", "ratio": ratio} for ratio in (0.2, 0.3)]
+    assert forgets(fold=[0, 2]) == [
+        {"scenario": "random", "ratio": ratio, "fold": fold} for ratio in (0.2, 0.3) for fold in (0, 2)
+    ]
+
+
+def test_a_list_of_rows_is_known_by_its_rows_not_by_its_file(make_trial, tmp_path):
+    for name, rows in (("one", [5, 3]), ("same", [3, 5, 3]), ("other", [3, 6])):
+        (tmp_path / f"{name}.csv").write_text("sample_id\n" + "".join(f"{row}\n" for row in rows))
+    one, same, other = (
+        make_trial(forget={"scenario": "rows", "path": str(tmp_path / f"{name}.csv")})
+        for name in ("one", "same", "other")
+    )
+    assert describe(one)["forget"] == {"scenario": "rows", "rows": content_id("[3,5]")}
+    assert (one.id, one.task_id) == (same.id, same.task_id)
+    assert one.id != other.id
+    assert one.original_id == other.original_id
+
+
+def test_how_many_listed_rows_no_seed_forgets_is_said(make_spec, tmp_path):
+    (tmp_path / "list.csv").write_text("sample_id\n" + "".join(f"{row}\n" for row in range(0, 1437, 3)))
+    forget, data = {"scenario": "rows", "path": str(tmp_path / "list.csv")}, {"name": "digits", "validation": 0.2}
+
+    def said(**changes):
+        remarks = []
+        check_task(make_spec(**changes), remarks.append)
+        return remarks
+
+    def line(count):
+        return [f"forget: {count} of 479 rows of '{tmp_path / 'list.csv'}' are not trained on {REASONS}"]
+
+    assert said(dataset={"name": "digits"}, forget=forget) == []
+    labels = Digits().load().train_labels
+    held = [Drawing(labels, labels, seed, 0.2).split(ratio=0.1).validation for seed in range(3)]
+    counts = [int((rows % 3 == 0).sum()) for rows in held]
+    assert said(dataset=data, forget=forget, seeds=[1]) == line(counts[1])
+    assert said(dataset=data, forget=forget, seeds=[0, 1, 2]) == line(f"up to {max(counts)}")
+
+
+REASONS = "(limit, validation, reference)"
 
 
 @pytest.mark.parametrize(("preset", "expected"), PRESETS.items(), ids=PRESETS)

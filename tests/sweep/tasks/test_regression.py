@@ -139,10 +139,12 @@ def test_where_a_range_is_forgotten_its_test_samples_are_judged_apart():
     }.items():
         assert judged.metrics[name] == pytest.approx(expected(targets), rel=1e-5), name
     assert set(judged.metrics) == {metric.column for metric in Regression.metrics}
-    [_, (name, kept, rows), tested] = judged.kept
+    [_, (name, kept, rows), tested, validated] = judged.kept
     assert name == "forget"
     np.testing.assert_array_equal(rows[kept.index].numpy(), split.forget)
     assert len(tested[1]) == 20
+    assert validated[0] == "validation"
+    np.testing.assert_array_equal(validated[2][validated[1].index].numpy(), split.validation)
 
 
 def test_without_a_range_all_test_samples_are_judged():
@@ -261,7 +263,7 @@ def checked(**changes: object) -> None:
     ("changes", "message"),
     [
         ({"methods": [{"name": "fisher"}]}, "methods.0: fisher is for classification; diabetes is regression"),
-        ({"forget": {"scenario": "class", "class": 1}}, "regression has random and range, not class"),
+        ({"forget": {"scenario": "class", "class": 1}}, "regression has random and range and rows, not class"),
         ({"dataset": {"name": "diabetes", "crop": 2}}, "dataset.crop and dataset.flip are for images"),
         ({"model": {"name": "small-cnn"}}, "model: small-cnn cannot be used on rows of 10 numbers"),
         ({"dataset": {"name": "diabetes", "label_noise": 0.1}}, "dataset.label_noise: unknown key"),
@@ -283,7 +285,7 @@ def test_what_regression_has_is_accepted():
 
 
 def test_a_class_is_nothing_but_for_classification():
-    with pytest.raises(InputError, match=r"forget.0.scenario: classification has random and class, not range"):
+    with pytest.raises(InputError, match=r"forget.0.scenario: classification has random and class and rows, not range"):
         parse_spec({"name": "x", "forget": {"scenario": "range", "below": 1}, "methods": [{"name": "retrain"}]})
 
 

@@ -120,6 +120,26 @@ def test_metrics_follow_from_the_scores_of_candidates(data, read):
     assert {metric.column for metric in (*Language.metrics, *FURTHER["language"])} >= set(judged.metrics)
 
 
+@pytest.mark.parametrize("forget", [RANDOM, RANDOM | {"fold": 1}])
+def test_rows_that_are_held_out_are_kept_and_all_retain_rows_on_demand(read, forget):
+    data = Language().on_device(read, PLAIN | {"validation": 0.25}, CPU)
+    judged = {}
+    for seed in (0, 1):
+        parts = data.split(seed, forget)
+        judged[seed] = Language().evaluate(Same(read.vocabulary), data, parts, forget, seed, nullcontext)
+        kept = {name: rows[part.index].tolist() for name, part, rows in judged[seed].kept}
+        held = data.splits.judges(seed)[1]
+        assert kept["validation"] == held["test"].tolist()
+        assert kept["validation_outsiders"] == held["outsiders"].tolist()
+        every = {name: rows[part.index].tolist() for name, part, rows in judged[seed].wanted("all")}
+        assert every == kept | {"retain": parts.retain.tolist()}
+        assert len(kept["retain"]) == 30 < len(parts.retain)
+        assert set(kept["retain"]) <= set(parts.retain)
+        assert [name for name, _, _ in judged[seed].wanted("forget")] == ["forget"]
+    one, other = ({name: part.index.tolist() for name, part, _ in judged[seed].kept} for seed in (0, 1))
+    assert (one["retain"] == other["retain"]) == ("fold" in forget)
+
+
 def scored(*scores: float) -> Predictions:
     """Rows of two candidates, the second of which is right."""
     outputs = torch.tensor([[-9.0, score] for score in scores])
@@ -189,7 +209,7 @@ def document(**changes):
         ({"methods": [{"name": "fisher"}]}, "methods.0: fisher is for classification; invented-people is language"),
         ({"model": {"name": "small-cnn"}}, "model: small-cnn cannot be used on rows of"),
         ({"model": {"name": "tiny-llama", "width": 9}}, "model: tiny-llama cannot be used .* width 9 is no multiple"),
-        ({"forget": {"scenario": "class", "class": 1}}, "language has random and group and given, not class"),
+        ({"forget": {"scenario": "class", "class": 1}}, "language has random and group and given and rows, not class"),
         ({"forget": {"scenario": "group", "group": "me"}}, "forget: no group 'me'"),
         ({"forget": {"scenario": "group"}}, "scenario: group needs 'group', a group or a list of them"),
         ({"dataset": {"name": "invented-people", "limit": 4}}, "dataset.limit"),
