@@ -15,6 +15,7 @@ from analysis.audit.memorisation import strata
 from analysis.audit.score import Estimate, Score
 from analysis.audit.scores import SCORES
 from analysis.statistics.intervals import standard_errors
+from sweep.store.columns import REFERENCES
 
 AUDIT = pa.schema(
     [
@@ -113,7 +114,7 @@ def _row(part: _Part, score: Score, between: _Range) -> dict[str, object]:
         "high": found.high,
         "floor": between.floor.value,
         "ceiling": between.ceiling.value,
-        "p": math.nan if cohort.method in known else _p(found, between.floor),
+        "p": math.nan if cohort.method in REFERENCES else _p(found, between.floor),
         "originals": len(cohort.seeds),
         "samples": round(sum(forgotten) / len(cohort.seeds)),
         "negatives": sum(forgotten),

@@ -20,7 +20,6 @@ from PIL import Image
 from methods.task import Samples
 from sweep.plan.trials import Trial, plan_trials
 from sweep.spec.sweep_spec import Spec, parse_spec
-from sweep.store.columns import METRICS
 from sweep.store.results import Results
 from sweep.trial.job import Context
 from sweep.trial.worker import Worker

@@ -78,6 +78,9 @@ def test_the_attack_is_chosen_on_other_seeds_than_it_is_reported_on(monkeypatch)
     assert found.value == pytest.approx(4), "of `one`, which is farther (9 against 8) on the first and third seed"
     assert found.note == "by one"
     assert found.low < 4 < found.high
+    assert found.p == pytest.approx(2 * (0.5 - np.arctan(4) / np.pi)), (
+        "of a t of 4 (mean 4, error 1) on 1 degree of freedom"
+    )
     assert WorstAttack().estimate(beside(retrain, retrain)).value == 0
 
 

@@ -70,6 +70,13 @@ def test_a_method_that_is_another_retrain_is_not_told_and_one_that_does_nothing_
         assert original["low"] > original["floor"]
 
 
+def test_a_network_that_was_never_trained_has_numbers_and_no_verdict(audited):
+    made = drawn(1, 6, 40, 3.0, ceiling=2.0)
+    frame = audit(*audited(made, replace(made, method="untrained")), [Area()])
+    assert [np.isnan(one(frame, method=name, stratum=None)["p"]) for name in ("finetune", "untrained")] == [False, True]
+    assert one(frame, method="untrained", stratum=None)["value"] > 80
+
+
 def test_strata_are_scored_by_the_other_half_of_the_originals(audited):
     made = memorised(0)
     frame = audit(*audited(made), [Distinguishability(), Mean()])

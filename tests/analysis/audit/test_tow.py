@@ -26,10 +26,11 @@ def test_it_is_the_product_of_what_accuracies_have_in_common():
 
 
 def test_with_the_attack_its_share_stands_for_the_forget_accuracy():
-    unlearned, retrain = model(9, 8, 3), model(10, 5, 4)
-    shares = [Confidence().share(each) / 100 for each in (unlearned, retrain)]
-    assert shares == [0.2, 0.5]
-    assert TugOfWarMIA().of(unlearned, retrain, None) == pytest.approx((1 - 0.3) * 0.9 * 0.9)
+    """The model is surer of its test than of its retain samples, so that those it is sure of are called non-members."""
+    unlearned, retrain = model(3, 8, 9), model(10, 6, 4)
+    assert [Confidence().share(each) for each in (unlearned, retrain)] == [80, 40]
+    assert TugOfWarMIA().of(unlearned, retrain, None) == pytest.approx(0.6 * 0.3 * 0.5)
+    assert TugOfWar().of(unlearned, retrain, None) == pytest.approx(0.8 * 0.3 * 0.5)
 
 
 def test_numbers_have_no_accuracy():
