@@ -102,12 +102,12 @@ def _originals(trials: pd.DataFrame) -> dict[tuple[str, int], Row]:
 
 
 def _of_retrain(trials: pd.DataFrame, steps: pd.Series) -> pd.Series:
-    """For each trial the steps that the Retrain of its task, seed and recipe needs; NaN where it is none, or never."""
+    """For each trial the steps that the Retrain of its task, seed and recipe needs; NaN where none are enough."""
     keys = [*zip(trials["task_id"], trials["seed"], trials["relearning_id"], strict=True)]
     every = zip(keys, steps, trials["method"], strict=True)
     known = {key: count for key, count, method in every if method == "retrain"}
     found = pd.Series([known[key] for key in keys], index=trials.index)
-    return found.where((found > 0) & np.isfinite(found))
+    return found.where(np.isfinite(found))
 
 
 def _beside_retrain(trials: pd.DataFrame) -> pd.DataFrame:

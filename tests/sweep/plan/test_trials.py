@@ -104,6 +104,8 @@ METHODS = [{"name": "uam", "rho": 1, "gamma": 2}]
         {"resources": {"cpus": 2, "gpus": 0.5}},
         {"max_retries": 5},
         {"predictions": False},
+        {"relearn": {"epochs": 2, "data": "forget"}},
+        {"forget_information": True},
     ],
     ids=str,
 )

@@ -13,7 +13,9 @@ from methods import Diverged, Task
 from methods.task import derived_seed
 from sweep.store.columns import TRIALS
 from sweep.store.relearning import Relearning
+from sweep.tasks.classification import Classification
 from sweep.tasks.kind import Evaluation
+from sweep.tasks.regression import Regression
 from sweep.trial import worker
 from sweep.trial.relearning import relearn
 
@@ -104,8 +106,36 @@ def test_outputs_are_kept_only_where_those_of_trials_are(make_trial, run, result
     assert (kept is None, points(results, trial)[0]["n_predictions"] == 0) == (bool(context), bool(context))
 
 
-def test_a_trial_that_did_not_end_ok_is_not_relearned(make_trial, run, results):
-    assert run(make_trial("neggrad", {"epochs": 3, "lr": 1e6}), relearning=RETAIN)["status"] == "diverged"
+@pytest.mark.parametrize("kind", KINDS)
+def test_on_the_way_the_forget_set_is_judged_as_at_the_end(make_trial, run, results, kind):
+    changes, forget, _ = KINDS[kind]
+    trial = make_trial("finetune", {"epochs": 1}, **changes)
+    run(trial, relearning=RETAIN)
+    _, between, _ = points(results, trial)
+    shorter = Relearning("retain", 1, RETAIN.lr, RETAIN.batch_size)
+    run(trial, relearning=shorter)
+    [last] = [row for row in points(results, trial) if row["relearning_id"] == shorter.id and row["step"]]
+    assert between["step"] == last["step"]
+    assert between[forget] == last[forget]
+
+
+def test_a_kind_that_judges_in_its_own_way_does_so_of_the_forget_set_alone():
+    class Own(Regression):
+        def evaluate(self, *arguments):
+            return Evaluation({"forget_own": 1.0, "retain_own": 2.0}, (("retain", 3, 4), ("forget", 5, 6)))
+
+    assert Own().evaluate_forget(*[None] * 6) == Evaluation({"forget_own": 1.0}, (("forget", 5, 6),))
+
+
+def breaks(*arguments):
+    raise Diverged("outputs are not finite")
+
+
+@pytest.mark.parametrize("evaluate", [Classification.evaluate, breaks], ids=["unlearning", "evaluation"])
+def test_a_trial_that_diverged_is_not_relearned(make_trial, run, results, monkeypatch, evaluate):
+    monkeypatch.setattr(Classification, "evaluate", evaluate)
+    params = {"epochs": 3, "lr": 1e6} if evaluate is not breaks else {"epochs": 1}
+    assert run(make_trial("neggrad", params), relearning=RETAIN)["status"] == "diverged"
     assert results.relearned().table.num_rows == 0
 
 
@@ -230,9 +260,6 @@ def test_the_last_point_is_judged_as_a_whole_and_the_others_by_the_forget_set(ma
 
     found = relearn("t", task.model, task, FORGET, told(1.0), forgotten, whole, keep=False)
     assert [row["forget_accuracy"] for row in found.rows] == [1, 2, 2, 2, 3]
-
-    def breaks(model):
-        raise Diverged("outputs are not finite")
 
     found = relearn("t", task.model, task, FORGET, told(1.0), breaks, whole, keep=False)
     assert [(row["step"], row.get("forget_accuracy"), row["status"]) for row in found.rows] == [

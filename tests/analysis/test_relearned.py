@@ -20,6 +20,8 @@ from analysis.relearning_tables import relearn_time, relearning, steps_to
 from sweep.store.metrics import Metric
 from sweep.store.results import Relearned, Results
 
+ORIGINAL = ("original", 0, FORGET, (100.0, 100.0))
+
 
 def by_method(table):
     return table.table.set_index("method")
@@ -99,6 +101,8 @@ def test_without_an_original_there_are_no_steps_and_a_retrain_that_needs_none_is
     found = by_method(relearn_time(known)).loc["finetune"]
     assert found["steps 5 %.mean"] == 0
     assert math.isnan(found["AIN 5 %.mean"])
+    never = relearned([("retrain", 0, FORGET, (0.0, 1.0)), ("finetune", 0, FORGET, (0.0, 99.0)), ORIGINAL])
+    assert math.isnan(by_method(relearn_time(never)).loc["finetune", "AIN 5 %.mean"])
 
 
 @pytest.mark.parametrize(
