@@ -9,13 +9,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.reading.code_versions import averaged_versions
-from analysis.reading.frames import metrics_in
+from analysis.reading.frames import metrics_in, with_another_seed
 from analysis.reading.selection import choices, ended_ok, is_reference, references_first, representatives
 from analysis.statistics.intervals import Interval, mean_intervals
 from analysis.statistics.ranking import pairs, rank
 from analysis.wording.code_words import code_words
 from analysis.wording.doing_nothing import doing_nothing, original_level
 from analysis.wording.finding import tells
+from analysis.wording.floor import floor_words
 from analysis.wording.ideal import reference_words
 from analysis.wording.names import method_name, method_words, task_labels, varying_settings
 from analysis.wording.words import ranking_words
@@ -60,6 +61,7 @@ class Comparison:
         answer: a sentence on which method comes closest to Retrain; before it another, if no method does better than
             Original. Empty where no gap is known.
         mixed: that code versions are mixed (`code_words`).
+        floor: which methods are as good as Retrain (`floor_words`).
         metrics: what the rows show.
         rows: as `methods_table` orders them.
         left_out: how many configurations are not in `rows`.
@@ -68,6 +70,7 @@ class Comparison:
     task: str
     answer: str
     mixed: str
+    floor: str
     metrics: tuple[Metric, ...]
     rows: list[Row]
     left_out: int
@@ -88,8 +91,9 @@ def comparisons(trials: pd.DataFrame) -> tuple[list[Comparison], int]:
 
 
 def _comparison(task: str, trials: pd.DataFrame) -> Comparison:
-    groups = trials.groupby(["method", "params"], sort=False)
-    trials = trials.assign(group=groups.ngroup())
+    answer, mixed, floor = _answer(trials), code_words(trials), floor_words(trials)
+    trials = with_another_seed(trials)
+    trials = trials.assign(group=trials.groupby(["method", "params"], sort=False).ngroup())
     ok = trials[trials["status"] == "ok"]
     order = trials.drop_duplicates("group").set_index("group")[["task_id", "method", "params", "setting"]]
     order["versions"] = averaged_versions(trials, order)
@@ -115,7 +119,7 @@ def _comparison(task: str, trials: pd.DataFrame) -> Comparison:
             drawn.index, drawn["method"], drawn["setting"], drawn["versions"], strict=True
         )
     ]
-    return Comparison(task, _answer(trials), code_words(trials), metrics, rows, len(order) - len(drawn))
+    return Comparison(task, answer, mixed, floor, metrics, rows, len(order) - len(drawn))
 
 
 def _means(ok: pd.DataFrame, groups: NDArray[np.int64], metrics: tuple[Metric, ...]) -> dict[int, dict[str, Interval]]:

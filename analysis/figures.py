@@ -10,16 +10,24 @@ from analysis import (
     hessian,
     importance,
     pareto,
+    relearned,
     rho,
     rho_gamma,
+    roc,
+    samples,
     seeds,
     slices,
+    strata,
     tradeoff,
     tuned,
 )
 from analysis.drawing.figure import Draw
 
 FIGURES: dict[str, Draw] = {
+    "roc": roc.draw,
+    "samples": samples.draw,
+    "strata": strata.draw,
+    "relearned": relearned.draw,
     "tradeoff": tradeoff.draw,
     "seeds": seeds.draw,
     "rho": rho.draw,

@@ -120,7 +120,7 @@ def _nothing(rivals: pd.DataFrame) -> str:
     if not groups:
         return ""
     levels = joined([f"{original_level(group).mean:.1f} at {number_words(percent)} %" for percent, group in groups])
-    return f"The original is at {levels}: there no method is closer to Retrain than doing nothing. "
+    return f"The original is at {levels}: there no method has a lower mean gap to Retrain than doing nothing. "
 
 
 def _finding(rankings: dict[float, Ranking]) -> str:

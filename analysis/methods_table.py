@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import typer
 from rich.box import SIMPLE_HEAD
@@ -15,16 +16,18 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.reading.code_versions import averaged_versions
-from analysis.reading.frames import Frames, kinds_of, read_frames
-from analysis.reading.selection import references_first
+from analysis.reading.equivalences import equivalences
+from analysis.reading.frames import Frames, kinds_of, read_frames, with_another_seed
+from analysis.reading.selection import ANOTHER_SEED, references_first
 from analysis.reading.tuning import CONFIGURATION
 from analysis.wording.certificates import certificate_lines, certificate_words
 from analysis.wording.code_words import code_words
 from analysis.wording.doing_nothing import doing_nothing
+from analysis.wording.floor import floor_words
 from analysis.wording.ideal import ideal_words, reference_words
 from analysis.wording.names import configuration_labels, label, task_labels, unit_words
 from analysis.wording.own_originals import own_originals
-from sweep.store.metrics import metrics_of, shown
+from sweep.store.metrics import GAPS, metrics_of, shown
 
 HOW = (
     "mean ± standard deviation over n seeds; in brackets the mean gap to {} of the same seed; cost: time relative to "
@@ -37,7 +40,8 @@ WHERE_A_CLASS_IS_FORGOTTEN = f"TA: on the other classes; {OF_THE_CLASS}: on the 
 
 
 def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
-    """One row per task, method and configuration: Original and Retrain, then the others, smallest average gap first.
+    """One row per task, method and configuration: Original, Retrain and `ANOTHER_SEED`, then the others, smallest
+    average gap first.
 
     Args:
         trials: as `read_frames` gives them.
@@ -48,21 +52,23 @@ def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
         gap), `average_gap`, its `.std` and its `.n` (seeds that have it: Retrain ended ok there too), `seconds`,
         `relative_seconds`, `relative_samples` (means), `ended`: how many trials ended otherwise, in words,
         `code_versions`: how many the averaged trials are of, `certificate`: what the method certifies of its result
-        (empty if nothing), `reference`: what gaps are to (`reference_words`), and `remarks`: what a reader of the row's
-        task must know first (`task_remarks`).
+        (empty if nothing), `reference`: what gaps are to (`reference_words`), `remarks`: what a reader of the row's
+        task must know first (`task_remarks`), `floor`: which methods are as good as Retrain (`floor_words`), and for
+        the average gap and each metric of it the unadjusted p-value of that test, `average_gap.equivalence` and so on.
     """
     if trials.empty:
         return pd.DataFrame()
-    labelled = trials.assign(task=task_labels(trials), kind=kinds_of(trials), label=configuration_labels(trials))
+    compared = trials.assign(task=task_labels(trials), kind=kinds_of(trials))
+    labelled = with_another_seed(compared)
+    labelled = labelled.assign(label=configuration_labels(labelled))
     labelled["row"] = labelled.groupby(CONFIGURATION, sort=False).ngroup()
     first = labelled.drop_duplicates("row").reset_index(drop=True)
     table = first[["task", "kind", "label"]].set_axis(["task", "kind", "method"], axis=1)
     table = pd.concat([table, _statistics(labelled)], axis=1)
-    table["code_versions"] = averaged_versions(trials, first)
-    references = {str(task): reference_words(rows) for task, rows in labelled.groupby("task")}
-    table["reference"] = table["task"].map(references)
-    remarks = {str(task): " ".join(task_remarks(rows)) for task, rows in labelled.groupby("task")}
-    table["remarks"] = table["task"].map(remarks)
+    table["code_versions"] = averaged_versions(labelled, first)
+    for name, words in (("reference", reference_words), ("remarks", _remarks), ("floor", floor_words)):
+        table[name] = table["task"].map({task: words(rows) for task, rows in compared.groupby("task")})
+    table = table.join(_p_values(compared, first))
     order = table.assign(rank=references_first(first["method"])).sort_values(
         ["task", "rank", "average_gap", "method"], na_position="last"
     )
@@ -73,6 +79,21 @@ def task_remarks(trials: pd.DataFrame) -> list[str]:
     """What a reader of one task's table must know first, as sentences."""
     found = (ideal_words(trials), doing_nothing(trials), own_originals(trials), code_words(trials))
     return [words for words in found if words]
+
+
+def _remarks(trials: pd.DataFrame) -> str:
+    return " ".join(task_remarks(trials))
+
+
+def _p_values(trials: pd.DataFrame, configurations: pd.DataFrame) -> pd.DataFrame:
+    """The columns of `methods_table` that end in `.equivalence`, a row per configuration."""
+    found = {str(task): equivalences(rows) for task, rows in trials.groupby("task_id")}
+    tested = {task: each.p for task, each in found.items() if each is not None and len(each.p)}
+    if not tested:
+        return pd.DataFrame({"average_gap.equivalence": np.nan}, index=configurations.index)
+    p = pd.concat(tested, names=[CONFIGURATION[0]])
+    p.columns = [f"{name if name in GAPS else label(name)}.equivalence" for name in p.columns]
+    return configurations[CONFIGURATION].join(p, on=CONFIGURATION).drop(columns=CONFIGURATION)
 
 
 def _statistics(trials: pd.DataFrame) -> pd.DataFrame:
@@ -173,11 +194,12 @@ def render_rich(table: pd.DataFrame, console: Console) -> None:
         for position, header in enumerate(headers[:usual]):
             view.add_column(header, justify="left" if position == 0 else "right", overflow="fold", min_width=1)
         for line in cells:
+            line[0] = line[0].replace(ANOTHER_SEED, ANOTHER_SEED.replace(", ", ",\n"))
             narrow = [cell.replace(" ± ", "±").replace(" [", "\n[").replace(", n =", "\nn =") for cell in line]
             view.add_row(*map(Text, narrow))
         console.print(view)
-        if remarks := rows["remarks"].iloc[0]:
-            console.print(remarks, markup=False, highlight=False)
+        for words in _sentences(rows):
+            console.print(words, markup=False, highlight=False)
         for methods, words in certificate_lines(rows):
             console.print(f"{methods}: {words}", markup=False, highlight=False)
 
@@ -195,8 +217,7 @@ def to_markdown(table: pd.DataFrame) -> str:
         lines = [escaped(headers), rule, *(escaped(line) for line in cells)]
         caption = _caption(rows, headers)
         parts.append(f"## {task}\n\n" + "\n".join(lines) + f"\n\n{caption[0].upper()}{caption[1:]}.\n")
-        if remarks := rows["remarks"].iloc[0]:
-            parts[-1] += f"\n{remarks}\n"
+        parts[-1] += "".join(f"\n{words}\n" for words in _sentences(rows))
         parts[-1] += "".join(f"\n{methods}: {words}\n" for methods, words in certificate_lines(rows))
     return "\n".join(parts) or "No trials.\n"
 
@@ -212,10 +233,15 @@ def to_latex(table: pd.DataFrame) -> str:
         lines = [" & ".join(cell.translate(escapes) for cell in line) + r" \\" for line in [headers, *cells]]
         body = [rf"\begin{{tabular}}{{l{'r' * (len(headers) - 1)}}}", r"\toprule", lines[0], r"\midrule", *lines[1:]]
         captions = [f"% {task}: {_caption(rows, headers)}"]
-        captions += [f"% {remarks}" for remarks in rows["remarks"].unique() if remarks]
+        captions += [f"% {words}" for words in _sentences(rows)]
         captions += [f"% {methods}: {words}" for methods, words in certificate_lines(rows)]
         parts.append("\n".join([*captions, *body, r"\bottomrule", r"\end{tabular}", ""]))
     return "\n".join(parts) or "% no trials\n"
+
+
+def _sentences(rows: pd.DataFrame) -> list[str]:
+    """What stands under one task's table."""
+    return [words for words in (rows["remarks"].iloc[0], rows["floor"].iloc[0]) if words]
 
 
 def _by_task(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -23,7 +24,8 @@ class PredictionTable:
         title: in words.
         meaning: what the columns are.
         labels: of the columns with numbers.
-        table: `task`, `method`, `seeds`, and of each label the `.mean` and the `.std` (missing for one seed).
+        table: `task`, `method`, `seeds`, and of each label the `.mean` and the `.std` (missing for one seed), or, too,
+            `.low` and `.high`, the ends of an interval (missing where there is none).
     """
 
     name: str
@@ -37,7 +39,7 @@ class PredictionTable:
         """For each task its rows for people: method, n, and a cell for each label."""
         found: dict[str, list[list[str]]] = {}
         for row in self.table.to_dict("records"):
-            numbers = [_spread(row[f"{label}.mean"], row[f"{label}.std"]) for label in self.labels]
+            numbers = [_cell(row, label) for label in self.labels]
             found.setdefault(str(row["task"]), []).append([str(row["method"]), str(row["seeds"]), *numbers])
         return [*found.items()]
 
@@ -61,6 +63,14 @@ class PredictionTable:
         for name, text in files.items():
             (out / name).write_text(text, encoding="utf-8")
         return [out / name for name in files]
+
+
+def _cell(row: Mapping[Hashable, Any], label: str) -> str:
+    mean = row[f"{label}.mean"]
+    if f"{label}.low" not in row:
+        return _spread(mean, row[f"{label}.std"])
+    low, high = row[f"{label}.low"], row[f"{label}.high"]
+    return _spread(mean, float("nan")) + ("" if pd.isna(low) else f" [{low:.3g}, {high:.3g}]")
 
 
 def _spread(mean: float, std: float) -> str:

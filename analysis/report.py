@@ -14,6 +14,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from analysis.audit.opening import Opening, openings
 from analysis.comparison import Comparison, comparisons
 from analysis.distances import distances
 from analysis.drawing.figure import Draw, Drawn, Skipped, save
@@ -24,13 +25,15 @@ from analysis.prediction_tables import PredictionTable
 from analysis.published import beside_published
 from analysis.reading.frames import Frames
 from analysis.reading.mixed_code import DEVICES, mixed_devices
+from analysis.reading.selection import ANOTHER_SEED
 from analysis.reading.tuning import untuned_name
 from analysis.recall import recall
+from analysis.relearning_tables import relearn_time, relearning
 from analysis.statistics.intervals import Interval
 from analysis.wording.certificates import certificate_lines
 from analysis.wording.code_words import code_words
 from analysis.wording.ideal import RETRAIN, ideal_words, reference_words
-from analysis.wording.names import METHODS, configuration_labels, metric_words, task_labels
+from analysis.wording.names import METHODS, configuration_labels, method_name, metric_words, task_labels
 from analysis.wording.own_originals import own_originals
 from analysis.wording.words import joined
 from sweep.errors import InputError
@@ -97,8 +100,10 @@ def write_report(directory: str, frames: Frames, out: Path, figures: Mapping[str
     Raises:
         OSError: a file cannot be written.
     """
-    made = (make(directory, frames.trials) for make in (distances, forget_quality, recall))
+    made = [make(directory, frames.trials) for make in (distances, forget_quality, recall)]
+    made += [make(frames) for make in (relearning, relearn_time)]
     further = [table for table in made if table is not None]
+    audited = openings(directory, frames.trials)
     paths = [*write_tables(frames, out), *(path for table in further for path in table.write(out))]
     pictures, skipped, compared = [], [], frames.beside_retrain()
     for draw in figures.values():
@@ -110,12 +115,17 @@ def write_report(directory: str, frames: Frames, out: Path, figures: Mapping[str
             pictures.append(_picture(drawn, files))
             paths += files
     page = out / "index.html"
-    page.write_text(_render(directory, frames, further, pictures, skipped), encoding="utf-8")
+    page.write_text(_render(directory, frames, audited, further, pictures, skipped), encoding="utf-8")
     return [*paths, page]
 
 
 def _render(
-    directory: str, frames: Frames, further: list[PredictionTable], pictures: list[Picture], skipped: list[Skipped]
+    directory: str,
+    frames: Frames,
+    audited: list[Opening],
+    further: list[PredictionTable],
+    pictures: list[Picture],
+    skipped: list[Skipped],
 ) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("analysis", "."),
@@ -140,6 +150,7 @@ def _render(
         tables=tables,
         meanings=" ".join(metric_words(metrics) for metrics in _distinct(table.metrics for table in tables)),
         tasks=tasks,
+        audited=audited,
         further=further,
         certificates=certificate_lines(methods_table(frames.trials)),
         published=beside_published(frames.trials),
@@ -168,7 +179,7 @@ def _question(trials: pd.DataFrame, tables: list[Comparison]) -> str:
     if trials.empty:
         return "Nothing has been run yet"
     methods = sorted({row.method for table in tables for row in table.rows})
-    compared = [name for name in methods if name not in {METHODS[reference] for reference in REFERENCES}]
+    compared = [name for name in methods if name not in {method_name(each) for each in (*REFERENCES, ANOTHER_SEED)}]
     if METHODS["retrain"] not in methods or not compared:
         return "How do the methods compare?" if len(methods) > 1 else f"What does {methods[0]} do?"
     if len(compared) == 1:

@@ -169,7 +169,7 @@ def _trends(tried: pd.DataFrame, panels: list[tuple[str, str]], labels: dict[str
     return (
         f"It {joined(found)} over the range searched"
         if found
-        else "No hyperparameter makes it rise or fall over its whole range"
+        else "Of no hyperparameter is it shown that it rises or falls over its whole range"
     )
 
 

@@ -1,8 +1,8 @@
 """Damage to files of results: is each reported, or read as it was? python benchmarks/corruption.py [FILES]
 
-Bits flipped, ends cut off, pages zeroed or overwritten, in trials, traces, predictions, suggestions, lists of rows, the
-index and originals. Child processes read, so that one that dies is counted. `unsealed` are trials without the checksum
-of the whole file, as other programs write them: they show what that checksum is for.
+Bits flipped, ends cut off, pages zeroed or overwritten, in trials, traces, predictions (of relearned models too),
+suggestions, lists of rows, the index and originals. Child processes read, so that one that dies is counted. `unsealed`
+are trials without the checksum of the whole file, as other programs write them: they show what that checksum is for.
 """
 
 from __future__ import annotations
@@ -28,11 +28,13 @@ from sweep.store.checksum import MARK
 from sweep.store.columns import FOLDERS, PREDICTIONS
 from sweep.store.original_labels import original_path
 from sweep.store.originals import Original, load_original, store_original
-from sweep.store.results import Results
+from sweep.store.relearning import Relearning
+from sweep.store.results import Relearned, Results
 from sweep.store.row_lists import RowList, stored_row_list, write_row_list
 
-KINDS = ("trials", "traces", "predictions", "suggestions", "rows", "index", "original", "unsealed")
+KINDS = (*FOLDERS, "index", "original", "unsealed")
 PAGES = (64, 512, 4096)
+RELEARNING = Relearning("retain", 3, 0.01, 64)
 
 
 def write(results: Results, trials: int = 8) -> None:
@@ -47,7 +49,10 @@ def write(results: Results, trials: int = 8) -> None:
         columns = [[trial_id] * 200, range(200), ["test"] * 200, generator.integers(0, 10, 200), logits]
         named = zip(["trial_id", "sample_id", "split", "label", "logits"], columns, strict=True)
         predictions = pa.table({name: pa.nulls(200) for name in PREDICTIONS.names} | dict(named)).cast(PREDICTIONS)
-        results.write_trial(row, [trace | {"trial_id": trial_id, "other": None} for trace in traces], predictions)
+        traces = [trace | {"trial_id": trial_id, "other": None} for trace in traces]
+        points = [{field.name: value(field.type, generator) for field in FOLDERS["relearned"]} for _ in range(4)]
+        row |= {"model_sha256": "of the model"}
+        results.write_trial(row, traces, predictions, Relearned(RELEARNING, points, predictions))
         suggestion = {field.name: value(field.type, generator) for field in FOLDERS["suggestions"]}
         results.write_suggestion(suggestion | {"study": "s", "number": number})
         write_row_list(results, RowList(np.arange(number, number + 50), "list.csv"))
@@ -100,7 +105,17 @@ def prepare(root: Path) -> dict[str, tuple[Path, Callable[[], object]]]:
             return Path(info.path), lambda: (found := results.predictions(trial_id)) and found.to_pylist()
         if folder == "rows":
             return Path(info.path), lambda: listed(results, info.base_name.removesuffix(".parquet"))
-        read = {"trials": results.trials, "traces": results.traces, "suggestions": results.suggestions}[folder]
+        if folder == "relearned_predictions":
+            trial_id = info.base_name.partition("-")[0]
+            return Path(
+                info.path
+            ), lambda: (found := results.relearned_predictions(trial_id, RELEARNING.id)) and found.to_pylist()
+        read = {
+            "trials": results.trials,
+            "traces": results.traces,
+            "suggestions": results.suggestions,
+            "relearned": results.relearned,
+        }[folder]
 
         def rows() -> object:
             found = read()

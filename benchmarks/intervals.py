@@ -6,13 +6,19 @@ and counts for Student's t (what the reports use) and for scipy's percentile boo
 How often a method that is equal to the best is called worse: draws sweeps of methods whose true means are equal, and
 counts those with an error, for one comparison alone (a 95 % interval that leaves out 0) and with all pairs counted
 (what the reports use); and how often a method that is worse is called so.
+
+How often a method is called as good as Retrain: one that differs from it by exactly the margin, which must not be, and
+one that differs by nothing.
 """
 
 from collections.abc import Callable
+from itertools import product
+from typing import Any
 
 import numpy as np
 from scipy import optimize, stats
 
+from analysis.statistics.equivalence import equivalence
 from analysis.statistics.intervals import mean_intervals
 from analysis.statistics.ranking import compare_to_lowest, pairs
 
@@ -26,7 +32,7 @@ DISTRIBUTIONS = {
 }
 
 SWEEPS = 20_000
-SHAPES = ((7, 2), (7, 3), (7, 5), (20, 3), (20, 10), (43, 3))
+SHAPES = ((7, 2), (7, 3), (7, 5), (20, 3), (20, 10), (43, 3), (43, 10))
 """Methods (or configurations) and seeds."""
 METRICS = 4
 """An average gap is a mean over so many distances."""
@@ -38,6 +44,7 @@ def main() -> None:
     coverage()
     errors()
     power()
+    equivalences()
 
 
 def coverage() -> None:
@@ -51,7 +58,7 @@ def coverage() -> None:
 
 
 def errors() -> None:
-    print(f"\nshare of {SWEEPS} sweeps of equal methods in which one is called worse than that of lowest mean")
+    print(f"\nshare of {SWEEPS} sweeps with equal methods that call one worse than the best")
     for name, draw in LAWS.items():
         print(name)
         for methods, seeds in SHAPES:
@@ -74,6 +81,32 @@ def power() -> None:
             worse = values + distance * (np.arange(methods) == 0)[:, None]
             found.append(f"{distance}: {100 * (compare_to_lowest(worse)[1][:, 0] > 0).mean():.0f} %")
         print(f"  {methods:2d} methods, {seeds:2d} seeds: {', '.join(found)}")
+
+
+def equivalences() -> None:
+    print(f"\nshare of {SWEEPS} sweeps in which a method is called as good as Retrain, of 1 (of 8) methods tested")
+    for (law, draw), metrics in product(RETRAINS.items(), (1, METRICS)):
+        print(f"{law}, {metrics} metric{'s' if metrics > 1 else ''}")
+        for name, own in SPREADS.items():
+            for off, words in ((1, "differs by the margin"), (0, "differs by nothing")):
+                found = []
+                for seeds in (3, 5, 10, 20):
+                    p = tested(np.random.default_rng([metrics, seeds]), draw, (metrics, seeds), own, off)
+                    found.append(f"n = {seeds}: {100 * (p < 0.05).mean():.1f} % ({100 * (8 * p < 0.05).mean():.1f} %)")
+                print(f"  {name}, {words}: {', '.join(found)}")
+
+
+def tested(rng: np.random.Generator, law: Any, shape: tuple[int, int], own: float | None, off: float) -> np.ndarray:
+    """p-values of methods that differ from Retrain by so many margins, all of it in the first metric: the worst case.
+
+    `own`: the deviation of method less Retrain, in Retrain's; None: independent runs of Retrain's own law.
+    """
+    margin = law.expect(lambda x: 2 * x * (2 * law.cdf(x) - 1))  # Gini's mean difference
+    retrain, method = (law.rvs((SWEEPS, *shape), random_state=rng) - law.mean() for _ in range(2))
+    differences = method - retrain if own is None else own * method
+    differences[:, 0] += off * margin * shape[0]
+    parts = (np.array_split(each, 20) for each in (differences, retrain))
+    return np.concatenate([equivalence(*pair) for pair in zip(*parts, strict=True)])
 
 
 def share(values: np.ndarray, comparisons: int | None = None) -> str:
@@ -126,6 +159,11 @@ LAWS: dict[str, Callable[[np.random.Generator, int, int], np.ndarray]] = {
     "normal of deviation 1, measured in steps of 1": coarse,
     "exponential, deviations from 0.2 to 3": skewed,
 }
+
+
+RETRAINS = {"normal": stats.norm(), "uniform": stats.uniform(), "exponential": stats.expon()}
+SPREADS = {"independent of Retrain": None, "0.3 of Retrain's deviation": 0.3, "a constant": 0.0}
+"""How a method's difference to Retrain of the same seed spreads."""
 
 
 def best_of(rng: np.random.Generator, seeds: int) -> np.ndarray:

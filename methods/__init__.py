@@ -57,11 +57,12 @@ from methods.task_vector import TaskVector
 from methods.uam import UAM
 from methods.undial import UNDIAL
 from methods.unsir import UNSIR
+from methods.untrained import Untrained
 
 METHODS: dict[str, type[Method]] = {
     method.name: method
     for method in (
-        *(Original, Retrain),
+        *(Original, Retrain, Untrained),
         *(FineTune, CFk, EUk, L1Sparse, CT, MSG),
         *(NegGrad, RandomLabel, SalUn, UAM, SFRon, RUM),
         *(Scrub, BadTeacher, LoTUS),

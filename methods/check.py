@@ -13,7 +13,7 @@ import inspect
 import math
 import operator
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -55,24 +55,27 @@ def checks(kind: type[Method], **hyperparameters: Any) -> Iterator[tuple[str, st
     if method is None:
         return
     yield "its hyperparameters have a meaning, and a default and a search range within their bounds", _declared(kind)
-    problems, refusals = [], []
-    if not problems_for(kind):
+    problems: list[Problem] = []
+    refusals: list[str] = []
+    sets = problems_for(kind)
+    if not sets:
         yield "it unlearns", f"there is no problem of the kinds that it is for, {kind.kinds}"
         return
-    for problem in problems_for(kind):
-        try:
-            method.unlearn(problem.task(method))
-            problems.append(problem)
-        except Unsuitable as error:
-            refusals.append(str(error))
-        except Exception as error:
-            yield "it unlearns", f"{type(error).__name__}: {error}"
-            return
-    fails = f"it refuses every forget set: {'; '.join(refusals)}" if not problems else None
+    try:
+        for each in sets:
+            problems, refused = _accepted(method, each)
+            refusals += refused
+            if problems:  # what refused another kind of task is for this one
+                refusals = refused
+                break
+    except Exception as error:
+        yield "it unlearns", f"{type(error).__name__}: {error}"
+        return
+    fails = f"it refuses every forget set: {'; '.join(dict.fromkeys(refusals))}" if not problems else None
     several = next((refusal for refusal in refusals if "\n" in refusal), None)
     yield "it unlearns, or refuses in one line", fails or (several and f"several lines: {several!r}")
     for what, check in (
-        ("the model it returns has finite weights and one logit per class", _sound),
+        ("the model it returns has finite weights and {outputs}", _sound),
         ("the same seed gives the same weights", _repeatable),
         ("it leaves the data as they were", _clean),
         ("it reads no other set than it says (`needs`)", _reads),
@@ -82,9 +85,22 @@ def checks(kind: type[Method], **hyperparameters: Any) -> Iterator[tuple[str, st
     ):
         for problem in problems:
             broken = check(problem, method)
-            yield what + (" (class forgotten)" if problem.forget_class else ""), broken
+            promise = what.format(outputs=problem.said)
+            yield promise + (" (class forgotten)" if problem.forget_class else ""), broken
             if broken and check is _sound:  # the others look at the model
                 return
+
+
+def _accepted(method: Method, problems: Iterable[Problem]) -> tuple[list[Problem], list[str]]:
+    """The problems that a method unlearns, and why it refuses the others."""
+    accepted, refusals = [], []
+    for problem in problems:
+        try:
+            method.unlearn(problem.task(method))
+            accepted.append(problem)
+        except Unsuitable as error:
+            refusals.append(str(error))
+    return accepted, refusals
 
 
 def _made(kind: type[Method], hyperparameters: dict[str, Any]) -> Method:
@@ -152,8 +168,8 @@ def _sound(problem: Problem, method: Method) -> str | None:
     if not all(bool(value.isfinite().all()) for value in model.state_dict().values()):
         return "weights are not finite"
     with torch.no_grad():
-        logits = model.eval()(next(task.retain.in_order(BATCH))[0])
-    return None if logits.shape == (BATCH, *problem.outputs) else f"logits have shape {tuple(logits.shape)}"
+        outputs = model.eval()(next(task.retain.in_order(BATCH))[0])
+    return None if outputs.shape == (BATCH, *problem.outputs) else f"outputs have shape {tuple(outputs.shape)}"
 
 
 def _repeatable(problem: Problem, method: Method) -> str | None:

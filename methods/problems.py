@@ -35,6 +35,8 @@ class Problem:
     classes: ClassVar[int | None] = CLASSES
     outputs: ClassVar[tuple[int, ...]] = (CLASSES,)
     """The shape of what the network says of a sample."""
+    said: ClassVar[str] = "one logit per class"
+    """The same in words."""
     rate: ClassVar[float] = 0.05
     """The learning rate of the original's training."""
 
@@ -141,6 +143,7 @@ class RegressionProblem(Problem):
 
     classes: ClassVar[int | None] = None
     outputs: ClassVar[tuple[int, ...]] = (1,)
+    said: ClassVar[str] = "one number per sample"
 
     def samples(self, prepare: Callable[[Tensor, Tensor | None], Tensor] | None = None) -> Samples:
         random = torch.Generator().manual_seed(7)
@@ -166,6 +169,7 @@ class TokenProblem(Problem):
 
     classes: ClassVar[int | None] = None
     outputs: ClassVar[tuple[int, ...]] = (LENGTH, VOCABULARY)
+    said: ClassVar[str] = "one logit per position and token of the vocabulary"
     rate: ClassVar[float] = 0.01
 
     def samples(self, prepare: Callable[[Tensor, Tensor | None], Tensor] | None = None) -> Samples:
@@ -229,6 +233,6 @@ PROBLEMS = {
 """Of each kind of data set."""
 
 
-def problems_for(method: type[Method]) -> tuple[Problem, ...]:
-    """The problems of the first kind that a method is for; none where there are none of that kind."""
-    return next((PROBLEMS[kind] for kind in method.kinds or PROBLEMS if kind in PROBLEMS), ())
+def problems_for(method: type[Method]) -> list[tuple[Problem, ...]]:
+    """The problems of each kind that a method is for, in its order. Its hyperparameters may leave it fewer of them."""
+    return [PROBLEMS[kind] for kind in method.kinds or PROBLEMS if kind in PROBLEMS]

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, reduce
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.audit.outputs import Floats, Integers, Model, read_model
+from analysis.audit.tasks import folds, whole_tasks
 from analysis.reading.selection import ended_ok
 from sweep.store.columns import REFERENCES
-from sweep.store.content_ids import canonical_json
 from sweep.store.results import Results
 
+LEAST_SHARED = 0.1
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Beside:
     """Models of one forget set (of each seed), in the order of the cohort's seeds; K of each.
 
@@ -25,40 +27,47 @@ class Beside:
         unlearned: the method's.
         retrain: trained anew without the forget set.
         original: trained with it; None where there are none.
+        untrained: the networks as they were built; None where there are none.
     """
 
     unlearned: tuple[Model, ...]
     retrain: tuple[Model, ...]
     original: tuple[Model, ...] | None
+    untrained: tuple[Model, ...] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cohort:
     """Models of K seeds. A seed is an original: what is unlearned from one original is one observation.
 
     Attributes:
         task: what the models' trials share, without the fold; trials with the same one are compared.
-        task_id: of the first fold.
+        task_ids: of the folds, in the order of `sets`.
         method, params: as in `trials`.
         seeds: [K].
         sets: the folds that were forgotten in turn; one where there are no folds.
     """
 
     task: str
-    task_id: str
+    task_ids: tuple[str, ...]
     method: str
     params: str
     seeds: tuple[int, ...]
     sets: tuple[Beside, ...]
 
-    @property
+    @cached_property
     def crossed(self) -> bool:
         """Whether every seed forgets the same samples, so that models can be compared sample by sample."""
         return all(
             np.array_equal(model["forget"].samples, each.unlearned[0]["forget"].samples)
             for each in self.sets
-            for model in (*each.unlearned, *each.retrain)
+            for model in (*each.unlearned, *each.retrain, *(each.original or ()))
         )
+
+    @property
+    def task_id(self) -> str:
+        """Of the first fold."""
+        return self.task_ids[0]
 
     @property
     def samples(self) -> Integers:
@@ -73,13 +82,20 @@ class Cohort:
         columns = [np.stack([model[part].margins for model in getattr(each, who)]) for each in self.sets]
         return np.concatenate(columns, axis=1)
 
+    def right(self, who: str) -> NDArray[np.bool_]:
+        """Which forgotten samples the models `who` answer rightly, [K, n], as `margins`."""
+        columns = [np.stack([model["forget"].right for model in getattr(each, who)]) for each in self.sets]
+        return np.concatenate(columns, axis=1)
+
     def take(self, places: Sequence[int] | Integers) -> Cohort:
         """The cohort of these of its seeds, by their places."""
         sets = []
         for each in self.sets:
-            original = each.original and tuple(each.original[place] for place in places)
-            unlearned, retrain = ([models[place] for place in places] for models in (each.unlearned, each.retrain))
-            sets.append(Beside(tuple(unlearned), tuple(retrain), original))
+            unlearned, retrain = (tuple(models[place] for place in places) for models in (each.unlearned, each.retrain))
+            original, untrained = (
+                models and tuple(models[place] for place in places) for models in (each.original, each.untrained)
+            )
+            sets.append(Beside(unlearned, retrain, original, untrained))
         return replace(self, seeds=tuple(self.seeds[place] for place in places), sets=tuple(sets))
 
     def where(self, chosen: NDArray[np.bool_]) -> Cohort:
@@ -93,7 +109,31 @@ class Cohort:
             def only(models: tuple[Model, ...], mask: NDArray[np.bool_] = mask) -> tuple[Model, ...]:
                 return tuple({**model, "forget": model["forget"].subset(mask)} for model in models)
 
-            sets.append(Beside(only(each.unlearned), only(each.retrain), each.original and only(each.original)))
+            original, untrained = (models and only(models) for models in (each.original, each.untrained))
+            sets.append(Beside(only(each.unlearned), only(each.retrain), original, untrained))
+        return replace(self, sets=tuple(sets))
+
+    def common(self) -> Cohort:
+        """The cohort with only those samples that every seed forgets: seeds hold out different validation samples.
+
+        As it is where a seed shares less than `LEAST_SHARED` of its forgotten samples with all others.
+        """
+        if self.crossed:
+            return self
+        sets = []
+        for each in self.sets:
+            models = (*each.unlearned, *each.retrain, *(each.original or ()))
+            forgotten = [model["forget"].samples for model in models]
+            shared = reduce(np.intersect1d, forgotten)
+            if len(shared) < LEAST_SHARED * max(map(len, forgotten)):
+                return self
+
+            def only(models: tuple[Model, ...], shared: Integers = shared) -> tuple[Model, ...]:
+                parts = (model["forget"].subset(np.isin(model["forget"].samples, shared)) for model in models)
+                return tuple({**model, "forget": part} for model, part in zip(models, parts, strict=True))
+
+            kept = {"unlearned": only(each.unlearned), "retrain": only(each.retrain)}
+            sets.append(replace(each, **kept, original=each.original and only(each.original)))
         return replace(self, sets=tuple(sets))
 
     def of(self, who: str) -> Cohort:
@@ -104,8 +144,8 @@ class Cohort:
 def cohorts(directory: str, trials: pd.DataFrame) -> Iterator[Cohort]:
     """Every task's methods and configurations, Original and Retrain among them, whose predictions are stored.
 
-    A seed counts where, in every fold, the trial and Retrain ended ok and what they predict can be read; originals are
-    there where they are of all these seeds.
+    A seed counts where, in every fold, the trial and Retrain ended ok and what they predict can be read; originals,
+    and networks without training, are there where they are of all these seeds.
 
     Args:
         trials: as `read_frames` gives them.
@@ -113,7 +153,7 @@ def cohorts(directory: str, trials: pd.DataFrame) -> Iterator[Cohort]:
     results = Results(directory)
     ok = ended_ok(trials)
     ok = ok[ok["n_predictions"] > 0]
-    ok = ok.assign(whole=[*map(_without_fold, ok["config"], ok["task_id"])])
+    ok = ok.assign(whole=whole_tasks(ok))
     for task, rows in ok.groupby("whole", sort=False):
         references = _Models(results, rows[rows["method"].isin(REFERENCES)])
         for (name, params), own in rows.groupby(["method", "params"], sort=False):
@@ -126,7 +166,7 @@ def cohorts(directory: str, trials: pd.DataFrame) -> Iterator[Cohort]:
             ]
             if seeds:
                 sets = tuple(_beside(models, references, method, fold, seeds) for fold in models.folds)
-                yield Cohort(str(task), models.folds[0], method, str(params), tuple(seeds), sets)
+                yield Cohort(str(task), tuple(models.folds), method, str(params), tuple(seeds), sets)
 
 
 class _Models:
@@ -136,27 +176,20 @@ class _Models:
         self._results = results
         self._ids = {(row.method, row.task_id, row.seed): str(row.trial_id) for row in trials.itertuples()}
         self._read: dict[str, Model | None] = {}
-        self.folds = list(dict.fromkeys(trials["task_id"]))
+        self.folds = folds(trials)
 
     def of(self, method: str, fold: str, seed: int) -> Model | None:
         trial_id = self._ids.get((method, fold, seed))
         if trial_id is not None and trial_id not in self._read:
-            self._read[trial_id] = read_model(self._results, trial_id)
+            model = read_model(self._results, trial_id)
+            self._read[trial_id] = model if model and "forget" in model else None
         return self._read.get(trial_id or "")
 
 
 def _beside(models: _Models, references: _Models, method: str, fold: str, seeds: list[int]) -> Beside:
-    unlearned, retrain, original = (
+    unlearned, retrain, original, untrained = (
         tuple(model for seed in seeds if (model := read.of(name, fold, seed)) is not None)
-        for read, name in ((models, method), (references, "retrain"), (references, "original"))
+        for read, name in ((models, method), *((references, name) for name in ("retrain", "original", "untrained")))
     )
-    return Beside(unlearned, retrain, original if len(original) == len(seeds) else None)
-
-
-def _without_fold(config: str, task_id: str) -> str:
-    """What trials of one task share, and of all its folds, where its forget set is a fold."""
-    parsed = json.loads(config)
-    if "fold" not in parsed.get("forget", {}):
-        return task_id
-    parsed["forget"].pop("fold")
-    return canonical_json({key: value for key, value in parsed.items() if key not in ("seed", "method")})
+    whole = [each if len(each) == len(seeds) else None for each in (original, untrained)]
+    return Beside(unlearned, retrain, *whole)

@@ -68,6 +68,17 @@ class Part:
         found: Floats = powers / powers.sum(axis=1, keepdims=True)
         return found
 
+    @property
+    def choices(self) -> bool:
+        """Whether there are several classes or candidates, of which one is right."""
+        return not self.numbers and self.outputs.shape[1] > 1
+
+    @cached_property
+    def right(self) -> NDArray[np.bool_]:
+        """Whether the model prefers the sample's own target to every other, [n]; only where there are `choices`."""
+        found: NDArray[np.bool_] = self.outputs.argmax(axis=1) == self.targets
+        return found
+
     def subset(self, rows: NDArray[np.bool_]) -> Part:
         """The samples of a mask [n]."""
         return Part(self.samples[rows], self.targets[rows], self.outputs[rows])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -13,14 +13,34 @@ from analysis.audit.outputs import Floats, Model
 from analysis.statistics.intervals import mean_interval
 from analysis.statistics.jackknife import jackknife
 
+NAN = float("nan")
+
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its 95 % interval over originals; `low` and `high` are NaN where there is none."""
+    """A number with its 95 % interval over originals.
+
+    Attributes:
+        value: NaN where there is none.
+        low, high: NaN where there is no interval.
+        note: why something is missing, or what else a reader must know.
+        p: the probability of a value at least as far from what is expected after perfect unlearning, if that were
+            so; NaN where nothing is known to be expected.
+        per_seed: the numbers of each seed that the value is the mean of, [K]; None where it is no mean.
+    """
 
     value: float
-    low: float
-    high: float
+    low: float = NAN
+    high: float = NAN
+    note: str = ""
+    p: float = NAN
+    per_seed: Floats | None = field(default=None, compare=False, repr=False)
+
+    @classmethod
+    def of_seeds(cls, values: Floats) -> Estimate:
+        """The mean of a number for each seed."""
+        found = mean_interval(values)
+        return cls(found.mean, found.low, found.high, per_seed=values)
 
 
 class Score(ABC):
@@ -32,6 +52,7 @@ class Score(ABC):
         parts: what must have been predicted.
         crossed: whether every seed must have forgotten the same samples.
         fewest: originals that it needs.
+        choices: whether there must be several classes or candidates, as in `Part.choices`.
     """
 
     name: ClassVar[str]
@@ -41,20 +62,39 @@ class Score(ABC):
     parts: ClassVar[tuple[str, ...]] = ("forget",)
     crossed: ClassVar[bool] = False
     fewest: ClassVar[int] = 1
+    choices: ClassVar[bool] = False
+
+    def missing(self, cohort: Cohort) -> str:
+        """Why there is no number for a cohort; empty where there is one."""
+        models = [model for each in cohort.sets for model in (*each.unlearned, *each.retrain)]
+        if lacking := [part for part in self.parts if not all(part in model for model in models)]:
+            return f"no predictions for {' and '.join(lacking)} data"
+        if self.crossed and not cohort.crossed:
+            return "seeds forget different samples"
+        if len(cohort.seeds) < self.fewest:
+            return f"needs {self.fewest} originals, there are {len(cohort.seeds)}"
+        if self.choices and not cohort.sets[0].unlearned[0]["forget"].choices:
+            return "it is for classes, or for several candidates"
+        return ""
 
     @abstractmethod
     def estimate(self, cohort: Cohort) -> Estimate:
         """The number for the unlearned models of a cohort."""
 
     @abstractmethod
-    def floor(self, cohort: Cohort) -> float:
-        """The number for perfect unlearning: Retrain against Retrain. NaN where there are too few."""
+    def perfect(self, cohort: Cohort) -> Cohort | None:
+        """A cohort that forgot perfectly: Retrains in the place of the unlearned models; None if there are too few."""
 
-    def ceiling(self, cohort: Cohort) -> float:
-        """The number for no unlearning at all: the original. NaN where there is none."""
+    def floor(self, cohort: Cohort) -> Estimate:
+        """The number for perfect unlearning: Retrain against Retrain."""
+        perfect = self.perfect(cohort)
+        return Estimate(NAN, note="too few originals") if perfect is None else self.estimate(perfect)
+
+    def ceiling(self, cohort: Cohort) -> Estimate:
+        """The number for no unlearning at all: the original."""
         if any(each.original is None for each in cohort.sets):
-            return float("nan")
-        return self.estimate(cohort.of("original")).value
+            return Estimate(NAN, note="no originals of all these seeds")
+        return self.estimate(cohort.of("original"))
 
 
 class ModelScore(Score):
@@ -68,19 +108,17 @@ class ModelScore(Score):
         """The number for one model beside those of the same seed."""
 
     def estimate(self, cohort: Cohort) -> Estimate:
-        found = mean_interval(self.per_seed(cohort))
-        return Estimate(found.mean, found.low, found.high)
+        if missing := self.missing(cohort):
+            return Estimate(NAN, note=missing)
+        return Estimate.of_seeds(self.per_seed(cohort))
 
     def per_seed(self, cohort: Cohort) -> Floats:
         """The mean over folds for each seed, [K]."""
         found: Floats = np.mean([[*map(self.of, *_columns(each))] for each in cohort.sets], axis=0)
         return found
 
-    def floor(self, cohort: Cohort) -> float:
-        if len(cohort.seeds) < 2 or not cohort.crossed:
-            return float("nan")
-        sets = (replace(each, unlearned=each.retrain[1:] + each.retrain[:1]) for each in cohort.sets)
-        return self.estimate(replace(cohort, sets=tuple(sets))).value
+    def perfect(self, cohort: Cohort) -> Cohort | None:
+        return next_seeds(cohort) if cohort.crossed else None
 
 
 class CohortScore(Score):
@@ -96,11 +134,23 @@ class CohortScore(Score):
         """The number for the unlearned models."""
 
     def estimate(self, cohort: Cohort) -> Estimate:
-        value, low, high = jackknife(lambda places: self.of(cohort.take(places)), len(cohort.seeds))
-        return Estimate(value, low, high)
+        if missing := self.missing(cohort):
+            return Estimate(NAN, note=missing)
+        count = len(cohort.seeds)
+        if count <= self.fewest:
+            return Estimate(self.of(cohort))
+        return Estimate(*jackknife(lambda places: self.of(cohort.take(places)), count))
 
-    def floor(self, cohort: Cohort) -> float:
-        return self.of(halves(cohort)) if len(cohort.seeds) >= 2 * self.fewest else float("nan")
+    def perfect(self, cohort: Cohort) -> Cohort | None:
+        return halves(cohort) if len(cohort.seeds) >= 2 * self.fewest else None
+
+
+def next_seeds(cohort: Cohort) -> Cohort | None:
+    """The Retrain of the next seed in the place of each unlearned model; None where there is one seed."""
+    if len(cohort.seeds) < 2:
+        return None
+    sets = (replace(each, unlearned=each.retrain[1:] + each.retrain[:1]) for each in cohort.sets)
+    return replace(cohort, sets=tuple(sets))
 
 
 def halves(cohort: Cohort) -> Cohort:

@@ -29,6 +29,8 @@ DENSE = 15
 MARGIN_MARKER, MARGIN_TEXT = 1.035, 1.07
 """Where margin labels stand, in widths of the axes."""
 LINE_HEIGHT = 1.25
+AWAY = (1.0, 2.0, 3.2, 4.6, 6.4, 8.6, 11.2, 14.4, 18.0)
+"""How far from its point a label may stand, in steps of 7 points; far enough that there is room in any crowd."""
 POINT = 72.0
 """Points in an inch."""
 
@@ -269,7 +271,7 @@ def place_labels(axes: Axes, points: NDArray[np.float64], labels: Sequence[Label
 def _boxes_around(place: NDArray[np.float64], width: float, height: float, scale: float) -> list[tuple[Bbox, float]]:
     """Boxes for a text around a point, and how far away they are (1: beside it)."""
     found = []
-    for distance in (1.0, 2.0, 3.2, 4.6):
+    for distance in AWAY:
         away = 7 * scale * distance
         for angle in np.deg2rad(np.arange(0, 360, 22.5)).tolist():
             x = place[0] + np.cos(angle) * (away + width / 2) - width / 2
@@ -283,4 +285,4 @@ def _cost(box: Bbox, distance: float, taken: list[Bbox], places: NDArray[np.floa
     overlaps = sum(1 for other in taken if padded.overlaps(other))
     hidden = int(((places > padded.p0) & (places < padded.p1)).all(axis=1).sum())
     outside: bool = box.x0 < inside.x0 or box.x1 > inside.x1 or box.y0 < inside.y0 or box.y1 > inside.y1
-    return 100 * overlaps + 200 * outside + 5 * hidden + distance
+    return 1000 * (overlaps + outside) + 5 * hidden + distance

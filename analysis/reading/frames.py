@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
+from analysis.reading.selection import ANOTHER_SEED
 from analysis.reading.tuning import set_apart
 from sweep.plan.code_version import method_version
-from sweep.store.columns import SUGGESTIONS, TRIALS
+from sweep.store.columns import RELEARNED, SUGGESTIONS, TRIALS
 from sweep.store.metrics import CLASSIFICATION, FARTHEST, GAPS, Metric, averaged, columns, metrics_of
 from sweep.store.results import Results
 
@@ -28,7 +29,9 @@ class Frames:
         suggestions: `suggestions`, ordered by study and number.
         searched: the trials that suggestions were judged by, and the Retrain and Original trials that only these need,
             in the same columns.
+        relearned: `relearned`, a row per point of a relearning's path, with a column for each metric in `other`.
         superseded: how many trials were left out, with their suggestions, because a newer version of their method ran.
+        directory: where they were read from, a path or URI; empty if from nowhere.
     """
 
     trials: pd.DataFrame
@@ -37,14 +40,17 @@ class Frames:
     suggestions: pd.DataFrame = field(default_factory=lambda: SUGGESTIONS.empty_table().to_pandas())
     searched: pd.DataFrame = field(default_factory=lambda: TRIALS.empty_table().to_pandas())
     superseded: int = 0
+    directory: str = ""
+    relearned: pd.DataFrame = field(default_factory=lambda: RELEARNED.empty_table().to_pandas())
 
     def beside_retrain(self) -> Frames:
-        """The same without gaps to an ideal: what figures show are distances to Retrain."""
-        if "to_ideal" not in self.trials:
-            return self
-        gaps = [name for name in self.trials if name in (*GAPS, "original_gap") or str(name).startswith("gap.")]
-        trials = self.trials.copy()
-        trials.loc[trials["to_ideal"], gaps] = np.nan
+        """The same as figures show it, which are of distances to Retrain: without gaps to an ideal, and without the
+        networks that were never trained, which lie far from everything else.
+        """
+        trials = self.trials[self.trials["method"] != "untrained"].copy()
+        if "to_ideal" in trials:
+            gaps = [name for name in trials if name in (*GAPS, "original_gap") or str(name).startswith("gap.")]
+            trials.loc[trials["to_ideal"], gaps] = np.nan
         return replace(self, trials=trials)
 
 
@@ -59,8 +65,12 @@ def read_frames(location: str) -> Frames:
     trial_ids = suggestions["trial_ids"].explode()
     suggestions = suggestions.drop(trial_ids.index[trial_ids.isin(rows.loc[old, "trial_id"])].unique())
     compared, searched = set_apart(with_gaps(flatten_params(rows[~old])), suggestions)
-    problems = [*unknown, *trials.damaged, *traces.damaged, *found.damaged]
-    return Frames(compared, traces.table.to_pandas(), problems, suggestions, searched, int(old.sum()))
+    relearned = results.relearned(trials.table)
+    points = with_other(relearned.table.to_pandas())
+    problems = [*unknown, *trials.damaged, *traces.damaged, *found.damaged, *relearned.damaged]
+    return Frames(
+        compared, traces.table.to_pandas(), problems, suggestions, searched, int(old.sum()), location, relearned=points
+    )
 
 
 def read_trials(location: str, wanted: Collection[str]) -> pd.DataFrame:
@@ -87,10 +97,15 @@ def superseded(trials: pd.DataFrame, wanted: Collection[str] = ()) -> pd.Series:
 def flatten_params(trials: pd.DataFrame) -> pd.DataFrame:
     """Add a `param.<name>` column for every hyperparameter that any trial has, and one for each metric in `other`."""
     params = pd.DataFrame([json.loads(text) for text in trials["params"]], index=trials.index)
-    other = trials["other"].dropna() if "other" in trials else pd.Series(dtype=object)
+    return pd.concat([with_other(trials), params.add_prefix("param.")], axis=1)
+
+
+def with_other(rows: pd.DataFrame) -> pd.DataFrame:
+    """Add a column for each metric that may be in `other`."""
+    other = rows["other"].dropna() if "other" in rows else pd.Series(dtype=object)
     further = pd.DataFrame([json.loads(text) for text in other], index=other.index, dtype=float)
-    further = further.reindex(index=trials.index, columns=[*columns().keys() - set(trials.columns)]).astype(float)
-    return pd.concat([trials, params.add_prefix("param."), further], axis=1)
+    further = further.reindex(index=rows.index, columns=[*columns().keys() - set(rows.columns)]).astype(float)
+    return pd.concat([rows, further], axis=1)
 
 
 def with_gaps(trials: pd.DataFrame) -> pd.DataFrame:
@@ -111,9 +126,39 @@ def with_gaps(trials: pd.DataFrame) -> pd.DataFrame:
     ideal = ideals(trials)
     reference = pd.concat([retrain, ideal[[*key, *measured]].assign(ideal=True)]) if len(ideal) else retrain
     matched = trials[key].merge(reference, on=key, how="left", validate="many_to_one").set_index(trials.index)
+    result = _with_distances(trials, matched)
+    result["original_gap"] = _original_gaps(result)
+    result["to_ideal"] = matched["ideal"].notna() if len(ideal) else False
+    result["relative_seconds"] = trials["unlearn_seconds"] / matched["unlearn_seconds"]
+    result["relative_samples"] = trials["samples_processed"] / matched["samples_processed"]
+    return result
+
+
+def with_another_seed(trials: pd.DataFrame) -> pd.DataFrame:
+    """Add Retrain's trials once more, as the method `ANOTHER_SEED`: each beside Retrain of the next seed, after the
+    last the first.
+
+    Their gaps are distances between two models that both never saw what they were to forget: what seeds alone make.
+    None is added where a task has one seed of Retrain.
+
+    Args:
+        trials: as `read_frames` gives them.
+    """
+    retrain = trials[(trials["method"] == "retrain") & (trials["status"] == "ok")].sort_values(["task_id", "seed"])
+    retrain = retrain[retrain.groupby("task_id")["seed"].transform("size") > 1]
+    if retrain.empty:
+        return trials
+    following = pd.concat([rows.iloc[np.roll(np.arange(len(rows)), -1)] for _, rows in retrain.groupby("task_id")])
+    added = _with_distances(retrain.assign(method=ANOTHER_SEED), following.set_index(retrain.index))
+    return pd.concat([trials, added], ignore_index=True)
+
+
+def _with_distances(trials: pd.DataFrame, references: pd.DataFrame) -> pd.DataFrame:
+    """Add `gap.<metric>` and the columns of `GAPS`, against the reference in the same row of `references`."""
+    measured = [column for column in columns() if column in trials]
     result = trials.copy()
     for metric in measured:
-        result[f"gap.{metric}"] = (trials[metric] - matched[metric]).abs().clip(upper=FARTHEST)
+        result[f"gap.{metric}"] = (trials[metric] - references[metric]).abs().clip(upper=FARTHEST)
     kinds = kinds_of(trials)
     for gap in GAPS:
         result[gap] = np.nan
@@ -122,12 +167,8 @@ def with_gaps(trials: pd.DataFrame) -> pd.DataFrame:
             parts = [metric.column for metric in averaged(metrics_of(kind), gap)]
             if set(parts) <= set(measured):
                 gaps = result.loc[here, [f"gap.{part}" for part in parts]].set_axis(parts, axis=1)
-                absent = trials.loc[here, parts].isna() & matched.loc[here, parts].isna()
+                absent = trials.loc[here, parts].isna() & references.loc[here, parts].isna()
                 result.loc[here, gap] = gaps.mask(absent, 0).sum(axis=1, skipna=False) / (~absent).sum(axis=1)
-    result["original_gap"] = _original_gaps(result)
-    result["to_ideal"] = matched["ideal"].notna() if len(ideal) else False
-    result["relative_seconds"] = trials["unlearn_seconds"] / matched["unlearn_seconds"]
-    result["relative_samples"] = trials["samples_processed"] / matched["samples_processed"]
     return result
 
 

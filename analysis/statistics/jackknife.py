@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from analysis.statistics.intervals import CONFIDENCE
+from analysis.statistics.intervals import CONFIDENCE, ROUNDING
+
+
+class Spread(NamedTuple):
+    """How far a statistic may be off.
+
+    Attributes:
+        low, high: its 95 % interval.
+        p: the probability of a statistic at least as far from what was expected, were that true.
+    """
+
+    low: float
+    high: float
+    p: float
+
+
+UNKNOWN = Spread(float("nan"), float("nan"), float("nan"))
 
 
 def jackknife(statistic: Callable[[NDArray[np.int64]], float], count: int) -> tuple[float, float, float]:
-    """A statistic of `count` observations, and its 95 % interval: Student's t of the delete-one estimates' error.
+    """A statistic of `count` observations, and its 95 % interval.
 
     Args:
         statistic: is called with the places of the observations that count.
@@ -19,13 +36,43 @@ def jackknife(statistic: Callable[[NDArray[np.int64]], float], count: int) -> tu
     Returns:
         The statistic of all, and the interval around it; NaN where there are fewer than three observations.
     """
-    from scipy import special
-
     places = np.arange(count)
     value = statistic(places)
     if count < 3:
         return value, float("nan"), float("nan")
-    without = np.array([statistic(np.delete(places, place)) for place in places])
-    error = np.sqrt((count - 1) / count * np.sum((without - without.mean()) ** 2))
-    half = special.stdtrit(count - 1, (1 + CONFIDENCE) / 2) * error
-    return value, value - half, value + half
+    low, high, _ = jackknife_spread(value, [statistic(np.delete(places, place)) for place in places])
+    return value, low, high
+
+
+def jackknife_spread(value: float, without: ArrayLike, expected: float = float("nan")) -> Spread:
+    """The spread of a statistic: Student's t of the delete-one estimates' error (Efron, The jackknife, the bootstrap
+    and other resampling plans, 1982, chapter 3).
+
+    NaN where no observation makes a difference: too few, or too coarse a statistic, do not show how far off it may be.
+
+    Args:
+        without: the statistic without each observation in turn, [count]; at least three.
+    """
+    from scipy import special
+
+    estimates = np.asarray(without, dtype=float)
+    count = len(estimates)
+    if np.ptp(estimates) <= ROUNDING * max(1.0, float(np.abs(estimates).max())):
+        return UNKNOWN
+    error = np.sqrt((count - 1) / count * np.sum((estimates - estimates.mean()) ** 2))
+    half = float(special.stdtrit(count - 1, (1 + CONFIDENCE) / 2) * error)
+    p = 2 * float(special.stdtr(count - 1, -abs(value - expected) / error))
+    return Spread(value - half, value + half, p)
+
+
+def share_spread(share: float, without: ArrayLike, size: int, expected: float = float("nan")) -> Spread:
+    """As `jackknife_spread`, for shares of `size` cases: of their logits, so that it stays between 0 and 1.
+
+    Half a case more on either side keeps logits finite, and the interval is widened to hold the share itself.
+    """
+    from scipy import special
+
+    shares = (np.array([share, expected, *np.ravel(without)]) * size + 0.5) / (size + 1)
+    value, wanted, *others = special.logit(shares)
+    low, high, p = jackknife_spread(value, others, wanted)
+    return Spread(min(float(special.expit(low)), share), max(float(special.expit(high)), share), p)

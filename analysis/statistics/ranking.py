@@ -103,7 +103,7 @@ def verdicts(differences: ArrayLike, comparisons: ArrayLike) -> NDArray[np.float
 
     These are paired t tests whose p-values are multiplied by the number of comparisons (Bonferroni). If values are
     normally distributed, at most 5 % of sentences call a difference clear that is none, however the values of a seed
-    depend on one another and whatever their variances; if they are strongly skewed, up to 13 % do
+    depend on one another and whatever their variances; if they are strongly skewed, up to 15 % do
     (benchmarks/results/intervals.txt). Differences that are equal in every seed are not judged, unless they are 0.
 
     Args:

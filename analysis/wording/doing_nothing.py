@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.reading.selection import ended_ok, is_reference, representatives
+from analysis.reading.selection import choices, ended_ok, is_reference, representatives
 from analysis.statistics.intervals import Interval, mean_interval
+from analysis.statistics.ranking import verdicts
 from analysis.wording.ideal import reference_words
 
 
@@ -18,17 +19,23 @@ def original_level(trials: pd.DataFrame) -> Interval:
 def doing_nothing(trials: pd.DataFrame, who: str = "no method") -> str:
     """Say in a sentence that no method among these trials has a lower average gap than Original; empty if one has.
 
-    Each method is judged in its configuration of lowest average gap, paired with Original by seed.
+    Each method is judged in its configuration of lowest average gap, paired with Original by seed. Whether even the
+    closest differs from Original is decided by `verdicts`, with all configurations counted.
 
     Args:
         trials: of one task, as `read_frames` gives them.
         who: the methods in words, as the sentence's subject.
     """
     ok = ended_ok(trials)
-    rivals = representatives(ok[~is_reference(ok)].dropna(subset=["average_gap", "original_gap"]))
-    beyond = (rivals["average_gap"] - rivals["original_gap"]).groupby(rivals["method"]).mean()
-    if beyond.empty or (beyond < 0).any():
+    usable = ok[~is_reference(ok)].dropna(subset=["average_gap", "original_gap"])
+    rivals = representatives(usable)
+    beyond = rivals["average_gap"] - rivals["original_gap"]
+    means = beyond.groupby(rivals["method"]).mean()
+    if means.empty or (means < 0).any():
         return ""
+    closest = beyond[rivals["method"] == means.idxmin()].to_numpy(dtype=float)
+    clear = verdicts(closest, int(choices(usable).sum())) > 0
     level = original_level(rivals)
-    closer = f"{who} is closer to {reference_words(ok)} than doing nothing"
-    return f"The original is at {level.mean:.1f}: at this setting {closer}."
+    closer = f"{who} has a lower mean gap to {reference_words(ok)} than doing nothing"
+    told = ", from which even the closest is distinguishable" if clear else ""
+    return f"The original is at {level.mean:.1f}: at this setting {closer}{told}."

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.reading.selection import ANOTHER_SEED
 from analysis.reading.tuning import untuned_name
 from analysis.wording.words import joined
 from sweep.store.metrics import Metric, averaged, columns
@@ -16,6 +17,7 @@ from sweep.store.metrics import Metric, averaged, columns
 METHODS = {
     "original": "Original",
     "retrain": "Retrain",
+    "untrained": "Untrained",
     "finetune": "FineTune",
     "neggrad": "NegGrad",
     "randomlabel": "RandomLabel",
@@ -101,7 +103,7 @@ GAMMA = Hyperparameter("gamma", "γ")
 def method_name(name: str) -> str:
     """A method as the field writes it, and whether it was tuned; one that is not built in by its whole name."""
     own = untuned_name(name)
-    return METHODS.get(own, own) + name[len(own) :]
+    return "Retrain, another seed" if name == ANOTHER_SEED else METHODS.get(own, own) + name[len(own) :]
 
 
 def method_words(name: str) -> str:

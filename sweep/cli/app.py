@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from importlib.util import find_spec
@@ -19,12 +20,16 @@ from sweep.cli.report import report
 from sweep.cli.rerun import rerun
 from sweep.cli.run import run
 from sweep.cli.schema import schema
+from sweep.cli.score import score
 from sweep.cli.search import search
 from sweep.cli.status import status
 from sweep.cli.track import track
 from sweep.errors import InputError, Unsuccessful
 
-COMMANDS = (run, search, plan, status, report, export, track, rerun, schema)
+COMMANDS = (run, search, plan, status, report, score, export, track, rerun, schema)
+
+FEW_COLLECTIONS = 100_000
+"""Objects made before Python looks for unreachable ones: what torch and pandas load stays, and is searched in vain."""
 
 app = typer.Typer(
     help="Fair, resumable sweeps over machine-unlearning methods.",
@@ -41,6 +46,7 @@ def main() -> NoReturn:
     """Run the command that was given, and exit: 0 all trials ended, 1 some failed or could not be stored, 2 bad input,
     3 the time budget is spent, 130 interrupted.
     """
+    gc.set_threshold(FEW_COLLECTIONS)
     try:
         _require_own_packages()
         code = app(standalone_mode=False)

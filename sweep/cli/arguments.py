@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -39,6 +40,10 @@ OutOption = Annotated[
     str | None, typer.Option("--out", metavar="DIR", help="Results directory or URI; results/<name> by default.")
 ]
 
+ReportOutOption = Annotated[
+    str | None, typer.Option("--out", metavar="DIR", help="Where to write; DIR/report by default.")
+]
+
 AddressOption = Annotated[str | None, typer.Option(metavar="ADDR", help="Address of a Ray cluster, or 'auto'.")]
 
 ExecutorOption = Annotated[ExecutorName, typer.Option(help="Ray Tune, or this process without Ray.")]
@@ -72,6 +77,20 @@ def require_no_address_inline(address: str | None, executor: ExecutorName) -> No
     """Raise InputError if a cluster is named for the executor that uses none."""
     if address is not None and executor is ExecutorName.inline:
         raise InputError("--address: the inline executor uses no cluster; drop one of the two")
+
+
+def report_folder(directory: str, out: str | None) -> Path:
+    """Where to write what results show: `out`, or the folder `report` of the results directory.
+
+    Raises:
+        InputError: it is no folder, or none is given for results at a URI.
+    """
+    if out is None and "://" in directory:
+        raise InputError("--out: needed where the results are at a URI")
+    folder = Path(out) if out else Path(directory) / "report"
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--out: {folder} is not a directory")
+    return folder
 
 
 def seconds_of(time_budget: str | None) -> float | None:

@@ -45,7 +45,10 @@ def methods(
 
 @listing.command()
 def metrics() -> None:
-    """List what is measured of each kind of task: column of the table of trials, abbreviation, meaning, unit."""
+    """List what is measured of each kind of task (column of the table of trials, abbreviation, meaning, unit), and the
+    scores of the command score.
+    """
+    from analysis.audit.scores import SCORES
     from sweep.store.metrics import FURTHER, KINDS
 
     console = Console()
@@ -57,6 +60,9 @@ def metrics() -> None:
             where = "; in the column other" if metric in further else ""
             _entry(console, head, f"{metric.words}; {metric.unit}{where}")
         console.print()
+    console.print("[bold]score[/bold]", highlight=False)
+    for head, score in zip(_columns([(score.name, score.label) for score in SCORES]), SCORES, strict=True):
+        _entry(console, head, "; ".join(filter(None, [score.words, score.unit])))
 
 
 def _describe(console: Console, name: str, method: type[Method]) -> None:

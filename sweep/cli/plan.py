@@ -12,6 +12,7 @@ from sweep.cli.messages import located, warn, warn_of_damage
 from sweep.errors import InputError
 
 if TYPE_CHECKING:
+    from sweep.plan.pending import Again
     from sweep.plan.trials import Trial
     from sweep.spec.sweep_spec import Spec
 
@@ -20,16 +21,20 @@ def plan(spec: SpecArgument = "digits", out: OutOption = None, overrides: SetOpt
     """Count a sweep's trials and originals, and what exists already. Runs nothing."""
     from sweep.plan.check import check_task
     from sweep.plan.pending import of_other_code, with_fewer_predictions
+    from sweep.plan.relearning import asked_relearning, relearning_words
 
-    loaded, trials, left, where, rows = planned(spec, overrides, out)
+    loaded, trials, left, where, rows, again = planned(spec, overrides, out)
     if left:
         located(spec, lambda: check_task(loaded, warn))
     console = Console()
     print_plan(console, loaded.name, trials, left, where)
     for grid in loaded.forget:
         console.print(f"forget: {grid.words()}", highlight=False, soft_wrap=True)
-    fewer = with_fewer_predictions(trials, left, rows, loaded.predictions)
-    for line in [*of_other_code(loaded, trials, left, rows), *fewer]:
+    for line in [
+        *of_other_code(loaded, trials, left, rows),
+        *with_fewer_predictions(trials, left, rows, loaded.predictions),
+        *relearning_words({trial.id for trial in trials}, again.unrelearned, asked_relearning(loaded)),
+    ]:
         console.print(line, highlight=False, soft_wrap=True)
     if loaded.search is not None:
         console.print(f"and {search_words(loaded)}: unlearn-sweep search {spec}", highlight=False, soft_wrap=True)
@@ -37,12 +42,14 @@ def plan(spec: SpecArgument = "digits", out: OutOption = None, overrides: SetOpt
 
 def planned(
     spec: str, overrides: list[str] | None, out: str | None, refresh: bool = False, retry_failed: bool = False
-) -> tuple[Spec, list[Trial], list[Trial], str, dict[str, dict[str, Any]]]:
-    """The spec, its trials, those of them that are to be run, the results directory, and its rows by trial id.
+) -> tuple[Spec, list[Trial], list[Trial], str, dict[str, dict[str, Any]], Again]:
+    """The spec, its trials, those of them that are to be run, the results directory, its rows by trial id, and which
+    of these are run again.
 
     The rows have the columns that tell whether a trial is to be run.
     """
     from sweep.plan.pending import Again, pending
+    from sweep.plan.relearning import asked_relearning, unrelearned
     from sweep.plan.trials import plan_trials
     from sweep.spec.sweep_spec import load_spec
     from sweep.store.results import Results
@@ -58,7 +65,9 @@ def planned(
     found = results.trials(["status", "study", *versions, *predictions, "finished_at"])
     warn_of_damage(found)
     rows = {row["trial_id"]: row for row in found.table.to_pylist()}
-    return loaded, trials, pending(trials, rows, Again(refresh, retry_failed, loaded.predictions)), where, rows
+    missing = unrelearned(results, rows, asked_relearning(loaded), warn_of_damage)
+    again = Again(refresh, retry_failed, loaded.predictions, missing)
+    return loaded, trials, pending(trials, rows, again), where, rows, again
 
 
 def print_plan(console: Console, name: str, trials: Sequence[Trial], left: Sequence[Trial], where: str) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from sweep.cli.arguments import ReportOutOption, report_folder
 from sweep.cli.messages import showing_results, warn
-from sweep.errors import InputError
 
 MOST_LINES = 500
 """How many configurations `report` prints at most."""
@@ -17,7 +16,7 @@ MOST_LINES = 500
 
 def report(
     directory: Annotated[str, typer.Argument(metavar="DIR")],
-    out: Annotated[str | None, typer.Option(metavar="DIR", help="Where to write; DIR/report by default.")] = None,
+    out: ReportOutOption = None,
 ) -> None:
     """Write every table and figure that the results allow, and index.html, which shows all of them."""
     from analysis.methods_table import methods_table, render_rich
@@ -26,11 +25,7 @@ def report(
     from sweep.store.results import existing_results
 
     existing_results(directory)
-    if out is None and "://" in directory:
-        raise InputError("--out: needed where the results are at a URI")
-    folder = Path(out) if out else Path(directory) / "report"
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"--out: {folder} is not a directory")
+    folder = report_folder(directory, out)
     with showing_results(directory):
         frames = read_frames(directory)
         for problem in frames.damaged:

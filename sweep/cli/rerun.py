@@ -19,7 +19,6 @@ def rerun(
     """Run one stored trial again and compare the result with its row. Exit status 1 if they differ."""
     from rich.table import Table
 
-    from sweep.run.rerun import COMPARED
     from sweep.run.rerun import rerun as run_again
 
     found = run_again(directory, trial_id, frozenset(plugin or ()))
@@ -28,7 +27,7 @@ def rerun(
     table = Table()
     for header in ("", "stored", "again", "equal"):
         table.add_column(header, justify="left" if header == "" else "right")
-    for name in COMPARED:
+    for name in found.compared:
         old, new = found.old[name], found.new[name]
         table.add_row(name, str(old), str(new), "yes" if old == new else "no")
     console.print(table)

@@ -32,22 +32,24 @@ def run(
     arguments.require_no_address_inline(address, executor)
     budget = arguments.seconds_of(time_budget)
     console = Console()
-    from sweep.plan.pending import Again, of_other_code, with_fewer_predictions
+    from sweep.plan.pending import of_other_code, with_fewer_predictions
+    from sweep.plan.relearning import asked_relearning, relearning_words
     from sweep.run.adoption import adopt
     from sweep.store.results import Results
 
-    loaded, trials, left, where, rows = planned(spec, overrides, out, refresh, retry_failed)
+    loaded, trials, left, where, rows, again = planned(spec, overrides, out, refresh, retry_failed)
     adopt(Results(where), trials, rows)
     counts = f"{len(trials)} trials, {len(trials) - len(left)} done before, {len(left)} to run"
     other = of_other_code(loaded, trials, left, rows) + with_fewer_predictions(trials, left, rows, loaded.predictions)
     heading = [f"{loaded.name}: {counts}", *other]
+    heading += relearning_words({trial.id for trial in trials}, again.unrelearned, asked_relearning(loaded))
     if left or track:
         from sweep.run.driver import Request, run_sweep
         from sweep.track.tracking import Tracking
 
         def action() -> None:
             with Tracking(track or [], where, warn) as tracking:
-                chosen, again = arguments.executor_named(executor), Again(refresh, retry_failed)
+                chosen = arguments.executor_named(executor)
                 told = (console, tracking.ended, warn, heading)
                 request = Request(loaded, where, chosen, address, None, again, budget, *told)
                 run_sweep(request, left)

@@ -34,8 +34,9 @@ def search(
     arguments.require_no_address_inline(address, executor)
     budget = arguments.seconds_of(time_budget)
     from sweep.plan.pending import Again
+    from sweep.plan.relearning import asked_relearning, relearning_words, unrelearned
     from sweep.run.driver import Request
-    from sweep.search.phases import of_other_code, plan_search, run_search
+    from sweep.search.phases import asked_ids, of_other_code, plan_search, run_search
     from sweep.spec.sweep_spec import load_spec
     from sweep.store.results import Results
     from sweep.track.tracking import Tracking
@@ -53,8 +54,12 @@ def search(
     heading = [f"{loaded.name}: {planned.studies[0].budget} suggestions for each of {names}"]
     if not refresh:
         heading += of_other_code(planned, suggested.table.to_pylist(), stored.table.to_pylist())
+    rows = {row["trial_id"]: row for row in stored.table.select(["trial_id", "status", "finished_at"]).to_pylist()}
+    recipe, asked = asked_relearning(loaded), asked_ids(planned, suggested.table.to_pylist())
+    missing = unrelearned(results, rows, recipe, warn_of_damage)
+    heading += relearning_words(asked, missing, recipe)
     with Tracking(track or [], where, warn) as tracking:
-        chosen, again = arguments.executor_named(executor), Again(refresh, retry_failed)
+        chosen, again = arguments.executor_named(executor), Again(refresh, retry_failed, loaded.predictions, missing)
         told = (console, tracking.ended, warn, heading)
         request = Request(loaded, where, chosen, address, storage, again, budget, *told)
         ended = located(spec, lambda: run_search(request, planned))

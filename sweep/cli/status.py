@@ -23,6 +23,7 @@ def status(
 
     results = existing_results(directory)
     trials, suggestions = results.trials(), results.suggestions()
-    for found in (trials, suggestions):
+    relearned = results.relearned(trials.table)
+    for found in (trials, suggestions, relearned):
         warn_of_damage(found)
-    print_status(Console(), directory, trials, suggestions, frozenset(plugin or ()))
+    print_status(Console(), directory, trials, suggestions, relearned, frozenset(plugin or ()))

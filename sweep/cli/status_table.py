@@ -14,6 +14,7 @@ from sweep.plan.code_version import code_version, method_version, package_versio
 from sweep.search.objective import State, standings
 from sweep.store.original_labels import DIFFER, of_several_weights
 from sweep.store.parquet import Rows
+from sweep.store.relearning import Relearning
 from sweep.store.status import Row
 
 COLUMNS = [
@@ -23,9 +24,15 @@ COLUMNS = [
 
 
 def print_status(
-    console: Console, directory: str, trials: Rows, suggestions: Rows, plugins: frozenset[str] = frozenset()
+    console: Console,
+    directory: str,
+    trials: Rows,
+    suggestions: Rows,
+    relearned: Rows,
+    plugins: frozenset[str] = frozenset(),
 ) -> None:
-    """Print counts by method and status, studies, what other code versions computed, mixed devices, and what failed.
+    """Print counts by method and status, studies, what was relearned, what other code versions computed, mixed devices,
+    and what failed.
 
     Args:
         plugins: names that may be imported, to compare the plugin's code with that of the rows. Rows of any other
@@ -42,6 +49,7 @@ def print_status(
         table.add_row(method, *(str(counts[method, name]) for name in statuses))
     console.print(table)
     _print_studies(console, trials, suggestions)
+    _print_relearned(console, relearned, sum(row["status"] == "ok" for row in rows))
     other: Counter[tuple[str, str]] = Counter()
     for row in rows:
         own, original = (package_version(row[name] or code_version()) for name in ("code_version", "original_version"))
@@ -110,6 +118,16 @@ def _mixed(ok: Sequence[Row]) -> list[str]:
         f"{method}: tables average trials of {' and '.join(sorted(versions))} ({REMEDY})"
         for method, versions in methods.items()
     ]
+
+
+def _print_relearned(console: Console, relearned: Rows, ok: int) -> None:
+    """Print of each recipe how many trials were relearned by it, of those that ended `ok`."""
+    trials: dict[str, set[str]] = {}
+    for point in relearned.table.select(["recipe", "trial_id"]).to_pylist():
+        trials.setdefault(point["recipe"], set()).add(point["trial_id"])
+    for recipe, found in trials.items():
+        line = f"relearned, {Relearning.of(recipe).words}: {len(found)} of {ok} trials that ended ok"
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def _print_studies(console: Console, trials: Rows, suggestions: Rows) -> None:

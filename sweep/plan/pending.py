@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sweep.plan.trials import Trial
@@ -20,17 +21,21 @@ class Again:
         refresh: those that another code version computed.
         failed: those that failed.
         predictions: with `refresh` also those that kept fewer predictions than these.
+        unrelearned: when those finished that were not relearned as the spec asks, by id.
     """
 
     refresh: bool = False
     failed: bool = False
     predictions: Wanted = False
+    unrelearned: Mapping[str, datetime | None] = field(default_factory=dict)
 
     def wants(self, trial: Trial, row: Mapping[str, Any]) -> bool:
         """Whether to run a trial again that has this row."""
         if self.refresh and not is_current(trial, row["code_version"], row["original_version"]):
             return True
         if self.refresh and self.predictions and _kept_fewer(row, self.predictions):
+            return True
+        if trial.id in self.unrelearned and self.unrelearned[trial.id] == row["finished_at"]:
             return True
         return self.failed and row["status"] == "failed"
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from sweep.errors import InputError
 from sweep.plan.check import check_task
 from sweep.plan.pending import NOTHING, Again
+from sweep.plan.relearning import asked_relearning
 from sweep.plan.trials import Trial, describe, location_options, model_location
 from sweep.plan.versions import original_version
 from sweep.run.environment import environment_json
@@ -231,6 +232,8 @@ def run_context(spec: Spec, out: str, refresh: bool) -> Context:
         gpu=False,
         max_retries=spec.max_retries,
         predictions=spec.predictions,
+        forget_information=spec.forget_information,
+        relearning=asked_relearning(spec),
         probe_every=spec.probe.every,
         probe_samples=spec.probe.samples,
         trial_timeout=spec.trial_timeout,

@@ -16,6 +16,7 @@ from sweep.spec.spec_file import read_yaml
 from sweep.spec.sweep_spec import Spec, parse_spec
 from sweep.store.columns import METRICS
 from sweep.store.location import absolute_location
+from sweep.store.metrics import OF_WEIGHTS
 from sweep.store.results import Results, existing_results
 from sweep.store.row_lists import stored_row_list
 from sweep.trial.job import Context, Job
@@ -34,9 +35,15 @@ class Rerun:
     version: str
 
     @property
+    def compared(self) -> list[str]:
+        """Those of `COMPARED` that tell the two apart: of the weights only what the stored row has measured."""
+        own = {metric.column for metric in OF_WEIGHTS if self.old[metric.column] is None}
+        return [name for name in COMPARED if name not in own]
+
+    @property
     def equal(self) -> bool:
-        """Whether all of `COMPARED` are equal, bit for bit."""
-        return all(self.old[name] == self.new[name] for name in COMPARED)
+        """Whether all that is compared is equal, bit for bit."""
+        return all(self.old[name] == self.new[name] for name in self.compared)
 
 
 def rerun(directory: str, trial_id: str, plugins: frozenset[str] = frozenset()) -> Rerun:
@@ -79,6 +86,7 @@ def rerun(directory: str, trial_id: str, plugins: frozenset[str] = frozenset()) 
         gpu=gpu,
         max_retries=0,
         predictions=False,
+        forget_information=old["forget_information"] is not None,
     )
     ended, outcome = Worker(context).measure(Job(trial_for(config)))
     new = dict.fromkeys(COMPARED) | ended.columns | {"status": outcome.status, "error": outcome.error}

@@ -88,13 +88,19 @@ def plan_search(spec: Spec) -> Plan:
     )
 
 
-def of_other_code(plan: Plan, suggestions: Sequence[Row], rows: Sequence[Row]) -> list[str]:
-    """How many stored trials of a search other code computed (`other_versions`)."""
+def asked_ids(plan: Plan, suggestions: Sequence[Row]) -> set[str]:
+    """Ids of the trials that a search asks for, as far as they are known before it goes on."""
     budgets = {definition.name: definition.budget for definition in plan.studies}
     asked = {trial.id for trial in (*plan.references, *plan.baselines)}
     for suggestion in suggestions:
         if suggestion["number"] < budgets.get(suggestion["study"], 0):
             asked.update(suggestion["trial_ids"], suggestion["confirm_trial_ids"])
+    return asked
+
+
+def of_other_code(plan: Plan, suggestions: Sequence[Row], rows: Sequence[Row]) -> list[str]:
+    """How many stored trials of a search other code computed (`other_versions`)."""
+    asked = asked_ids(plan, suggestions)
     done = [row for row in rows if row["trial_id"] in asked and ended(row)]
     return other_versions(
         ((row["dataset"], row["model"], row["method"]), row["code_version"], row["original_version"]) for row in done

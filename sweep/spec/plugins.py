@@ -32,10 +32,10 @@ def find_method(name: str) -> type[Method]:
     """
     if ":" not in name:
         return _builtin("method", name, METHODS)
-    found = _plugin(name)
+    found = load_plugin(name)
     if not (inspect.isclass(found) and issubclass(found, Method)):
         raise InputError(f"plugin '{name}' is not a subclass of methods.Method")
-    _require_complete(name, found)
+    require_complete(name, found)
     if issubclass(found, Descent) and (found.gradients, found.passes) == (Descent.gradients, Descent.passes):
         raise InputError(f"plugin '{name}' defines neither gradients nor passes")
     if "__dataclass_params__" not in vars(found):  # without it, its fields are no hyperparameters
@@ -51,10 +51,10 @@ def find_dataset(name: str) -> type[Dataset]:
     """
     if ":" not in name:
         return _builtin("dataset", name, DATASETS)
-    found = _plugin(name)
+    found = load_plugin(name)
     if not (inspect.isclass(found) and issubclass(found, Dataset)):
         raise InputError(f"plugin '{name}' is not a subclass of sweep.tasks.datasets.Dataset")
-    _require_complete(name, found)
+    require_complete(name, found)
     return found
 
 
@@ -79,7 +79,7 @@ def find_model(name: str) -> ModelBuilder:
         InputError: no such model, or a plugin that cannot be called.
     """
     if ":" in name:
-        found = _plugin(name)
+        found = load_plugin(name)
         if not callable(found):
             raise InputError(f"plugin '{name}' cannot be called")
         builder: ModelBuilder = found
@@ -98,7 +98,7 @@ def plugin_source(name: str) -> bytes:
     Raises:
         InputError: no such plugin.
     """
-    found = _plugin(name)
+    found = load_plugin(name)
     defined: list[object] = [found]
     if inspect.isclass(found) and issubclass(found, Dataset) and not isinstance(found.kind, str):
         defined.append(found.kind)
@@ -119,7 +119,8 @@ def _builtin(kind: str, name: str, known: dict[str, T]) -> T:
     return known[name]
 
 
-def _require_complete(name: str, found: type[ABC]) -> None:
+def require_complete(name: str, found: type[ABC]) -> None:
+    """Raise InputError if the class of a plugin leaves something of its base undefined."""
     if missing := sorted(found.__abstractmethods__):
         raise InputError(f"plugin '{name}' does not define {', '.join(missing)}")
 
@@ -131,7 +132,12 @@ def search_last(folder: str) -> None:
     sys.path.append(folder)
 
 
-def _plugin(name: str) -> Callable[..., Any] | type[Any]:
+def load_plugin(name: str) -> Callable[..., Any] | type[Any]:
+    """What `package.module:attribute` names; its module may lie in the folder of the command.
+
+    Raises:
+        InputError: there is no such module, importing it fails, or it has no such attribute.
+    """
     module_name, _, attribute = name.partition(":")
     folder = os.getcwd()
     for place in (str(Path(__file__).parents[2]), folder):  # last, so that a folder `analysis` there does not hide ours

@@ -16,6 +16,7 @@ from sweep.spec.complaints import validated
 from sweep.spec.forget_section import ForgetSpec
 from sweep.spec.options import axis, method_grid, option_model
 from sweep.spec.plugins import find_dataset, find_kind, find_method, find_model
+from sweep.spec.relearn_section import RelearnSpec
 from sweep.spec.search_section import SearchSpec, Seed
 from sweep.spec.space import make_space
 from sweep.spec.spec_file import read_document, write_yaml
@@ -81,6 +82,8 @@ class Spec(Section):
         description="whose outputs are kept, sample by sample: true, forget, test and validation samples and as many "
         "retain samples as test samples; forget, the forget samples alone; all, every retain sample too",
     )
+    forget_information: bool = Field(False, description="measure ι, a pass of gradients over each forget sample")
+    relearn: RelearnSpec | None = Field(None, description="fine-tune a copy of each unlearned model; null: do not")
 
     @model_validator(mode="before")
     @classmethod

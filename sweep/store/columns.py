@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from sweep.store.metrics import KINDS
+from sweep.store.metrics import KINDS, OF_WEIGHTS
 
 METRICS = tuple(dict.fromkeys(metric.column for metrics in KINDS.values() for metric in metrics))
 """Every column of `trials` with a metric; see `sweep.store.metrics`. A trial has those of its kind of task."""
@@ -12,8 +12,8 @@ METRICS = tuple(dict.fromkeys(metric.column for metrics in KINDS.values() for me
 MEASURED = (*METRICS, "unlearn_seconds", "eval_seconds", "samples_processed", "peak_memory_bytes")
 """Columns of `trials` that say how good a trial's model is, and what it cost."""
 
-REFERENCES = ("original", "retrain")
-"""The methods that all others are compared with. No search tunes them."""
+REFERENCES = ("original", "retrain", "untrained")
+"""The methods that all others are compared with. No search tunes them, and none of them is ranked."""
 
 TRIALS = pa.schema(
     [
@@ -56,6 +56,7 @@ TRIALS = pa.schema(
         pa.field("code_version", pa.string(), nullable=False),
         pa.field("original_version", pa.string()),
         pa.field("original_sha256", pa.string()),
+        pa.field("model_sha256", pa.string()),
         pa.field("started_at", pa.timestamp("us", tz="UTC")),
         pa.field("finished_at", pa.timestamp("us", tz="UTC")),
     ]
@@ -69,9 +70,11 @@ validation samples: a search may read the latter. `code_version` is of the code 
 `n_predictions` count the trial's rows in those tables: where they are 0, what lies there under its id is of an earlier
 run. `kept_predictions` is which were kept, as the spec's `predictions` says it: true, forget or all; null where there
 are none, and in older rows, which have what true meant then. `original_sha256` is of the weights that the trial started
-from. `notes` is what the method says of its result, as JSON: epsilon, delta and the assumptions they rest on, for
-instance. `kind` is the kind of task, null for classification; `other` is what a kind measures beyond the columns there
-are, as JSON: `FURTHER` in `sweep.store.metrics`, or what a plugin's kind has.
+from, `model_sha256` of those that it ended with. `notes` is what the method says of its result, as JSON: epsilon, delta
+and the assumptions they rest on, for instance. `kind` is the kind of task, null for classification; `other` is what a
+kind measures beyond the columns there are, as JSON: `FURTHER` in `sweep.store.metrics`, or what a plugin's kind has.
+`forget_information` is null where the spec does not ask for it, and like `weight_distance` where it cannot be taken:
+then `notes` says why. `weight_distance` is null, too, where a trial starts from no original.
 
 `precision` is what forward passes of training and unlearning were computed in, whatever the spec left to the device:
 bfloat16, float32, or tf32. The evaluation of what came of it, and with it metrics and predictions, is in float32
@@ -132,6 +135,34 @@ sample. Kinds of task whose targets are numbers have `target` and `outputs` in t
 language, `validation` and `validation_outsiders` are rows of the test data and of the outsiders."""
 
 
+_OF_WEIGHTS = {metric.column for metric in OF_WEIGHTS}
+
+RELEARNED = pa.schema(
+    [
+        pa.field("trial_id", pa.string(), nullable=False),
+        pa.field("relearning_id", pa.string(), nullable=False),
+        pa.field("recipe", pa.string(), nullable=False),
+        pa.field("model_sha256", pa.string(), nullable=False),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("epoch", pa.int32(), nullable=False),
+        pa.field("step", pa.int64(), nullable=False),
+        pa.field("seconds", pa.float64(), nullable=False),
+        *(pa.field(metric, pa.float64()) for metric in METRICS if metric not in _OF_WEIGHTS),
+        pa.field("other", pa.string()),
+        pa.field("n_predictions", pa.int64(), nullable=False),
+    ]
+)
+"""Columns of `relearned`: what a copy of a trial's model does as it is fine-tuned, a row per point of its path.
+`relearning_id` is the hash of `recipe`, JSON (`sweep.store.relearning`); `model_sha256` is of the model that was
+copied: rows count where it is that of the trial's row, and else are of an earlier run that led to other weights. The
+row of step 0 has all that the trial's row has, the last one all of the relearned model; those between have the metrics
+of the forget set: after each epoch on the retain set, each step on the forget set. `seconds` counts from the start,
+measuring included. `status` is ok or diverged; then the last row has no metrics. `n_predictions` counts the rows of
+`relearned_predictions`."""
+
+RELEARNED_PREDICTIONS = pa.schema([PREDICTIONS.field(0), RELEARNED.field(1), *list(PREDICTIONS)[1:]])
+"""Columns of `relearned_predictions`: what relearned models say of the forget set, as in `predictions`."""
+
 SUGGESTIONS = pa.schema(
     [
         pa.field("study", pa.string(), nullable=False),
@@ -169,5 +200,7 @@ FOLDERS = {
     "predictions": PREDICTIONS,
     "suggestions": SUGGESTIONS,
     "rows": ROWS,
+    "relearned": RELEARNED,
+    "relearned_predictions": RELEARNED_PREDICTIONS,
 }
 """The folders whose files together are one table each."""

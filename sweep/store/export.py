@@ -12,16 +12,17 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pyarrow import fs
 
 from sweep.errors import InputError
-from sweep.store.columns import FOLDERS, PREDICTIONS, ROWS
+from sweep.store.columns import FOLDERS, ROWS
 from sweep.store.index import read_folder
 from sweep.store.merged_files import earlier_files
 from sweep.store.parquet import LARGE, Rows, read_all
 from sweep.store.results import Results
 
 TOGETHER = 32 * 2**20
-"""How many bytes of files of `predictions` are in memory at once, unless one file has more."""
+"""How many bytes of files with predictions are in memory at once, unless one file has more."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,20 @@ def _check(results: Results, out: str, folder: Path) -> None:
 
 
 def _parts(results: Results, folder: str) -> Iterator[Rows]:
-    if folder == "predictions":
+    whole = {
+        "trials": results.trials,
+        "traces": results.traces,
+        "suggestions": results.suggestions,
+        "relearned": results.relearned,
+    }
+    if folder in whole:
+        yield whole[folder]()
+    elif folder == "predictions":
         yield from _predictions(results)
     elif folder == "rows":
         yield read_folder(results, "rows", ROWS)
     else:
-        yield {"trials": results.trials, "traces": results.traces, "suggestions": results.suggestions}[folder]()
+        yield from _relearned_predictions(results)
 
 
 def _predictions(results: Results) -> Iterator[Rows]:
@@ -86,20 +95,39 @@ def _predictions(results: Results) -> Iterator[Rows]:
     others = pc.unique(trials.filter(pc.equal(trials["n_predictions"], 0))["trial_id"])
     infos = {info.base_name: info for info in results.files("predictions")}
     earlier = earlier_files(infos)
-    groups: list[list[str]] = [[]]
+    later = [infos[name] for name in sorted(infos.keys() - earlier)]
+    for group in [*_groups(later), *([infos[name]] for name in earlier)]:
+        rows = _read(results, group, "predictions")
+        yield Rows(rows.table.filter(pc.invert(pc.is_in(rows.table["trial_id"], others))), rows.damaged)
+        if earlier:
+            others = pa.concat_arrays([others, pc.unique(rows.table["trial_id"])])
+
+
+def _relearned_predictions(results: Results) -> Iterator[Rows]:
+    """The rows of `relearned_predictions` that count, some files at a time."""
+    points = results.relearned().table.select(["trial_id", "relearning_id", "n_predictions"]).to_pylist()
+    wanted = {f"{row['trial_id']}-{row['relearning_id']}.parquet" for row in points if row["n_predictions"]}
+    files = [info for info in results.files("relearned_predictions") if info.base_name in wanted]
+    for group in _groups(files):
+        yield _read(results, group, "relearned_predictions")
+
+
+def _groups(files: list[fs.FileInfo]) -> list[list[fs.FileInfo]]:
+    """The files in order, in groups that are small enough to be in memory at once."""
+    groups: list[list[fs.FileInfo]] = [[]]
     size = 0
-    for name in sorted(infos.keys() - earlier):
+    for info in files:
         if size >= TOGETHER:
             groups.append([])
             size = 0
-        groups[-1].append(name)
-        size += infos[name].size
-    for names in [*groups, *([name] for name in earlier)]:
-        rows = read_all(results.filesystem, [infos[name].path for name in names], PREDICTIONS)
-        table = rows.table.select(PREDICTIONS.names)
-        yield Rows(table.filter(pc.invert(pc.is_in(table["trial_id"], others))), rows.damaged)
-        if earlier:
-            others = pa.concat_arrays([others, pc.unique(table["trial_id"])])
+        groups[-1].append(info)
+        size += info.size
+    return groups
+
+
+def _read(results: Results, files: list[fs.FileInfo], folder: str) -> Rows:
+    rows = read_all(results.filesystem, [info.path for info in files], FOLDERS[folder])
+    return Rows(rows.table.select(FOLDERS[folder].names), rows.damaged)
 
 
 def _write(path: Path, schema: pa.Schema, parts: Iterator[Rows]) -> tuple[int, list[str]]:

@@ -9,7 +9,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Metric:
-    """A number between 0 and 100, or nearly so, that says how a model does on a part of the data.
+    """A number that says how a model does on a part of the data: between 0 and 100, or nearly so, if it has a side.
 
     Attributes:
         column: of `trials`.
@@ -39,6 +39,24 @@ NON_MEMBERS = "share of the forget data that a membership attack calls non-membe
 
 DEVIATION = "percent of the targets' standard deviation"
 
+OF_WEIGHTS: tuple[Metric, ...] = (
+    Metric(
+        "forget_information",
+        "ι",
+        "mean squared length of a forget sample's loss gradient (Becker and Liebig 2022); where the spec asks for it",
+        unit="squared loss per unit of weight",
+        hidden=True,
+    ),
+    Metric(
+        "weight_distance",
+        "WD",
+        "length of the weights' change from the original, relative to the original's; none of what trains anew",
+        unit="share",
+        hidden=True,
+    ),
+)
+"""What is measured of a model's weights, whatever the kind of task."""
+
 KINDS: dict[str, tuple[Metric, ...]] = {
     "classification": (
         Metric("retain_accuracy", "RA", "accuracy on the retain data", "retain"),
@@ -48,6 +66,7 @@ KINDS: dict[str, tuple[Metric, ...]] = {
         Metric("validation_accuracy", "VA", "accuracy on the validation data"),
         Metric("mia", "MIA", NON_MEMBERS, "forget", "validation_mia"),
         Metric("validation_mia", "MIA-V", f"{NON_MEMBERS}, from validation data"),
+        *OF_WEIGHTS,
     ),
     "regression": (
         Metric("retain_error", "RE", "mean absolute error on the retain data", "retain", unit=DEVIATION),
@@ -59,6 +78,7 @@ KINDS: dict[str, tuple[Metric, ...]] = {
         Metric("validation_error", "VE", "mean absolute error on the validation data", unit=DEVIATION),
         Metric("mia", "MIA", NON_MEMBERS, "forget", "validation_mia"),
         Metric("validation_mia", "MIA-V", f"{NON_MEMBERS}, from validation data"),
+        *OF_WEIGHTS,
     ),
     "language": (
         Metric("retain_accuracy", "RA", "accuracy on the retain data", "retain"),
@@ -79,6 +99,7 @@ KINDS: dict[str, tuple[Metric, ...]] = {
         Metric("test_likelihood", "P-T", "mean probability of the test data's answers", hidden=True),
         Metric("mia", "MIA", NON_MEMBERS, hidden=True),
         Metric("chance", "chance", "accuracy of guesses on the forget data", hidden=True),
+        *OF_WEIGHTS,
     ),
 }
 """What the built-in kinds of task measure. The average gap over RA, FA, TA and MIA is that of Fan et al., ICLR 2024."""

@@ -32,7 +32,7 @@ class Original:
     @cached_property
     def sha256(self) -> str:
         """The checksum of its weights and their names."""
-        return _checksum(self.state)
+        return checksum(self.state)
 
 
 def store_original(results: Results, original_id: str, original: Original) -> None:
@@ -46,7 +46,7 @@ def store_original(results: Results, original_id: str, original: Original) -> No
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in original.state.items()
     }
-    metadata = {"sha256": _checksum(tensors), "code_version": original.version}
+    metadata = {"sha256": checksum(tensors), "code_version": original.version}
     content = safetensors.torch.save(tensors, metadata=metadata)
     results.write(original_path(original_id), content)
 
@@ -67,7 +67,7 @@ def load_original(results: Results, original_id: str) -> Original | None:
     return original if original.sha256 == label.sha256 else None
 
 
-def _checksum(tensors: State) -> str:
+def checksum(tensors: State) -> str:
     """SHA-256 of the tensors' names, types, shapes and contents."""
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):

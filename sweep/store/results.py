@@ -5,6 +5,8 @@
     DIR/trials/<trial_id>.parquet        one row per trial
     DIR/traces/<trial_id>.parquet        a row per epoch
     DIR/predictions/<trial_id>.parquet   a row per sample
+    DIR/relearned/<trial_id>-<relearning_id>.parquet   a row per point of a relearning's path
+    DIR/relearned_predictions/<trial_id>-<relearning_id>.parquet   a row per forgotten sample, of the relearned model
     DIR/suggestions/<study>-<number>.parquet   one row per configuration that a search suggested
     DIR/rows/<id>.parquet                a list of rows that were to be forgotten (sweep/store/row_lists.py)
     DIR/tracked/<tracker>/<trial>-<time>   an empty file per run that was sent to an experiment tracker
@@ -19,19 +21,43 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from sweep.errors import InputError
-from sweep.store.columns import FOLDERS, PREDICTIONS, SUGGESTIONS, TRACES, TRIALS
+from sweep.store.columns import (
+    FOLDERS,
+    PREDICTIONS,
+    RELEARNED,
+    RELEARNED_PREDICTIONS,
+    SUGGESTIONS,
+    TRACES,
+    TRIALS,
+)
 from sweep.store.directory import Directory
 from sweep.store.index import read_folder
 from sweep.store.merged_files import earlier_files, may_hold
 from sweep.store.metrics import Metric, learn
 from sweep.store.parquet import LARGE, Rows, parquet_bytes, read_parquet
+from sweep.store.relearning import Relearning
+
+
+@dataclass(frozen=True)
+class Relearned:
+    """What a relearning gave.
+
+    Attributes:
+        recipe: what was done.
+        rows: of `relearned`, without what all of them share.
+        predictions: of the forget set, in the columns of `predictions`; None: none are kept.
+    """
+
+    recipe: Relearning
+    rows: Sequence[dict[str, Any]]
+    predictions: pa.Table | None
 
 
 class Results(Directory):
@@ -42,8 +68,9 @@ class Results(Directory):
         row: dict[str, Any],
         traces: Sequence[dict[str, Any]] = (),
         predictions: pa.Table | None = None,
+        relearned: Relearned | None = None,
     ) -> None:
-        """Store a trial: first its traces and predictions, last its row, which says how many of them there are.
+        """Store a trial: first all else that there is of it, last its row, which says how much of it there is.
 
         Raises:
             OSError: it cannot be stored.
@@ -54,7 +81,22 @@ class Results(Directory):
             self.write(f"traces/{trial_id}.parquet", parquet_bytes(pa.Table.from_pylist(list(traces), schema=TRACES)))
         if predictions is not None:
             self.write(f"predictions/{trial_id}.parquet", parquet_bytes(predictions.cast(PREDICTIONS), LARGE))
+        if relearned is not None:
+            self._write_relearned(row, relearned)
         self.write_row(row)
+
+    def _write_relearned(self, row: dict[str, Any], relearned: Relearned) -> None:
+        recipe, said = relearned.recipe, relearned.predictions
+        name = f"{row['trial_id']}-{recipe.id}.parquet"
+        shared = {"trial_id": row["trial_id"], "relearning_id": recipe.id}
+        if said is not None:
+            named = said.append_column("relearning_id", pa.repeat(recipe.id, len(said)))
+            table = named.select(RELEARNED_PREDICTIONS.names).cast(RELEARNED_PREDICTIONS)
+            self.write(f"relearned_predictions/{name}", parquet_bytes(table, LARGE))
+        shared |= {"recipe": recipe.text, "model_sha256": row["model_sha256"]}
+        shared |= {"n_predictions": 0 if said is None else len(said)}
+        table = pa.Table.from_pylist([point | shared for point in relearned.rows], schema=RELEARNED)
+        self.write(f"relearned/{name}", parquet_bytes(table))
 
     def write_row(self, row: dict[str, Any]) -> None:
         """Store a trial's row, and leave its traces and predictions as they are.
@@ -123,6 +165,25 @@ class Results(Directory):
         trials = self.trials(["n_traces"]).table if trials is None else trials
         without = trials.filter(pc.equal(trials["n_traces"], 0))["trial_id"]
         return Rows(found.table.filter(pc.invert(pc.is_in(found.table["trial_id"], without))), found.damaged)
+
+    def relearned(self, trials: pa.Table | None = None) -> Rows:
+        """Every readable row of `relearned` that is of the model which its trial's row is of.
+
+        Args:
+            trials: the table of trials with its column `model_sha256`, if the caller has read it already.
+        """
+        found = read_folder(self, "relearned", RELEARNED)
+        trials = self.trials(["model_sha256"]).table if trials is None else trials
+        models = trials["model_sha256"].take(pc.index_in(found.table["trial_id"], trials["trial_id"]))
+        return Rows(found.table.filter(pc.equal(found.table["model_sha256"], models)), found.damaged)
+
+    def relearned_predictions(self, trial_id: str, relearning_id: str) -> pa.Table | None:
+        """What a trial's relearned model says of the forget set; None if there is nothing that can be read."""
+        content = self.read(f"relearned_predictions/{trial_id}-{relearning_id}.parquet")
+        try:
+            return None if content is None else read_parquet(content, RELEARNED_PREDICTIONS)
+        except (pa.ArrowException, OSError):
+            return None
 
     def suggestions(self) -> Rows:
         """Every readable row of `suggestions`, ordered by study and number."""

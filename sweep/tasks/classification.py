@@ -22,6 +22,7 @@ from sweep.tasks.evaluation import (
     confidence,
     judged,
     kept,
+    predict_forget,
     predict_parts,
 )
 from sweep.tasks.image_tensors import image_tensors
@@ -137,3 +138,10 @@ class Classification(Kind):
         metrics, members = judged(parts, apart(parts.test, label), validated, seed, "accuracy", accuracy, confidence)
         found = kept(data, parts, members, forget)
         return Evaluation(metrics, found, retained=("retain", parts.retain, found[0][2]))
+
+    def evaluate_forget(
+        self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int, autocast: Autocast
+    ) -> Evaluation:
+        found = predict_forget(model, data, split, autocast)
+        rows = torch.from_numpy(data.splits.rows)
+        return Evaluation({"forget_accuracy": accuracy(found)}, (("forget", found, rows),))

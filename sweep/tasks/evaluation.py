@@ -80,6 +80,18 @@ def predict_parts(model: nn.Module, data: DeviceData, split: Split, autocast: Au
     return Parts(retain, forget, test, validation)
 
 
+def predict_forget(model: nn.Module, data: DeviceData, split: Split, autocast: Autocast) -> Predictions:
+    """Predict for the forget samples.
+
+    Raises:
+        Diverged: outputs are not finite.
+    """
+    found = predict(model, data.train(split.forget), autocast)
+    if not bool(found.outputs.isfinite().all()):
+        raise Diverged("outputs are not finite")
+    return found
+
+
 def predict(model: nn.Module, samples: Samples, autocast: Autocast) -> Predictions:
     """Outputs for all samples, without augmentation, in evaluation mode."""
     model.eval()

@@ -159,3 +159,22 @@ class Kind(ABC):
         Raises:
             Diverged: its outputs are not finite.
         """
+
+    def evaluate_forget(
+        self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int, autocast: Autocast
+    ) -> Evaluation:
+        """The metrics of `evaluate` whose names begin with `forget_`, or the main ones of them; and that part.
+
+        This asks `evaluate`. A kind may say it faster; what derives from it and has its own `evaluate` comes back here.
+
+        Raises:
+            Diverged: the outputs are not finite.
+        """
+        found = self.evaluate(model, data, split, forget, seed, autocast)
+        metrics = {name: value for name, value in found.metrics.items() if name.startswith("forget_")}
+        return Evaluation(metrics, tuple(part for part in found.kept if part[0] == "forget"))
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "evaluate" in vars(cls) and "evaluate_forget" not in vars(cls):
+            cls.evaluate_forget = Kind.evaluate_forget  # type: ignore[method-assign]

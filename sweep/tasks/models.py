@@ -184,6 +184,11 @@ def stored_state(network: nn.Module) -> dict[str, Tensor]:
     return state
 
 
+def tensors_of(network: nn.Module) -> dict[str, Tensor]:
+    """The tensors of the network's state dict, on the CPU."""
+    return {name: value.cpu() for name, value in network.state_dict().items() if isinstance(value, Tensor)}
+
+
 def load_state(network: nn.Module, state: dict[str, Tensor]) -> None:
     """Give the network what `stored_state` took from one that was built likewise.
 

@@ -24,6 +24,7 @@ from sweep.tasks.evaluation import (
     Predictions,
     judged,
     kept,
+    predict_forget,
     predict_parts,
 )
 from sweep.tasks.image_tensors import image_tensors
@@ -147,6 +148,13 @@ class Regression(Kind):
         metrics, members = judged(parts, tested, validated, seed, "error", error, losses)
         found = kept(data, parts, members, forget)
         return Evaluation(metrics, found, retained=("retain", parts.retain, found[0][2]))
+
+    def evaluate_forget(
+        self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int, autocast: Autocast
+    ) -> Evaluation:
+        found = predict_forget(model, data, split, autocast)
+        rows = torch.from_numpy(data.splits.rows)
+        return Evaluation({"forget_error": error(found)}, (("forget", found, rows),))
 
 
 def error(part: Predictions) -> float:

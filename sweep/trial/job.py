@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sweep.plan.trials import Trial
+from sweep.store.relearning import Relearning
 from sweep.tasks.kind import Wanted
 
 Status = Literal["ok", "diverged", "failed", "pruned"]
@@ -24,6 +25,8 @@ class Context:
         gpu: whether to compute on a GPU.
         max_retries: how often a trial that raised is run again.
         predictions: which predictions to keep, as in `Spec`.
+        forget_information: whether to measure it.
+        relearning: what to teach a copy of each unlearned model; None: nothing.
         probe_every, probe_samples: as in `ProbeSpec`.
         trial_timeout: seconds that an attempt may take; None: no limit.
         expendable: whether this process may be ended, as Ray's processes may.
@@ -44,6 +47,8 @@ class Context:
     expendable: bool = False
     refresh: bool = False
     plugins: str = ""
+    forget_information: bool = False
+    relearning: Relearning | None = None
     model_location: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -27,12 +27,12 @@ from sweep.plan.trials import Trial, describe
 from sweep.plan.versions import original_version
 from sweep.spec.plugins import find_dataset, find_kind, find_method, find_model
 from sweep.store.columns import MEASURED
-from sweep.store.originals import Original, State, load_original, store_original
-from sweep.store.results import Results
+from sweep.store.originals import Original, State, checksum, load_original, store_original
+from sweep.store.results import Relearned, Results
 from sweep.store.row_lists import stored_row_list
 from sweep.tasks.dataset import kind_of
 from sweep.tasks.device_data import DeviceData
-from sweep.tasks.models import initialised, load_state, stored_state
+from sweep.tasks.models import initialised, load_state, stored_state, tensors_of
 from sweep.tasks.splits import LISTED
 from sweep.trial.device import (
     busy,
@@ -47,9 +47,11 @@ from sweep.trial.device import (
 )
 from sweep.trial.job import Context, Job, Outcome
 from sweep.trial.probe import make_probe, remembered
+from sweep.trial.relearning import relearn
 from sweep.trial.rows import measured, prediction_rows, trace_row, trial_row
 from sweep.trial.timeout import OutOfTime, time_limit
 from sweep.trial.training import autocast_context, computed_in, rehearse, train
+from sweep.trial.weights import of_weights
 
 
 @dataclass
@@ -79,7 +81,7 @@ class Worker:
         if job.original_only:
             return outcome
         row = trial_row(job.trial, self.context, outcome, started) | ended.columns
-        self._results.write_trial(row, ended.traces, ended.predictions)
+        self._results.write_trial(row, ended.traces, ended.predictions, ended.relearned)
         return replace(outcome, metrics={name: row.get(name) for name in MEASURED})
 
     def measure(self, job: Job) -> tuple[Measurements, Outcome]:
@@ -199,12 +201,12 @@ class Worker:
             "samples_processed": recorder.samples_processed,
             "peak_memory_bytes": peak_memory(self._device),
             "precision": computed_in(config["training"]["precision"], self._device),
-            "notes": json.dumps(recorder.notes, sort_keys=True) if recorder.notes else None,
         }
         if unlearned is not None:
             recorder.finish(unlearned)
         ended = Measurements(columns, [trace_row(trial.id, row) for row in recorder.rows])
         if unlearned is not None:
+            columns["model_sha256"] = checksum(tensors_of(unlearned))
             started = time.perf_counter()
             try:
                 with full_float32():
@@ -213,9 +215,20 @@ class Worker:
                 wanted = self.context.predictions
                 ended.predictions = prediction_rows(trial.id, found.wanted(wanted))
                 columns["kept_predictions"] = ("true" if wanted is True else wanted) or None
+                original = None if trial.original_id is None else self._original_state(trial)
+                asked = forget if self.context.forget_information else None
+                columns |= of_weights(unlearned, original, asked, kind.criterion, recorder)
             except Diverged as error:
                 outcome = Outcome("diverged", outcome.error or str(error))
             columns["eval_seconds"] = time.perf_counter() - started
+            if self.context.relearning is not None and outcome.status == "ok":
+                told = {"data": data, "split": split, "forget": forget_set, "seed": config["seed"]}
+                told["autocast"] = nullcontext
+                exactly = full_float32()
+                judges = exactly(partial(kind.evaluate_forget, **told)), exactly(partial(kind.evaluate, **told))
+                recipe, keep = self.context.relearning, bool(self.context.predictions)
+                ended.relearned = relearn(trial.id, unlearned, task, recipe, found, *judges, keep)
+        columns["notes"] = json.dumps(recorder.notes, sort_keys=True) if recorder.notes else None
         return ended, outcome
 
     def _original_model(self, trial: Trial, config: dict[str, Any], method: Method) -> nn.Module:
@@ -327,11 +340,12 @@ class Worker:
 
 @dataclass
 class Measurements:
-    """What a trial measured: columns of its row, its traces and its predictions."""
+    """What a trial measured: columns of its row, its traces, its predictions, and what relearning gave."""
 
     columns: dict[str, Any] = field(default_factory=dict)
     traces: list[dict[str, Any]] = field(default_factory=list)
     predictions: pa.Table | None = None
+    relearned: Relearned | None = None
 
 
 @cache

@@ -99,6 +99,7 @@ def test_a_tuned_configuration_that_is_the_untuned_one_is_there_as_both():
     assert found.trials["method"].value_counts().to_dict() == {"uam": 6, "retrain": 5, "uam (tuned = untuned)": 3}
     assert set(methods_table(found.trials)["method"]) == {
         "retrain",
+        "retrain, another seed",
         "uam (rho=1.0)",
         "uam (rho=3.0)",
         "uam (tuned = untuned)",

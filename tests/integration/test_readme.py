@@ -71,7 +71,8 @@ def test_the_readmes_method_runs_as_a_plugin(folder, monkeypatch):
 def test_the_readmes_commands_for_a_sweep_of_ones_own_work_in_order(folder, monkeypatch, capsys):
     own = [line for line in commands() if "mine" in line or line.split()[1] in ("plan", "list", "schema")]
     own = [line for line in own if "--address" not in line]
-    assert [line.split()[1] for line in own] == ["plan", "run", "run", "status", "report", "list", "list", "schema"]
+    expected = ["plan", "run", "run", "status", "report", "score", "list", "list", "schema"]
+    assert [line.split()[1] for line in own] == expected
 
     for line in own:
         assert call(monkeypatch, line, inline(*SMALL) if line.split()[1] == "run" else None) == 0, line
@@ -79,6 +80,7 @@ def test_the_readmes_commands_for_a_sweep_of_ones_own_work_in_order(folder, monk
     rows = pq.read_table(folder / "results/mine/trials").to_pylist()
     assert len(rows) == 3 + 6 + 4  # the second run adds rho 0.5 and 8, each with two values of gamma
     assert (folder / "results/mine/report/methods.md").exists()
+    assert (folder / "results/mine/report/audit.md").exists()
 
 
 def test_the_readmes_tracking_sends_every_trial(folder, monkeypatch, capsys):

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from methods import Method, Task, Unsuitable, hyperparameter
+from methods import METHODS, Method, Task, Unsuitable, hyperparameter
 from methods.check import checks, main
 from methods.finetune import FineTune
 from methods.task import Batch
@@ -159,7 +159,7 @@ def test_a_good_method_keeps_every_promise() -> None:
         (Repeats, "its path goes forward"),
         (Forgetful, "the model it returns has finite weights and one logit per class: it returns NoneType"),
         (Elsewhere, "it unlearns: there is no problem of the kinds that it is for, ('smells',)"),
-        (Refuses, "it unlearns, or refuses in one line: it refuses every forget set: not today; not today"),
+        (Refuses, "it unlearns, or refuses in one line: it refuses every forget set: not today"),
         (Undeclared, "its hyperparameters have a meaning"),
         (OutOfBounds, "its hyperparameters have a meaning"),
         (Bare, "it is a frozen dataclass"),
@@ -190,6 +190,23 @@ def test_hyperparameters_that_a_method_does_not_allow_are_refused(given: dict[st
     with pytest.raises(Unsuitable) as refused:
         next(checks(Chooses, **given))
     assert str(refused.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "outputs"),
+    [
+        (Good, {}, "one logit per class"),
+        (METHODS["blindspot"], {}, "one number per sample"),
+        (METHODS["npo"], {}, "one logit per position and token of the vocabulary"),
+        (METHODS["uam"], {"signal": "hidden"}, "one logit per position and token of the vocabulary"),
+    ],
+)
+def test_a_method_is_checked_on_the_kind_of_task_that_it_and_its_hyperparameters_are_for(
+    method: type[Method], given: dict[str, Any], outputs: str
+) -> None:
+    found = dict(checks(method, **given))
+    assert f"the model it returns has finite weights and {outputs}" in found
+    assert {promise: problem for promise, problem in found.items() if problem} == {}
 
 
 def test_hyperparameters_that_a_method_allows_are_used() -> None:

@@ -72,7 +72,7 @@ def test_a_value_that_is_read_is_noticed():
 def test_an_epoch_of_many_steps_reads_no_more_than_one_of_few(method):
     sizes = {item.name: 4 for item in fields(method) if item.name.endswith("batch_size")}
     method = replace(method, epochs=1, **sizes)
-    task = problems_for(type(method))[0].task(method)
+    task = problems_for(type(method))[0][0].task(method)
     few, many = (reads(method, shortened(copy.deepcopy(task), part)) for part in (4, 1))
     assert few == many
 
@@ -87,7 +87,7 @@ def shortened(task, part):
 @pytest.mark.parametrize("method", [kind(epochs=1, batch_size=4) for kind in WALKING if kind is not BoundaryExpand])
 def test_an_epoch_does_not_wait_for_the_gpu(method):
     """BoundaryExpand, whose labels need the output that only `unlearn` adds, steps as BoundaryShrink does."""
-    problem = problems_for(type(method))[0]
+    problem = problems_for(type(method))[0][0]
     task = problem.task(method)
     sets = {
         name: replace(part, inputs=part.inputs.cuda(), targets=part.targets.cuda(), index=part.index.cuda())

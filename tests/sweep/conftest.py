@@ -105,6 +105,7 @@ def make_row() -> Callable[..., dict[str, Any]]:
             **dict.fromkeys(("task_id", "original_id", "sweep", "study", "error", "dataset", "model"), "text"),
             **dict.fromkeys(("scenario", "forget_class_name", "method", "params", "config", "device", "host"), "text"),
             **dict.fromkeys(("code_version", "original_version", "original_sha256", "precision", "notes"), "text"),
+            "model_sha256": "text",
             **dict.fromkeys(("forget_rows", "kept_predictions"), "text"),
             **dict.fromkeys(("seed", "n_retain", "n_forget", "threads", "forget_fold"), 1),
             "forget_class": 3_000_000_000,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -198,29 +198,16 @@ class Language(Kind):
         model.eval()
         tokens, device = data.tokens, data.train_inputs.device
         judges, held = data.splits.judges(seed)
-        rows_per_pass = batch_size(device, data.inputs, data.outputs)
-
-        def scored(encoded: Encoded, rows: Integers) -> Predictions:
-            part = encoded.subset(rows)
-            with autocast():
-                scores = candidate_scores(model, part, device, rows_per_pass)
-            if not np.isfinite(scores).all():
-                raise Diverged("outputs are not finite")
-            return Predictions(torch.from_numpy(rows), torch.from_numpy(part.right), torch.from_numpy(scores))
+        scored = scorer(model, data, autocast)
 
         def trained_on(part: str) -> Predictions:
             return scored(tokens.train, getattr(split, part))
 
-        def asked(part: str) -> Predictions:
-            questions = tokens.asked.get(part)
-            return trained_on(part) if questions is None else scored(questions, np.arange(len(questions.right)))
-
-        parts = {part: asked(part) for part in ("retain", "forget")}
+        parts = {part: asked(part, tokens, split, scored) for part in ("retain", "forget")}
         parts["test"] = scored(tokens.test, judges["test"])
         metrics: dict[str, float | None] = {}
         for name, part in parts.items():
-            metrics[f"{name}_accuracy"] = accuracy(part) if candidates(part) > 1 else None
-            metrics[f"{name}_likelihood"] = likelihood(right_scores(part))
+            metrics |= quality(name, part)
         metrics["chance"] = 100 / candidates(parts["forget"]) if candidates(parts["forget"]) > 1 else None
         unseen = {}
         if len(held["test"]):
@@ -254,6 +241,49 @@ class Language(Kind):
         shown = parts | {"retain": few} | unseen
         kept = tuple((name, part, rows) for name, part in shown.items())
         return Evaluation(metrics, kept, retained=("retain", retained, rows))
+
+    def evaluate_forget(
+        self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int, autocast: Autocast
+    ) -> Evaluation:
+        assert isinstance(data, TextData)
+        assert data.tokens is not None
+        model.eval()
+        found = asked("forget", data.tokens, split, scorer(model, data, autocast))
+        return Evaluation(quality("forget", found), (("forget", found, torch.arange(1 + int(found.index.max()))),))
+
+
+Scorer = Callable[[Encoded, Integers], Predictions]
+"""(texts, places of some of them) -> the scores of their candidates; raises Diverged where one is not finite."""
+
+
+def scorer(model: nn.Module, data: TextData, autocast: Autocast) -> Scorer:
+    """A network in evaluation mode as a scorer."""
+    device = data.train_inputs.device
+    rows_per_pass = batch_size(device, data.inputs, data.outputs)
+
+    def scored(encoded: Encoded, rows: Integers) -> Predictions:
+        part = encoded.subset(rows)
+        with autocast():
+            scores = candidate_scores(model, part, device, rows_per_pass)
+        if not np.isfinite(scores).all():
+            raise Diverged("outputs are not finite")
+        return Predictions(torch.from_numpy(rows), torch.from_numpy(part.right), torch.from_numpy(scores))
+
+    return scored
+
+
+def asked(part: str, tokens: EncodedTexts, split: Split, scored: Scorer) -> Predictions:
+    """The scores of what is asked of a part (retain, forget): questions of its own, or the rows trained on."""
+    questions = tokens.asked.get(part)
+    if questions is None:
+        return scored(tokens.train, getattr(split, part))
+    return scored(questions, np.arange(len(questions.right)))
+
+
+def quality(name: str, part: Predictions) -> dict[str, float | None]:
+    """Accuracy, where there are several candidates, and likelihood of a part, by their columns."""
+    right = accuracy(part) if candidates(part) > 1 else None
+    return {f"{name}_accuracy": right, f"{name}_likelihood": likelihood(right_scores(part))}
 
 
 def candidates(part: Predictions) -> int:

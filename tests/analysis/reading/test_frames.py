@@ -124,10 +124,11 @@ def test_of_several_versions_of_a_method_only_the_newest_is_compared(directory, 
     assert frames.superseded == 4
     assert methods_table(frames.trials)[["method", "seeds", "FA.mean", "FA.gap"]].to_numpy().tolist() == [
         ["retrain", 2, 50.0, 0.0],
+        ["retrain, another seed", 2, 50.0, 0.0],
         ["finetune", 2, 50.0, 0.0],
     ]
     [comparison] = comparisons(frames.trials)[0]
-    assert [(one.n, one.values["forget_accuracy"].mean) for one in comparison.rows] == [(2, 50.0), (2, 50.0)]
+    assert [(one.n, one.values["forget_accuracy"].mean) for one in comparison.rows] == 3 * [(2, 50.0)]
 
 
 def test_a_version_is_superseded_on_its_own_task_and_by_its_own_method_only(directory):
@@ -176,3 +177,9 @@ def test_a_damaged_file_is_named_and_the_others_are_read(directory, tmp_path):
     frames = read_frames(location)
     assert len(frames.trials) == len(TWO_SEEDS)
     assert [problem.partition(":")[0] for problem in frames.damaged] == ["trials/broken.parquet"]
+
+
+def test_figures_show_no_network_that_was_never_trained():
+    names = ["retrain", "untrained", "finetune"]
+    trials = with_gaps(pd.DataFrame([said(name, **accuracies(90.0, 80.0, 70.0)) for name in names]))
+    assert Frames(trials, pd.DataFrame(), []).beside_retrain().trials["method"].tolist() == ["retrain", "finetune"]

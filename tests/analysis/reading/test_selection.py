@@ -91,3 +91,11 @@ def test_over_forget_ratios_the_method_is_drawn_and_not_its_reference():
     ]
     drawn = forget_ratio.draw(frames(rows))
     assert "8.8" in drawn.alt or "8.8" in drawn.finding
+
+
+def test_a_network_that_was_never_trained_is_not_ranked_even_where_it_is_nearest_to_retrain():
+    levels = {"retrain": 10.0, "untrained": 10.0, "finetune": 80.0}
+    trials = frames([row(name, 0, (90.0, level, 90.0, 50.0)) for name, level in levels.items()]).trials
+    assert trials.loc[is_reference(trials), "method"].tolist() == ["retrain", "untrained"]
+    (comparison,), _ = comparisons(trials)
+    assert comparison.answer.startswith("FineTune, with an average gap of 17.5")

@@ -21,6 +21,6 @@ def test_references_are_over_the_seeds_that_the_methods_have():
     assert set(table["seeds"]) == {len(CONFIRM_SEEDS)}
     assert table.loc["retrain", "RA.mean"] == RETRAIN[0]
     alone = frames(references(SEARCH_SEEDS) + search("uam")[0][:40], search("uam")[1])  # nothing is confirmed yet
-    assert methods_table(alone.trials)["seeds"].tolist() == [len(SEARCH_SEEDS)]
+    assert methods_table(alone.trials)["seeds"].tolist() == 2 * [len(SEARCH_SEEDS)]
     later = frames(references([*SEARCH_SEEDS, *CONFIRM_SEEDS, 50]) + rows, suggestions)
     assert 50 in set(later.trials["seed"])  # no search asked for it

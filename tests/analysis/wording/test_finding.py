@@ -13,9 +13,22 @@ def test_doing_nothing_is_worse_than_a_method_that_is_closer_on_the_seeds_of_bot
     assert doing_nothing(frames(better).trials) == ""
     worse = rows + [uam(seed, gap) for seed, gap in enumerate((3.2, 1.2, 0.1))]  # 2.2 against 2, though 1.5 in all
     assert doing_nothing(frames(worse).trials) == (
-        "The original is at 2.0: at this setting no method is closer to Retrain than doing nothing."
+        "The original is at 2.0: at this setting no method has a lower mean gap to Retrain than doing nothing."
     )
     assert doing_nothing(frames([*retrains(3), uam(0, 1.0)]).trials) == ""
+
+
+def test_that_even_the_closest_method_is_distinguishable_from_doing_nothing_is_a_verdict():
+    values = lambda gap: (100.0, 80.0 + 2 * gap, 90.0, 40.0 - 2 * gap)  # noqa: E731
+    rows = [*retrains(3), *(row("original", seed, values(2.0)) for seed in range(3))]
+    told = "than doing nothing, from which even the closest is distinguishable."
+    far, near = (6.0, 6.3, 6.6), (2.5, 2.1, 3.0)
+    alone = rows + [uam(seed, gap) for seed, gap in enumerate(far)]
+    assert doing_nothing(frames(alone).trials).endswith(told)
+    beside = alone + [row("neggrad", seed, values(gap)) for seed, gap in enumerate(near)]
+    assert doing_nothing(frames(beside).trials).endswith("than doing nothing.")
+    grid = alone + [uam(seed, 9.0 + gap, rho=10.0 + place) for place in range(60) for seed, gap in enumerate(far)]
+    assert doing_nothing(frames(grid).trials).endswith("than doing nothing.")  # 61 could have been the closest
 
 
 def test_what_an_interval_tells():

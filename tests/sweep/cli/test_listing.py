@@ -8,6 +8,7 @@ from dataclasses import fields
 
 import pytest
 
+from analysis.audit.scores import SCORES
 from methods import METHODS
 from sweep.cli.listing import methods, metrics
 from sweep.store.metrics import FURTHER, KINDS
@@ -74,14 +75,18 @@ def test_paragraphs_fill_the_width_and_formulas_stay_lines(shown: Callable[..., 
     assert rho.split(maxsplit=2)[1:] == ["2.0", "0.1 to 8, log"]
 
 
-def test_every_metric_of_each_kind_is_named_with_its_meaning_and_where_it_is(
+def test_every_metric_of_each_kind_and_every_score_is_named_with_its_meaning_and_where_it_is(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     metrics()
     parts = re.split(r"^(\w+)$", capsys.readouterr().out, flags=re.M)[1:]
-    assert parts[::2] == [*KINDS]
-    for kind, text in zip(parts[::2], parts[1::2], strict=True):
+    assert parts[::2] == [*KINDS, "score"]
+    found = entries(parts[-1].splitlines())
+    expected = {each.name: [each.name, *each.label.split()] for each in SCORES}
+    assert {name: head.split() for name, (head, _) in found.items()} == expected
+    assert [meaning for _, meaning in found.values()] == [f"{each.words}; {each.unit}".strip("; ") for each in SCORES]
+    for kind, text in zip(KINDS, parts[1::2], strict=False):
         found = entries(text.splitlines())
         further = FURTHER.get(kind, ())
         assert list(found) == [metric.column for metric in (*KINDS[kind], *further)]

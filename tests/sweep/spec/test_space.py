@@ -14,6 +14,7 @@ from sweep.errors import InputError
 from sweep.search.study import Definition
 from sweep.spec.search_section import SearchSpec
 from sweep.spec.space import Dimension, identifying, make_space
+from sweep.store.columns import REFERENCES
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def test_one_category_or_equal_ends_leave_a_fixed_value():
     assert (space.fixed["hessian"], space.fixed["rho"]) == ("exact", 2.0)
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name not in ("original", "retrain")])
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in REFERENCES])
 def test_every_method_can_be_searched_and_draws_only_valid_values(name):
     space = make_space(name, METHODS[name], {})
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
@@ -74,7 +75,7 @@ def test_every_method_can_be_searched_and_draws_only_valid_values(name):
         assert set(params) == set(space.order)
 
 
-@pytest.mark.parametrize("name", ["original", "retrain"])
+@pytest.mark.parametrize("name", REFERENCES)
 def test_references_are_never_searched(name):
     with pytest.raises(InputError, match=f"name: {name} is what all other methods are compared with"):
         make_space(name, METHODS[name], {})

@@ -13,7 +13,7 @@ import pytest
 
 from sweep import cli
 from sweep.store import export
-from sweep.store.columns import FOLDERS, PREDICTIONS
+from sweep.store.columns import PREDICTIONS
 
 TRACE = {"epoch": 1, "step": 9, "seconds": 0.5, "samples": 90}
 
@@ -106,7 +106,8 @@ def test_an_export_that_fails_leaves_no_file(stored, tmp_path, monkeypatch):
 def test_merged_files_of_earlier_versions_are_exported_as_they_are_read(command, tmp_path):
     merged = shutil.copytree(Path(__file__).with_name("merged"), tmp_path / "merged")
     assert command(merged, tmp_path / "out")[0] == 0
-    found = {name: pq.read_table(tmp_path / "out" / f"{name}.parquet").to_pylist() for name in {*FOLDERS} - {"rows"}}
+    found = {path.stem: pq.read_table(path).to_pylist() for path in (tmp_path / "out").glob("*.parquet")}
+    assert set(found) == {"trials", "traces", "predictions", "suggestions"}
     assert sorted((row["trial_id"], row["mia"]) for row in found["trials"]) == [
         *[("t0", 1.0), ("t1", 2.0), ("t2", 3.0), ("t3", 4.0)]
     ]

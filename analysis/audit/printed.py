@@ -1,0 +1,198 @@
+"""An audit for people: a table for each task and score, in Markdown and in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from analysis.audit.memorisation import STRATA
+from analysis.audit.score import Score
+from analysis.audit.table import NO_POWER, audit_table
+from analysis.audit.tasks import whole_labels
+from analysis.reading.selection import references_first
+from analysis.statistics.intervals import CONFIDENCE
+from analysis.wording.names import configuration_labels
+from analysis.wording.words import joined
+
+ENDS = (
+    "Retrain: its models against one another, the floor; original: without unlearning, the ceiling. In brackets the "
+    "95 % interval over n originals. A method is told from Retrain where a t test over originals says so at 5 %, "
+    "adjusted for the number of configurations (Bonferroni); one that is not told may differ all the same."
+)
+BY_MEMORISATION = (
+    "low, mid and high: samples that the originals had memorised so far. Half of the originals say which these are, "
+    "the other half is scored."
+)
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """One score of one task.
+
+    Attributes:
+        score: whose numbers it has.
+        headers: method, n, all, and the strata there are.
+        rows: a cell for each header; what is to be remarked of the method last.
+        remark: what holds for the whole table; empty if there is nothing.
+    """
+
+    score: Score
+    headers: list[str]
+    rows: list[list[str]]
+    remark: str
+
+
+@dataclass(frozen=True)
+class TaskTables:
+    """What an audit found of one task; `absent` says why other scores have no number."""
+
+    task: str
+    tables: list[ScoreTable]
+    absent: list[str]
+
+    @property
+    def captions(self) -> list[str]:
+        """What a reader of the tables must know."""
+        strata = any(len(table.headers) > 3 for table in self.tables)
+        return [ENDS, *([BY_MEMORISATION] if strata else [])] if self.tables else []
+
+
+def task_tables(frame: pd.DataFrame, trials: pd.DataFrame, scores: Sequence[Score]) -> list[TaskTables]:
+    """What `table.audit` found, for people.
+
+    Args:
+        trials: as `table.audit` was given them.
+    """
+    rows = frame.assign(label=configuration_labels(frame), note=frame["note"].fillna(""))
+    names = whole_labels(trials)
+    found = []
+    for task, own in rows.groupby("task_id", sort=False):
+        tables: list[ScoreTable] = []
+        absent: dict[str, list[str]] = {}
+        for score in scores:
+            here = own[own["metric"] == score.name]
+            if here["value"].notna().any():
+                tables.append(_score_table(here, score))
+            elif len(here):
+                absent.setdefault(str(here["note"].iloc[0]), []).append(score.label)
+        lines = [f"{joined(labels)}: {why}" for why, labels in absent.items()]
+        found.append(TaskTables(names[task], tables, lines))
+    return found
+
+
+def _score_table(rows: pd.DataFrame, score: Score) -> ScoreTable:
+    every = rows[rows["stratum"].isna()]
+    notes = every["note"][every["method"] != "retrain"].unique()
+    shared = str(notes[0]) if len(notes) == 1 and NO_POWER not in notes[0] else ""
+    distance = (every["value"] - every["floor"]).abs()
+    order = every.assign(rank=references_first(every["method"]), distance=distance)
+    order = order.sort_values(["rank", "distance", "label"], na_position="last")
+    strata = [name for name in STRATA if (rows["stratum"] == name).any()]
+    cells = {
+        (row["method"], row["params"], row["stratum"]): cell(row["value"], row["low"], row["high"], score.unit)
+        for row in rows.assign(stratum=rows["stratum"].fillna("")).to_dict("records")
+    }
+    tested = int(every["p"].notna().sum())
+    lines = [
+        [
+            row["label"],
+            str(row["originals"]),
+            *(cells.get((row["method"], row["params"], name), "–") for name in ("", *strata)),
+            _remark(row, shared, tested),
+        ]
+        for row in order.to_dict("records")
+    ]
+    powerless = rows["stratum"][rows["note"].str.contains(NO_POWER)].fillna("all").unique()
+    remarks = [f"{', '.join(powerless)}: {NO_POWER}, the original is not told from Retrain."] if len(powerless) else []
+    remarks += [f"{shared[0].upper()}{shared[1:]}."] if shared else []
+    return ScoreTable(score, ["method", "n", "all", *strata], lines, " ".join(remarks))
+
+
+def cell(value: float, low: float, high: float, unit: str) -> str:
+    """A number in a score's unit with its interval."""
+    if pd.isna(value):
+        return "–"
+    form = ".1f" if unit == "percent" else ".3f"
+    return f"{value:{form}}" if pd.isna(low) else f"{value:{form}} [{low:{form}}, {high:{form}}]"
+
+
+def _remark(row: Mapping[Hashable, Any], shared: str, tested: int) -> str:
+    """How a method compares to Retrain, and its note, unless all have that."""
+    note = "" if row["note"] == shared else str(row["note"])
+    return "; ".join(filter(None, ["" if NO_POWER in note else verdict(row, tested), note]))
+
+
+def verdict(row: Mapping[Hashable, Any], tested: int) -> str:
+    """Whether a row of `table.audit` is told from Retrain, one of so many tested; empty where it was not tested."""
+    if pd.isna(row["p"]):
+        return ""
+    if row["p"] * tested >= 1 - CONFIDENCE:
+        return "not told from Retrain"
+    if pd.isna(row["floor"]):
+        return "told from Retrain"
+    return "above Retrain" if row["value"] > row["floor"] else "below Retrain"
+
+
+def to_markdown(found: Sequence[TaskTables]) -> str:
+    """A heading and a table for each task and score."""
+    parts = []
+    for each in found:
+        parts.append(f"## {each.task}")
+        parts += each.captions
+        for table in each.tables:
+            headers = [*table.headers, "remark"]
+            lines = [headers, [":--", *["--:"] * (len(headers) - 2), ":--"], *table.rows]
+            body = "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+            words = _words(table.score)
+            parts += [f"### {table.score.label}", f"{words[0].upper()}{words[1:]}.", body]
+            parts += [table.remark] if table.remark else []
+        if each.absent:
+            parts += ["### Missing", "\n".join(f"- {line}" for line in each.absent)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _words(score: Score) -> str:
+    return f"{score.words}; {score.unit}" if score.unit else score.words
+
+
+def render_rich(found: Sequence[TaskTables], console: Console) -> None:
+    """Print a table for each task and score, 80 columns wide: remarks stand below the method's name."""
+    for each in found:
+        console.print(Text(each.task, style="bold"))
+        for table in each.tables:
+            console.print(f"{table.score.label}: {_words(table.score)}", markup=False, highlight=False)
+            view = Table(box=SIMPLE_HEAD)
+            view.padding = (0, 1, 0, 0)
+            for position, header in enumerate(table.headers):
+                view.add_column(header, justify="left" if position == 0 else "right", overflow="fold", min_width=1)
+            for method, *cells, remark in table.rows:
+                head = Text("\n".join(filter(None, [method, remark])))
+                view.add_row(head, *(Text(cell.replace(" [", "\n[")) for cell in cells))
+            console.print(view)
+            if table.remark:
+                console.print(table.remark, markup=False, highlight=False)
+        for line in (*each.absent, *each.captions):
+            console.print(line, markup=False, highlight=False)
+
+
+def write_audit(frame: pd.DataFrame, found: Sequence[TaskTables], out: Path) -> list[Path]:
+    """Write audit.parquet, audit.csv (every number, unrounded) and audit.md; returns the files.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    paths = [out / f"audit.{suffix}" for suffix in ("parquet", "csv", "md")]
+    pq.write_table(audit_table(frame), paths[0])
+    frame.to_csv(paths[1], index=False)
+    paths[2].write_text(to_markdown(found), encoding="utf-8")
+    return paths
