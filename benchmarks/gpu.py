@@ -35,6 +35,10 @@ from command_line import script
 from gpu_visit import Options, Step, Visit, quoted
 from machine import machine
 
+from analysis.audit.printed import task_tables
+from analysis.audit.printed import to_markdown as to_markdown_tables
+from analysis.audit.scores import SCORES
+from analysis.audit.table import audit
 from analysis.methods_table import methods_table, to_markdown
 from analysis.reading.frames import read_trials
 from sweep.plan.trials import plan_trials
@@ -55,6 +59,9 @@ class Sweep(Step):
         preset, settings: what is run: a preset and PATH=VALUEs, as of `run`.
         share: of the GPU, for each trial.
         tail: about as long as one trial takes: none is started in the last so many seconds.
+        images: whether it is about the images that came along.
+        predictions: which are kept until the visit ends.
+        needs: a package without which it is not run.
     """
 
     folder: str
@@ -62,10 +69,15 @@ class Sweep(Step):
     settings: tuple[str, ...]
     share: float
     tail: float
+    images: bool = True
+    predictions: str = "false"
+    needs: str = ""
 
     def overrides(self, options: Options) -> list[str]:
         if options.tiny:
-            return [*self.settings, *tiny(self.preset, [*self.settings])]
+            return [*self.settings, *tiny(self.preset, [*self.settings], self.images)]
+        if not self.images:
+            return [*self.settings]
         data = ("dataset.name=parquet", f"dataset.path={options.data}")
         recipe = (f"training.epochs={options.epochs}",) if self.folder == "resnet18" else ()
         return [*self.settings, *data, *recipe]
@@ -81,13 +93,16 @@ class Sweep(Step):
 
     def run(self, visit: Visit, seconds: float) -> None:
         record, began = visit.record(self), time.monotonic()
+        if self.needs and importlib.util.find_spec(self.needs) is None:
+            record.say(f"Not run: {self.needs} is not there.")
+            return
         budget = max(10, seconds - self.tail)
         gpus = f"resources.gpus={self.share if visit.options.gpu else 0}"
         settings = [word for setting in [*self.overrides(visit.options), gpus] for word in ("--set", setting)]
         out = str(visit.work / self.folder)
         words = [script(), "run", self.preset, "--out", out, "--time-budget", f"{budget:.0f}s", *settings]
         words += ["--executor", "inline"] if visit.options.tiny else []
-        code, lines = visit.command([*words, "--set", "predictions=false"], seconds)
+        code, lines = visit.command([*words, "--set", f"predictions={self.predictions}"], seconds)
         took = time.monotonic() - began
         rows, planned = self.rows(visit), self.trials(visit)
         record.say(f"Visit {len(visit.machines)}: {took:.0f} s; {len(rows)} of {len(planned)} trials are there.")
@@ -97,6 +112,16 @@ class Sweep(Step):
 
     def findings(self, visit: Visit, rows: pd.DataFrame) -> str:
         return to_markdown(methods_table(rows)).replace("## ", "### ")
+
+
+@dataclass(frozen=True)
+class Audit(Sweep):
+    """A sweep whose models are compared with Retrain's sample by sample, as far as this visit has their predictions."""
+
+    def findings(self, visit: Visit, rows: pd.DataFrame) -> str:
+        frame = audit(str(visit.work / self.folder), rows, by_memorisation=False)
+        tables = to_markdown_tables(task_tables(frame, rows, SCORES)).replace("## ", "### ")
+        return f"{super().findings(visit, rows)}\n{tables}"
 
 
 @dataclass(frozen=True)
@@ -210,11 +235,13 @@ class Killing:
         )
 
 
-def tiny(preset: str, settings: list[str]) -> list[str]:
+def tiny(preset: str, settings: list[str], images: bool = True) -> list[str]:
     """What makes a preset with these settings a matter of seconds on anything."""
     _, document = read_document(preset, settings)
-    changes = ["dataset={name: digits, limit: 200}", "model={name: small-cnn, width: 4}"]
-    changes += ["training.epochs=1", "training.batch_size=64", "training.lr=0.1"]
+    changes = ["training.epochs=1"]
+    if images:
+        changes += ["dataset={name: digits, limit: 200}", "model={name: small-cnn, width: 4}"]
+        changes += ["training.batch_size=64", "training.lr=0.1"]
     for place, method in enumerate(document["methods"]):
         changes += [f"methods.{place}.{key}={few}" for key, few in (("epochs", 1), ("samples", 100)) if key in method]
     return changes
@@ -310,6 +337,31 @@ def all_steps() -> list[Step]:
         resnet18("hessian", "Does UAM's Hessian term save epochs? One seed.", "ablation-hessian-cifar10", [0]),
         resnet18("class", "Which method forgets a whole class? One seed.", "class-forgetting-cifar10", [0]),
         resnet18("ratio", "How do methods hold up as more is forgotten? One seed.", "ablation-ratio-cifar10", [0]),
+        Audit(
+            "audit",
+            "Can unlearned models be told from Retrain, sample by sample? Four originals.",
+            75,
+            300,
+            "audit",
+            "audit-cifar10",
+            ("seeds=[0, 1, 2, 3]",),
+            share=0.125,
+            tail=50,
+            predictions="true",
+        ),
+        Sweep(
+            "language",
+            "Which method makes a small language model forget people?",
+            30,
+            240,
+            "language",
+            "language",
+            (),
+            share=0.125,
+            tail=20,
+            images=False,
+            needs="transformers",
+        ),
         Script(
             "step",
             "What does a UAM step cost beside its two passes?",
