@@ -53,6 +53,7 @@ class Score(ABC):
         crossed: whether every seed must have forgotten the same samples.
         fewest: originals that it needs.
         choices: whether there must be several classes or candidates, as in `Part.choices`.
+        expected: what perfect unlearning has on average; NaN where only the floor says.
     """
 
     name: ClassVar[str]
@@ -63,6 +64,7 @@ class Score(ABC):
     crossed: ClassVar[bool] = False
     fewest: ClassVar[int] = 1
     choices: ClassVar[bool] = False
+    expected: float = NAN
 
     def missing(self, cohort: Cohort) -> str:
         """Why there is no number for a cohort; empty where there is one."""

@@ -14,14 +14,14 @@ from analysis.audit.cohort import Cohort, cohorts
 from analysis.audit.memorisation import strata
 from analysis.audit.score import Estimate, Score
 from analysis.audit.scores import SCORES
-from analysis.statistics.intervals import standard_errors
+from analysis.statistics.intervals import CONFIDENCE, standard_errors
 from sweep.store.columns import REFERENCES
 
 AUDIT = pa.schema(
     [
         *(pa.field(name, pa.string(), nullable=False) for name in ("task_id", "method", "params", "metric")),
         pa.field("stratum", pa.string()),
-        *(pa.field(name, pa.float64()) for name in ("value", "low", "high", "floor", "ceiling", "p")),
+        *(pa.field(name, pa.float64()) for name in ("value", "low", "high", "floor", "ceiling", "expected", "p")),
         pa.field("originals", pa.int32(), nullable=False),
         pa.field("samples", pa.int32(), nullable=False),
         pa.field("negatives", pa.int64(), nullable=False),
@@ -31,9 +31,9 @@ AUDIT = pa.schema(
 """Columns of `audit.parquet`. `task_id` is of the first fold, where there are folds. `stratum` is one of
 `memorisation.STRATA`, null for all forgotten samples. `low` and `high` are the 95 % interval over originals; `floor` is
 the value of Retrain against Retrain, `ceiling` that of the original. Retrain's own row is its floor, the original's its
-ceiling, with their intervals. `p` is the probability, by Student's t over originals, of a value at least as far from
-what perfect unlearning gives, if that were so: from its expectation where that is known (U-LiRA, AUC per sample), else
-from the floor of the same seeds; it is not adjusted for the number of methods. `originals` is how many seeds there are,
+ceiling, with their intervals. `expected` is what a method is compared with: what perfect unlearning has on average where
+that is known (U-LiRA, AUC per sample), else the floor. `p` is the probability, by Student's t over originals, of a value
+at least as far from it, if the method had it; it is not adjusted for the number of methods. `originals` is how many seeds there are,
 `samples` how many samples of each are scored, `negatives` how many pairs of a Retrain and such a sample; `note` says
 why something is missing, and where the score cannot tell the original from Retrain: `NO_POWER`."""
 
@@ -89,7 +89,12 @@ class _Range:
 
     @property
     def powerless(self) -> bool:
-        """Whether the original cannot be told from Retrain: its interval has the floor in it."""
+        """Whether the original cannot be told from Retrain, by the test that methods get; where there is none, by
+        whether its interval has the floor in it.
+        """
+        p = _p(self.ceiling, self.floor)
+        if not math.isnan(p):
+            return p >= 1 - CONFIDENCE
         return self.ceiling.low <= self.floor.value <= self.ceiling.high
 
 
@@ -114,6 +119,7 @@ def _row(part: _Part, score: Score, between: _Range) -> dict[str, object]:
         "high": found.high,
         "floor": between.floor.value,
         "ceiling": between.ceiling.value,
+        "expected": between.floor.value if math.isnan(score.expected) else score.expected,
         "p": math.nan if cohort.method in REFERENCES else _p(found, between.floor),
         "originals": len(cohort.seeds),
         "samples": round(sum(forgotten) / len(cohort.seeds)),
