@@ -56,7 +56,8 @@ def read_row_list(location: str) -> RowList | None:
     A row may be there more than once.
 
     Raises:
-        InputError: the file cannot be read, lacks the column or has it twice, is empty, or has anything there but integers.
+        InputError: the file cannot be read, lacks the column or has it twice, is empty, or has anything there but
+            integers.
     """
     filesystem, path = open_location(location)
     ending = path.rpartition(".")[2].lower()
