@@ -139,7 +139,7 @@ def test_a_score_that_raises_is_named(mine, tmp_path, plugin, message, monkeypat
 
 
 @pytest.mark.parametrize(("name", "plugin"), [("not_a_number", "NotANumber"), ("infinite", "Infinite")])
-def test_a_score_that_gives_no_finite_number_is_says_so(mine, tmp_path, name, plugin, monkeypatch):
+def test_a_score_that_gives_no_finite_number_says_so(mine, tmp_path, name, plugin, monkeypatch):
     monkeypatch.chdir(mine)
     monkeypatch.syspath_prepend(mine)
     ended = call("score", "results/mine", "--plugin", f"wrong_scores:{plugin}", "--metric", name, "--out", tmp_path)
