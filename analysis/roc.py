@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -52,17 +52,25 @@ def draw(frames: Frames) -> Drawn | Skipped:
     if why := score.missing(found.retrain):
         return Skipped(NAME, f"U-LiRA {why}: preset audit")
     grid = np.geomspace(100 * LEAST_ABOVE / (seeds * samples), 100, POINTS)
-    curves = {cohort.method: _curve(cohort, grid) for cohort in found.methods}
+    lacking = {cohort.method: why for cohort in found.methods if (why := score.missing(cohort))}
+    methods = [cohort for cohort in found.methods if cohort.method not in lacking]
+    if not methods:
+        return Skipped(NAME, f"U-LiRA {next(iter(lacking.values()))}: preset audit")
+    if found.original is not None and score.missing(found.original):
+        found = replace(found, original=None)
+    curves = {cohort.method: _curve(cohort, grid) for cohort in methods}
     floor = score.perfect(found.retrain)
     figure = _lines(grid, curves, None if floor is None else _curve(floor, grid), found.original)
-    more = found.fewer + hollow_words(curves) + also(code_words(found.usable))
+    without = "; ".join(f"{method_words(method)} {why}" for method, why in lacking.items())
+    more = f" Not drawn: {without}." if without else ""
+    more += found.fewer + hollow_words(curves) + also(code_words(found.usable))
     finish(
         figure,
         f"{found.words}. {choice_words(found.usable)}A likelihood ratio for each of {samples} forgotten samples "
         f"(U-LiRA); its laws are of the other {seeds - 1} of {seeds} originals. Bands: 95 % intervals over originals; "
         f"grey: Retrain against Retrain; dotted: chance, and the rates that are named.{more}",
     )
-    estimates = {cohort.method: score.estimate(cohort) for cohort in found.methods}
+    estimates = {cohort.method: score.estimate(cohort) for cohort in methods}
     return Drawn(
         NAME, QUESTION, figure, finding(_claim(estimates, found), found.usable, quantity=NAME), _alt(estimates, found)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 
@@ -141,7 +141,9 @@ class Cohort:
         return replace(self, sets=tuple(replace(each, unlearned=getattr(each, who)) for each in self.sets))
 
 
-def cohorts(directory: str, trials: pd.DataFrame) -> Iterator[Cohort]:
+def cohorts(
+    directory: str, trials: pd.DataFrame, unread: Callable[[str], None] = lambda trial_id: None
+) -> Iterator[Cohort]:
     """Every task's methods and configurations, Original and Retrain among them, whose predictions are stored.
 
     A seed counts where, in every fold, the trial and Retrain ended ok and what they predict can be read; originals,
@@ -149,16 +151,17 @@ def cohorts(directory: str, trials: pd.DataFrame) -> Iterator[Cohort]:
 
     Args:
         trials: as `read_frames` gives them.
+        unread: is called with the id of each trial whose predictions are missing, damaged, or without the forget set.
     """
     results = Results(directory)
     ok = ended_ok(trials)
     ok = ok[ok["n_predictions"] > 0]
     ok = ok.assign(whole=whole_tasks(ok))
     for task, rows in ok.groupby("whole", sort=False):
-        references = _Models(results, rows[rows["method"].isin(REFERENCES)])
+        references = _Models(results, rows[rows["method"].isin(REFERENCES)], unread)
         for (name, params), own in rows.groupby(["method", "params"], sort=False):
             method = str(name)
-            models = references if method in REFERENCES else _Models(results, own)
+            models = references if method in REFERENCES else _Models(results, own, unread)
             seeds = [
                 seed
                 for seed in sorted(set(own["seed"]))
@@ -172,8 +175,8 @@ def cohorts(directory: str, trials: pd.DataFrame) -> Iterator[Cohort]:
 class _Models:
     """Models of some trials of a task, read once each."""
 
-    def __init__(self, results: Results, trials: pd.DataFrame) -> None:
-        self._results = results
+    def __init__(self, results: Results, trials: pd.DataFrame, unread: Callable[[str], None]) -> None:
+        self._results, self._unread = results, unread
         self._ids = {(row.method, row.task_id, row.seed): str(row.trial_id) for row in trials.itertuples()}
         self._read: dict[str, Model | None] = {}
         self.folds = folds(trials)
@@ -183,6 +186,8 @@ class _Models:
         if trial_id is not None and trial_id not in self._read:
             model = read_model(self._results, trial_id)
             self._read[trial_id] = model if model and "forget" in model else None
+            if self._read[trial_id] is None:
+                self._unread(trial_id)
         return self._read.get(trial_id or "")
 
 

@@ -70,6 +70,7 @@ class Distinguishability(CohortScore):
     words: ClassVar[str] = "how far the margins of each sample lie from Retrain's, by ranks; 0 where they are alike"
     unit: ClassVar[str] = "at most 0.5"
     fewest: ClassVar[int] = 2
+    expected = 0.0
 
     def of(self, cohort: Cohort) -> float:
         return float(_signed_root(squared(sample_areas(cohort), len(cohort.seeds))))

@@ -71,7 +71,9 @@ def openings(directory: str, trials: pd.DataFrame) -> list[Opening]:
 
 
 def _opening(task: str, scored: pd.DataFrame, rows: pd.DataFrame) -> Opening:
-    order = scored.assign(rank=references_first(scored["method"]), distance=(scored["value"] - 100 * BY.expected).abs())
+    order = scored.assign(
+        rank=references_first(scored["method"]), distance=(scored["value"] - scored["expected"]).abs()
+    )
     order = order.sort_values(["rank", "distance", "label"])
     values = {(row["method"], row["params"], row["metric"]): row for row in rows.to_dict("records")}
     known = [score for score in SCORES if rows.loc[rows["metric"] == score.name, "value"].notna().any()]

@@ -89,11 +89,12 @@ Model = Mapping[str, Part]
 
 
 def read_model(results: Results, trial_id: str) -> Model | None:
-    """What a trial's model says; None if nothing of it is stored that can be read."""
+    """What a trial's model says; None if nothing of it is stored that can be read, or not all of it are numbers."""
     table = results.predictions(trial_id)
     if table is None or not table.num_rows:
         return None
-    return {str(name): _part(table.filter(pc.equal(table["split"], name))) for name in table["split"].unique()}
+    parts = {str(name): _part(table.filter(pc.equal(table["split"], name))) for name in table["split"].unique()}
+    return parts if all(np.isfinite(part.outputs).all() for part in parts.values()) else None
 
 
 def _part(rows: pa.Table) -> Part:

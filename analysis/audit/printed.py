@@ -93,7 +93,7 @@ def _score_table(rows: pd.DataFrame, score: Score) -> ScoreTable:
     every = rows[rows["stratum"].isna()]
     notes = every["note"][every["method"] != "retrain"].unique()
     shared = str(notes[0]) if len(notes) == 1 and NO_POWER not in notes[0] else ""
-    distance = (every["value"] - every["floor"]).abs()
+    distance = (every["value"] - every["expected"]).abs()
     order = every.assign(rank=references_first(every["method"]), distance=distance)
     order = order.sort_values(["rank", "distance", "label"], na_position="last")
     strata = [name for name in STRATA if (rows["stratum"] == name).any()]
@@ -137,9 +137,9 @@ def verdict(row: Mapping[Hashable, Any], tested: int) -> str:
         return ""
     if row["p"] * tested >= 1 - CONFIDENCE:
         return "not told from Retrain"
-    if pd.isna(row["floor"]):
+    if pd.isna(row["expected"]):
         return "told from Retrain"
-    return "above Retrain" if row["value"] > row["floor"] else "below Retrain"
+    return "above Retrain" if row["value"] > row["expected"] else "below Retrain"
 
 
 def to_markdown(found: Sequence[TaskTables]) -> str:

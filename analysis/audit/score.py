@@ -37,9 +37,9 @@ class Estimate:
     per_seed: Floats | None = field(default=None, compare=False, repr=False)
 
     @classmethod
-    def of_seeds(cls, values: Floats) -> Estimate:
-        """The mean of a number for each seed."""
-        found = mean_interval(values)
+    def of_seeds(cls, values: Floats, unit: str = "") -> Estimate:
+        """The mean of a number for each seed; the interval of percents ends at 0 and 100."""
+        found = mean_interval(values, unit)
         return cls(found.mean, found.low, found.high, per_seed=values)
 
 
@@ -53,6 +53,7 @@ class Score(ABC):
         crossed: whether every seed must have forgotten the same samples.
         fewest: originals that it needs.
         choices: whether there must be several classes or candidates, as in `Part.choices`.
+        expected: what perfect unlearning has on average; NaN where only the floor says.
     """
 
     name: ClassVar[str]
@@ -63,6 +64,7 @@ class Score(ABC):
     crossed: ClassVar[bool] = False
     fewest: ClassVar[int] = 1
     choices: ClassVar[bool] = False
+    expected: float = NAN
 
     def missing(self, cohort: Cohort) -> str:
         """Why there is no number for a cohort; empty where there is one."""
@@ -97,6 +99,10 @@ class Score(ABC):
         return self.estimate(cohort.of("original"))
 
 
+class ScoreFailed(RuntimeError):
+    """A score raised, which is its cause; the message is the score's name."""
+
+
 class ModelScore(Score):
     """A number for each model; a cohort has their mean, with Student's t interval over originals.
 
@@ -110,7 +116,10 @@ class ModelScore(Score):
     def estimate(self, cohort: Cohort) -> Estimate:
         if missing := self.missing(cohort):
             return Estimate(NAN, note=missing)
-        return Estimate.of_seeds(self.per_seed(cohort))
+        values = self.per_seed(cohort)
+        if unknown := len(values) - int(np.isfinite(values).sum()):
+            return Estimate(NAN, note=f"no finite number in {unknown} of {len(values)} seeds")
+        return Estimate.of_seeds(values, self.unit)
 
     def per_seed(self, cohort: Cohort) -> Floats:
         """The mean over folds for each seed, [K]."""

@@ -148,6 +148,7 @@ class WorstAttack(Score):
     parts: ClassVar[tuple[str, ...]] = SVCAttack.parts
     fewest: ClassVar[int] = 4
     choices: ClassVar[bool] = True
+    expected = 0.0
 
     attacks: ClassVar[tuple[SVCAttack, ...]] = ATTACKS
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,16 +12,16 @@ import pyarrow as pa
 
 from analysis.audit.cohort import Cohort, cohorts
 from analysis.audit.memorisation import strata
-from analysis.audit.score import Estimate, Score
+from analysis.audit.score import Estimate, Score, ScoreFailed
 from analysis.audit.scores import SCORES
-from analysis.statistics.intervals import standard_errors
+from analysis.statistics.intervals import CONFIDENCE, standard_errors
 from sweep.store.columns import REFERENCES
 
 AUDIT = pa.schema(
     [
         *(pa.field(name, pa.string(), nullable=False) for name in ("task_id", "method", "params", "metric")),
         pa.field("stratum", pa.string()),
-        *(pa.field(name, pa.float64()) for name in ("value", "low", "high", "floor", "ceiling", "p")),
+        *(pa.field(name, pa.float64()) for name in ("value", "low", "high", "floor", "ceiling", "expected", "p")),
         pa.field("originals", pa.int32(), nullable=False),
         pa.field("samples", pa.int32(), nullable=False),
         pa.field("negatives", pa.int64(), nullable=False),
@@ -31,17 +31,21 @@ AUDIT = pa.schema(
 """Columns of `audit.parquet`. `task_id` is of the first fold, where there are folds. `stratum` is one of
 `memorisation.STRATA`, null for all forgotten samples. `low` and `high` are the 95 % interval over originals; `floor` is
 the value of Retrain against Retrain, `ceiling` that of the original. Retrain's own row is its floor, the original's its
-ceiling, with their intervals. `p` is the probability, by Student's t over originals, of a value at least as far from
-what perfect unlearning gives, if that were so: from its expectation where that is known (U-LiRA, AUC per sample), else
-from the floor of the same seeds; it is not adjusted for the number of methods. `originals` is how many seeds there are,
-`samples` how many samples of each are scored, `negatives` how many pairs of a Retrain and such a sample; `note` says
-why something is missing, and where the score cannot tell the original from Retrain: `NO_POWER`."""
+ceiling, with their intervals. `expected` is what a method is compared with: what perfect unlearning has on average
+where that is known (U-LiRA, AUC per sample), else the floor. `p` is the probability, by Student's t over originals, of
+a value at least as far from it, if the method had it; it is not adjusted for the number of methods. `originals` is how
+many seeds there are, `samples` how many samples of each are scored, `negatives` how many pairs of a Retrain and such a
+sample; `note` says why something is missing, and where the score cannot tell the original from Retrain: `NO_POWER`."""
 
 NO_POWER = "no power"
 
 
 def audit(
-    directory: str, trials: pd.DataFrame, scores: Sequence[Score] = SCORES, by_memorisation: bool = True
+    directory: str,
+    trials: pd.DataFrame,
+    scores: Sequence[Score] = SCORES,
+    by_memorisation: bool = True,
+    unread: Callable[[str], None] = lambda trial_id: None,
 ) -> pd.DataFrame:
     """Score every method and configuration whose predictions are stored; the columns of `AUDIT`.
 
@@ -49,9 +53,14 @@ def audit(
         directory: a results directory, a path or URI.
         trials: its trials, as `read_frames` gives them.
         by_memorisation: whether strata have rows too.
+        unread: as `cohorts` takes it.
+
+    Raises:
+        ScoreFailed: a score raised.
     """
     references = _References()
-    rows = [row for cohort in cohorts(directory, trials) for row in _rows(cohort, scores, references, by_memorisation)]
+    found = cohorts(directory, trials, unread)
+    rows = [row for cohort in found for row in _rows(cohort, scores, references, by_memorisation)]
     frame = pd.DataFrame(rows, columns=AUDIT.names)
     return frame.astype({"originals": "int32", "samples": "int32", "negatives": "int64"})
 
@@ -79,7 +88,11 @@ def _rows(
         parts = [_Part(None, common), *(_Part(*each) for each in (strata(common) if by_memorisation else ()))]
     for score in scores:
         for part in parts if score.crossed else whole:
-            yield _row(part, score, references.of(cohort, part, score))
+            try:
+                row = _row(part, score, references.of(cohort, part, score))
+            except Exception as error:
+                raise ScoreFailed(score.name) from error
+            yield row
 
 
 @dataclass(frozen=True)
@@ -89,7 +102,12 @@ class _Range:
 
     @property
     def powerless(self) -> bool:
-        """Whether the original cannot be told from Retrain: its interval has the floor in it."""
+        """Whether the original cannot be told from Retrain, by the test that methods get; where there is none, by
+        whether its interval has the floor in it.
+        """
+        p = _p(self.ceiling, self.floor)
+        if not math.isnan(p):
+            return p >= 1 - CONFIDENCE
         return self.ceiling.low <= self.floor.value <= self.ceiling.high
 
 
@@ -98,10 +116,10 @@ def _row(part: _Part, score: Score, between: _Range) -> dict[str, object]:
     known = {"retrain": between.floor, "original": between.ceiling}
     found = known.get(cohort.method) or score.estimate(cohort)
     forgotten = [len(model["forget"].samples) for each in cohort.sets for model in each.retrain]
-    notes = [score.missing(cohort) or found.note]
+    notes = [score.missing(cohort) or found.note or ("not a number" if math.isnan(found.value) else "")]
     if not notes[0]:
         ends = {"floor": between.floor, "ceiling": between.ceiling}
-        notes += [f"no {name}: {end.note}" for name, end in ends.items() if math.isnan(end.value)]
+        notes += [f"no {name}: {end.note or 'not a number'}" for name, end in ends.items() if math.isnan(end.value)]
     notes.append(NO_POWER if between.powerless else "")
     return {
         "task_id": cohort.task_id,
@@ -114,6 +132,7 @@ def _row(part: _Part, score: Score, between: _Range) -> dict[str, object]:
         "high": found.high,
         "floor": between.floor.value,
         "ceiling": between.ceiling.value,
+        "expected": between.floor.value if math.isnan(score.expected) else score.expected,
         "p": math.nan if cohort.method in REFERENCES else _p(found, between.floor),
         "originals": len(cohort.seeds),
         "samples": round(sum(forgotten) / len(cohort.seeds)),

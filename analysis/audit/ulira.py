@@ -105,15 +105,10 @@ def _above(rate: float, negatives: int) -> int:
 
 
 class ULiRA(CohortScore):
-    """A share of what the attack scored, in percent; its interval is the jackknife's of the logit.
-
-    Attributes:
-        expected: the share after perfect unlearning.
-    """
+    """A share of what the attack scored, in percent; its interval is the jackknife's of the logit."""
 
     unit: ClassVar[str] = "percent"
     fewest: ClassVar[int] = 4
-    expected: float
 
     @abstractmethod
     def share(self, scored: Scored) -> float:
@@ -133,7 +128,7 @@ class ULiRA(CohortScore):
             self.share(likelihood_ratios(np.delete(unlearned, seed, 0), np.delete(retrain, seed, 0), own))
             for seed in range(count)
         ]
-        low, high, p = share_spread(value, without, unlearned.size, self.expected)
+        low, high, p = share_spread(value, without, unlearned.size, self.expected / 100)
         note = f"fewer than {DEPENDABLE} originals" if count < DEPENDABLE else ""
         return Estimate(100 * value, 100 * low, 100 * high, note, p)
 
@@ -144,7 +139,7 @@ class Area(ULiRA):
     name: ClassVar[str] = "ulira_auc"
     label: ClassVar[str] = "U-LiRA AUC"
     words: ClassVar[str] = "how well likelihood ratios per sample tell unlearned models from Retrain"
-    expected = 0.5
+    expected = 50.0
 
     def share(self, scored: Scored) -> float:
         return area(scored)
@@ -161,7 +156,7 @@ class TruePositives(ULiRA):
 
     @property
     def expected(self) -> float:  # type: ignore[override]
-        return self.rate
+        return 100 * self.rate
 
     def share(self, scored: Scored) -> float:
         return true_positive_rate(scored, self.rate)

@@ -56,7 +56,7 @@ class Interval:
 
 def limits(quantity: str) -> tuple[float, float]:
     """The least and the largest value that a column of this name can have; infinite for one that may be negative."""
-    if quantity.startswith("gap.") or quantity.endswith(("accuracy", "mia", "_gap", "_side")):
+    if quantity == "percent" or quantity.startswith("gap.") or quantity.endswith(("accuracy", "mia", "_gap", "_side")):
         return 0.0, 100.0
     if quantity == "percent_difference":
         return -100.0, 100.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,10 +12,12 @@ from rich.console import Console
 
 from sweep.cli.arguments import ReportOutOption, report_folder
 from sweep.cli.messages import showing_results, warn
-from sweep.errors import InputError, nearest
+from sweep.errors import InputError, Unsuccessful, nearest
 
 if TYPE_CHECKING:
     from analysis.audit.score import Score
+
+MOST_NAMED = 3
 
 
 def score(
@@ -29,6 +32,7 @@ def score(
 ) -> None:
     """Score how well methods forgot, from the predictions that are stored; write audit.parquet, audit.csv, audit.md."""
     from analysis.audit.printed import render_rich, task_tables, write_audit
+    from analysis.audit.score import ScoreFailed
     from analysis.audit.table import audit
     from analysis.reading.frames import read_frames
     from sweep.store.results import existing_results
@@ -40,7 +44,16 @@ def score(
         frames = read_frames(directory)
         for problem in frames.damaged:
             warn(problem)
-        frame = audit(directory, frames.trials, scores)
+        unread: list[str] = []
+        try:
+            frame = audit(directory, frames.trials, scores, unread=unread.append)
+        except ScoreFailed as failed:
+            traceback.print_exception(failed.__cause__)
+            why = f"{type(failed.__cause__).__name__}: {failed.__cause__}"
+            raise Unsuccessful(f"score {failed}: {why}; nothing was written") from failed
+        if unread:
+            some = ", ".join(sorted(unread)[:MOST_NAMED]) + (", ..." if len(unread) > MOST_NAMED else "")
+            warn(f"left out, for their predictions are missing or damaged: {len(unread)} trials, {some}")
         if frame.empty:
             what = "predictions ('predictions: true') of a method and of Retrain, of the same task and seed"
             raise InputError(f"{directory}: nothing to score; that takes {what}")
@@ -81,6 +94,10 @@ def _loaded(plugin: str) -> Score:
     if not (inspect.isclass(found) and issubclass(found, Score)):
         raise InputError(f"plugin '{plugin}' is not a subclass of analysis.audit.score.Score")
     require_complete(plugin, found)
-    if missing := [name for name in ("name", "label", "words") if not isinstance(getattr(found, name, None), str)]:
+    known = {name: getattr(found, name, None) for name in ("name", "label", "words")}
+    if missing := [name for name, value in known.items() if not (value and isinstance(value, str))]:
         raise InputError(f"plugin '{plugin}' does not define {', '.join(missing)}")
-    return found()
+    try:
+        return found()
+    except Exception as error:
+        raise InputError(f"plugin '{plugin}' cannot be made without arguments: {error}") from error

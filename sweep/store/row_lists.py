@@ -56,7 +56,8 @@ def read_row_list(location: str) -> RowList | None:
     A row may be there more than once.
 
     Raises:
-        InputError: the file cannot be read, lacks the column, is empty, or has anything there but integers.
+        InputError: the file cannot be read, lacks the column or has it twice, is empty, or has anything there but
+            integers.
     """
     filesystem, path = open_location(location)
     ending = path.rpartition(".")[2].lower()
@@ -64,12 +65,15 @@ def read_row_list(location: str) -> RowList | None:
         raise InputError(f"'{location}' is none of .{', .'.join(READERS)}")
     try:
         table = READERS[ending](filesystem, path)
+        names = table.column_names
     except FileNotFoundError:
         return None
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(f"'{location}' cannot be read: {str(error).splitlines()[0]}") from error
-    if COLUMN not in table.column_names:
-        raise InputError(f"'{location}' has no column {COLUMN}, but {', '.join(table.column_names) or 'none'}")
+    if COLUMN not in names:
+        raise InputError(f"'{location}' has no column {COLUMN}, but {', '.join(names) or 'none'}")
+    if names.count(COLUMN) > 1:
+        raise InputError(f"'{location}' has several columns {COLUMN}")
     column = table[COLUMN]
     if not len(column):
         raise InputError(f"'{location}' has no rows")

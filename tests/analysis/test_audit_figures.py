@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from audit.made_cohorts import cohort, stored
@@ -82,6 +84,24 @@ def test_a_curve_passes_through_the_score(figures):
     assert (lines["Original"].get_ydata()[:20] > lines["EU-k"].get_ydata()[:20]).all()
     assert axes.get_xscale() == axes.get_yscale() == "log"
     assert axes.get_xlim()[0] == pytest.approx(100 * 10 / (ORIGINALS * SAMPLES), rel=0.1)
+
+
+def test_a_method_with_too_few_negatives_is_not_drawn_and_the_reason_is_said(tmp_path):
+    """Eight originals with two folds of 80 samples, of which FineTune and the original have only the first."""
+    results = Results(str(tmp_path))
+    margins = np.random.default_rng(0).normal(size=(4, 8, 160))
+    for method, unlearned in (("finetune", margins[2]), ("uam", margins[3])):
+        made = cohort(unlearned, margins[0], margins[1], folds=2, method=method)
+        stored(
+            results, made, lambda name, seed, **columns: row(name, seed, **columns | {"metrics": (90.0 + seed,) * 4})
+        )
+    frames = read_frames(results.location)
+    lost = frames.trials["method"].isin(["finetune", "original"]) & frames.trials["config"].str.contains('"fold": 1')
+    assert lost.sum() == 16
+    result = drawn(roc.draw(replace(frames, trials=frames.trials[~lost])))
+    assert "Not drawn: FineTune needs 1000 negatives, there are 640." in " ".join(texts(result)).replace("\n", " ")
+    assert "nan" not in result.finding + result.alt
+    assert "original" not in result.finding
 
 
 def test_a_row_of_samples_is_their_histogram_beside_its_law(figures):

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -28,8 +29,27 @@ class Nameless(MarginKept):
     name = None
 class Again(MarginKept):
     name = "ulira_auc"
+class Wordless(MarginKept):
+    words = ""
+class Made(MarginKept):
+    def __init__(self, size): pass
 class Other:
     pass
+class Raises(MarginKept):
+    name = "raises"
+    def of(self, model, retrain, original): raise ValueError("of two\\nlines")
+class Text(MarginKept):
+    name = "text"
+    def of(self, model, retrain, original): return "high"
+class NoPart(MarginKept):
+    name = "no_part"
+    def of(self, model, retrain, original): return model["validation"]
+class NotANumber(MarginKept):
+    name = "not_a_number"
+    def of(self, model, retrain, original): return float("nan")
+class Infinite(MarginKept):
+    name = "infinite"
+    def of(self, model, retrain, original): return float("inf")
 """
 
 
@@ -87,6 +107,8 @@ def test_only_the_scores_that_are_named_are_computed(mine, tmp_path):
         (["--plugin", "wrong_scores:Other"], "is not a subclass of analysis.audit.score.Score"),
         (["--plugin", "wrong_scores:Half"], "plugin 'wrong_scores:Half' does not define of"),
         (["--plugin", "wrong_scores:Nameless"], "plugin 'wrong_scores:Nameless' does not define name"),
+        (["--plugin", "wrong_scores:Wordless"], "plugin 'wrong_scores:Wordless' does not define words"),
+        (["--plugin", "wrong_scores:Made"], "plugin 'wrong_scores:Made' cannot be made without arguments"),
         (["--plugin", "wrong_scores:Again"], "another score is called 'ulira_auc'; give it another name"),
     ],
 )
@@ -96,6 +118,48 @@ def test_what_is_no_score_is_refused_in_one_line(mine, options, message, monkeyp
     ended = call("score", "results/mine", *options)
     assert (ended.code, ended.out, len(ended.err.splitlines())) == (2, "", 1)
     assert message in ended.err
+
+
+@pytest.mark.parametrize(
+    ("plugin", "message"),
+    [
+        ("Raises", "score raises: ValueError: of two lines; nothing was written"),
+        ("Text", "score text: "),
+        ("NoPart", "score no_part: KeyError: 'validation'; nothing was written"),
+    ],
+)
+def test_a_score_that_raises_is_named(mine, tmp_path, plugin, message, monkeypatch):
+    monkeypatch.chdir(mine)
+    monkeypatch.syspath_prepend(mine)
+    names = ["--metric", message.split()[1].strip(":")]
+    ended = call("score", "results/mine", "--plugin", f"wrong_scores:{plugin}", *names, "--out", tmp_path / "out")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.splitlines()[-1].startswith(f"unlearn-sweep: {message}")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("name", "plugin"), [("not_a_number", "NotANumber"), ("infinite", "Infinite")])
+def test_a_score_that_gives_no_finite_number_says_so(mine, tmp_path, name, plugin, monkeypatch):
+    monkeypatch.chdir(mine)
+    monkeypatch.syspath_prepend(mine)
+    ended = call("score", "results/mine", "--plugin", f"wrong_scores:{plugin}", "--metric", name, "--out", tmp_path)
+    assert (ended.code, ended.err) == (0, "")
+    rows = pq.read_table(tmp_path / "audit.parquet").to_pylist()
+    assert {row["p"] for row in rows} == {None}
+    assert {(row["value"], row["note"]) for row in rows} == {(None, "no finite number in 5 of 5 seeds")}
+
+
+def test_trials_whose_predictions_cannot_be_read_are_named(mine, tmp_path):
+    shutil.copytree(mine / "results/mine", tmp_path / "mine")
+    files = sorted((tmp_path / "mine/predictions").iterdir())[:5]
+    files[0].unlink()
+    for file in files[1:]:
+        file.write_bytes(b"damaged")
+    ended = call("score", tmp_path / "mine", "--metric", "iam", "--out", tmp_path / "out")
+    some = ", ".join(file.stem for file in files[:3])
+    assert ended.code == 0 or "nothing to score" in ended.err
+    line = f"warning: left out, for their predictions are missing or damaged: 5 trials, {some}, ..."
+    assert ended.err.splitlines()[0] == line
 
 
 def test_a_plugin_is_named_like_any_other_score(mine, tmp_path, monkeypatch):

@@ -46,7 +46,7 @@ def test_rows_are_ordered_by_sample(audited):
 
 
 @pytest.mark.parametrize("lost", ["finetune", "retrain", "original"])
-@pytest.mark.parametrize("how", ["failed", "no predictions", "damaged"])
+@pytest.mark.parametrize("how", ["failed", "no predictions", "damaged", "not finite"])
 def test_a_seed_counts_where_it_is_whole(audited, lost, how):
     made = drawn(0, 4, 8, ceiling=1.0, folds=2)
     directory, trials = audited(made)
@@ -56,8 +56,15 @@ def test_a_seed_counts_where_it_is_whole(audited, lost, how):
         results.write_row(results.trial(one) | {"status": "failed"})
     elif how == "no predictions":
         results.write_row(results.trial(one) | {"n_predictions": 0})
-    else:
+    elif how == "damaged":
         results.write(f"predictions/{one}.parquet", b"damaged")
+    else:
+        rows = results.predictions(one).to_pylist()
+        rows[3]["logits"][0] = np.float16("nan" if lost == "retrain" else "inf")
+        results.write_trial(results.trial(one), predictions=pa.Table.from_pylist(rows, schema=PREDICTIONS))
+    unread = []
+    assert [*cohorts(directory, read_frames(directory).trials, unread.append)]
+    assert set(unread) == ({one} if how in ("damaged", "not finite") else set())
     found = by_method(directory, read_frames(directory).trials)["finetune"]
     assert found.seeds == ((0, 1, 2, 3) if lost == "original" else (0, 1, 3))
     assert (found.sets[0].original is None, found.sets[1].original is None) == (False, lost == "original")

@@ -5,7 +5,7 @@ import pytest
 from made_cohorts import cohort, drawn
 from scipy import stats
 
-from analysis.audit.score import CohortScore, ModelScore, halves, next_seeds
+from analysis.audit.score import CohortScore, Estimate, ModelScore, halves, next_seeds
 
 
 class Mean(ModelScore):
@@ -90,3 +90,11 @@ def test_there_is_neither_floor_of_too_few_nor_ceiling_without_originals():
     assert Median().floor(made).note == "too few originals"
     assert np.isnan(Median().ceiling(made).value)
     assert Median().ceiling(made).note == "no originals of all these seeds"
+
+
+def test_the_interval_of_percents_ends_at_0_and_100():
+    values = np.array([2.0, 50.0, 98.0])
+    percents, others = (Estimate.of_seeds(values, unit) for unit in ("percent", "percentage points"))
+    assert (percents.value, percents.low, percents.high) == (50.0, 0.0, 100.0)
+    assert others.low < 0
+    assert others.high > 100

@@ -207,6 +207,25 @@ def test_methods_are_ordered_and_judged_by_their_distance_to_the_floor(audited, 
     }
 
 
+@pytest.mark.parametrize("score", [Area(), Distinguishability()])
+def test_a_method_is_judged_by_what_is_expected_where_that_is_known_not_by_a_chance_floor(audited, score):
+    """Retrains of even seeds happen to know all samples better than those of odd seeds."""
+    rng = np.random.default_rng(0)
+    lucky = np.where(np.arange(16) % 2, -0.6, 0.6)[:, None]
+    noise = rng.normal(size=(4, 16, 200))
+    retrain, original = noise[0] + lucky, noise[1] + 1.1
+    made = [(noise[2] + 0.7, "scrub"), (noise[3] + 1.0, "ssd")]
+    directory, trials = audited(*(cohort(margins, retrain, original, method=name) for margins, name in made))
+    frame = audit(directory, trials, [score], by_memorisation=False)
+    rows = frame.set_index("method")
+    assert rows.loc["scrub", "expected"] == score.expected < rows.loc["scrub", "value"] < rows.loc["scrub", "floor"]
+    [found] = task_tables(frame, trials, [score])
+    assert [(row[0], row[-1]) for row in found.tables[0].rows[2:]] == [
+        ("scrub", "above Retrain"),
+        ("ssd", "above Retrain"),
+    ]
+
+
 def test_no_power_stands_in_the_place_of_a_verdict(audited):
     directory, trials = audited(drawn(1, 16, 100, 2.0, ceiling=0.0))
     [found] = task_tables(audit(directory, trials, [Area()]), trials, [Area()])

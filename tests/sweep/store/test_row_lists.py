@@ -42,6 +42,7 @@ def test_another_list_has_another_id(tmp_path):
     [
         ("list.txt", "sample_id\n1\n", "is none of .csv, .parquet, .jsonl"),
         ("list.csv", "id,label\n1,2\n", "has no column sample_id, but id, label"),
+        ("list.csv", "sample_id,sample_id\n1,2\n", "has several columns sample_id"),
         ("list.csv", "sample_id\n", "has no rows"),
         ("list.csv", "", "cannot be read"),
         ("list.csv", "sample_id\n1.5\n", "must be integers, .* it is of type double"),
@@ -66,6 +67,12 @@ def test_numbers_too_large_for_a_row_are_bad_input(tmp_path):
     pq.write_table(pa.table({"sample_id": pa.array([2**63], pa.uint64())}), tmp_path / "list.parquet")
     with pytest.raises(InputError, match=r"list.parquet': sample_id: "):
         read_row_list(str(tmp_path / "list.parquet"))
+
+
+def test_text_in_another_encoding_is_bad_input(tmp_path):
+    (tmp_path / "list.csv").write_text("sample_id\n1\n", encoding="utf-16")
+    with pytest.raises(InputError, match="cannot be read: 'utf-8'"):
+        read_row_list(str(tmp_path / "list.csv"))
 
 
 def test_a_folder_is_no_list(tmp_path):
