@@ -55,12 +55,13 @@ def draw(frames: Frames) -> Drawn | Skipped:
     curves = {cohort.method: _curve(cohort, grid) for cohort in found.methods}
     floor = score.perfect(found.retrain)
     figure = _lines(grid, curves, None if floor is None else _curve(floor, grid), found.original)
+    grey = "" if floor is None else "grey band: Retrain against Retrain; "
     more = found.fewer + hollow_words(curves) + also(code_words(found.usable))
     finish(
         figure,
         f"{found.words}. {choice_words(found.usable)}A likelihood ratio for each of {samples} forgotten samples "
         f"(U-LiRA); its laws are of the other {seeds - 1} of {seeds} originals. Bands: 95 % intervals over originals; "
-        f"grey: Retrain against Retrain; dotted: chance, and the rates that are named.{more}",
+        f"{grey}dotted: chance, and the rates that are named.{more}",
     )
     estimates = {cohort.method: score.estimate(cohort) for cohort in found.methods}
     return Drawn(
