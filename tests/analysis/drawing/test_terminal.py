@@ -44,6 +44,10 @@ def test_names_are_broken_at_spaces_first(printed):
         "cf-k (lr=1e-05,  3         9.0        –",
         "k=3)",
     ]
+    assert printed(38, ["method", "n"], [["cf-k (lr=1e-05, k=3, layers=top-down)", "3"]])[1:] == [
+        "cf-k (lr=1e-05, k=3,  3",
+        "layers=top-down)",
+    ]
 
 
 def test_then_columns_stand_closer(printed):
