@@ -10,11 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from analysis.drawing.terminal import fitted
 from analysis.reading.code_versions import averaged_versions
 from analysis.reading.equivalences import equivalences
 from analysis.reading.frames import Frames, kinds_of, read_frames, with_another_seed
@@ -27,6 +25,7 @@ from analysis.wording.floor import floor_words
 from analysis.wording.ideal import ideal_words, reference_words
 from analysis.wording.names import configuration_labels, label, task_labels, unit_words
 from analysis.wording.own_originals import own_originals
+from analysis.wording.words import joined
 from sweep.store.metrics import GAPS, metrics_of, shown
 
 HOW = (
@@ -35,8 +34,11 @@ HOW = (
 )
 LARGE = 1e4
 """Numbers from here on are written with an exponent."""
-OF_THE_CLASS = label("forgotten_test_accuracy")
-WHERE_A_CLASS_IS_FORGOTTEN = f"TA: on the other classes; {OF_THE_CLASS}: on the forgotten one, not in the average gap"
+OF_THE_FORGOTTEN = {
+    label("forgotten_test_accuracy"): "TA: on the other classes; {}: on the forgotten one, not in the average gap",
+    label("forgotten_test_error"): "TE: outside the forgotten range; {}: inside it, not in the average gap",
+}
+"""What test metrics are of where a part of the test data is like the forget set, by the label of the metric of that."""
 
 
 def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
@@ -158,9 +160,11 @@ def _versions(count: int) -> str:
 
 
 def _caption(table: pd.DataFrame, headers: list[str]) -> str:
-    caption = f"{unit_words([each for each in metrics_of(table['kind'].iloc[0]) if each.label in headers])}, "
-    caption += HOW.format(table["reference"].iloc[0])
-    return f"{caption}; {WHERE_A_CLASS_IS_FORGOTTEN}" if OF_THE_CLASS in headers else caption
+    metrics = [each for each in metrics_of(table["kind"].iloc[0]) if each.label in headers]
+    parts = [f"{unit_words(metrics)}, {HOW.format(table['reference'].iloc[0])}"]
+    parts += [words.format(name) for name, words in OF_THE_FORGOTTEN.items() if name in headers]
+    apart = [each.label for each in metrics if each.side is None and each.label not in OF_THE_FORGOTTEN]
+    return "; ".join([*parts, *([f"{joined(apart)}: not in the average gap"] if apart else [])])
 
 
 def _metric(row: dict[Hashable, Any], label: str) -> str:
@@ -189,14 +193,12 @@ def render_rich(table: pd.DataFrame, console: Console) -> None:
         usual = len(headers) - len({NOT_OK, CODE} & set(headers))
         cells = [["\n".join(filter(None, [line[0], *line[usual:]])), *line[1:usual]] for line in cells]
         caption = _caption(rows, headers)
-        view = Table(title=str(task), caption=caption, title_justify="left", caption_justify="left", box=SIMPLE_HEAD)
-        view.padding = (0, 0 if OF_THE_CLASS in headers else 1, 0, 0)
-        for position, header in enumerate(headers[:usual]):
-            view.add_column(header, justify="left" if position == 0 else "right", overflow="fold", min_width=1)
         for line in cells:
             line[0] = line[0].replace(ANOTHER_SEED, ANOTHER_SEED.replace(", ", ",\n"))
-            narrow = [cell.replace(" ± ", "±").replace(" [", "\n[").replace(", n =", "\nn =") for cell in line]
-            view.add_row(*map(Text, narrow))
+            line[1:] = [cell.replace(" ± ", "±").replace(" [", "\n[").replace(", n =", "\nn =") for cell in line[1:]]
+        view = fitted(headers[:usual], cells, "±", console)
+        view.title, view.title_justify = str(task), "left"
+        view.caption, view.caption_justify = caption, "left"
         console.print(view)
         for words in _sentences(rows):
             console.print(words, markup=False, highlight=False)

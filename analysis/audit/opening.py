@@ -15,7 +15,7 @@ from analysis.audit.table import NO_POWER, audit
 from analysis.audit.tasks import whole_labels, whole_tasks
 from analysis.audit.ulira import Area, OnePercent, OnePermille
 from analysis.reading.selection import is_reference, references_first
-from analysis.wording.names import configuration_labels
+from analysis.wording.names import configuration_labels, method_name
 
 SCORES: tuple[Score, ...] = (Area(), OnePercent(), OnePermille(), Distinguishability(), Remembered(), OverForgotten())
 BY = Area()
@@ -65,9 +65,15 @@ def openings(directory: str, trials: pd.DataFrame) -> list[Opening]:
         if not scored["p"].notna().any():
             continue
         keys = zip([wholes[task]] * len(scored), scored["method"], scored["params"], strict=True)
-        scored = scored.assign(label=configuration_labels(scored), gap=[gaps.get(key, float("nan")) for key in keys])
+        scored = scored.assign(label=_names(scored), gap=[gaps.get(key, float("nan")) for key in keys])
         made.append(_opening(names[task], scored, rows))
     return made
+
+
+def _names(rows: pd.DataFrame) -> list[str]:
+    """`configuration_labels`, with methods as the field writes them, like the rest of a report."""
+    pairs = zip(rows["method"], configuration_labels(rows), strict=True)
+    return [method_name(method) + label.removeprefix(method) for method, label in pairs]
 
 
 def _opening(task: str, scored: pd.DataFrame, rows: pd.DataFrame) -> Opening:
@@ -87,7 +93,7 @@ def _opening(task: str, scored: pd.DataFrame, rows: pd.DataFrame) -> Opening:
         gap = "–" if pd.isna(row["gap"]) else f"{row['gap']:.1f}"
         lines.append([row["label"], str(row["originals"]), gap, *numbers, verdict(row, tested)])
     meanings = "; ".join(f"{score.label}: {score.words} ({score.unit})" for score in known)
-    headers = ["method", "n", "avg. gap", *(score.label for score in known)]
+    headers = ["Method", "n", "Average gap", *(score.label for score in known)]
     return Opening(task, _answer(order, tested), headers, lines, f"{meanings}. {ENDS}")
 
 

@@ -9,15 +9,14 @@ from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from analysis.audit.memorisation import STRATA
 from analysis.audit.score import Score
 from analysis.audit.table import NO_POWER, audit_table
 from analysis.audit.tasks import whole_labels
+from analysis.drawing.terminal import fitted
 from analysis.reading.selection import references_first
 from analysis.statistics.intervals import CONFIDENCE
 from analysis.wording.names import configuration_labels
@@ -40,7 +39,7 @@ class ScoreTable:
 
     Attributes:
         score: whose numbers it has.
-        headers: method, n, all, and the strata there are.
+        headers: method, n, all, and the strata in which any method has a number.
         rows: a cell for each header; what is to be remarked of the method last.
         remark: what holds for the whole table; empty if there is nothing.
     """
@@ -53,17 +52,22 @@ class ScoreTable:
 
 @dataclass(frozen=True)
 class TaskTables:
-    """What an audit found of one task; `absent` says why other scores have no number."""
+    """What an audit found of one task.
+
+    Attributes:
+        absent: why other scores have no number.
+        strata: whether scores are by memorisation too.
+    """
 
     task: str
     tables: list[ScoreTable]
     absent: list[str]
+    strata: bool
 
     @property
     def captions(self) -> list[str]:
         """What a reader of the tables must know."""
-        strata = any(len(table.headers) > 3 for table in self.tables)
-        return [ENDS, *([BY_MEMORISATION] if strata else [])] if self.tables else []
+        return [ENDS, *([BY_MEMORISATION] if self.strata else [])] if self.tables else []
 
 
 def task_tables(frame: pd.DataFrame, trials: pd.DataFrame, scores: Sequence[Score]) -> list[TaskTables]:
@@ -85,7 +89,7 @@ def task_tables(frame: pd.DataFrame, trials: pd.DataFrame, scores: Sequence[Scor
             elif len(here):
                 absent.setdefault(str(here["note"].iloc[0]), []).append(score.label)
         lines = [f"{joined(labels)}: {why}" for why, labels in absent.items()]
-        found.append(TaskTables(names[task], tables, lines))
+        found.append(TaskTables(names[task], tables, lines, bool(own["stratum"].notna().any())))
     return found
 
 
@@ -96,7 +100,7 @@ def _score_table(rows: pd.DataFrame, score: Score) -> ScoreTable:
     distance = (every["value"] - every["expected"]).abs()
     order = every.assign(rank=references_first(every["method"]), distance=distance)
     order = order.sort_values(["rank", "distance", "label"], na_position="last")
-    strata = [name for name in STRATA if (rows["stratum"] == name).any()]
+    strata = [name for name in STRATA if rows.loc[rows["stratum"] == name, "value"].notna().any()]
     cells = {
         (row["method"], row["params"], row["stratum"]): cell(row["value"], row["low"], row["high"], score.unit)
         for row in rows.assign(stratum=rows["stratum"].fillna("")).to_dict("records")
@@ -114,6 +118,10 @@ def _score_table(rows: pd.DataFrame, score: Score) -> ScoreTable:
     powerless = rows["stratum"][rows["note"].str.contains(NO_POWER)].fillna("all").unique()
     remarks = [f"{', '.join(powerless)}: {NO_POWER}, the original is not told from Retrain."] if len(powerless) else []
     remarks += [f"{shared[0].upper()}{shared[1:]}."] if shared else []
+    lacking: dict[str, list[str]] = {}
+    for name, here in rows[rows["stratum"].notna() & ~rows["stratum"].isin(strata)].groupby("stratum", sort=False):
+        lacking.setdefault(str(here["note"].iloc[0]), []).append(str(name))
+    remarks += [f"{joined(names)}: {why}." for why, names in lacking.items()]
     return ScoreTable(score, ["method", "n", "all", *strata], lines, " ".join(remarks))
 
 
@@ -170,14 +178,11 @@ def render_rich(found: Sequence[TaskTables], console: Console) -> None:
         console.print(Text(each.task, style="bold"))
         for table in each.tables:
             console.print(f"{table.score.label}: {_words(table.score)}", markup=False, highlight=False)
-            view = Table(box=SIMPLE_HEAD)
-            view.padding = (0, 1, 0, 0)
-            for position, header in enumerate(table.headers):
-                view.add_column(header, justify="left" if position == 0 else "right", overflow="fold", min_width=1)
-            for method, *cells, remark in table.rows:
-                head = Text("\n".join(filter(None, [method, remark])))
-                view.add_row(head, *(Text(cell.replace(" [", "\n[")) for cell in cells))
-            console.print(view)
+            rows = [
+                ["\n".join(filter(None, [method, remark])), *(cell.replace(" [", "\n[") for cell in cells)]
+                for method, *cells, remark in table.rows
+            ]
+            console.print(fitted(table.headers, rows, " ", console))
             if table.remark:
                 console.print(table.remark, markup=False, highlight=False)
         for line in (*each.absent, *each.captions):

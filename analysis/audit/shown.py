@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.audit.cohort import Cohort, cohorts
-from analysis.audit.tasks import whole_tasks
+from analysis.audit.tasks import whole_labels, whole_tasks
 from analysis.reading.frames import Frames
 from analysis.reading.selection import alike, ended_ok, is_reference, representatives
 from analysis.reading.tuning import CONFIGURATION
-from analysis.wording.names import task_words
 from sweep.store.columns import REFERENCES
 
 MOST_METHODS = 8
@@ -28,7 +27,7 @@ class Shown:
         original: Original's; None where there is none.
         usable: the trials of all methods of this task.
         left_out: how many methods of larger gaps are not shown.
-        words: the task.
+        words: the task, with all folds that these cohorts are of.
     """
 
     methods: list[Cohort]
@@ -64,7 +63,7 @@ def shown(frames: Frames, fewest: int) -> Shown | None:
             continue
         methods = [found[name] for name in nearest if name in found and len(found[name].seeds) >= fewest]
         if methods:
-            words = task_words(here, here["task_id"].iloc[0]).split(" (one of ")[0]
+            words = whole_labels(here)[here["task_id"].iloc[0]]
             left_out = usable["method"].nunique() - len(methods)
             return Shown(methods, found["retrain"], found.get("original"), usable, left_out, words)
     return None

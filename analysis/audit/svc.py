@@ -164,7 +164,7 @@ class WorstAttack(Score):
         apart = mean_interval(left)
         known = not np.isnan(apart.low)
         p = float(ttest_1samp(left, 0).pvalue) if known else NAN
-        return Estimate(apart.mean, apart.low, apart.high, f"by {worst.name}", p)
+        return Estimate(apart.mean, apart.low, apart.high, f"by {worst.label}", p)
 
     def perfect(self, cohort: Cohort) -> Cohort | None:
         return next_seeds(cohort)

@@ -27,7 +27,7 @@ class ZeroRetrainForgetting(Score):
 
     def missing(self, cohort: Cohort) -> str:
         if any(each.untrained is None for each in cohort.sets):
-            return "it needs trials of the method untrained"
+            return "needs trials of the method untrained"
         return super().missing(cohort)
 
     def estimate(self, cohort: Cohort) -> Estimate:

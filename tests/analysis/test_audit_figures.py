@@ -61,7 +61,7 @@ def test_figures_of_an_audit_say_what_they_show(figures, name):
     assert result.finding.endswith(".")
     assert len(result.alt) > 100
     assert "nan" not in (result.finding + result.alt).lower()
-    assert any("digits, small-cnn" in text for text in texts(result))
+    assert any("digits, small-cnn, forget 10 %, folds 0 and 1. " in text for text in texts(result))
 
 
 @pytest.mark.parametrize("name", DRAW)
@@ -74,6 +74,7 @@ def test_without_shared_forget_sets_figures_of_an_audit_name_the_preset(audited,
 
 
 def test_a_curve_passes_through_the_score(figures):
+    assert any("grey band: Retrain against Retrain" in text for text in texts(figures["roc"]))
     axes = figures["roc"].figure.axes[0]
     lines = {line.get_label(): line for line in axes.get_lines()}
     for method, name in (("finetune", "FineTune"), ("eu-k", "EU-k")):

@@ -181,6 +181,36 @@ def test_a_terminal_of_80_columns_has_room_for_a_forgotten_classs_test_accuracy(
     assert ["randomlabel", "3", "100.0±0.0", "1.0±0.0", "98.4±0.0", "9.0±1.0", "99.0±1.0", "0.8±0.2", "–"] in lines
 
 
+def test_where_deviations_are_too_wide_for_80_columns_they_have_lines_of_their_own(table_of):
+    other = {"scenario": "class", "forget_ratio": None, "forget_class": 3, "forgotten_test_accuracy": 9.0}
+    rows = [
+        row("gaussian-amnesiac", seed, metrics=(100.0, 50.0 * seed, 98.4, 50.0 * seed), task="class", **other)
+        for seed in range(3)
+    ]
+    console = Console(width=80, file=StringIO())
+    render_rich(table_of([*OF_A_CLASS, *rows]), console)
+    lines = [line.split() for line in console.file.getvalue().splitlines()]
+    place = lines.index(["gaussian-amnesiac", "3", "100.0", "50.0", "98.4", "9.0", "50.0", "25.2", "–"])
+    assert lines[place + 1] == ["±0.0", "±50.0", "±0.0", "±0.0", "±50.0", "±0.0"]
+    assert lines[place + 2] == ["[0.0]", "[50.0]", "[1.0]", "[9.0]", "[50.0]"]
+
+
+def test_where_a_range_is_forgotten_the_caption_says_what_its_test_error_is_of(table_of):
+    rows = [row(method, kind="regression") for method in ("retrain", "finetune")]
+    for column in ("retain_error", "forget_error", "test_error", "forgotten_test_error"):
+        rows = [each | {column: 50.0} for each in rows]
+    words = "TE: outside the forgotten range; TE-F: inside it, not in the average gap"
+    assert words in to_markdown(table_of(rows))
+    assert words not in to_markdown(table_of([each | {"forgotten_test_error": None} for each in rows]))
+
+
+def test_a_metric_that_is_in_no_average_is_named_as_such(table_of):
+    rows = [row(method, kind="language", metrics=METRICS[:3], attack_auc=50.0) for method in ("retrain", "finetune")]
+    assert "not in the average gap" not in to_markdown(table_of(rows))
+    rows = [each | {"forget_likelihood": 5.0} for each in rows]
+    assert "; P-F: not in the average gap." in to_markdown(table_of(rows))
+
+
 def test_markdown_has_a_table_per_task(table_of):
     text = to_markdown(table_of([*TWO_SEEDS, row("retrain", task="other", forget_ratio=0.5, metrics=METRICS)]))
     assert text.count("## digits, small-cnn, forget ") == 2

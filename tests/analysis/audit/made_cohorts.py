@@ -103,12 +103,13 @@ def stored(results, made, row):
     """
     for fold, (task, beside) in enumerate(zip(made.task_ids, made.sets, strict=True)):
         forget = {"scenario": "random", "ratio": 0.2} | ({"fold": fold} if len(made.sets) > 1 else {})
-        config = json.dumps({"dataset": {"name": "made"}, "forget": forget})
+        facts = {"config": json.dumps({"dataset": {"name": "made"}, "forget": forget}), "task": task}
+        facts |= {"forget_fold": fold} if len(made.sets) > 1 else {}
         for who, method, params in (
             ("unlearned", made.method, json.loads(made.params)),
             ("retrain", "retrain", {}),
             ("original", "original", {}),
         ):
             for place, seed in enumerate(made.seeds if getattr(beside, who) else ()):
-                one = row(method, seed, params=params, metrics=(90.0,) * 4, task=task, config=config)
+                one = row(method, seed, params=params, metrics=(90.0,) * 4, **facts)
                 results.write_trial(one, predictions=split_rows(made, one["trial_id"], place, who, fold))

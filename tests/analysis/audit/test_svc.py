@@ -63,7 +63,7 @@ class Says(Confidence):
     """An attack whose result a model has under the attack's name."""
 
     def __init__(self, name):
-        self.name = name
+        self.name, self.label = name, name.title()
 
     def share(self, model):
         return model[self.name]
@@ -76,7 +76,7 @@ def test_the_attack_is_chosen_on_other_seeds_than_it_is_reported_on(monkeypatch)
     retrain = [part | {"one": 50, "two": 50} for _ in range(4)]
     found = WorstAttack().estimate(beside(unlearned, retrain))
     assert found.value == pytest.approx(4), "of `one`, which is farther (9 against 8) on the first and third seed"
-    assert found.note == "by one"
+    assert found.note == "by One"
     assert found.low < 4 < found.high
     assert found.p == pytest.approx(2 * (0.5 - np.arctan(4) / np.pi)), (
         "of a t of 4 (mean 4, error 1) on 1 degree of freedom"

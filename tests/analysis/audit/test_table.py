@@ -11,7 +11,7 @@ from rich.console import Console
 
 from analysis.audit.distinguish import Distinguishability, Remembered
 from analysis.audit.memorisation import strata
-from analysis.audit.printed import render_rich, task_tables, to_markdown, write_audit
+from analysis.audit.printed import BY_MEMORISATION, render_rich, task_tables, to_markdown, write_audit
 from analysis.audit.score import ModelScore
 from analysis.audit.scores import SCORES
 from analysis.audit.table import AUDIT, NO_POWER, audit, audit_table
@@ -161,7 +161,7 @@ def test_what_is_stored_has_nulls_and_its_types(audited, tmp_path):
     assert table.equals(audit_table(frame))
     rows = [row for row in table.to_pylist() if row["metric"] == "ulira_tpr_01" and row["method"] == "finetune"]
     assert (rows[0]["value"], rows[0]["low"], rows[0]["floor"]) == (None, None, None)
-    assert rows[0]["note"] == "needs 10000 negatives, there are 480"
+    assert rows[0]["note"] == "needs 10000 pairs of a Retrain and a sample, there are 480"
     assert len(paths[1].read_text().splitlines()) == len(frame) + 1
 
 
@@ -242,8 +242,18 @@ def test_markdown_has_a_row_for_each_method_with_its_interval(audited):
     row = one(frame, method="finetune", metric="ulira_auc", stratum=None)
     assert "| method | n | all | low | mid | high | remark |" in text
     assert f"| finetune | 16 | {row['value']:.1f} [{row['low']:.1f}, {row['high']:.1f}] |" in text
-    assert "### Missing\n\n- U-LiRA TPR at 0.1 %: needs 10000 negatives, there are 3840" in text
+    assert "### Missing\n\n- U-LiRA TPR at 0.1 %: needs 10000 pairs of a Retrain and a sample, there are 3840" in text
     assert text.count("## digits, small-cnn, forget 10 % at random\n") == 1
+
+
+def test_strata_without_a_number_are_no_columns_and_the_table_says_why(audited):
+    directory, trials = audited(memorised(0, originals=6))
+    (found,) = task_tables(audit(directory, trials), trials, SCORES)
+    tables = {table.score.name: table for table in found.tables}
+    assert tables["distinguishability"].headers == ["method", "n", "all", "low", "mid", "high"]
+    assert tables["ulira_auc"].headers == ["method", "n", "all"]
+    assert tables["ulira_auc"].remark.endswith(" low, mid and high: needs 4 originals, there are 3.")
+    assert BY_MEMORISATION in found.captions
 
 
 def test_a_terminal_of_80_columns_shows_all_of_it(audited, capsys):

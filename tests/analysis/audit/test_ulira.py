@@ -138,9 +138,9 @@ def test_intervals_hold_what_many_samples_and_draws_give_on_average(score):
 @pytest.mark.parametrize(
     ("samples", "score", "note"),
     [
-        (124, OnePercent(), "needs 1000 negatives, there are 992"),
+        (124, OnePercent(), "needs 1000 pairs of a Retrain and a sample, there are 992"),
         (125, OnePercent(), ""),
-        (1249, OnePermille(), "needs 10000 negatives, there are 9992"),
+        (1249, OnePermille(), "needs 10000 pairs of a Retrain and a sample, there are 9992"),
         (1250, OnePermille(), ""),
     ],
 )
@@ -151,7 +151,7 @@ def test_a_rate_needs_ten_negatives_above_its_threshold(samples, score, note):
 
 
 def test_few_originals_are_named():
-    assert Area().estimate(drawn(0, 7, 50)).note == "fewer than 8 originals"
+    assert Area().estimate(drawn(0, 7, 50)).note == "the laws it fits are hardly known with fewer than 8 originals"
 
 
 def test_models_that_all_agree_cannot_be_told_apart():

@@ -20,4 +20,4 @@ def test_it_is_1_where_a_model_says_what_the_untrained_network_says():
 def test_without_untrained_networks_it_says_what_it_needs():
     found = ZeroRetrainForgetting().estimate(beside([SURE, SURE], [SURE, SURE]))
     assert np.isnan(found.value)
-    assert found.note == "it needs trials of the method untrained"
+    assert found.note == "needs trials of the method untrained"

@@ -1,0 +1,36 @@
+"""What a report opens with: the methods beside Retrain, sample by sample."""
+
+import numpy as np
+import pytest
+from made_cohorts import cohort, stored
+from made_results import row
+
+from analysis.audit.opening import openings
+from analysis.reading.frames import read_frames
+from sweep.store.results import Results
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """The opening of a directory with a method whose models are Retrains, and one that keeps what originals know."""
+    results = Results(str(tmp_path))
+    generator = np.random.default_rng(0)
+    retrain, original, like_retrain = generator.normal(size=(3, 8, 120))
+    for method, unlearned in (("finetune", like_retrain), ("neggrad", original + 3)):
+        stored(results, cohort(unlearned, retrain, original + 3, folds=2, method=method), row)
+    frames = read_frames(results.location)
+    (found,) = openings(str(tmp_path), frames.trials)
+    return found
+
+
+def test_it_says_which_methods_are_told_from_retrain(opened):
+    assert opened.answer.startswith(
+        "1 of 2 methods are told from Retrain, sample by sample. Closest is FineTune (U-LiRA"
+    )
+    assert opened.task.endswith(", folds 0 and 1")
+
+
+def test_methods_are_named_as_in_the_rest_of_the_report_and_the_closest_come_first(opened):
+    assert opened.headers[:4] == ["Method", "n", "Average gap", "U-LiRA AUC"]
+    assert [line[0] for line in opened.rows] == ["Original", "Retrain", "FineTune", "NegGrad"]
+    assert [line[-1] for line in opened.rows] == ["", "", "not told from Retrain", "above Retrain"]
