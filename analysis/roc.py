@@ -61,14 +61,10 @@ def draw(frames: Frames) -> Drawn | Skipped:
     curves = {cohort.method: _curve(cohort, grid) for cohort in methods}
     floor = score.perfect(found.retrain)
     figure = _lines(grid, curves, None if floor is None else _curve(floor, grid), found.original)
-<<<<<<< HEAD
     without = "; ".join(f"{method_words(method)} {why}" for method, why in lacking.items())
     more = f" Not drawn: {without}." if without else ""
     more += found.fewer + hollow_words(curves) + also(code_words(found.usable))
-=======
     grey = "" if floor is None else "grey band: Retrain against Retrain; "
-    more = found.fewer + hollow_words(curves) + also(code_words(found.usable))
->>>>>>> newcomer
     finish(
         figure,
         f"{found.words}. {choice_words(found.usable)}A likelihood ratio for each of {samples} forgotten samples "

@@ -128,13 +128,8 @@ class ULiRA(CohortScore):
             self.share(likelihood_ratios(np.delete(unlearned, seed, 0), np.delete(retrain, seed, 0), own))
             for seed in range(count)
         ]
-<<<<<<< HEAD
         low, high, p = share_spread(value, without, unlearned.size, self.expected / 100)
-        note = f"fewer than {DEPENDABLE} originals" if count < DEPENDABLE else ""
-=======
-        low, high, p = share_spread(value, without, unlearned.size, self.expected)
         note = f"the laws it fits are hardly known with fewer than {DEPENDABLE} originals" if count < DEPENDABLE else ""
->>>>>>> newcomer
         return Estimate(100 * value, 100 * low, 100 * high, note, p)
 
 
