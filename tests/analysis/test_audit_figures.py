@@ -100,7 +100,9 @@ def test_a_method_with_too_few_negatives_is_not_drawn_and_the_reason_is_said(tmp
     lost = frames.trials["method"].isin(["finetune", "original"]) & frames.trials["config"].str.contains('"fold": 1')
     assert lost.sum() == 16
     result = drawn(roc.draw(replace(frames, trials=frames.trials[~lost])))
-    assert "Not drawn: FineTune needs 1000 negatives, there are 640." in " ".join(texts(result)).replace("\n", " ")
+    assert "Not drawn: FineTune needs 1000 pairs of a Retrain and a sample, there are 640." in " ".join(
+        texts(result)
+    ).replace("\n", " ")
     assert "nan" not in result.finding + result.alt
     assert "original" not in result.finding
 
