@@ -242,7 +242,7 @@ def test_hollow_markers_are_tuned_methods_in_every_figure():
 def test_the_finding_of_tuned_says_first_that_no_method_is_closer_than_doing_nothing():
     found = before_and_after(uam=([5.0] * 3, [4.0] * 3), original=([1.0] * 3, []))
     result = drawn(tuned.draw(found))
-    assert result.finding.startswith("The original is at 1.0: at this setting no method is closer")
+    assert result.finding.startswith("The original is at 1.0: at this setting no method has a lower mean gap")
     assert any("Dashed: Original." in text for text in texts(result))
 
 

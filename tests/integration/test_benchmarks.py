@@ -30,7 +30,7 @@ def test_what_benchmarks_import_is_there():
         ("step.py", "resnet8    float32"),
         pytest.param("starting.py", "processor command", marks=pytest.mark.soak),
         pytest.param("settling.py", "| finetune | running averages |", marks=pytest.mark.soak),
-        ("audit.py", "16 trials: "),
+        ("audit.py", "32 trials: "),
         ("sisa.py", "2x2 test accuracy of the ensemble"),
         ("hotspots.py trial", "convolution, backward"),
         pytest.param("hotspots.py sweep", "unlearning", marks=pytest.mark.soak),

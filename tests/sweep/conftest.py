@@ -20,6 +20,7 @@ from PIL import Image
 from methods.task import Samples
 from sweep.plan.trials import Trial, plan_trials
 from sweep.spec.sweep_spec import Spec, parse_spec
+from sweep.store.columns import METRICS
 from sweep.store.results import Results
 from sweep.trial.job import Context
 from sweep.trial.worker import Worker
@@ -106,6 +107,8 @@ def make_row() -> Callable[..., dict[str, Any]]:
             **dict.fromkeys(("code_version", "original_version", "original_sha256", "precision", "notes"), "text"),
             **dict.fromkeys(("forget_rows", "kept_predictions", "model_sha256"), "text"),
             **dict.fromkeys(("seed", "n_retain", "n_forget", "threads", "forget_fold"), 1),
+            "forget_class": 3_000_000_000,
+            **dict.fromkeys(METRICS, 50.0),
             **dict.fromkeys(("mia", "validation_mia", "forget_ratio", "unlearn_seconds", "eval_seconds"), 0.5),
             "kind": "classification",
             "other": "{}",

@@ -16,6 +16,7 @@ from torch import nn
 from sweep.errors import InputError
 from sweep.plan.check import check_task
 from sweep.spec.sweep_spec import parse_spec
+from sweep.store.metrics import OF_WEIGHTS
 from sweep.tasks.evaluation import Predictions
 from sweep.tasks.regression import Measured, Regression, error, losses, spread, standardised
 from sweep.tasks.splits import Drawing
@@ -138,7 +139,7 @@ def test_where_a_range_is_forgotten_its_test_samples_are_judged_apart():
         "validation_error": trained[split.validation][trained[split.validation] <= bound],
     }.items():
         assert judged.metrics[name] == pytest.approx(expected(targets), rel=1e-5), name
-    assert set(judged.metrics) == {metric.column for metric in Regression.metrics}
+    assert set(judged.metrics) == {metric.column for metric in Regression.metrics if metric not in OF_WEIGHTS}
     [_, (name, kept, rows), tested, validated] = judged.kept
     assert name == "forget"
     np.testing.assert_array_equal(rows[kept.index].numpy(), split.forget)
