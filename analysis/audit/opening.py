@@ -16,6 +16,8 @@ from analysis.audit.tasks import whole_labels, whole_tasks
 from analysis.audit.ulira import Area, OnePercent, OnePermille
 from analysis.reading.selection import is_reference, references_first
 from analysis.wording.names import configuration_labels, method_name
+from analysis.wording.own_originals import own_originals
+from analysis.wording.words import also
 
 SCORES: tuple[Score, ...] = (Area(), OnePercent(), OnePermille(), Distinguishability(), Remembered(), OverForgotten())
 BY = Area()
@@ -66,7 +68,8 @@ def openings(directory: str, trials: pd.DataFrame) -> list[Opening]:
             continue
         keys = zip([wholes[task]] * len(scored), scored["method"], scored["params"], strict=True)
         scored = scored.assign(label=_names(scored), gap=[gaps.get(key, float("nan")) for key in keys])
-        made.append(_opening(names[task], scored, rows))
+        own = own_originals(trials[trials["whole"] == wholes[task]])
+        made.append(_opening(names[task], scored, rows, own))
     return made
 
 
@@ -76,7 +79,7 @@ def _names(rows: pd.DataFrame) -> list[str]:
     return [method_name(method) + label.removeprefix(method) for method, label in pairs]
 
 
-def _opening(task: str, scored: pd.DataFrame, rows: pd.DataFrame) -> Opening:
+def _opening(task: str, scored: pd.DataFrame, rows: pd.DataFrame, own: str) -> Opening:
     order = scored.assign(
         rank=references_first(scored["method"]), distance=(scored["value"] - scored["expected"]).abs()
     )
@@ -94,7 +97,7 @@ def _opening(task: str, scored: pd.DataFrame, rows: pd.DataFrame) -> Opening:
         lines.append([row["label"], str(row["originals"]), gap, *numbers, verdict(row, tested)])
     meanings = "; ".join(f"{score.label}: {score.words} ({score.unit})" for score in known)
     headers = ["Method", "n", "Average gap", *(score.label for score in known)]
-    return Opening(task, _answer(order, tested), headers, lines, f"{meanings}. {ENDS}")
+    return Opening(task, f"{_answer(order, tested)}{also(own)}", headers, lines, f"{meanings}. {ENDS}")
 
 
 def _answer(order: pd.DataFrame, tested: int) -> str:

@@ -34,3 +34,15 @@ def test_methods_are_named_as_in_the_rest_of_the_report_and_the_closest_come_fir
     assert opened.headers[:4] == ["Method", "n", "Average gap", "U-LiRA AUC"]
     assert [line[0] for line in opened.rows] == ["Original", "Retrain", "FineTune", "NegGrad"]
     assert [line[-1] for line in opened.rows] == ["", "", "not told from Retrain", "above Retrain"]
+
+
+def test_methods_that_start_from_originals_of_their_own_are_named(tmp_path):
+    results = Results(str(tmp_path))
+    retrain, original, sharded = np.random.default_rng(1).normal(size=(3, 8, 120))
+
+    def started(method, seed, **columns):
+        return row(method, seed, original_id=f"{'own' if method == 'sisa' else 'ordinary'}-{seed}", **columns)
+
+    stored(results, cohort(sharded, retrain, original + 3, folds=2, method="sisa"), started)
+    (found,) = openings(str(tmp_path), read_frames(results.location).trials)
+    assert found.answer.endswith("SISA shapes training: it starts from an original of its own, not from Original.")
