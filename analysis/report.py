@@ -7,7 +7,7 @@ import json
 import math
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +103,10 @@ def write_report(directory: str, frames: Frames, out: Path, figures: Mapping[str
     made = [make(directory, frames.trials) for make in (distances, forget_quality, recall)]
     made += [make(frames) for make in (relearning, relearn_time)]
     further = [table for table in made if table is not None]
-    audited = openings(directory, frames.trials)
+    unread: list[str] = []
+    audited = openings(directory, frames.trials, unread.append)
+    lost = [f"predictions/{name}.parquet: missing, damaged or not finite" for name in sorted(unread)]
+    frames = replace(frames, damaged=[*frames.damaged, *lost])
     paths = [*write_tables(frames, out), *(path for table in further for path in table.write(out))]
     pictures, skipped, compared = [], [], frames.beside_retrain()
     for draw in figures.values():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,11 +43,14 @@ class Opening:
     meanings: str
 
 
-def openings(directory: str, trials: pd.DataFrame) -> list[Opening]:
+def openings(
+    directory: str, trials: pd.DataFrame, unread: Callable[[str], None] = lambda trial_id: None
+) -> list[Opening]:
     """An audit of each task in which seeds forget the same samples; none where there are too few seeds.
 
     Args:
         trials: as `read_frames` gives them.
+        unread: as `cohorts` takes it.
     """
     if trials.empty:
         return []
@@ -57,7 +60,7 @@ def openings(directory: str, trials: pd.DataFrame) -> list[Opening]:
     trials = trials[enough & (trials["n_predictions"] > 0)]
     if trials.empty:
         return []
-    found = audit(directory, trials, SCORES, by_memorisation=False)
+    found = audit(directory, trials, SCORES, by_memorisation=False, unread=unread)
     gaps = trials.groupby(["whole", "method", "params"])["average_gap"].mean()
     wholes = dict(zip(trials["task_id"], trials["whole"], strict=True))
     names = whole_labels(trials)

@@ -7,6 +7,7 @@ from made_results import row
 
 from analysis.audit.opening import openings
 from analysis.reading.frames import read_frames
+from analysis.report import write_report
 from sweep.store.results import Results
 
 
@@ -46,3 +47,17 @@ def test_methods_that_start_from_originals_of_their_own_are_named(tmp_path):
     stored(results, cohort(sharded, retrain, original + 3, folds=2, method="sisa"), started)
     (found,) = openings(str(tmp_path), read_frames(results.location).trials)
     assert found.answer.endswith("SISA shapes training: it starts from an original of its own, not from Original.")
+
+
+def test_predictions_that_cannot_be_read_are_named(tmp_path):
+    results = Results(str(tmp_path))
+    stored(results, cohort(*np.random.default_rng(2).normal(size=(3, 8, 120)), folds=2, method="finetune"), row)
+    trials = read_frames(results.location).trials
+    lost = trials.loc[(trials["method"] == "finetune") & (trials["seed"] == 5), "trial_id"].iloc[0]
+    (tmp_path / "predictions" / f"{lost}.parquet").write_bytes(b"no Parquet")
+    unread: list[str] = []
+    (found,) = openings(str(tmp_path), trials, unread.append)
+    assert unread == [lost]
+    assert [line[1] for line in found.rows if line[0] == "FineTune"] == ["7"]
+    page = write_report(str(tmp_path), read_frames(str(tmp_path)), tmp_path / "report", {})[-1].read_text()
+    assert f"predictions/{lost}.parquet: missing, damaged or not finite" in page
