@@ -90,7 +90,8 @@ class Score(ABC):
     def floor(self, cohort: Cohort) -> Estimate:
         """The number for perfect unlearning: Retrain against Retrain."""
         perfect = self.perfect(cohort)
-        return Estimate(NAN, note="too few originals") if perfect is None else self.estimate(perfect)
+        why = "too few originals" if cohort.crossed else "seeds forget different samples"
+        return Estimate(NAN, note=why) if perfect is None else self.estimate(perfect)
 
     def ceiling(self, cohort: Cohort) -> Estimate:
         """The number for no unlearning at all: the original."""

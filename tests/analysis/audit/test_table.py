@@ -118,7 +118,7 @@ def test_seeds_that_forget_different_samples_have_the_scores_of_single_models_al
     assert row["note"] == "seeds forget different samples"
     row = one(frame, metric="mean", method="finetune")
     assert row["value"] == pytest.approx(1, abs=0.3)
-    assert row["note"] == "no floor: too few originals; no ceiling: no originals of all these seeds"
+    assert row["note"] == "no floor: seeds forget different samples; no ceiling: no originals of all these seeds"
 
 
 def test_seeds_that_hold_out_different_samples_are_compared_on_the_rest(audited):
