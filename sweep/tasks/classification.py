@@ -16,13 +16,12 @@ from sweep.store.metrics import CLASSIFICATION, KINDS
 from sweep.tasks.class_splits import ClassSplits, class_splits
 from sweep.tasks.device_data import DeviceData
 from sweep.tasks.evaluation import (
-    Autocast,
     accuracy,
     apart,
     confidence,
     judged,
+    judged_forget,
     kept,
-    predict_forget,
     predict_parts,
 )
 from sweep.tasks.image_tensors import image_tensors
@@ -129,10 +128,10 @@ class Classification(Kind):
         return {"accuracy": 100 * (outputs.argmax(dim=1) == targets).float().mean()}
 
     def evaluate(
-        self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int, autocast: Autocast
+        self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int
     ) -> Evaluation:
         assert isinstance(data.splits, ClassSplits)
-        parts = predict_parts(model, data, split, autocast)
+        parts = predict_parts(model, data, split)
         label = data.splits.forgotten_class(forget)
         validated = None if parts.validation is None else apart(parts.validation, label)[0]
         metrics, members = judged(parts, apart(parts.test, label), validated, seed, "accuracy", accuracy, confidence)
@@ -140,8 +139,6 @@ class Classification(Kind):
         return Evaluation(metrics, found, retained=("retain", parts.retain, found[0][2]))
 
     def evaluate_forget(
-        self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int, autocast: Autocast
+        self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int
     ) -> Evaluation:
-        found = predict_forget(model, data, split, autocast)
-        rows = torch.from_numpy(data.splits.rows)
-        return Evaluation({"forget_accuracy": accuracy(found)}, (("forget", found, rows),))
+        return Evaluation(*judged_forget(model, data, split, "accuracy", accuracy))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +18,6 @@ from sweep.tasks.splits import Split
 
 EVALUATION_BATCH = {"cpu": 100, "cuda": 1000}
 """Samples per forward pass of an evaluation; on a CPU few enough for its caches."""
-
-Autocast = Callable[[], AbstractContextManager[object]]
-"""Makes the context in which forward passes run."""
 
 Floats = NDArray[np.float64]
 
@@ -62,41 +58,40 @@ class Parts:
     validation: Predictions | None
 
 
-def predict_parts(model: nn.Module, data: DeviceData, split: Split, autocast: Autocast) -> Parts:
+def predict_parts(model: nn.Module, data: DeviceData, split: Split) -> Parts:
     """Predict for the retain, forget, test and validation samples, in this order.
 
     Raises:
         Diverged: outputs are not finite.
     """
-    retain, forget = (
-        predict(model, data.train(split.retain), autocast),
-        predict(model, data.train(split.forget), autocast),
-    )
-    test = predict(model, data.test(), autocast)
-    validation = predict(model, data.held_out(split.validation), autocast) if len(split.validation) else None
+    retain, forget = predict(model, data.train(split.retain)), predict(model, data.train(split.forget))
+    test = predict(model, data.test())
+    validation = predict(model, data.held_out(split.validation)) if len(split.validation) else None
     looked_at = (part for part in (retain, forget, test, validation) if part is not None)
     if not all(bool(part.outputs.isfinite().all()) for part in looked_at):
         raise Diverged("outputs are not finite")
     return Parts(retain, forget, test, validation)
 
 
-def predict_forget(model: nn.Module, data: DeviceData, split: Split, autocast: Autocast) -> Predictions:
-    """Predict for the forget samples.
+def judged_forget(
+    model: nn.Module, data: DeviceData, split: Split, unit: str, quality: Callable[[Predictions], float]
+) -> tuple[dict[str, float | None], tuple[Kept, ...]]:
+    """What `judged` says of the forget samples alone, and their predictions, as in `Evaluation`.
 
     Raises:
         Diverged: outputs are not finite.
     """
-    found = predict(model, data.train(split.forget), autocast)
+    found = predict(model, data.train(split.forget))
     if not bool(found.outputs.isfinite().all()):
         raise Diverged("outputs are not finite")
-    return found
+    return {f"forget_{unit}": quality(found)}, (("forget", found, torch.from_numpy(data.splits.rows)),)
 
 
-def predict(model: nn.Module, samples: Samples, autocast: Autocast) -> Predictions:
+def predict(model: nn.Module, samples: Samples) -> Predictions:
     """Outputs for all samples, without augmentation, in evaluation mode."""
     model.eval()
     batches = samples.in_order(EVALUATION_BATCH[samples.index.device.type])
-    with torch.inference_mode(), autocast():
+    with torch.inference_mode():
         outputs = torch.cat([model(inputs).float() for inputs, _ in batches]).cpu()
     return Predictions(samples.index.cpu(), samples.targets[samples.index].cpu(), outputs)
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from methods.task import Samples
 from sweep.store.metrics import CLASSIFICATION, Metric
 from sweep.tasks.device_data import DeviceData
-from sweep.tasks.evaluation import Autocast, Kept
+from sweep.tasks.evaluation import Kept
 from sweep.tasks.recipes import Recipe, TrainingSpec
 from sweep.tasks.sections import OpenSection
 from sweep.tasks.splits import Split, Splits
@@ -152,7 +152,7 @@ class Kind(ABC):
 
     @abstractmethod
     def evaluate(
-        self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int, autocast: Autocast
+        self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int
     ) -> Evaluation:
         """Judge a model that has unlearned.
 
@@ -161,7 +161,7 @@ class Kind(ABC):
         """
 
     def evaluate_forget(
-        self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int, autocast: Autocast
+        self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int
     ) -> Evaluation:
         """The metrics of `evaluate` whose names begin with `forget_`, or the main ones of them; and that part.
 
@@ -170,7 +170,7 @@ class Kind(ABC):
         Raises:
             Diverged: the outputs are not finite.
         """
-        found = self.evaluate(model, data, split, forget, seed, autocast)
+        found = self.evaluate(model, data, split, forget, seed)
         metrics = {name: value for name, value in found.metrics.items() if name.startswith("forget_")}
         return Evaluation(metrics, tuple(part for part in found.kept if part[0] == "forget"))
 

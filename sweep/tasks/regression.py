@@ -19,12 +19,11 @@ from sweep.errors import InputError
 from sweep.store.metrics import KINDS
 from sweep.tasks.device_data import DeviceData
 from sweep.tasks.evaluation import (
-    Autocast,
     Floats,
     Predictions,
     judged,
+    judged_forget,
     kept,
-    predict_forget,
     predict_parts,
 )
 from sweep.tasks.image_tensors import image_tensors
@@ -137,10 +136,10 @@ class Regression(Kind):
         return nn.functional.mse_loss(outputs, targets)
 
     def evaluate(
-        self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int, autocast: Autocast
+        self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int
     ) -> Evaluation:
         assert isinstance(data.splits, ValueSplits)
-        parts = predict_parts(model, data, split, autocast)
+        parts = predict_parts(model, data, split)
         outside = ~in_range(data.splits.test_targets, forget)
         tested = _where(parts.test, outside), _where(parts.test, ~outside)
         chosen = ~in_range(data.splits.targets[split.validation], forget)
@@ -150,11 +149,9 @@ class Regression(Kind):
         return Evaluation(metrics, found, retained=("retain", parts.retain, found[0][2]))
 
     def evaluate_forget(
-        self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int, autocast: Autocast
+        self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int
     ) -> Evaluation:
-        found = predict_forget(model, data, split, autocast)
-        rows = torch.from_numpy(data.splits.rows)
-        return Evaluation({"forget_error": error(found)}, (("forget", found, rows),))
+        return Evaluation(*judged_forget(model, data, split, "error", error))
 
 
 def error(part: Predictions) -> float:

@@ -10,7 +10,6 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -210,7 +209,7 @@ class Worker:
             started = time.perf_counter()
             try:
                 with full_float32():
-                    found = kind.evaluate(unlearned, data, split, forget_set, config["seed"], nullcontext)
+                    found = kind.evaluate(unlearned, data, split, forget_set, config["seed"])
                 columns |= measured(found.metrics)
                 wanted = self.context.predictions
                 ended.predictions = prediction_rows(trial.id, found.wanted(wanted))
@@ -223,7 +222,6 @@ class Worker:
             columns["eval_seconds"] = time.perf_counter() - started
             if self.context.relearning is not None and outcome.status == "ok":
                 told = {"data": data, "split": split, "forget": forget_set, "seed": config["seed"]}
-                told["autocast"] = nullcontext
                 exactly = full_float32()
                 judges = exactly(partial(kind.evaluate_forget, **told)), exactly(partial(kind.evaluate, **told))
                 recipe, keep = self.context.relearning, bool(self.context.predictions)

@@ -18,7 +18,6 @@ from sweep.errors import InputError
 from sweep.store.metrics import KINDS
 from sweep.tasks.device_data import DeviceData
 from sweep.tasks.evaluation import (
-    Autocast,
     Floats,
     Predictions,
     accuracy,
@@ -189,7 +188,7 @@ class Language(Kind):
         return adamw(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
 
     def evaluate(
-        self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int, autocast: Autocast
+        self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int
     ) -> Evaluation:
         assert isinstance(data, TextData)
         assert isinstance(data.splits, GroupSplits)
@@ -198,7 +197,7 @@ class Language(Kind):
         model.eval()
         tokens, device = data.tokens, data.train_inputs.device
         judges, held = data.splits.judges(seed)
-        scored = scorer(model, data, autocast)
+        scored = scorer(model, data)
 
         def trained_on(part: str) -> Predictions:
             return scored(tokens.train, getattr(split, part))
@@ -228,9 +227,8 @@ class Language(Kind):
         if tokens.outsiders is not None:
             chosen["outsiders"] = (tokens.outsiders, judges["outsiders"])
         reader = Reader(model, data.tokenizer, device, batch_size(device, data.inputs, 8 * data.outputs))
-        with autocast():
-            subsets = {name: encoded.subset(places) for name, (encoded, places) in chosen.items()}
-            metrics |= recall(reader, subsets, data.generate, seed)
+        subsets = {name: encoded.subset(places) for name, (encoded, places) in chosen.items()}
+        metrics |= recall(reader, subsets, data.generate, seed)
         retained, others = parts["retain"], parts.get("outsiders", parts["test"])
         few, _ = equally_many(retained, others, seed)
         if data.splits.fixed(forget) is not None:
@@ -243,12 +241,12 @@ class Language(Kind):
         return Evaluation(metrics, kept, retained=("retain", retained, rows))
 
     def evaluate_forget(
-        self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int, autocast: Autocast
+        self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int
     ) -> Evaluation:
         assert isinstance(data, TextData)
         assert data.tokens is not None
         model.eval()
-        found = asked("forget", data.tokens, split, scorer(model, data, autocast))
+        found = asked("forget", data.tokens, split, scorer(model, data))
         return Evaluation(quality("forget", found), (("forget", found, torch.arange(1 + int(found.index.max()))),))
 
 
@@ -256,15 +254,14 @@ Scorer = Callable[[Encoded, Integers], Predictions]
 """(texts, places of some of them) -> the scores of their candidates; raises Diverged where one is not finite."""
 
 
-def scorer(model: nn.Module, data: TextData, autocast: Autocast) -> Scorer:
+def scorer(model: nn.Module, data: TextData) -> Scorer:
     """A network in evaluation mode as a scorer."""
     device = data.train_inputs.device
     rows_per_pass = batch_size(device, data.inputs, data.outputs)
 
     def scored(encoded: Encoded, rows: Integers) -> Predictions:
         part = encoded.subset(rows)
-        with autocast():
-            scores = candidate_scores(model, part, device, rows_per_pass)
+        scores = candidate_scores(model, part, device, rows_per_pass)
         if not np.isfinite(scores).all():
             raise Diverged("outputs are not finite")
         return Predictions(torch.from_numpy(rows), torch.from_numpy(part.right), torch.from_numpy(scores))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-
 import numpy as np
 import pytest
 import torch
@@ -60,7 +58,7 @@ def test_predicting_goes_through_all_samples_in_order_in_evaluation_mode(make_sa
     count = EVALUATION_BATCH["cpu"] + 3
     inputs = torch.randn(count, 2)
     samples = make_samples(inputs, torch.arange(count) % 2)
-    found = predict(Doubled().train(), samples, nullcontext)
+    found = predict(Doubled().train(), samples)
     assert torch.equal(found.outputs, inputs * 2)
     assert torch.equal(found.targets, torch.arange(count) % 2)
     assert torch.equal(found.index, torch.arange(count))
@@ -68,13 +66,13 @@ def test_predicting_goes_through_all_samples_in_order_in_evaluation_mode(make_sa
 
 def test_predictions_of_a_subset_name_its_rows(make_samples):
     samples = make_samples(torch.arange(6.0)[:, None], torch.arange(6)).subset(torch.tensor([4, 1]))
-    found = predict(Doubled(), samples, nullcontext)
+    found = predict(Doubled(), samples)
     assert (found.index.tolist(), found.targets.tolist(), found.outputs[:, 0].tolist()) == ([4, 1], [4, 1], [8.0, 2.0])
 
 
-def test_logits_are_float32_under_autocast_too(make_samples):
-    samples = make_samples(torch.ones(2, 3), torch.zeros(2, dtype=torch.int64))
-    found = predict(nn.Linear(3, 2), samples, lambda: torch.autocast("cpu", dtype=torch.bfloat16))
+def test_logits_of_a_network_in_bfloat16_are_float32_too(make_samples):
+    samples = make_samples(torch.ones(2, 3, dtype=torch.bfloat16), torch.zeros(2, dtype=torch.int64))
+    found = predict(nn.Linear(3, 2).bfloat16(), samples)
     assert found.outputs.dtype == torch.float32
 
 

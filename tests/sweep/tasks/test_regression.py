@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,7 +123,7 @@ def test_where_a_range_is_forgotten_its_test_samples_are_judged_apart():
     forget = {"scenario": "range", "above": bound}
     found = Regression().on_device(data, PLAIN | {"validation": 0.2}, CPU)
     split = found.split(0, forget)
-    judged = Regression().evaluate(Constant(0.3), found, split, forget, 0, nullcontext)
+    judged = Regression().evaluate(Constant(0.3), found, split, forget, 0)
     mean, deviation = data.train_targets.mean(), data.train_targets.std()
 
     def expected(targets: np.ndarray) -> float:
@@ -150,7 +149,7 @@ def test_where_a_range_is_forgotten_its_test_samples_are_judged_apart():
 
 def test_without_a_range_all_test_samples_are_judged():
     found = Regression().on_device(measured(), PLAIN, CPU)
-    judged = Regression().evaluate(Constant(0.0), found, found.split(0, RANDOM), RANDOM, 0, nullcontext)
+    judged = Regression().evaluate(Constant(0.0), found, found.split(0, RANDOM), RANDOM, 0)
     assert judged.metrics["forgotten_test_error"] is None
     assert "validation_error" not in judged.metrics
 

@@ -33,8 +33,8 @@ def test_weights_or_outputs_that_are_no_numbers_are_recorded_diverged_without_me
 
 
 def test_outputs_on_validation_data_that_are_no_numbers_are_recorded_diverged(make_trial, run, monkeypatch):
-    def broken(model, samples, autocast):
-        found = predict(model, samples, autocast)
+    def broken(model, samples):
+        found = predict(model, samples)
         return replace(found, outputs=found.outputs * math.nan) if len(samples) == 30 else found
 
     monkeypatch.setattr("sweep.tasks.evaluation.predict", broken)

@@ -124,7 +124,7 @@ def test_a_kind_that_judges_in_its_own_way_does_so_of_the_forget_set_alone():
         def evaluate(self, *arguments):
             return Evaluation({"forget_own": 1.0, "retain_own": 2.0}, (("retain", 3, 4), ("forget", 5, 6)))
 
-    assert Own().evaluate_forget(*[None] * 6) == Evaluation({"forget_own": 1.0}, (("forget", 5, 6),))
+    assert Own().evaluate_forget(*[None] * 5) == Evaluation({"forget_own": 1.0}, (("forget", 5, 6),))
 
 
 def breaks(*arguments):

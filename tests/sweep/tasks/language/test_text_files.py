@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -165,7 +164,7 @@ def judged(folder, **options):
     read = Language().for_model(texts(folder, vocabulary=90, **options), {})
     data = Language().on_device(read, PLAIN | {"validation": options.pop("validation", 0.0)}, CPU)
     model = Same(read.vocabulary)
-    found = Language().evaluate(model, data, data.split(0, GIVEN), GIVEN, 0, nullcontext)
+    found = Language().evaluate(model, data, data.split(0, GIVEN), GIVEN, 0)
     return found, read.tokens, model.logits.detach().double().log_softmax(0).numpy()
 
 
