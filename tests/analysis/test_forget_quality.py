@@ -10,6 +10,11 @@ import pytest
 from analysis.forget_quality import Answers, answers, quality, utility
 
 
+def test_a_right_answer_far_less_likely_than_wrong_ones_has_a_finite_truth_ratio():
+    found = answers(np.array([[-40.0, 0.0, -1.0]]), np.array([0]))
+    assert found.ratios == pytest.approx([(np.exp(40) + np.exp(39)) / 2], rel=1e-12)
+
+
 def test_the_truth_ratio_is_how_likely_wrong_answers_are_as_a_multiple_of_the_right_one():
     scores = np.log([[0.5, 0.25, 0.125], [0.2, 0.1, 0.4]])
     found = answers(scores, np.array([0, 1]))

@@ -117,19 +117,6 @@ def perplexity(tokens: AnswerTokens) -> float:
     return float(np.exp(-np.concatenate(tokens.log_probs).mean()))
 
 
-def truth_ratio(scores: NDArray[np.float32], right: NDArray[np.int64]) -> Floats:
-    """The mean likelihood of a row's wrong answers as a multiple of its right one's, [n] (Maini et al., COLM 2024).
-
-    Args:
-        scores: as `candidate_scores` gives them, [n, C] of at least two candidates.
-        right: the number of the right candidate, [n].
-    """
-    exact = scores.astype(np.float64)
-    rows = np.arange(len(exact))
-    ratios = np.exp(exact - exact[rows, right][:, None])
-    return np.asarray((ratios.sum(1) - 1) / (exact.shape[1] - 1))
-
-
 def least_likely(rows: Sequence[Floats], share: float = 0.2) -> Floats:
     """Minus the mean of the lowest numbers of each row, [n]: of m the lowest share * m, rounded down, at least one.
 

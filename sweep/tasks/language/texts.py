@@ -104,11 +104,6 @@ class Texts:
         place = {group: number for number, group in enumerate(self.groups)}
         return np.array([place[row.group] for row in self.train], np.int64)
 
-    @property
-    def may_be_forgotten(self) -> NDArray[np.bool_]:
-        """For each training row whether its group is eligible, bool [N]."""
-        return np.array([row.group in self.eligible for row in self.train], np.bool_)
-
     def fingerprint(self) -> str:
         """16 hexadecimal digits of a hash of all rows, their layout and the data set's own tokenizer."""
         parts = [[astuple(row) for row in part] for part in (self.train, self.test, self.outsiders)]

@@ -149,7 +149,6 @@ def test_groups_are_numbered_as_they_appear():
     texts = Texts(rows, rows, rows, frozenset({"adam"}))
     assert texts.groups == ("zoe", "adam")
     assert texts.group_numbers.tolist() == [0, 1, 0]
-    assert texts.may_be_forgotten.tolist() == [False, True, False]
 
 
 def test_a_fingerprint_tells_rows_parts_layouts_and_who_may_be_forgotten():

@@ -25,7 +25,7 @@ def test_sizes(texts):
 
 def test_a_paragraph_is_a_group_that_may_be_forgotten(texts):
     assert len(texts.groups) == 60
-    assert texts.may_be_forgotten.all()
+    assert texts.eligible == set(texts.groups)
 
 
 def test_paragraphs_stand_in_the_manual_and_none_twice(texts):

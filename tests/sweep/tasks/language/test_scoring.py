@@ -137,18 +137,6 @@ def test_perplexity_counts_every_token_alike():
     assert scoring.perplexity(tokens) == pytest.approx((0.5 * 0.5 * 0.4 * 0.1) ** (-1 / 4))
 
 
-def test_truth_ratio():
-    scores = np.log(np.array([[0.5, 0.1, 0.3], [0.2, 0.4, 0.4]], np.float32))
-    ratios = scoring.truth_ratio(scores, np.array([0, 2]))
-    np.testing.assert_allclose(ratios, [(0.1 + 0.3) / 2 / 0.5, (0.2 + 0.4) / 2 / 0.4], rtol=1e-6)
-
-
-def test_truth_ratio_of_a_right_answer_far_less_likely_than_wrong_ones():
-    scores = np.array([[-40, 0, -1]], np.float32)
-    [ratio] = scoring.truth_ratio(scores, np.array([0]))
-    assert ratio == pytest.approx((math.exp(40) + math.exp(39)) / 2, rel=1e-12)
-
-
 def test_least_likely_tokens():
     lowest = scoring.least_likely(TOKENS.log_probs)
     np.testing.assert_allclose(lowest, [math.log(8), math.log(4), -(math.log(0.1) + math.log(0.2)) / 2])
