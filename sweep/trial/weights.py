@@ -57,8 +57,8 @@ def weight_distance(model: nn.Module, original: Mapping[str, Tensor]) -> float |
         return None
     moved = length = 0.0
     for name, weight in weights.items():
-        before = original[name].double()
-        moved += (weight.detach().cpu().double() - before).square().sum().item()
+        before = original[name].double().flatten()  # sums must not depend on how tensors lie in memory
+        moved += (weight.detach().cpu().double().flatten() - before).square().sum().item()
         length += before.square().sum().item()
     return (moved / length) ** 0.5 if length else None
 

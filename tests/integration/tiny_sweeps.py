@@ -41,8 +41,6 @@ NOT_DETERMINED = {
         "host",
         "code_version",
         "original_version",
-        "model_sha256",
-        "weight_distance",
         "started_at",
         "finished_at",
     ],

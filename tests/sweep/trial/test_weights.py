@@ -144,3 +144,13 @@ def test_a_head_on_frozen_features_has_both(make_trial, run):
 
 def test_batches_are_no_larger_than_those_of_an_evaluation():
     assert min(EVALUATION_BATCH.values()) >= weights.MOST_TOGETHER
+
+
+def test_a_distance_does_not_depend_on_how_weights_lie_in_memory():
+    """An original that this process trained may lie otherwise than one that was read."""
+    for seed in range(20):
+        torch.manual_seed(seed)
+        network = nn.Conv2d(24, 40, 3)
+        original = {name: weight.detach() + 0.01 for name, weight in network.named_parameters()}
+        turned = original | {"weight": original["weight"].to(memory_format=torch.channels_last)}
+        assert weight_distance(network, original) == weight_distance(network, turned)
