@@ -17,8 +17,8 @@ import typer
 from command_line import script
 from machine import machine
 
+from sweep.engine.driver import run_context
 from sweep.plan.trials import plan_trials
-from sweep.run.driver import run_context
 from sweep.spec.sweep_spec import load_spec
 from sweep.store.columns import METRICS
 from sweep.store.results import Results

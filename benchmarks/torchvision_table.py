@@ -23,10 +23,10 @@ import torchvision
 from machine import machine
 from PIL import Image
 
+from sweep.engine.driver import run_context
 from sweep.errors import InputError
 from sweep.plan.check import check_task
 from sweep.plan.trials import plan_trials
-from sweep.run.driver import run_context
 from sweep.spec.sweep_spec import Spec, parse_spec
 from sweep.tasks.models import torchvision_names
 from sweep.trial.job import Job

@@ -19,7 +19,7 @@ LOOSE = "*"
 
 ANALYSIS = (LOOSE, "audit", "drawing", "wording", "reading", "statistics")
 SWEEP = (
-    *("__init__.py", "cli", "on_ray", "search", "run", "trial", "plan", "spec", "tasks", "track", "store"),
+    *("__init__.py", "cli", "on_ray", "search", "engine", "trial", "plan", "spec", "tasks", "track", "store"),
     "errors.py",
 )
 """Rooms, top first: the folders of a package, and files that stand for one. Those that do not exist are passed over."""
@@ -27,7 +27,7 @@ SWEEP = (
 ONLY_IN = {
     "analysis": ("__init__.py", "cli"),
     "ray": ("on_ray",),
-    "torch": ("on_ray", "run", "trial", "tasks", "store"),
+    "torch": ("on_ray", "engine", "trial", "tasks", "store"),
 }
 """The rooms of `sweep` that may import these packages."""
 

@@ -12,7 +12,7 @@ import typer
 from sweep.errors import InputError
 
 if TYPE_CHECKING:
-    from sweep.run.driver import Executor
+    from sweep.engine.driver import Executor
 
 
 class ExecutorName(StrEnum):
@@ -67,8 +67,8 @@ TrackOption = Annotated[
 
 def executor_named(chosen: ExecutorName) -> Executor:
     """The executor that an option names."""
+    from sweep.engine.driver import INLINE
     from sweep.on_ray.entry import RAY
-    from sweep.run.driver import INLINE
 
     return RAY if chosen is ExecutorName.ray else INLINE
 

@@ -19,7 +19,7 @@ def rerun(
     """Run one stored trial again and compare the result with its row. Exit status 1 if they differ."""
     from rich.table import Table
 
-    from sweep.run.rerun import rerun as run_again
+    from sweep.engine.rerun import rerun as run_again
 
     found = run_again(directory, trial_id, frozenset(plugin or ()))
     console = Console()

@@ -32,9 +32,9 @@ def run(
     arguments.require_no_address_inline(address, executor)
     budget = arguments.seconds_of(time_budget)
     console = Console()
+    from sweep.engine.adoption import adopt
     from sweep.plan.pending import of_other_code, with_fewer_predictions
     from sweep.plan.relearning import asked_relearning, relearning_words
-    from sweep.run.adoption import adopt
     from sweep.store.results import Results
 
     loaded, trials, left, where, rows, again = planned(spec, overrides, out, refresh, retry_failed)
@@ -44,7 +44,7 @@ def run(
     heading = [f"{loaded.name}: {counts}", *other]
     heading += relearning_words({trial.id for trial in trials}, again.unrelearned, asked_relearning(loaded))
     if left or track:
-        from sweep.run.driver import Request, run_sweep
+        from sweep.engine.driver import Request, run_sweep
         from sweep.track.tracking import Tracking
 
         def action() -> None:

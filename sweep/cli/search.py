@@ -33,9 +33,9 @@ def search(
     """Run or resume a search for each method's hyperparameters with Optuna, then compare the best on other seeds."""
     arguments.require_no_address_inline(address, executor)
     budget = arguments.seconds_of(time_budget)
+    from sweep.engine.driver import Request
     from sweep.plan.pending import Again
     from sweep.plan.relearning import asked_relearning, relearning_words, unrelearned
-    from sweep.run.driver import Request
     from sweep.search.phases import asked_ids, of_other_code, plan_search, run_search
     from sweep.spec.sweep_spec import load_spec
     from sweep.store.results import Results

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sweep.run.driver import Driver, Executor
-from sweep.run.schedule import Schedule
+from sweep.engine.driver import Driver, Executor
+from sweep.engine.schedule import Schedule
 
 
 def _load() -> Callable[[Driver, Schedule], object]:

@@ -25,14 +25,14 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from sweep.engine.driver import Driver
+from sweep.engine.interrupts import interruptible
+from sweep.engine.schedule import Schedule
 from sweep.errors import InputError, Unsuccessful
 from sweep.on_ray.node_check import check_nodes
 from sweep.on_ray.process_deaths import Deaths
 from sweep.on_ray.tune_repairs import repair_tune
 from sweep.plan.trials import Trial, describe
-from sweep.run.driver import Driver
-from sweep.run.interrupts import interruptible
-from sweep.run.schedule import Schedule
 from sweep.spec.plugins import search_last
 from sweep.trial.job import Context, Job, Outcome
 from sweep.trial.worker import Worker, warm_up

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from optuna.storages import BaseStorage
 
 from methods import Method
+from sweep.engine.driver import Driver, Request
+from sweep.engine.schedule import GridSchedule, InTurn, Schedule
 from sweep.errors import InputError, Unsuccessful
 from sweep.plan.check import check_task
 from sweep.plan.pending import Again, untouched
 from sweep.plan.trials import Trial, plan_trials, trial_for
 from sweep.plan.versions import other_versions
-from sweep.run.driver import Driver, Request
-from sweep.run.schedule import GridSchedule, InTurn, Schedule
 from sweep.search.optuna_storage import open_storage, storage_needed
 from sweep.search.study import Definition, Study, define_studies
 from sweep.search.suggestions import SuggestionSchedule

@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Iterable, MutableMapping, Sequence
 from dataclasses import replace
 
+from sweep.engine.driver import Driver
+from sweep.engine.schedule import Schedule
 from sweep.plan.trials import Trial
-from sweep.run.driver import Driver
-from sweep.run.schedule import Schedule
 from sweep.search.optuna_storage import storage_needed
 from sweep.search.study import Study, Suggestion
 from sweep.store.status import Row, ended

@@ -13,8 +13,8 @@ import yaml
 from PIL import Image
 from tiny_sweeps import BUILT_INS, MISBEHAVING, call, row_of, rows, run, spec, write_spec
 
+from sweep.engine import driver
 from sweep.plan.code_version import code_version
-from sweep.run import driver
 from sweep.store.results import Results
 from sweep.trial.training import train
 

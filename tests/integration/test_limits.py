@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tiny_sweeps import call, row_of, rows, run, spent_after, write_spec
 
-from sweep.run import driver
+from sweep.engine import driver
 from sweep.store.results import Results
 
 SLOW = {"name": "sweep_plugins:Slow", "epochs": 1}

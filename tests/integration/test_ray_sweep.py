@@ -87,7 +87,7 @@ def test_the_same_command_again_starts_no_ray_and_runs_nothing(ray_sweep, tmp_pa
     assert "9 trials, 9 done before, 0 to run" in again.out
     imported = {line.rpartition("|")[2].strip() for line in again.err.splitlines()}
     assert "sweep.plan.trials" in imported
-    assert not imported & {"ray", "sweep.run.driver", "optuna", "matplotlib", "sklearn", "torchvision"}
+    assert not imported & {"ray", "sweep.engine.driver", "optuna", "matplotlib", "sklearn", "torchvision"}
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
 

@@ -142,7 +142,7 @@ def test_a_time_budget_ends_a_search_through_ray(shared_ray, tmp_path, monkeypat
     slots = os.cpu_count()
     path, out = write_search(tmp_path, [SLOW], trials=4 + slots, pruner="none"), tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr("sweep.run.driver.deadline", spent_after(3))
+        patch.setattr("sweep.engine.driver.deadline", spent_after(3))
         ended = call("search", path, "--out", out, "--time-budget", "1h")
     assert ended.code == 3
     rows = trials(out)

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from sweep import cli
-from sweep.run.driver import Driver
+from sweep.engine.driver import Driver
 from sweep.store.results import Results
 
 SCRIPT = Path(sys.executable).with_name("unlearn-sweep")

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from sweep import cli
+from sweep.engine.rerun import rerun
 from sweep.errors import InputError
-from sweep.run.rerun import rerun
 from sweep.store.location import open_location
 from sweep.store.redaction import redacted
 from sweep.store.results import Results
@@ -127,7 +127,7 @@ def test_a_uri_without_a_password_is_opened(tmp_path):
 
 
 def test_the_environment_is_not_stored(monkeypatch):
-    from sweep.run.environment import environment_json
+    from sweep.engine.environment import environment_json
 
     monkeypatch.setenv("SOME_TOKEN", SECRET)
     assert SECRET not in environment_json("inline", "auto")

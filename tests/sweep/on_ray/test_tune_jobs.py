@@ -8,12 +8,12 @@ import json
 import pytest
 from rich.console import Console
 
+from sweep.engine.driver import Driver, Request
+from sweep.engine.schedule import GridSchedule
 from sweep.on_ray import executor as ray_executor
 from sweep.on_ray.entry import RAY
 from sweep.on_ray.executor import STILLBORN, UNSTORED, TuneJobs, job_of, tune_config
 from sweep.plan.trials import Trial
-from sweep.run.driver import Driver, Request
-from sweep.run.schedule import GridSchedule
 from sweep.trial.job import Job
 
 OK = {"status": "ok", "error": None, "device": "cpu", "busy": None, "hostname": "node"}

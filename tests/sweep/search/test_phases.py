@@ -14,11 +14,11 @@ from plugin_examples import Raises
 from rich.console import Console
 
 from methods import Retrain
+from sweep.engine.driver import INLINE, Request
 from sweep.errors import InputError, Unsuccessful
 from sweep.plan.code_version import code_version
 from sweep.plan.pending import NOTHING, Again
 from sweep.plan.trials import plan_trials, trial_for
-from sweep.run.driver import INLINE, Request
 from sweep.search.objective import standing
 from sweep.search.phases import Found, of_other_code, plan_search, run_search, saved
 from sweep.store.originals import Original, load_original, store_original
@@ -416,7 +416,7 @@ def test_a_search_out_of_time_starts_nothing_more_and_goes_on_as_if_it_had_not_s
     results._root = results.location = str(tmp_path / "stopped")
     under_way, told = [], Told()
     with monkeypatch.context() as patch:
-        patch.setattr("sweep.run.driver.deadline", spent)
+        patch.setattr("sweep.engine.driver.deadline", spent)
         found = search_of(search=section, told=told, time_budget=3600)
     ran = count and count + 2
     assert (len(told), len(trials(results)), found.tuned) == (ran, ran, {})

@@ -7,7 +7,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from sweep.run.driver import INLINE, Driver, Request
+from sweep.engine.driver import INLINE, Driver, Request
 from sweep.store.original_labels import original_path, read_label
 from sweep.store.originals import load_original, store_original
 from sweep.store.results import Results

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from sweep.run.interrupts import interruptible
+from sweep.engine.interrupts import interruptible
 
 BOTH = [signal.SIGINT, signal.SIGTERM]
 

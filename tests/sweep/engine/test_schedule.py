@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sweep.engine.schedule import GridSchedule, InTurn
 from sweep.plan.trials import Trial
-from sweep.run.schedule import GridSchedule, InTurn
 from sweep.trial.job import Job, Outcome
 
 OK = Outcome("ok")

@@ -12,16 +12,16 @@ from datetime import UTC, datetime
 import torch
 from rich.console import Console
 
+from sweep.engine.environment import environment_json
+from sweep.engine.interrupts import deadline, interruptible
+from sweep.engine.progress import Progress
+from sweep.engine.schedule import GridSchedule, Schedule
 from sweep.errors import InputError
 from sweep.plan.check import check_task
 from sweep.plan.pending import NOTHING, Again
 from sweep.plan.relearning import asked_relearning
 from sweep.plan.trials import Trial, describe, location_options, model_location
 from sweep.plan.versions import original_version
-from sweep.run.environment import environment_json
-from sweep.run.interrupts import deadline, interruptible
-from sweep.run.progress import Progress
-from sweep.run.schedule import GridSchedule, Schedule
 from sweep.spec.plugins import find_kind
 from sweep.spec.sweep_spec import Spec
 from sweep.store.location import absolute_location

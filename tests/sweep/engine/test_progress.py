@@ -9,7 +9,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from sweep.run.progress import Progress
+from sweep.engine.progress import Progress
 from sweep.trial.device import busy
 from sweep.trial.job import Job, Outcome
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from sweep.run.schedule import Schedule
+from sweep.engine.schedule import Schedule
 
 
 @contextmanager

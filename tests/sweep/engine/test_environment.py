@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from sweep.run.environment import environment_json
+from sweep.engine.environment import environment_json
 
 
 @pytest.mark.parametrize(("precision", "tf32"), [("tf32", True), ("auto", False)])

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from sweep.engine.rerun import rerun
 from sweep.errors import InputError
-from sweep.run.rerun import rerun
 from sweep.trial.job import Job
 
 
