@@ -14,6 +14,7 @@ import typer
 from sweep.cli.exit_status import INTERRUPTED
 from sweep.cli.export import export
 from sweep.cli.listing import listing
+from sweep.cli.merge import merge
 from sweep.cli.messages import fail
 from sweep.cli.plan import plan
 from sweep.cli.report import report
@@ -26,7 +27,7 @@ from sweep.cli.status import status
 from sweep.cli.track import track
 from sweep.errors import InputError, Unsuccessful
 
-COMMANDS = (run, search, plan, status, report, score, export, track, rerun, schema)
+COMMANDS = (run, search, plan, status, report, score, export, merge, track, rerun, schema)
 
 FEW_COLLECTIONS = 100_000
 """Objects made before Python looks for unreachable ones: what torch and pandas load stays, and is searched in vain."""
