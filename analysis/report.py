@@ -14,6 +14,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from analysis.against import HOW, Against, against, write_against
 from analysis.audit.opening import Opening, openings
 from analysis.comparison import Comparison, comparisons
 from analysis.distances import distances
@@ -88,7 +89,9 @@ class Rerun:
     spec: str
 
 
-def write_report(directory: str, frames: Frames, out: Path, figures: Mapping[str, Draw] = FIGURES) -> list[Path]:
+def write_report(
+    directory: str, frames: Frames, out: Path, figures: Mapping[str, Draw] = FIGURES, other: Frames | None = None
+) -> list[Path]:
     """Write tables, figures and `index.html`; returns the files, the page last.
 
     Args:
@@ -96,6 +99,7 @@ def write_report(directory: str, frames: Frames, out: Path, figures: Mapping[str
         frames: as `read_frames` gives them.
         out: the folder to write to.
         figures: what to draw.
+        other: another directory's, to set beside this one; None: nothing is.
 
     Raises:
         OSError: a file cannot be written.
@@ -117,8 +121,10 @@ def write_report(directory: str, frames: Frames, out: Path, figures: Mapping[str
             files = save(drawn, out)
             pictures.append(_picture(drawn, files))
             paths += files
+    beside = None if other is None else against(frames, other)
+    paths += [] if beside is None else write_against(beside, out)
     page = out / "index.html"
-    page.write_text(_render(directory, frames, audited, further, pictures, skipped), encoding="utf-8")
+    page.write_text(_render(directory, frames, audited, further, pictures, skipped, beside), encoding="utf-8")
     return [*paths, page]
 
 
@@ -129,6 +135,7 @@ def _render(
     further: list[PredictionTable],
     pictures: list[Picture],
     skipped: list[Skipped],
+    beside: Against | None,
 ) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("analysis", "."),
@@ -157,6 +164,9 @@ def _render(
         further=further,
         certificates=certificate_lines(methods_table(frames.trials)),
         published=beside_published(frames.trials),
+        against=beside,
+        how=HOW,
+        most=MOST_TRIALS,
         pictures=pictures,
         skipped=skipped,
         spec=_text(results, "spec.yaml"),
