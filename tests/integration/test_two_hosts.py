@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 
 import pytest
 from clusters import AUTHENTICATION, FOLDER, RAY, wait_until
@@ -64,8 +65,14 @@ def test_a_sweep_whose_hosts_lose_sight_of_each_other_for_good_ends_with_all_row
         pytest.skip(reason)
     path, out = write_spec(tmp_path, METHODS, seeds=[0, 1], max_retries=0), tmp_path / "out"
     assert call("run", path, "--out", tmp_path / "one", "--executor", "inline").code == 0
-    hidden = tmp_path / "ray"  # where Ray keeps its files: each host has its own folder there
-    hidden.mkdir()
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as hidden:
+        cut_in_the_middle(path, out, hidden, tmp_path)
+    assert hosts(out) == {"here", "there"}
+    assert rows(out) == rows(tmp_path / "one")
+
+
+def cut_in_the_middle(path, out, hidden, logs):
+    """Run the sweep on two hosts, and cut the link between them once both have stored a row."""
     with Host("here", hidden) as here, Host("there", hidden) as there:
         link = ("ip", "link", "add", "eth", "netns", str(here.pid), "type", "veth")
         subprocess.run([*link, "peer", "name", "eth", "netns", str(there.pid)], check=True)
@@ -74,8 +81,8 @@ def test_a_sweep_whose_hosts_lose_sight_of_each_other_for_good_ends_with_all_row
             host.run("ip", "link", "set", "eth", "up")
         folder = (f"--temp-dir={hidden}",)
         head = ("--head", f"--port={PORT}", "--node-ip-address=10.11.12.1", "--include-dashboard=false", *folder)
-        here.start_ray(tmp_path / "here.log", *head)
-        there.start_ray(tmp_path / "there.log", f"--address=10.11.12.1:{PORT}", "--node-ip-address=10.11.12.2")
+        here.start_ray(logs / "here.log", *head)
+        there.start_ray(logs / "there.log", f"--address=10.11.12.1:{PORT}", "--node-ip-address=10.11.12.2")
         command = ("run", path, "--out", out, "--address", f"10.11.12.1:{PORT}")
         process = start(*command, prefix=here.within(), **AUTHENTICATION)
         with ended_on_error(process):
@@ -85,8 +92,6 @@ def test_a_sweep_whose_hosts_lose_sight_of_each_other_for_good_ends_with_all_row
             _, err = process.communicate(timeout=500)
     assert process.returncode == 0, err
     assert before < 24
-    assert hosts(out) == {"here", "there"}
-    assert rows(out) == rows(tmp_path / "one")
 
 
 def hosts(out):
