@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from pathlib import Path
 
 import pytest
 from clusters import AUTHENTICATION, FOLDER, RAY, wait_until
@@ -12,7 +13,8 @@ from tiny_sweeps import PLAIN_PRIORITY, call, end_session, ended_on_error, rows,
 from sweep.store.results import Results
 
 METHODS = [{"name": "sweep_plugins:Slow", "epochs": 1, "lr": [round(0.01 * step, 2) for step in range(1, 13)]}]
-PORT = 6379
+ADDRESSES = {"here": "10.11.12.1", "there": "10.11.12.2"}
+HEAD = f"{ADDRESSES['here']}:6379"
 
 
 def why_not():
@@ -28,7 +30,10 @@ class Host:
     """A host: processes in namespaces of their own. A context manager; its end kills all that was started in it."""
 
     def __init__(self, name, hidden):
-        steps = f"hostname {name} && ip link set lo up && mount -t tmpfs tmpfs {hidden} && echo up && exec sleep 3600"
+        known = Path(hidden) / "hosts"
+        known.write_text("127.0.0.1 localhost\n" + "".join(f"{each} {other}\n" for other, each in ADDRESSES.items()))
+        mounts = f"mount --bind {known} /etc/hosts && mount -t tmpfs tmpfs {hidden}"
+        steps = f"hostname {name} && ip link set lo up && {mounts} && echo up && exec sleep 3600"
         self._sessions = [subprocess.Popen(["unshare", "-unm", "sh", "-c", steps], stdout=subprocess.PIPE, text=True)]
         self.pid = self._sessions[0].pid
         assert self._sessions[0].stdout.readline() == "up\n"
@@ -49,7 +54,7 @@ class Host:
         subprocess.run(self.within(*command), check=True, capture_output=True, timeout=60)
 
     def start_ray(self, log, *options):
-        variables = {"PYTHONPATH": FOLDER, "PYTHONUNBUFFERED": "1", "PAUSE": "2"} | AUTHENTICATION | PLAIN_PRIORITY
+        variables = {"PYTHONPATH": FOLDER, "PYTHONUNBUFFERED": "1", "PAUSE": "6"} | AUTHENTICATION | PLAIN_PRIORITY
         with log.open("w") as said:
             command = self.within(RAY, "start", *options, "--num-cpus=1", "--block")
             environment = {**os.environ, **variables}
@@ -76,14 +81,13 @@ def cut_in_the_middle(path, out, hidden, logs):
     with Host("here", hidden) as here, Host("there", hidden) as there:
         link = ("ip", "link", "add", "eth", "netns", str(here.pid), "type", "veth")
         subprocess.run([*link, "peer", "name", "eth", "netns", str(there.pid)], check=True)
-        for host, address in ((here, "10.11.12.1/24"), (there, "10.11.12.2/24")):
-            host.run("ip", "address", "add", address, "dev", "eth")
+        for host, address in zip((here, there), ADDRESSES.values(), strict=True):
+            host.run("ip", "address", "add", f"{address}/24", "dev", "eth")
             host.run("ip", "link", "set", "eth", "up")
-        folder = (f"--temp-dir={hidden}",)
-        head = ("--head", f"--port={PORT}", "--node-ip-address=10.11.12.1", "--include-dashboard=false", *folder)
-        here.start_ray(logs / "here.log", *head)
-        there.start_ray(logs / "there.log", f"--address=10.11.12.1:{PORT}", "--node-ip-address=10.11.12.2")
-        command = ("run", path, "--out", out, "--address", f"10.11.12.1:{PORT}")
+        own = f"--node-ip-address={ADDRESSES['here']}"
+        here.start_ray(logs / "here.log", "--head", own, "--include-dashboard=false", f"--temp-dir={hidden}")
+        there.start_ray(logs / "there.log", f"--address={HEAD}", f"--node-ip-address={ADDRESSES['there']}")
+        command = ("run", path, "--out", out, "--address", HEAD)
         process = start(*command, prefix=here.within(), **AUTHENTICATION)
         with ended_on_error(process):
             wait_until(lambda: process.poll() is not None or {"here", "there"} <= hosts(out))
