@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import importlib.util
 import inspect
@@ -40,6 +41,8 @@ def find_method(name: str) -> type[Method]:
         raise InputError(f"plugin '{name}' defines neither gradients nor passes")
     if "__dataclass_params__" not in vars(found):  # without it, its fields are no hyperparameters
         raise InputError(f"plugin '{name}' is not a dataclass; write @dataclass(frozen=True) above the class")
+    if "zip" in {item.name for item in dataclasses.fields(found)}:
+        raise InputError(f"plugin '{name}' has a hyperparameter 'zip', a word of specs; give it another name")
     return found
 
 
