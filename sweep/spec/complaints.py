@@ -102,4 +102,6 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 def _wording(message: str) -> str:
     """Pydantic's message about a value, in the words of a spec."""
     said = message.removeprefix("Input ").partition(", unable")[0]
-    return said.replace("valid array", "valid list").replace("an object", "a mapping").replace("a valid boolean", "true or false")
+    for word, ours in (("valid array", "valid list"), ("an object", "a mapping"), ("a valid boolean", "true or false")):
+        said = said.replace(word, ours)
+    return said

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -13,17 +12,12 @@ from typing import Any
 import yaml
 
 from sweep.errors import InputError, nearest
+from sweep.spec.source import Overrides, Source, called
 
 NULL = "tag:yaml.org,2002:null"
 BOOL = "tag:yaml.org,2002:bool"
 INT = "tag:yaml.org,2002:int"
 FLOAT = "tag:yaml.org,2002:float"
-
-Source = str | os.PathLike[str] | Mapping[str, Any]
-"""A spec file's path, a preset's name, or what such a file says as plain data."""
-
-Overrides = Sequence[str] | Mapping[str, Any]
-"""`PATH=VALUE` as on the command line, the value in YAML; or values by their paths."""
 
 CORE_SCHEMA = {
     NULL: (re.compile(r"^(null|Null|NULL|~|)$"), ["n", "N", "~", ""]),
@@ -111,11 +105,6 @@ def presets() -> dict[str, str]:
     """The specs in the package: their texts by their names."""
     folder = resources.files("sweep.spec") / "presets"
     return {item.name.removesuffix(".yaml"): item.read_text("utf-8") for item in sorted(folder.iterdir(), key=str)}
-
-
-def called(source: Source) -> str:
-    """What messages call a spec: its file or preset; a mapping is `spec`."""
-    return "spec" if isinstance(source, Mapping) else os.fspath(source)
 
 
 def read_document(source: Source, overrides: Overrides) -> tuple[str, dict[str, Any]]:

@@ -20,8 +20,9 @@ from sweep.spec.options import method_grid, option_model
 from sweep.spec.plugins import find_dataset, find_kind, find_method, find_model
 from sweep.spec.relearn_section import RelearnSpec
 from sweep.spec.search_section import SearchSpec, Seed
+from sweep.spec.source import Overrides, Source
 from sweep.spec.space import make_space
-from sweep.spec.spec_file import Overrides, Source, read_document, write_yaml
+from sweep.spec.spec_file import read_document, write_yaml
 from sweep.store.directory import Directory
 from sweep.tasks.kind import DatasetSpec, Kind, Wanted
 from sweep.tasks.recipes import Recipe, TrainingSpec
