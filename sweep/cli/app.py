@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -30,12 +30,33 @@ COMMANDS = (run, search, plan, status, report, score, export, track, rerun, sche
 FEW_COLLECTIONS = 100_000
 """Objects made before Python looks for unreachable ones: what torch and pandas load stays, and is searched in vain."""
 
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from sweep.plan.code_version import code_version
+
+        typer.echo(f"unlearn-sweep {code_version()}")
+        raise typer.Exit
+
+
 app = typer.Typer(
-    help="Fair, resumable sweeps over machine-unlearning methods.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version, as in rows, and exit."
+        ),
+    ] = False,
+) -> None:
+    """Fair, resumable sweeps over machine-unlearning methods."""
+
+
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(listing, name="list")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from sweep.cli.completion import completed
 from sweep.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -32,7 +33,10 @@ class TrackerName(StrEnum):
     wandb = "wandb"
 
 
-SpecArgument = Annotated[str, typer.Argument(metavar="[SPEC]", help="A spec file, or the name of a preset.")]
+SpecArgument = Annotated[
+    str,
+    typer.Argument(metavar="[SPEC]", help="A spec file, or the name of a preset.", autocompletion=completed("specs")),
+]
 
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Override a key, e.g. methods.uam.rho=[1,2].")

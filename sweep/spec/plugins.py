@@ -20,6 +20,7 @@ from sweep.store.metrics import learn
 from sweep.tasks.dataset import kind_of
 from sweep.tasks.datasets import DATASETS, Dataset
 from sweep.tasks.kind import Kind
+from sweep.tasks.kinds import KINDS
 from sweep.tasks.models import MODELS, ModelBuilder, torchvision_builder, torchvision_names
 
 T = TypeVar("T")
@@ -73,6 +74,21 @@ def find_kind(dataset: str) -> Kind:
             raise InputError(f"{dataset} needs {package}: pip install 'unlearn-sweep[{kind.name}]'")
     learn(kind.name, kind.metrics)
     return kind
+
+
+def kind_called(name: str) -> Kind:
+    """The kind of task called `name`: built-in, or a plugin's.
+
+    Raises:
+        InputError: there is none.
+    """
+    if ":" not in name:
+        return _builtin("kind of task", name, KINDS)
+    found = load_plugin(name)
+    if not (inspect.isclass(found) and issubclass(found, Kind)):
+        raise InputError(f"plugin '{name}' is not a subclass of sweep.tasks.kind.Kind")
+    require_complete(name, found)
+    return found()
 
 
 def find_model(name: str) -> ModelBuilder:
