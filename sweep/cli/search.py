@@ -12,7 +12,8 @@ from sweep.cli.exit_status import tell_ends
 from sweep.cli.messages import located, showing_results, warn, warn_of_damage
 
 if TYPE_CHECKING:
-    from sweep.search.phases import Found, Plan
+    from sweep.search.phases import Found
+    from sweep.search.plan import Plan
 
 
 def search(
@@ -36,7 +37,8 @@ def search(
     from sweep.engine.driver import Request
     from sweep.plan.pending import Again
     from sweep.plan.relearning import asked_relearning, relearning_words, unrelearned
-    from sweep.search.phases import asked_ids, of_other_code, plan_search, run_search
+    from sweep.search.phases import asked_ids, of_other_code, run_search
+    from sweep.search.plan import plan_search
     from sweep.spec.sweep_spec import load_spec
     from sweep.store.results import Results
     from sweep.track.tracking import Tracking
