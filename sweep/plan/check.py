@@ -12,6 +12,7 @@ from methods import Descent, Method, Unsuitable
 from methods.finetune import FineTune
 from sweep.errors import InputError
 from sweep.plan.trials import of_dataset
+from sweep.spec.labels import check_labels
 from sweep.spec.plugins import find_dataset, find_kind, find_method, find_model
 from sweep.spec.space import effective, make_space
 from sweep.spec.sweep_spec import MethodSpec, Spec
@@ -61,6 +62,7 @@ def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) ->
     """
     dataset = spec.dataset
     _check_hyperparameters(spec)
+    check_labels(spec)
     kind = find_kind(dataset.name)
     model = {"name": spec.model.name} | (spec.model.model_extra or {})
     outline = of_dataset(lambda: find_dataset(dataset.name)(**(dataset.model_extra or {})).outline(model))
