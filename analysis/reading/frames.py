@@ -14,6 +14,7 @@ from analysis.reading.selection import ANOTHER_SEED
 from analysis.reading.tuning import set_apart
 from sweep.plan.code_version import method_version
 from sweep.store.columns import RELEARNED, SUGGESTIONS, TRIALS
+from sweep.store.labels import learn_labels
 from sweep.store.metrics import CLASSIFICATION, FARTHEST, GAPS, Metric, averaged, columns, metrics_of
 from sweep.store.results import Results
 
@@ -58,6 +59,7 @@ def read_frames(location: str) -> Frames:
     """Read a results directory (a path or URI)."""
     results = Results(location)
     unknown = results.learn_metrics()
+    learn_labels(results)
     trials = results.trials()
     traces, found = results.traces(trials.table), results.suggestions()
     rows, suggestions = trials.table.to_pandas(), found.table.to_pandas()
@@ -80,6 +82,7 @@ def read_trials(location: str, wanted: Collection[str]) -> pd.DataFrame:
     """
     results = Results(location)
     results.learn_metrics()
+    learn_labels(results)
     rows = results.trials().table.to_pandas()
     trials = with_gaps(flatten_params(rows[~superseded(rows, wanted)]))
     return trials[trials["trial_id"].isin(wanted)]
