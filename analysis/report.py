@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,10 @@ from analysis.templates import environment
 from analysis.wording.certificates import certificate_lines
 from analysis.wording.code_words import code_words
 from analysis.wording.ideal import RETRAIN, ideal_words, reference_words
-from analysis.wording.names import METHODS, method_name, metric_words
+from analysis.wording.names import METHODS, distinct_metrics, method_name, metric_words
 from analysis.wording.own_originals import own_originals
 from analysis.wording.words import joined
 from sweep.store.columns import REFERENCES
-from sweep.store.metrics import Metric
 from sweep.store.results import Results
 
 PAGE_DPI = 100
@@ -118,7 +117,7 @@ def _render(
             facts=_facts(trials, searched, frames),
             to=" or ".join(sorted({reference_words(rows) for _, rows in trials.groupby("task_id")})) or RETRAIN,
             tables=tables,
-            meanings=" ".join(metric_words(metrics) for metrics in _distinct(table.metrics for table in tables)),
+            meanings=" ".join(metric_words(metrics) for metrics in distinct_metrics(table.metrics for table in tables)),
             tasks=tasks,
             audited=audited,
             further=further,
@@ -137,12 +136,6 @@ def _render(
             quoted=shlex.quote(directory),
         )
     )
-
-
-def _distinct(shown: Iterable[tuple[Metric, ...]]) -> list[tuple[Metric, ...]]:
-    """What tables show, without what another of them shows too."""
-    every = [*dict.fromkeys(shown)]
-    return [metrics for metrics in every if not any(set(metrics) < set(other) for other in every)]
 
 
 def _question(trials: pd.DataFrame, tables: list[Comparison]) -> str:

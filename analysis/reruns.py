@@ -51,14 +51,14 @@ def reruns(trials: pd.DataFrame, directory: str, stored: Mapping[str, Any]) -> l
             page=trial_page(row["trial_id"]),
             what=f"{row['label']}, seed {row['seed']}" + (f", {row['task']}" if several else ""),
             status=row["status"],
-            command=shlex.join(["unlearn-sweep", "rerun", directory, row["trial_id"], *_allowed(row)]),
+            command=shlex.join(["unlearn-sweep", "rerun", directory, row["trial_id"], *allowed(row)]),
             spec=spec_fragment(row["config"], stored, directory),
         )
         for _, row in shown.iterrows()
     ]
 
 
-def _allowed(row: pd.Series) -> list[str]:
+def allowed(row: pd.Series) -> list[str]:
     """The options that let `rerun` import the plugins of a trial."""
     plugins = dict.fromkeys(name for name in (row["dataset"], row["model"], untuned_name(row["method"])) if ":" in name)
     return [word for name in plugins for word in ("--plugin", name)]
