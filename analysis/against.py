@@ -19,6 +19,9 @@ from sweep.store.metrics import shown
 
 GAP = "average gap"
 
+MOST_ROWS = 500
+"""Rows on a page; against.csv has all."""
+
 HIGHER, LOWER, UNTOLD, UNJUDGED = "higher here", "lower here", "not distinguishable", "not judged"
 ONLY_HERE, ONLY_THERE = "only here", "only there"
 

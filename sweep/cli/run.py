@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -12,9 +13,32 @@ from sweep.cli import arguments
 from sweep.cli.exit_status import tell_ends
 from sweep.cli.messages import located, showing_results, warn
 from sweep.cli.plan import planned, share
+from sweep.spec.source import Overrides, Source
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from sweep.plan.shards import Shard
     from sweep.plan.trials import Trial
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a sweep was to run.
+
+    Attributes:
+        where: the results directory.
+        trials: all of the sweep.
+        own: those of them in the command's shard: all, if it has none.
+        left: those of these that were to be run now.
+        before: the rows that were stored before, by id, with their `finished_at`.
+    """
+
+    where: str
+    trials: Sequence[Trial]
+    own: Sequence[Trial]
+    left: Sequence[Trial]
+    before: Mapping[str, Mapping[str, Any]]
 
 
 def run(
@@ -30,20 +54,62 @@ def run(
     shard: arguments.ShardOption = None,
 ) -> None:
     """Run or resume a sweep, then print the comparison of its methods."""
+    budget, console = arguments.seconds_of(time_budget), Console()
+    ran = perform(
+        console,
+        spec,
+        out=out,
+        overrides=overrides,
+        executor=executor,
+        address=address,
+        refresh=refresh,
+        retry_failed=retry_failed,
+        time_budget=budget,
+        track=track or (),
+        shard=arguments.shard_named(shard),
+    )
+    with showing_results(ran.where):
+        code = print_outcome(console, ran, budget is not None)
+    raise typer.Exit(code)
+
+
+def perform(
+    console: Console,
+    spec: Source,
+    *,
+    out: str | None,
+    overrides: Overrides | None,
+    executor: arguments.ExecutorName,
+    address: str | None,
+    refresh: bool,
+    retry_failed: bool,
+    time_budget: float | None,
+    track: Sequence[str],
+    shard: Shard | None = None,
+) -> Ran:
+    """Run or resume a sweep, and show its progress on a console.
+
+    Args:
+        time_budget: seconds; the others are as in the command `run`.
+
+    Raises:
+        InputError: the spec or an option is wrong.
+        Unsuccessful: Ray does not start.
+        OSError: results cannot be stored.
+        KeyboardInterrupt: interrupted; rows of finished trials are stored.
+    """
     arguments.require_no_address_inline(address, executor)
-    budget, part = arguments.seconds_of(time_budget), arguments.shard_named(shard)
-    console = Console()
     from sweep.engine.adoption import adopt
     from sweep.plan.pending import of_other_code, with_fewer_predictions
     from sweep.plan.relearning import asked_relearning, relearning_words
     from sweep.store.results import Results
 
     loaded, whole, left, where, rows, again = planned(spec, overrides, out, refresh, retry_failed)
-    trials, left = share(part, whole, left, where)
+    trials, left = share(shard, whole, left, where)
     adopt(Results(where), trials, rows)
     counts = f"{len(trials)} trials, {len(trials) - len(left)} done before, {len(left)} to run"
     other = of_other_code(loaded, trials, left, rows) + with_fewer_predictions(trials, left, rows, loaded.predictions)
-    name = loaded.name if part is None else f"{loaded.name}, shard {part.number} of {part.count}"
+    name = loaded.name if shard is None else f"{loaded.name}, shard {shard.number} of {shard.count}"
     heading = [f"{name}: {counts}", *other]
     heading += relearning_words({trial.id for trial in trials}, again.unrelearned, asked_relearning(loaded))
     if left or track:
@@ -51,62 +117,53 @@ def run(
         from sweep.track.tracking import Tracking
 
         def action() -> None:
-            with Tracking(track or [], where, warn) as tracking:
+            with Tracking(track, where, warn) as tracking:
                 chosen = arguments.executor_named(executor)
                 told = (console, tracking.ended, warn, heading)
-                request = Request(
-                    loaded,
-                    where,
-                    chosen,
-                    address,
-                    None,
-                    again,
-                    budget,
-                    *told,
-                    shared=part is not None and "://" not in where,
-                )
+                shared = shard is not None and "://" not in where
+                request = Request(loaded, where, chosen, address, None, again, time_budget, *told, shared)
                 run_sweep(request, left)
 
         located(spec, action)
     else:
         for line in heading:
             console.print(line, highlight=False, soft_wrap=True)
-    with showing_results(where):
-        code = print_outcome(console, whole, {trial.id for trial in trials}, left, rows, where, budget is not None)
-    raise typer.Exit(code)
+    return Ran(where, whole, trials, left, rows)
 
 
-def print_outcome(
-    console: Console,
-    trials: Sequence[Trial],
-    own: Set[str],
-    left: Sequence[Trial],
-    before: Mapping[str, Mapping[str, Any]],
-    where: str,
-    budgeted: bool,
-) -> int:
-    """Print the comparison of a sweep's methods; return the exit status.
+def print_outcome(console: Console, ran: Ran, budgeted: bool) -> int:
+    """Print the comparison of a sweep's methods, and how its trials ended; return the exit status.
 
     Args:
-        trials: all of the sweep.
-        own: ids of those of this command's shard: of all, if it has none.
-        left: those of them that this command was to run.
-        before: the rows that were stored before, by id, with their `finished_at`.
         budgeted: whether the run had a time budget.
     """
     from analysis.methods_table import methods_table, render_rich
+
+    rows = rows_of(ran)
+    render_rich(methods_table(rows), console)
+    return print_ends(console, ran, rows, budgeted)
+
+
+def rows_of(ran: Ran) -> pd.DataFrame:
+    """The rows of a sweep's trials, in the order of its spec."""
     from analysis.reading.frames import read_trials
+
+    planned = {trial.id: position for position, trial in enumerate(ran.trials)}
+    return read_trials(ran.where, planned).sort_values("trial_id", key=lambda ids: ids.map(planned))
+
+
+def print_ends(console: Console, ran: Ran, rows: pd.DataFrame, budgeted: bool) -> int:
+    """Print where the results are, how many trials failed, and how many were not run; return the exit status."""
     from sweep.plan.pending import untouched
 
-    planned = {trial.id: position for position, trial in enumerate(trials)}
-    rows = read_trials(where, planned)
-    rows = rows.sort_values("trial_id", key=lambda ids: ids.map(planned))
-    render_rich(methods_table(rows), console)
-    failed = int((rows["trial_id"].isin(own) & (rows["status"] == "failed")).sum())
-    ran = rows[rows["status"] != "pruned"]
-    ends = {name: {"finished_at": ended} for name, ended in zip(ran["trial_id"], ran["finished_at"], strict=True)}
-    missing = len((own - ends.keys()) | untouched([trial.id for trial in left], before, ends))
-    if absent := len(planned.keys() - own - ends.keys()):
-        words = "1 trial of other shards is" if absent == 1 else f"{absent} trials of other shards are"
+    known = {trial.id for trial in ran.own}
+    failed = int((rows["trial_id"].isin(known) & (rows["status"] == "failed")).sum())
+    ran_rows = rows[rows["status"] != "pruned"]
+    ended = zip(ran_rows["trial_id"], ran_rows["finished_at"], strict=True)
+    ends = {name: {"finished_at": finished} for name, finished in ended}
+    missing = known - ends.keys() | untouched([trial.id for trial in ran.left], ran.before, ends)
+    absent = {trial.id for trial in ran.trials} - known - ends.keys()
+    if absent:
+        words = "1 trial of other shards is" if len(absent) == 1 else f"{len(absent)} trials of other shards are"
         console.print(f"{words} not there yet", soft_wrap=True)
-    return tell_ends(console, where, failed, missing, budgeted)
+    return tell_ends(console, ran.where, failed, len(missing), budgeted)

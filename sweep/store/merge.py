@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sweep.store.columns import METRICS
+from sweep.store.labels import read_labels, write_labels
 from sweep.store.merge_suggestions import merge_suggestions
 from sweep.store.original_labels import DIFFER, of_several_weights, original_path, read_label
 from sweep.store.parquet import LARGE, Rows, parquet_bytes
@@ -98,12 +99,14 @@ def _copy(source: Results, out: Results, path: str) -> None:
 
 
 def _describe(sources: Sequence[Results], out: Results, done: Merged) -> None:
-    """Write spec.yaml and environment.json: of several environments all, numbered as the sources are."""
+    """Write spec.yaml, labels.json and environment.json: of several environments all, numbered as the sources are."""
     specs = [content for source in sources if (content := source.read("spec.yaml")) is not None]
     if specs and out.size("spec.yaml") is None:
         out.write("spec.yaml", specs[0])
     if len(set(specs)) > 1:
         done.notes.append("specs differ: spec.yaml is that of the first")
+    for source in sources:
+        write_labels(out, {}, read_labels(source))
     texts = {number: source.read("environment.json") for number, source in enumerate(sources, start=1)}
     known = {number: text for number, text in texts.items() if text is not None}
     if known and out.size("environment.json") is None:

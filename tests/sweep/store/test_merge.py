@@ -13,6 +13,7 @@ from sweep import cli
 from sweep.plan.code_version import code_version
 from sweep.store.columns import PREDICTIONS
 from sweep.store.content_ids import canonical_json
+from sweep.store.labels import read_labels, write_labels
 from sweep.store.merge import merge
 from sweep.store.originals import Original, load_original, store_original
 from sweep.store.relearning import Relearning
@@ -59,6 +60,7 @@ def machines(make, make_row):
     for results, own, lr in ((one, "a", 0.1), (two, "b", 0.2)):
         results.write("spec.yaml", b"name: tiny\n")
         results.write("environment.json", b'{"cpu": "%s"}' % own.encode())
+        write_labels(results, {"digits": f"Digits {own}", own: own}, {})
         results.write("rows/l.parquet", b"the same list")
         store_original(results, "shared", original(1))
         store_original(results, own, original(2))
@@ -106,6 +108,7 @@ def test_everything_of_both_is_in_the_merged_directory_once(machines, make):
         (2, '{"lr":0.2}'),
     ]
     assert found["rows"] == ["l.parquet"]
+    assert read_labels(make("out")) == {"digits": "Digits a", "a": "a", "b": "b"}
     assert make("out").read("environment.json").split() == b'{ "1": { "cpu": "a" }, "2": { "cpu": "b" } }'.split()
 
 
