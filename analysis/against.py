@@ -23,6 +23,7 @@ MOST_ROWS = 500
 """Rows on a page; against.csv has all."""
 
 HIGHER, LOWER, UNTOLD, UNJUDGED = "higher here", "lower here", "not distinguishable", "not judged"
+EQUAL = "equal in every seed"
 ONLY_HERE, ONLY_THERE = "only here", "only there"
 
 
@@ -85,6 +86,8 @@ class Against:
             reason = "too few seeds" if self.both else "no task and configuration is in both"
             return f"Nothing can be judged: {reason}."
         clear = [row for row in judged if row.verdict in (HIGHER, LOWER)]
+        if all(row.verdict == EQUAL for row in judged):
+            return f"All {len(judged)} means that both have are equal in every seed."
         if not clear:
             return f"None of {len(judged)} differences is beyond noise."
         named = [f"{row.quantity} of {row.method} ({row.verdict})" for row in clear[:5]]
@@ -201,6 +204,8 @@ def _judged(row: Row, here: pd.Series, there: pd.Series, tests: int) -> Row:
         p = float(stats.ttest_ind(here, there, equal_var=False).pvalue)
         found = float(np.sign(row.difference.mean)) if p * tests < 1 - CONFIDENCE else 0.0
     words = UNJUDGED if np.isnan(found) else {1.0: HIGHER, -1.0: LOWER}.get(found, UNTOLD)
+    if row.paired > 1 and (here - there).dropna().eq(0).all():
+        words = EQUAL
     return Row(row.task, row.method, row.quantity, row.here, row.there, row.difference, row.paired, words)
 
 
