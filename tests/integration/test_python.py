@@ -4,12 +4,14 @@ import inspect
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 from tiny_sweeps import spec
 
 import sweep
+from analysis.report import write_report
 from sweep.cli.run import run as command
 from sweep.engine import driver
 from sweep.trial.worker import Worker
@@ -30,6 +32,7 @@ def test_what_the_guide_shows_runs(tmp_path, monkeypatch, capsys):
     first, second = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
     run = sweep.run
     monkeypatch.setattr(sweep, "run", lambda *given: run(*given, executor="inline", overrides=SMALL))
+    monkeypatch.setattr("analysis.report.write_report", partial(write_report, figures={}))  # the notebook draws them
     found = {}
     exec(first, found)
     exec(second, found)
@@ -143,3 +146,27 @@ def test_a_module_of_the_notebooks_folder_that_hides_a_package_is_named(tmp_path
     assert ended.stderr.splitlines()[-1].endswith(
         f"{tmp_path}/analysis.py hides this project's package 'analysis'; give it another name"
     )
+
+
+EDITED = """from dataclasses import dataclass
+
+from methods import FineTune
+
+
+@dataclass(frozen=True)
+class Edited(FineTune):
+    name = "edited"
+"""
+
+
+def test_code_of_a_plugin_that_was_edited_since_is_not_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "edited_method.py").write_text(EDITED)
+    methods = [*METHODS[:2], {"name": "edited_method:Edited", "epochs": 1}]
+    assert len(sweep.run(spec(methods), "out", executor="inline").trials) == 3
+    (tmp_path / "edited_method.py").write_text(EDITED + "\n    batch_size: int = 8\n")
+    with pytest.raises(sweep.InputError, match=r"^plugin edited_method: its file was changed after it was imported"):
+        sweep.run(spec(methods), "out", executor="inline")
+    (tmp_path / "edited_method.py").write_text(EDITED)
+    assert len(sweep.run(spec(methods), "out", executor="inline").trials) == 3
