@@ -24,9 +24,10 @@ from sweep.cli.score import score
 from sweep.cli.search import search
 from sweep.cli.status import status
 from sweep.cli.track import track
+from sweep.cli.view import view
 from sweep.errors import InputError, Unsuccessful
 
-COMMANDS = (new, run, search, plan, status, report, score, export, track, rerun, schema)
+COMMANDS = (new, run, search, plan, status, view, report, score, export, track, rerun, schema)
 
 FEW_COLLECTIONS = 100_000
 """Objects made before Python looks for unreachable ones: what torch and pandas load stays, and is searched in vain."""

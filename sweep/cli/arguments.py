@@ -54,6 +54,10 @@ AddressOption = Annotated[str | None, typer.Option(metavar="ADDR", help="Address
 
 ExecutorOption = Annotated[ExecutorName, typer.Option(help="Ray Tune, or this process without Ray.")]
 
+ForecastOption = Annotated[
+    bool, typer.Option(help="Time a few batches on this machine, and say how long the rest would take on it.")
+]
+
 RefreshOption = Annotated[
     bool,
     typer.Option(help="Run again the trials that another code version computed; run: or that kept fewer predictions."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -13,15 +13,42 @@ from methods import Descent, Method, Unsuitable
 from methods.finetune import FineTune
 from sweep.errors import InputError
 from sweep.plan.trials import of_dataset
+from sweep.spec.labels import check_labels
 from sweep.spec.plugins import find_dataset, find_kind, find_method, find_model
 from sweep.spec.space import effective, make_space
 from sweep.spec.sweep_spec import MethodSpec, Spec
+from sweep.store.content_ids import canonical_json
 from sweep.tasks.kind import Kind, Outline
 from sweep.tasks.models import FEW, Files, try_on_few, try_out
 from sweep.tasks.splits import LISTED
 
 
-def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) -> None:
+@dataclass(frozen=True)
+class Checked:
+    """What a check learned of a spec's task.
+
+    Attributes:
+        kind, outline: of its data.
+        sizes: how many samples are retained and how many forgotten, by the forget set as trials' configs have it, in
+            canonical JSON. They are those of one seed.
+    """
+
+    kind: Kind
+    outline: Outline
+    sizes: Mapping[str, tuple[int, int]]
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs the network has."""
+        return self.outline.outputs
+
+    @property
+    def typical(self) -> tuple[int, int]:
+        """The sizes of the first forget set."""
+        return next(iter(self.sizes.values()))
+
+
+def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) -> Checked:
     """Check that the dataset has what the spec wants to forget, and that the network can be used on its samples.
 
     The sizes of sets are counted for the first seed, and for other seeds only where they might be too small.
@@ -36,6 +63,7 @@ def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) ->
     """
     dataset = spec.dataset
     _check_hyperparameters(spec)
+    check_labels(spec)
     kind = find_kind(dataset.name)
     model = {"name": spec.model.name} | (spec.model.model_extra or {})
     outline = of_dataset(lambda: find_dataset(dataset.name)(**(dataset.model_extra or {})).outline(model))
@@ -43,11 +71,14 @@ def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) ->
     fewest = len(splits.rows), len(splits.rows)
     twins = (0, 0)
     passed: dict[str, set[int]] = {}
+    sizes: dict[str, tuple[int, int]] = {}
     sets = [chosen for grid in spec.forget for chosen in grid.for_splits()]
     short = any(splits.may_run_short(chosen, FEW) for chosen in sets)
     for seed, chosen in product(spec.seeds if short else spec.seeds[:1], sets):  # else the first stands for all
         parts = splits.split(seed, chosen)
         splits.require_judges(parts, chosen, searched=spec.search is not None)
+        identity = canonical_json({key: value for key, value in chosen.items() if key != LISTED})
+        sizes[identity] = len(parts.retain), len(parts.forget)
         if LISTED in chosen:
             passed.setdefault(chosen["rows"], set()).add(len(chosen[LISTED]) - len(parts.forget))
         if outline.samples is not None:
@@ -63,6 +94,7 @@ def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) ->
             warn(f"forget: {count} of '{listed.source}' are not trained on (limit, validation, reference)")
     if twins[0]:
         warn(f"dataset: {twins[0]} of {twins[1]} forget samples have a copy in the retain set")
+    return Checked(kind, outline, sizes)
 
 
 def _check_model(spec: Spec, kind: Kind, outline: Outline, fewest: tuple[int, int]) -> None:

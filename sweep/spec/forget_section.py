@@ -103,6 +103,12 @@ class ForgetSpec(Section):
         chosen = [dict(zip(given, values, strict=True)) for values in product(*given.values())]
         return [{"scenario": self.scenario} | each | version for each in chosen]
 
+    def alone(self) -> list[ForgetSpec]:
+        """The same sets, each as a grid of its own."""
+        given = {"classes" if key == "class" else key: values for key, values in self._given().items()}
+        chosen = [dict(zip(given, values, strict=True)) for values in product(*given.values())]
+        return [self.model_copy(update={key: [value] for key, value in each.items()}) for each in chosen]
+
     def words(self) -> str:
         """What is forgotten, on one line."""
         if self.scenario == "rows":

@@ -104,6 +104,9 @@ class Spec(Section):
         "retain samples as test samples; forget, the forget samples alone; all, every retain sample too",
     )
     forget_information: bool = Field(False, description="measure ι, a pass of gradients over each forget sample")
+    labels: dict[str, str] = Field(
+        {}, description="what methods, the dataset and the model are called in tables and figures, by their names"
+    )
     relearn: RelearnSpec | None = Field(None, description="fine-tune a copy of each unlearned model; null: do not")
 
     @model_validator(mode="before")
@@ -144,6 +147,8 @@ class Spec(Section):
         document = self.model_dump(by_alias=True)
         if self.search is None:
             del document["search"]
+        if not self.labels:
+            del document["labels"]
         document["methods"] = [written for entry in self.methods for written in entry.written_out()]
         return write_yaml(document)
 
