@@ -163,4 +163,4 @@ def test_a_notebook_draws_bars_at_most_twice_a_second_and_names_only_what_did_no
     assert len(bars.drawn) == 3 + 1  # after 0.6, 1.2 and 1.8 s, and at the end
     assert "10/10" in bars.drawn[-1]
     assert "9 ok" in bars.drawn[-1]
-    assert [line.text.strip() for line in lines] == [f"finetune {jobs[1].trial.id} seed 0 failed: ValueError: no"]
+    assert [line.text.strip() for line in lines] == [f"finetune {jobs[1].trial.id} seed 0 failed 1 s: ValueError: no"]
