@@ -120,4 +120,6 @@ def search_words(spec: Spec) -> str:
     studies = len(search.methods) * sum(len(grid.sets()) for grid in spec.forget)
     count = "" if studies == 1 else f"{studies} x "
     seeds = "" if len(search.seeds) == 1 else f" x {len(search.seeds)} seeds"
+    if search.compute is not None:
+        return f"a search of {count}the passes of {search.compute:g} Retrains, its best on others"
     return f"a search of {count}{search.trials} suggestions{seeds}, its best on {len(search.confirm_seeds)} more"
