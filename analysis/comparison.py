@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 
 from analysis.reading.code_versions import averaged_versions
 from analysis.reading.frames import metrics_in, with_another_seed
-from analysis.reading.selection import choices, ended_ok, is_reference, references_first, representatives
+from analysis.reading.selection import (
+    ANOTHER_SEED,
+    choices,
+    ended_ok,
+    is_reference,
+    references_first,
+    representatives,
+)
+from analysis.reading.tuning import CONFIGURATION
 from analysis.statistics.intervals import Interval, mean_intervals
 from analysis.statistics.ranking import pairs, rank
 from analysis.wording.code_words import code_words
@@ -19,6 +27,7 @@ from analysis.wording.finding import tells
 from analysis.wording.floor import floor_words
 from analysis.wording.ideal import reference_words
 from analysis.wording.names import method_name, method_words, task_labels, varying_settings
+from analysis.wording.page_names import configuration_page
 from analysis.wording.words import ranking_words
 from sweep.store.metrics import Metric, shown
 
@@ -36,6 +45,7 @@ class Row:
     Attributes:
         method: its name in words.
         setting: the hyperparameters that vary within the method; may be empty.
+        page: the file of its own page; empty for `ANOTHER_SEED`, which is no method.
         reference: whether this is Retrain, whose gaps are 0 by definition.
         n: trials that ended ok.
         ended: how many ended otherwise, in words.
@@ -45,6 +55,7 @@ class Row:
 
     method: str
     setting: str
+    page: str
     reference: bool
     n: int
     ended: str
@@ -109,14 +120,15 @@ def _comparison(task: str, trials: pd.DataFrame) -> Comparison:
         Row(
             method=method_name(method),
             setting=setting,
+            page="" if method == ANOTHER_SEED else configuration_page(task_id, method, params),
             reference=method == "retrain",
             n=int((ok["group"] == group).sum()),
             ended=ended.get(group, ""),
             versions=versions,
             values=means[group],
         )
-        for group, method, setting, versions in zip(
-            drawn.index, drawn["method"], drawn["setting"], drawn["versions"], strict=True
+        for group, task_id, method, params, setting, versions in zip(
+            drawn.index, *(drawn[name] for name in (*CONFIGURATION, "setting", "versions")), strict=True
         )
     ]
     return Comparison(task, answer, mixed, floor, metrics, rows, len(order) - len(drawn))

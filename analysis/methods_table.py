@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Hashable
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +227,19 @@ def to_markdown(table: pd.DataFrame) -> str:
         parts[-1] += "".join(f"\n{words}\n" for words in _sentences(rows))
         parts[-1] += "".join(f"\n{methods}: {words}\n" for methods, words in certificate_lines(rows))
     return "\n".join(parts) or "No trials.\n"
+
+
+def to_html(table: pd.DataFrame) -> str:
+    """One HTML table per task, as notebooks show them."""
+    parts = []
+    for task, rows in _by_task(table):
+        headers, cells = display_rows(rows)
+        below = [_caption(rows, headers), *_sentences(rows)]
+        below += [f"{methods}: {words}" for methods, words in certificate_lines(rows)]
+        parts.append(f"<p><b>{escape(task)}</b></p>")
+        parts.append(pd.DataFrame(cells, columns=headers).to_html(index=False, border=0))
+        parts += [f"<p>{escape(words)}</p>" for words in below]
+    return "\n".join(parts) or "<p>no trials</p>"
 
 
 def to_latex(table: pd.DataFrame) -> str:

@@ -4,48 +4,39 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 
 from analysis.audit.opening import Opening, openings
 from analysis.comparison import Comparison, comparisons
 from analysis.distances import distances
 from analysis.drawing.figure import Draw, Drawn, Skipped, save
+from analysis.failures import ended_otherwise, failures
 from analysis.figures import FIGURES
 from analysis.forget_quality import forget_quality
-from analysis.methods_table import LARGE, methods_table, write_tables
+from analysis.methods_table import methods_table, write_tables
 from analysis.prediction_tables import PredictionTable
 from analysis.published import beside_published
 from analysis.reading.frames import Frames
 from analysis.reading.mixed_code import DEVICES, mixed_devices
 from analysis.reading.selection import ANOTHER_SEED
-from analysis.reading.tuning import untuned_name
 from analysis.recall import recall
 from analysis.relearning_tables import relearn_time, relearning
-from analysis.statistics.intervals import Interval
+from analysis.reruns import reruns, stored_sections
+from analysis.templates import environment
 from analysis.wording.certificates import certificate_lines
 from analysis.wording.code_words import code_words
 from analysis.wording.ideal import RETRAIN, ideal_words, reference_words
-from analysis.wording.names import METHODS, configuration_labels, method_name, metric_words, task_labels
+from analysis.wording.names import METHODS, distinct_metrics, method_name, metric_words
 from analysis.wording.own_originals import own_originals
 from analysis.wording.words import joined
-from sweep.errors import InputError
-from sweep.spec.spec_file import read_yaml, write_yaml
 from sweep.store.columns import REFERENCES
-from sweep.store.metrics import Metric
 from sweep.store.results import Results
-from sweep.store.row_lists import row_list_path
-
-MOST_TRIALS = 500
-MOST_FAILURES = 100
-"""Trials that a page lists."""
 
 PAGE_DPI = 100
 """Pixels of the page to an inch of a figure; its PNG has more, for sharp screens."""
@@ -65,30 +56,9 @@ class Picture:
     links: list[str]
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A trial that did not end ok."""
-
-    trial_id: str
-    method: str
-    seed: int
-    status: str
-    line: str
-    error: str
-
-
-@dataclass(frozen=True)
-class Rerun:
-    """How to run one trial again: the command, and its spec as YAML."""
-
-    trial_id: str
-    what: str
-    status: str
-    command: str
-    spec: str
-
-
-def write_report(directory: str, frames: Frames, out: Path, figures: Mapping[str, Draw] = FIGURES) -> list[Path]:
+def write_report(
+    directory: str, frames: Frames, out: Path, figures: Mapping[str, Draw] = FIGURES, linked: bool = False
+) -> list[Path]:
     """Write tables, figures and `index.html`; returns the files, the page last.
 
     Args:
@@ -96,6 +66,7 @@ def write_report(directory: str, frames: Frames, out: Path, figures: Mapping[str
         frames: as `read_frames` gives them.
         out: the folder to write to.
         figures: what to draw.
+        linked: whether tables lead to the pages of configurations and trials (`analysis.pages`).
 
     Raises:
         OSError: a file cannot be written.
@@ -118,7 +89,7 @@ def write_report(directory: str, frames: Frames, out: Path, figures: Mapping[str
             pictures.append(_picture(drawn, files))
             paths += files
     page = out / "index.html"
-    page.write_text(_render(directory, frames, audited, further, pictures, skipped), encoding="utf-8")
+    page.write_text(_render(directory, frames, audited, further, pictures, skipped, linked), encoding="utf-8")
     return [*paths, page]
 
 
@@ -129,52 +100,42 @@ def _render(
     further: list[PredictionTable],
     pictures: list[Picture],
     skipped: list[Skipped],
+    linked: bool,
 ) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("analysis", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["interval"] = _interval
-    environment.filters["figure"] = _figure
     results = Results(directory)
     tables, tasks = comparisons(frames.trials)
     trials = frames.trials.drop_duplicates("trial_id")
     searched = frames.searched[~frames.searched["trial_id"].isin(trials["trial_id"])]
-    bad = [trials[trials["status"] != "ok"], searched[searched["status"] == "failed"]]
-    ended_otherwise = pd.concat([rows for rows in bad if len(rows)] or bad[:1])
-    return environment.get_template("report.html.jinja").render(
-        name=joined(sorted(trials["sweep"].unique())) if len(trials) else Path(directory).name,
-        question=_question(trials, tables),
-        facts=_facts(trials, searched, frames),
-        to=" or ".join(sorted({reference_words(rows) for _, rows in trials.groupby("task_id")})) or RETRAIN,
-        tables=tables,
-        meanings=" ".join(metric_words(metrics) for metrics in _distinct(table.metrics for table in tables)),
-        tasks=tasks,
-        audited=audited,
-        further=further,
-        certificates=certificate_lines(methods_table(frames.trials)),
-        published=beside_published(frames.trials),
-        pictures=pictures,
-        skipped=skipped,
-        spec=_text(results, "spec.yaml"),
-        environment=_environment(_text(results, "environment.json")),
-        failures=_failures(ended_otherwise),
-        n_failures=len(ended_otherwise),
-        damaged=frames.damaged,
-        reruns=_reruns(trials, directory, _stored_sections(_text(results, "spec.yaml"))),
-        n_trials=len(trials),
-        directory=directory,
-        quoted=shlex.quote(directory),
+    bad = ended_otherwise(frames)
+    return (
+        environment()
+        .get_template("report.html.jinja")
+        .render(
+            linked=linked,
+            name=joined(sorted(trials["sweep"].unique())) if len(trials) else Path(directory).name,
+            question=_question(trials, tables),
+            facts=_facts(trials, searched, frames),
+            to=" or ".join(sorted({reference_words(rows) for _, rows in trials.groupby("task_id")})) or RETRAIN,
+            tables=tables,
+            meanings=" ".join(metric_words(metrics) for metrics in distinct_metrics(table.metrics for table in tables)),
+            tasks=tasks,
+            audited=audited,
+            further=further,
+            certificates=certificate_lines(methods_table(frames.trials)),
+            published=beside_published(frames.trials),
+            pictures=pictures,
+            skipped=skipped,
+            spec=_text(results, "spec.yaml"),
+            environment=_environment(_text(results, "environment.json")),
+            failures=failures(bad),
+            n_failures=len(bad),
+            damaged=frames.damaged,
+            reruns=reruns(trials, directory, stored_sections(_text(results, "spec.yaml"))),
+            n_trials=len(trials),
+            directory=directory,
+            quoted=shlex.quote(directory),
+        )
     )
-
-
-def _distinct(shown: Iterable[tuple[Metric, ...]]) -> list[tuple[Metric, ...]]:
-    """What tables show, without what another of them shows too."""
-    every = [*dict.fromkeys(shown)]
-    return [metrics for metrics in every if not any(set(metrics) < set(other) for other in every)]
 
 
 def _question(trials: pd.DataFrame, tables: list[Comparison]) -> str:
@@ -232,101 +193,6 @@ def _picture(drawn: Drawn, files: list[Path]) -> Picture:
     return Picture(drawn.name, drawn.question, drawn.finding, drawn.alt, source, width, height, links)
 
 
-def _failures(trials: pd.DataFrame) -> list[Failure]:
-    failures = []
-    for _, row in trials.assign(label=configuration_labels(trials)).head(MOST_FAILURES).iterrows():
-        error = row["error"].strip() if isinstance(row["error"], str) else ""
-        line = error.splitlines()[-1] if error else ""
-        failures.append(Failure(row["trial_id"], row["label"], int(row["seed"]), row["status"], line, error))
-    return failures
-
-
-def _reruns(trials: pd.DataFrame, directory: str, stored: Mapping[str, Any]) -> list[Rerun]:
-    if trials.empty:
-        return []
-    labelled = trials.assign(task=task_labels(trials), label=configuration_labels(trials))
-    shown = labelled.sort_values(["task", "method", "label", "seed"]).head(MOST_TRIALS)
-    several = shown["task"].nunique() > 1
-    return [
-        Rerun(
-            trial_id=row["trial_id"],
-            what=f"{row['label']}, seed {row['seed']}" + (f", {row['task']}" if several else ""),
-            status=row["status"],
-            command=shlex.join(["unlearn-sweep", "rerun", directory, row["trial_id"], *_allowed(row)]),
-            spec=spec_fragment(row["config"], stored, directory),
-        )
-        for _, row in shown.iterrows()
-    ]
-
-
-def _allowed(row: pd.Series) -> list[str]:
-    """The options that let `rerun` import the plugins of a trial."""
-    plugins = dict.fromkeys(name for name in (row["dataset"], row["model"], untuned_name(row["method"])) if ":" in name)
-    return [word for name in plugins for word in ("--plugin", name)]
-
-
-def _stored_sections(spec: str) -> Mapping[str, Any]:
-    """The sections of a directory's spec.yaml; empty where that cannot be read."""
-    try:
-        stored = read_yaml(spec, "spec.yaml")
-    except InputError:
-        return {}
-    return stored if isinstance(stored, dict) else {}
-
-
-def spec_fragment(config: str, stored: Mapping[str, Any], directory: str = "DIR") -> str:
-    """A trial's `config` as the YAML of a spec with this trial only.
-
-    Leaves out fingerprints and the scenario's version, and adds where the files of the dataset and the network lie, and
-    a list of rows to forget.
-
-    Args:
-        directory: of the results, which has such lists.
-        stored: the directory's spec.yaml, which says where files lie. If it describes another dataset or network, and
-            this one has files, a comment says what to add.
-    """
-    parsed: dict[str, Any] = json.loads(config)
-    method = parsed.get("method", {})
-    placed: dict[str, Any] = {}
-    comments = ""
-    for name in ("dataset", "model"):
-        placed[name], location = _placed(parsed.get(name, {}), stored.get(name))
-        if "fingerprint" in parsed.get(name, {}) and not location:
-            comments += f"# {name}: also needs where its files lie, as path: DIR\n"
-    document = {
-        **placed,
-        "training": parsed.get("training", {}),
-        "seeds": [parsed["seed"]] if "seed" in parsed else [],
-        "forget": _forget_section(parsed.get("forget", {}), directory),
-        "methods": [{"name": method["name"]} | _bare(method.get("params", {}))] if method else [],
-    }
-    filled = {key: value for key, value in document.items() if value}
-    return (write_yaml(filled) if filled else "") + comments
-
-
-def _forget_section(forget: Mapping[str, Any], directory: str) -> dict[str, Any]:
-    section = {key: value for key, value in forget.items() if key not in ("version", "rows")}
-    return section | ({"path": f"{directory}/{row_list_path(forget['rows'])}"} if "rows" in forget else {})
-
-
-def _placed(identity: Mapping[str, Any], stored: object) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A section of a spec with this identity, and those of its options that say where it lies.
-
-    Args:
-        stored: a section that may be of another identity, or no section at all.
-    """
-    options = {key: value for key, value in identity.items() if key != "fingerprint"}
-    found = stored if isinstance(stored, dict) else {}
-    same = all(key in found and found[key] == value for key, value in options.items())
-    location = {key: value for key, value in found.items() if key not in identity} if same else {}
-    return options | location, location
-
-
-def _bare(params: dict[str, Any]) -> dict[str, Any]:
-    """Hyperparameters as a spec writes them: a list within a list, since a list alone would be a grid axis."""
-    return {key: [value] if isinstance(value, list) else value for key, value in params.items()}
-
-
 def _text(results: Results, path: str) -> str:
     """A text file of the directory; empty if there is none."""
     return (results.read(path) or b"").decode("utf-8", errors="replace")
@@ -348,13 +214,3 @@ def _flat(value: Any, name: str) -> list[tuple[str, str]]:
     if isinstance(value, list):
         return [(name, ", ".join(map(str, value)) or "none")]
     return [(name, "none" if value is None else str(value))]
-
-
-def _interval(interval: Interval, digits: int = 1) -> str:
-    """[low, high], or nothing where there is no interval."""
-    return f"[{_figure(interval.low, digits)}, {_figure(interval.high, digits)}]" if interval.known else ""
-
-
-def _figure(value: float, digits: int = 1) -> str:
-    """A number; a large one with an exponent."""
-    return f"{value:.1e}" if LARGE <= abs(value) < math.inf else f"{value:.{digits}f}"

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 LOOSE = "*"
 """The room of all files that lie in the package itself, where a table has it."""
 
-ANALYSIS = (LOOSE, "audit", "drawing", "wording", "reading", "statistics")
+ANALYSIS = ("pages", LOOSE, "audit", "drawing", "wording", "reading", "statistics")
 SWEEP = (
     *("__init__.py", "cli", "on_ray", "search", "engine", "trial", "plan", "spec", "tasks", "track", "store"),
     "errors.py",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,9 @@ FORMATS = ("png", "pdf", "svg")
 WIDTH = 4.8
 """Inches; scaled to a telephone's 320 pixels, a 9-point letter is still 8 pixels high."""
 
+SCREEN_DPI = 100
+"""Pixels to an inch where a notebook shows a figure."""
+
 
 @dataclass(frozen=True)
 class Drawn:
@@ -44,6 +48,13 @@ class Drawn:
     figure: Figure
     finding: str
     alt: str
+
+    def _repr_png_(self) -> bytes:
+        """The picture as notebooks ask for it."""
+        stream = io.BytesIO()
+        with matplotlib.rc_context(SETTINGS):
+            self.figure.savefig(stream, format="png", dpi=SCREEN_DPI)
+        return stream.getvalue()
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ import pandas as pd
 from analysis.reading.selection import ANOTHER_SEED
 from analysis.reading.tuning import set_apart
 from sweep.plan.code_version import method_version
-from sweep.store.columns import RELEARNED, SUGGESTIONS, TRIALS
+from sweep.store.columns import RELEARNED, SUGGESTIONS, TRACES, TRIALS
 from sweep.store.labels import learn_labels
 from sweep.store.metrics import CLASSIFICATION, FARTHEST, GAPS, Metric, averaged, columns, metrics_of
+from sweep.store.parquet import Rows
 from sweep.store.results import Results
 
 
@@ -55,23 +56,37 @@ class Frames:
         return replace(self, trials=trials)
 
 
-def read_frames(location: str) -> Frames:
-    """Read a results directory (a path or URI)."""
-    results = Results(location)
+def read_frames(source: str | Results, paths: bool = True) -> Frames:
+    """Read a results directory.
+
+    Args:
+        source: a path or URI, or the directory.
+        paths: whether to read `traces` and `relearned` too; else both are empty.
+    """
+    results = Results(source) if isinstance(source, str) else source
     unknown = results.learn_metrics()
     learn_labels(results)
     trials = results.trials()
-    traces, found = results.traces(trials.table), results.suggestions()
+    found = results.suggestions()
+    traces, relearned = Rows(TRACES.empty_table(), []), Rows(RELEARNED.empty_table(), [])
+    if paths:
+        traces, relearned = results.traces(trials.table), results.relearned(trials.table)
     rows, suggestions = trials.table.to_pandas(), found.table.to_pandas()
     old = superseded(rows)
     trial_ids = suggestions["trial_ids"].explode()
     suggestions = suggestions.drop(trial_ids.index[trial_ids.isin(rows.loc[old, "trial_id"])].unique())
     compared, searched = set_apart(with_gaps(flatten_params(rows[~old])), suggestions)
-    relearned = results.relearned(trials.table)
     points = with_other(relearned.table.to_pandas())
     problems = [*unknown, *trials.damaged, *traces.damaged, *found.damaged, *relearned.damaged]
     return Frames(
-        compared, traces.table.to_pandas(), problems, suggestions, searched, int(old.sum()), location, relearned=points
+        compared,
+        traces.table.to_pandas(),
+        problems,
+        suggestions,
+        searched,
+        int(old.sum()),
+        results.location,
+        relearned=points,
     )
 
 

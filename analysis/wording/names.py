@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +69,12 @@ def metric_words(metrics: Sequence[Metric]) -> str:
     meanings = "; ".join(f"{metric.label}: {metric.words}" for metric in metrics)
     labels = joined([metric.label for metric in averaged(metrics, "average_gap")])
     return f"{meanings}. In {unit_words(metrics)}; the average gap is over {labels}."
+
+
+def distinct_metrics(shown: Iterable[tuple[Metric, ...]]) -> list[tuple[Metric, ...]]:
+    """The metrics of several tables, without those of a table that another one shows too."""
+    every = [*dict.fromkeys(shown)]
+    return [metrics for metrics in every if not any(set(metrics) < set(other) for other in every)]
 
 
 def unit_words(metrics: Sequence[Metric]) -> str:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from sweep.errors import InputError
+from sweep.cli.completion import completed
+from sweep.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from sweep.engine.driver import Executor
+
+Name = TypeVar("Name", bound=StrEnum)
 
 
 class ExecutorName(StrEnum):
@@ -30,7 +33,10 @@ class TrackerName(StrEnum):
     wandb = "wandb"
 
 
-SpecArgument = Annotated[str, typer.Argument(metavar="[SPEC]", help="A spec file, or the name of a preset.")]
+SpecArgument = Annotated[
+    str,
+    typer.Argument(metavar="[SPEC]", help="A spec file, or the name of a preset.", autocompletion=completed("specs")),
+]
 
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Override a key, e.g. methods.uam.rho=[1,2].")
@@ -67,6 +73,18 @@ TimeBudgetOption = Annotated[
 TrackOption = Annotated[
     list[TrackerName] | None, typer.Option("--track", help="Send each trial that ends there, as a run of its own.")
 ]
+
+
+def named(option: str, name: str, names: type[Name]) -> Name:
+    """The member that a name stands for which a call gives in place of a command's option.
+
+    Raises:
+        InputError: there is none.
+    """
+    try:
+        return names(name)
+    except ValueError:
+        raise InputError(f"{option}: {name!r} is unknown; {nearest(name, [*names])}") from None
 
 
 def executor_named(chosen: ExecutorName) -> Executor:

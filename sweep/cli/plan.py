@@ -11,6 +11,7 @@ from sweep.cli import arguments
 from sweep.cli.arguments import OutOption, SetOption, SpecArgument
 from sweep.cli.messages import located, warn, warn_of_damage
 from sweep.errors import InputError
+from sweep.spec.source import Overrides, Source, called
 
 if TYPE_CHECKING:
     from sweep.plan.pending import Again
@@ -60,7 +61,7 @@ def plan(
 
 
 def planned(
-    spec: str, overrides: list[str] | None, out: str | None, refresh: bool = False, retry_failed: bool = False
+    spec: Source, overrides: Overrides | None, out: str | None, refresh: bool = False, retry_failed: bool = False
 ) -> tuple[Spec, list[Trial], list[Trial], str, dict[str, dict[str, Any]], Again]:
     """The spec, its trials, those of them that are to be run, the results directory, its rows by trial id, and which
     of these are run again.
@@ -75,7 +76,8 @@ def planned(
 
     loaded = load_spec(spec, overrides)
     if not loaded.methods:
-        raise InputError(f"{spec}: methods: required, and missing; to run its search: unlearn-sweep search {spec}")
+        name = called(spec)
+        raise InputError(f"{name}: methods: required, and missing; to run its search: unlearn-sweep search {name}")
     where = out or f"results/{loaded.name}"
     results = Results(where)
     located(spec, lambda: loaded.find_lists(results))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from sweep.cli.arguments import ReportOutOption, report_folder
 from sweep.cli.messages import showing_results, warn
+
+if TYPE_CHECKING:
+    from analysis.reading.frames import Frames
 
 MOST_LINES = 500
 """How many configurations `report` prints at most."""
@@ -17,6 +21,9 @@ MOST_LINES = 500
 def report(
     directory: Annotated[str, typer.Argument(metavar="DIR")],
     out: ReportOutOption = None,
+    trials: Annotated[
+        bool, typer.Option("--trials", help="Write a page for each configuration and trial too, as view shows them.")
+    ] = False,
 ) -> None:
     """Write every table and figure that the results allow, and index.html, which shows all of them."""
     from analysis.methods_table import methods_table, render_rich
@@ -35,5 +42,18 @@ def report(
         render_rich(table.head(MOST_LINES), console)
         if len(table) > MOST_LINES:
             console.print(f"{MOST_LINES} of {len(table)} configurations; all of them are in methods.md and methods.csv")
-        for path in write_report(directory, frames, folder):
+        for path in write_report(directory, frames, folder, linked=trials):
             console.print(str(path), soft_wrap=True, markup=False, highlight=False)
+        if trials:
+            _write_pages(directory, frames, folder, console)
+
+
+def _write_pages(directory: str, frames: Frames, folder: Path, console: Console) -> None:
+    from analysis.pages.files import write_pages
+    from analysis.pages.site import Site
+    from sweep.cli.stored_spec import StoredPictures
+    from sweep.store.results import Results
+
+    results = Results(directory)
+    for place, count in write_pages(Site(frames, results, StoredPictures(results).of), folder).items():
+        console.print(f"{place}: {count} pages", soft_wrap=True, markup=False, highlight=False)

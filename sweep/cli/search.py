@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from sweep.cli import arguments
+from sweep.cli.completion import completed
 from sweep.cli.exit_status import tell_ends
 from sweep.cli.messages import located, showing_results, warn, warn_of_damage
 
@@ -18,7 +19,14 @@ if TYPE_CHECKING:
 
 
 def search(
-    spec: Annotated[str, typer.Argument(metavar="SPEC", help="A spec file with a search, or the name of a preset.")],
+    spec: Annotated[
+        str,
+        typer.Argument(
+            metavar="SPEC",
+            help="A spec file with a search, or the name of a preset.",
+            autocompletion=completed("specs"),
+        ),
+    ],
     out: arguments.OutOption = None,
     address: arguments.AddressOption = None,
     executor: arguments.ExecutorOption = arguments.ExecutorName.ray,

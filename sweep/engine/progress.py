@@ -1,9 +1,10 @@
-"""Live progress of a run: a bar on a terminal; elsewhere a line per finished trial, and one of counts every minute."""
+"""Live progress of a run: bars on a terminal and in a notebook; elsewhere a line per trial, and counts every minute."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
@@ -14,8 +15,14 @@ from sweep.engine.forecast import Forecast, duration
 from sweep.store.redaction import redacted
 from sweep.trial.job import Job, Outcome
 
+if TYPE_CHECKING:
+    from IPython.display import DisplayHandle
+
 SUMMARY_SECONDS = 60.0
-"""How often counts and time left are printed where there is no bar."""
+"""How often counts and time left are printed where there are no bars."""
+
+NOTEBOOK_SECONDS = 0.5
+"""How often the bars of a notebook are drawn anew at most: each time is a message to the browser."""
 
 
 class Progress:
@@ -38,18 +45,26 @@ class Progress:
         )
         self._gpus = (0.0, 0.0)
         self._busy: float | None = None
-        self._summarised = self._bar.get_time()
+        self._summarised = self._drawn = self._bar.get_time()
+        self._bars_shown = console.is_terminal or console.is_jupyter
+        self._cell: DisplayHandle | None = None
         self._total = {"originals": 0, "trials": 0}
         self._originals = self._bar.add_task("originals", total=0, visible=False, detail="")
         self._trials = self._bar.add_task("trials", total=0, detail="")
         self._studies: dict[str, StudyBar] = {}
 
     def __enter__(self) -> Progress:
+        if self._console.is_jupyter:  # rich's own bars there would need ipywidgets
+            from IPython.display import display
+
+            self._cell = display(self._bar, display_id=True)
         self._bar.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._bar.stop()
+        if self._cell is not None:
+            self._cell.update(self._bar)
 
     def expect(self, trials: int = 0, originals: int = 0) -> None:
         """Expect so many more trials and originals to be run; negative numbers: fewer."""
@@ -83,7 +98,7 @@ class Progress:
         if self.forecast is not None:
             self.forecast.began(job, now)
         self._refresh()
-        if not self._console.is_terminal:
+        if not self._bars_shown:
             self._summarise()
 
     def interrupted(self, job: Job) -> None:
@@ -121,7 +136,7 @@ class Progress:
             else f"{job.trial.method} {job.trial.id}"
         )
         line = f"{what} seed {job.trial.seed} {outcome.status}{took}{reason}"
-        if not self._console.is_terminal:
+        if not self._bars_shown:
             self.say(f"[{sum(self.counts.values())}/{self._total['trials']}] {line}")
         elif outcome.status not in ("ok", "pruned"):
             self._console.print(line, markup=False, style="yellow")
@@ -157,7 +172,7 @@ class Progress:
         study.ended = spent
         if value is not None:
             study.best = value if study.best is None else min(study.best, value)
-        if not self._console.is_terminal:
+        if not self._bars_shown:
             self.say(f"[{study.ended:g}/{study.budget:g}] {line}")
         elif failed:
             self._console.print(line, markup=False, style="yellow")
@@ -176,11 +191,20 @@ class Progress:
     def _refresh(self) -> None:
         self._bar.update(self._trials, detail=self.detail())
         self._bar.update(self._originals, detail=f"{self._running_originals()} running")
+        self._draw_in_notebook()
 
     def _show_study(self, name: str) -> None:
         study = self._studies[name]
         best = "" if study.best is None else f", best {study.best:.2f}"
         self._bar.update(study.task, completed=study.ended, detail=f"{study.running} running{best}")
+        self._draw_in_notebook()
+
+    def _draw_in_notebook(self) -> None:
+        """Draw the bars of a notebook anew, unless that was done less than `NOTEBOOK_SECONDS` ago."""
+        now = self._bar.get_time()
+        if self._cell is not None and now - self._drawn >= NOTEBOOK_SECONDS:
+            self._drawn = now
+            self._cell.update(self._bar)
 
     def _running_originals(self) -> int:
         return sum(job.original_only for job in self._running)

@@ -102,6 +102,7 @@ def _fit(jobs: TuneJobs, context: Context, resources: dict[str, float]) -> tune.
                 storage_path=scratch,
                 name="tune",
                 verbose=0,
+                progress_reporter=tune.CLIReporter(),  # silent as well; that of notebooks clears the cell
                 callbacks=[JobCallback(jobs)],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=0),

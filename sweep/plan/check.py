@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 
 from methods import Descent, Method, Unsuitable
 from methods.finetune import FineTune
 from sweep.errors import InputError
+from sweep.plan.labels import check_labels
 from sweep.plan.trials import of_dataset
-from sweep.spec.labels import check_labels
 from sweep.spec.plugins import find_dataset, find_kind, find_method, find_model
 from sweep.spec.space import effective, make_space
 from sweep.spec.sweep_spec import MethodSpec, Spec
@@ -131,16 +132,16 @@ def _check_hyperparameters(spec: Spec) -> None:
         InputError: a method is for another kind of task, refuses its hyperparameters, or reads held-out samples where
             there are none.
     """
-    asked = [(f"methods.{index}", entry.name, entry.grid) for index, entry in enumerate(spec.methods)]
+    asked = [(f"methods.{index}", entry.name, entry.combinations()) for index, entry in enumerate(spec.methods)]
     for index, searched in enumerate(spec.search.methods if spec.search else ()):
         space = make_space(searched.name, find_method(searched.name), searched.entry)
         drawn = {name: list(each.choices) or [each.low] for name, each in space.searched.items()}
         fixed = {name: [value] for name, value in space.fixed.items()}
-        asked.append((f"search.methods.{index}", searched.name, fixed | drawn))
+        asked.append((f"search.methods.{index}", searched.name, _product(fixed | drawn)))
     task = find_kind(spec.dataset.name)
     if spec.search is not None and not spec.training.epochs:
         raise InputError("search: it compares with Retrain, and training.epochs is 0")
-    for path, name, grid in asked:
+    for path, name, combinations in asked:
         kind = find_method(name)
         if kind.kinds is not None and not task.names & set(kind.kinds):
             raise InputError(f"{path}: {name} is for {' and '.join(kind.kinds)}; {spec.dataset.name} is {task.name}")
@@ -150,8 +151,8 @@ def _check_hyperparameters(spec: Spec) -> None:
         reads = kind.needs_reference is not Method.needs_reference and not spec.dataset.reference
         if not (refuses or reads):  # its grid, which may be large, need not be looked at
             continue
-        for values in product(*grid.values()):
-            method = kind(**effective(kind, dict(zip(grid, values, strict=True))))
+        for values in combinations:
+            method = kind(**effective(kind, values))
             try:
                 method.check_hyperparameters()
             except Unsuitable as error:
@@ -159,6 +160,10 @@ def _check_hyperparameters(spec: Spec) -> None:
             if reads and method.needs_reference:
                 advice = "set dataset.reference, as in 0.1"
                 raise InputError(f"{path}: {name} with these hyperparameters reads held-out samples: {advice}")
+
+
+def _product(grid: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
+    return (dict(zip(grid, values, strict=True)) for values in product(*grid.values()))
 
 
 def _on_single_samples(spec: Spec, retain: int, forget: int) -> Iterator[tuple[str, Descent]]:
@@ -181,9 +186,8 @@ def _on_single_samples(spec: Spec, retain: int, forget: int) -> Iterator[tuple[s
     tried = set()
     for entry in [*spec.methods, *(spec.search.methods if spec.search else ())]:
         kind = find_method(entry.name)
-        grid = entry.grid if isinstance(entry, MethodSpec) else {}
-        for values in product(*grid.values()):
-            method = kind(**dict(zip(grid, values, strict=True)))
+        for values in entry.combinations() if isinstance(entry, MethodSpec) else [{}]:
+            method = kind(**values)
             if not isinstance(method, Descent) or (key := (entry.name, method.uses, method.batch_size)) in tried:
                 continue
             tried.add(key)

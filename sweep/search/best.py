@@ -34,7 +34,8 @@ def best_specs(spec: Spec, studies: Sequence[Study]) -> list[str]:
                 values = study.standing(suggestion.number).values or ()
                 comments.append(f"{study.name}, suggestion {suggestion.number}: {study.named(values)}")
                 values_of = study.definition.space.defaults | suggestion.params
-                entries.append(MethodSpec(name=study.definition.method, **{k: [v] for k, v in values_of.items()}))
+                entry = {"name": study.definition.method} | {key: [value] for key, value in values_of.items()}
+                entries.append(MethodSpec.model_validate(entry))
         name = f"{spec.name}-best" + (f"-{number}" if len(alone) > 1 else "")
         chosen = {"name": name, "search": None, "seeds": seeds, "forget": [forget], "methods": entries}
         heading = "".join(f"# {line}\n" for line in ["The best of a search, on its validation data:", *comments])

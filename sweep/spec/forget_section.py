@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PrivateAttr, model_validator
 
 from sweep.errors import InputError
-from sweep.spec.options import axis
+from sweep.spec.axis import axis
 from sweep.store.directory import Directory
 from sweep.store.row_lists import RowList, read_row_list, row_list_from
 from sweep.tasks.folds import fold_count

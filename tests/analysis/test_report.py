@@ -12,7 +12,8 @@ from made_results import CERTIFIED, CLAIM, OF_A_CLASS, TWO_SEEDS, row, versioned
 
 from analysis.drawing.figure import Drawn, Skipped, new_figure
 from analysis.reading.frames import read_frames
-from analysis.report import spec_fragment, write_report
+from analysis.report import write_report
+from analysis.reruns import spec_fragment
 from sweep.plan.trials import plan_trials
 from sweep.spec.sweep_spec import parse_spec
 from sweep.store.results import Results

@@ -12,7 +12,7 @@ import yaml
 from tiny_searches import QUICK, trials, write_search
 from tiny_sweeps import call, ended_on_error, rows, start, write_spec
 
-from analysis.report import spec_fragment
+from analysis.reruns import spec_fragment
 from sweep.plan.trials import plan_trials
 from sweep.spec.sweep_spec import parse_spec
 from sweep.store.results import Results

@@ -14,7 +14,7 @@ import torch
 import yaml
 from tiny_sweeps import call
 
-from analysis.report import spec_fragment
+from analysis.reruns import spec_fragment
 from sweep.plan.trials import plan_trials
 from sweep.spec.sweep_spec import parse_spec
 from sweep.store.results import Results

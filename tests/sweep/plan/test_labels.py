@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sweep.errors import InputError
-from sweep.spec.labels import check_labels, proposed_labels
+from sweep.plan.labels import check_labels, proposed_labels
 from sweep.store.labels import dataset_key, label_of, learn_labels, read_labels, write_labels
 
 

@@ -1,0 +1,153 @@
+"""All pages of a results directory, by their paths: the comparison, each configuration, each trial."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from functools import cached_property, lru_cache, partial
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.pages import pictures
+from analysis.pages.configuration import configuration_values, index_values
+from analysis.pages.overview import overview_values
+from analysis.pages.predictions import model_of
+from analysis.pages.progress import Plan
+from analysis.pages.trial import trial_values
+from analysis.reading.frames import Frames
+from analysis.reruns import stored_sections
+from analysis.templates import environment
+from analysis.wording.names import configuration_labels, method_name, task_labels, varying_settings
+from analysis.wording.page_names import CONFIGURATIONS, configuration_page, trial_page
+from analysis.wording.words import joined
+from sweep.store.results import Results
+
+MOST_MODELS = 16
+"""So many models' predictions stay in memory: Retrain and Original of a seed are those of many pages."""
+
+OVERVIEW, INDEX = "index.html", f"{CONFIGURATIONS}/index.html"
+
+
+class Site:
+    """The pages of a results directory as it was when its frames were read.
+
+    Attributes:
+        trials: every trial that is stored once for each method it is compared as, those that only judged suggestions
+            too (column `searched`), with the columns `task`, `label`, `name`, `setting` (in words), `page` and
+            `trial_page`.
+    """
+
+    def __init__(
+        self,
+        frames: Frames,
+        results: Results,
+        open_pictures: pictures.Open = pictures.none,
+        plan: Plan = "",
+        seconds: int = 0,
+    ) -> None:
+        """Reads nothing more yet.
+
+        Args:
+            frames: of `results`; traces are not needed.
+            open_pictures: where images come from.
+            plan: what the overview counts against.
+            seconds: how often pages look for what is new, those of trials excepted; 0: they are files, and never do.
+        """
+        self.frames, self.results = frames, results
+        self._open, self._plan, self._seconds = open_pictures, plan, seconds
+        self.trials = _labelled(frames)
+        self._model = lru_cache(MOST_MODELS)(partial(model_of, results))
+
+    @cached_property
+    def paths(self) -> list[str]:
+        """Every page but the overview, which a report replaces."""
+        return [INDEX, *self._configurations, *self._places]
+
+    def page(self, path: str) -> str | None:
+        """The page at a path; None if there is none.
+
+        Raises:
+            OSError: the results cannot be read.
+        """
+        if path == OVERVIEW:
+            return self._overview
+        if path == INDEX:
+            return self._render("configurations", index_values(self.trials), "../")
+        if path in self._configurations:
+            rows = self.trials.loc[self._configurations[path]]
+            return self._render("configuration", configuration_values(rows), "../")
+        if path in self._places:
+            return self._render("trial", self._trial(path), "../")
+        return None
+
+    @cached_property
+    def _overview(self) -> str:
+        return self._render("overview", overview_values(self.frames, self._plan, self.trials), "")
+
+    def _trial(self, path: str) -> Mapping[str, object]:
+        row = self.trials.iloc[self._places[path]]
+        places = (self._references.get((method, row["task_id"], row["seed"])) for method in ("retrain", "original"))
+        retrain, original = (None if place is None else self.trials.iloc[place] for place in places)
+        pictures = self._open(str(row["config"]))
+        return trial_values(row, retrain, original, self.results, self._model, pictures, self._stored)
+
+    @cached_property
+    def _references(self) -> dict[tuple[str, str, int], int]:
+        """The rows that ended ok, by method, task and seed."""
+        ok = self.trials[self.trials["status"] == "ok"]
+        keys = zip(ok["method"], ok["task_id"], ok["seed"], strict=True)
+        return dict(zip(keys, ok.index, strict=True))
+
+    @cached_property
+    def _configurations(self) -> dict[str, list[int]]:
+        """The rows of each configuration's page."""
+        groups = self.trials.groupby("page", sort=False).groups
+        return {str(page): [*rows] for page, rows in groups.items()}
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        """The row of each trial's page."""
+        first = self.trials.drop_duplicates("trial_page")
+        return dict(zip(first["trial_page"], first.index, strict=True))
+
+    @cached_property
+    def _stored(self) -> Mapping[str, object]:
+        text = (self.results.read("spec.yaml") or b"").decode("utf-8", errors="replace")
+        return stored_sections(text)
+
+    @cached_property
+    def _name(self) -> str:
+        return joined(sorted(self.trials["sweep"].unique())) if len(self.trials) else Path(self.results.location).name
+
+    def _render(self, template: str, values: Mapping[str, object], root: str) -> str:
+        seconds = 0 if template == "trial" else self._seconds
+        shared = {"root": root, "sweep": self._name, "seconds": seconds, "directory": self.results.location}
+        shared |= {"script": SCRIPT, "script_hash": SCRIPT_HASH}
+        return TEMPLATES.get_template(f"pages/{template}.html.jinja").render(**shared, **values)
+
+
+TEMPLATES = environment()
+SCRIPT = "\n".join(TEMPLATES.get_template(name).render() for name in ("pages/following.js.jinja", "sorting.js.jinja"))
+SCRIPT_HASH = f"sha256-{base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()}"
+"""The only script that a browser runs on these pages, by its hash. It reads what was served before it sorts."""
+
+
+def _labelled(frames: Frames) -> pd.DataFrame:
+    tables = [frames.trials.assign(searched=False)]
+    judged = frames.searched[~frames.searched["trial_id"].isin(frames.trials["trial_id"])]
+    if len(judged):
+        tables.append(judged.assign(searched=True))
+    trials = pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
+    if trials.empty:
+        return trials.assign(task=[], label=[], name=[], setting=[], page=[], trial_page=[])
+    keys = zip(trials["task_id"], trials["method"], trials["params"], strict=True)
+    return trials.assign(
+        task=task_labels(trials),
+        label=configuration_labels(trials),
+        name=trials["method"].map(method_name),
+        setting=varying_settings(trials),
+        page=[configuration_page(*key) for key in keys],
+        trial_page=trials["trial_id"].map(trial_page),
+    )

@@ -1,0 +1,175 @@
+"""What a results directory's spec.yaml says of its plan and its images. Imports no plugin, and downloads nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from analysis.pages.pictures import Pictures
+from analysis.pages.progress import Plan, Planned
+from sweep.errors import InputError
+from sweep.spec.spec_file import read_yaml
+from sweep.store.results import Results
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+UNREAD = "spec.yaml is being read."
+"""The plan, as long as it is not known yet."""
+
+
+class StoredPlan:
+    """The plan of a directory's spec.yaml. It takes seconds, or minutes where a large data set is to be hashed, so
+    another thread makes it.
+    """
+
+    def __init__(self, results: Results) -> None:
+        """Reads nothing yet."""
+        self._results = results
+        self._text: bytes | None = None
+        self._found: Plan = "there is no spec.yaml."
+
+    def now(self) -> Plan:
+        """The plan, or why it is not known; begins anew where spec.yaml has changed.
+
+        Raises:
+            OSError: spec.yaml cannot be read.
+        """
+        text = self._results.read("spec.yaml")
+        if text is not None and text != self._text:
+            self._text, self._found = text, UNREAD
+            threading.Thread(target=self._make, args=(text,), daemon=True).start()
+        return self._found
+
+    def _make(self, text: bytes) -> None:
+        try:
+            found: Plan = planned(self._results, text)
+        except (InputError, OSError) as error:
+            found = f"{error}."
+        if text == self._text:
+            self._found = found
+
+
+def planned(results: Results, text: bytes) -> Planned:
+    """The plan of a spec.yaml.
+
+    Raises:
+        InputError: it is no spec, names a plugin or data that is not on this machine, or its data is missing.
+        OSError: its data, or a list of rows, cannot be read.
+    """
+    document = _document(text)
+    from sweep.plan.trials import plan_trials
+    from sweep.spec.sweep_spec import parse_spec
+
+    spec = parse_spec(document)
+    spec.find_lists(results)
+    suggestions = 0 if spec.search is None else spec.search.trials
+    return Planned({trial.id: trial.method for trial in plan_trials(spec)} if spec.methods else {}, suggestions)
+
+
+class StoredPictures:
+    """The images of the data set that a directory's spec.yaml names; opened when they are first asked for."""
+
+    def __init__(self, results: Results) -> None:
+        """Reads nothing yet."""
+        self._results = results
+        self._text: bytes | None = None
+        self._found: tuple[str, Pictures | str] = ("", "")
+
+    def of(self, config: str) -> Pictures | str:
+        """The images of a trial's data set, or why there are none; empty if it is not one of images.
+
+        Raises:
+            OSError: spec.yaml cannot be read.
+        """
+        text = self._results.read("spec.yaml")
+        if text is None:
+            return "there is no spec.yaml, which says where the data set lies."
+        if text != self._text:
+            self._text = text
+            try:
+                self._found = _opened(text)
+            except (InputError, OSError) as error:
+                self._found = "", f"the data set cannot be opened here: {error}."
+        identity, pictures = self._found
+        wanted = json.loads(config).get("dataset", {})
+        if identity and {key: wanted.get(key) for key in json.loads(identity)} != json.loads(identity):
+            return "spec.yaml is of another data set than this trial."
+        return pictures
+
+
+def _opened(text: bytes) -> tuple[str, Pictures | str]:
+    """What tells a data set from others, as JSON, and its images."""
+    document = _document(text)
+    from sweep.plan.trials import dataset_identity
+    from sweep.spec.plugins import find_dataset
+    from sweep.spec.sweep_spec import parse_spec
+
+    sections = {"name": "stored", "methods": [{"name": "retrain"}], "dataset": document.get("dataset", {})}
+    dataset = parse_spec(sections).dataset
+    shared = set(type(dataset).model_fields) - {"name"}
+    identity = {key: value for key, value in dataset_identity(dataset).items() if key not in shared}
+    if find_dataset(dataset.name).kind not in ("classification", "regression"):
+        return "", ""
+    data = find_dataset(dataset.name)(**(dataset.model_extra or {})).load()
+    prefixes = "images", "inputs"
+    train, test = (
+        next((getattr(data, f"{part}_{name}") for name in prefixes if hasattr(data, f"{part}_{name}")), None)
+        for part in ("train", "test")
+    )
+    if train is None or test is None or train.ndim != 4:
+        return "", ""
+    called = getattr(data, "called", None)
+    names = () if called is None else called.names or tuple(map(str, called.values))
+    return json.dumps(identity), _Images(train, test, names)
+
+
+class _Images:
+    """`Pictures` of arrays uint8 [N, C, H, W]."""
+
+    def __init__(self, train: NDArray[np.uint8], test: NDArray[np.uint8], classes: Sequence[str]) -> None:
+        self._train, self._test, self.classes = train, test, classes
+
+    def png(self, part: str, sample: int) -> bytes:
+        from PIL import Image
+
+        image = (self._test if part == "test" else self._train)[sample]
+        made = Image.fromarray(image[0] if len(image) != 3 else image.transpose(1, 2, 0))
+        content = io.BytesIO()
+        made.save(content, "PNG")
+        return content.getvalue()
+
+
+def _document(text: bytes) -> dict[str, Any]:
+    """A spec.yaml as plain data that is safe to plan: without plugins, without what lies elsewhere.
+
+    Raises:
+        InputError: it is no mapping, or names such a thing.
+    """
+    if b"://" in text:
+        raise InputError("spec.yaml names a URI, which is not opened here")
+    document = read_yaml(text.decode(errors="replace"), "spec.yaml")
+    if not isinstance(document, dict):
+        raise InputError("spec.yaml is no mapping")
+    for key, name in _named(document):
+        if ":" in name:
+            raise InputError(f"the {key} {name} is a plugin, which is not imported here")
+    for key in ("dataset", "model"):
+        section = document.get(key)
+        if isinstance(section, dict) and section.get("download"):
+            document[key] = section | {"download": False}
+    return document
+
+
+def _named(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The sections of a spec that may name code, and what they name."""
+    search = document.get("search")
+    methods = [document.get("methods"), search.get("methods") if isinstance(search, dict) else None]
+    listed = [("method", entry) for entries in methods if isinstance(entries, list) for entry in entries]
+    for key, section in [("data set", document.get("dataset")), ("model", document.get("model")), *listed]:
+        if isinstance(section, dict):
+            yield key, str(section.get("name", ""))
