@@ -57,7 +57,8 @@ def plan(
         console.print(words or "how long this takes is not known", highlight=False, soft_wrap=True)
     if loaded.search is not None:
         console.print(f"and {search_words(loaded)}: unlearn-sweep search {spec}", highlight=False, soft_wrap=True)
-        plan_of_search(console, spec, loaded, out, forecast)
+        told = warn if checked is None else (lambda remark: None)
+        plan_of_search(console, spec, loaded, out, forecast, told)
 
 
 def planned(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -21,8 +22,14 @@ def only_searches(spec: str, overrides: list[str] | None) -> Spec | None:
     return None if loaded.methods else loaded
 
 
-def plan_of_search(console: Console, spec: str, loaded: Spec, out: str | None, forecast: bool) -> None:
-    """Print the parts of a search, how many trials of them exist already, and how long the rest would take here."""
+def plan_of_search(
+    console: Console, spec: str, loaded: Spec, out: str | None, forecast: bool, tell: Callable[[str], None] = warn
+) -> None:
+    """Print the parts of a search, how many trials of them exist already, and how long the rest would take here.
+
+    Args:
+        tell: is called with each remark on the dataset.
+    """
     from sweep.engine.pace import here
     from sweep.plan.check import check_task
     from sweep.search.expected import Expected
@@ -38,7 +45,7 @@ def plan_of_search(console: Console, spec: str, loaded: Spec, out: str | None, f
         warn_of_damage(found)
     rows = {row["trial_id"]: row for row in stored.table.to_pylist()}
     seeds = [*search.seeds, *search.confirm_seeds]
-    checked = located(spec, lambda: check_task(loaded.model_copy(update={"seeds": seeds}), warn))
+    checked = located(spec, lambda: check_task(loaded.model_copy(update={"seeds": seeds}), tell))
     expected = Expected(planned, rows, suggested.table.to_pylist(), checked)
     parts = expected.parts()
     table = Table()

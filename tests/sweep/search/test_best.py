@@ -91,7 +91,7 @@ def test_a_file_that_says_something_else_stays_and_none_is_written(tmp_path):
     path = str(tmp_path / "new" / "best.yaml")
     assert write_best(path, ["a: 1\n"]) == [path]
     assert write_best(path, ["a: 1\n"]) == [path]
-    with pytest.raises(InputError, match="exists and says something else"):
+    with pytest.raises(InputError, match=r"exists and says something else"):
         write_best(path, ["a: 2\n"])
     (tmp_path / "new" / "best-2.yaml").write_text("mine")
     with pytest.raises(InputError, match=r"best-2.yaml exists"):
@@ -112,8 +112,8 @@ def test_with_compute_every_method_suggests_until_its_passes_are_spent(made, res
         assert {rows[name]["samples_processed"] for name in ran} == {each * 324}
     assert f"[4/4] {found.studies[0].name} 3 complete" in printed.getvalue()
     more = made([cheap, dear], compute=6, trials=1000, pruner="none", sampler="random")
-    before = [(trials, done) for _, trials, done in counts(more, results)]
-    assert before[1:3] == [(12, 8), (6, 4)]  # as many more as their passes allow
+    [_, both, *_] = counts(more, results)
+    assert both == ("finetune", 12 + 6, 8 + 4)  # as many more as their passes allow
     found, _ = searched(more, results)
     assert [len(study.suggestions) for study in found.studies] == [6, 3]
 
@@ -123,7 +123,7 @@ def test_compute_alone_has_a_far_limit_of_suggestions(make_spec):
     spec = make_spec(dataset={"name": "digits", "validation": 0.1}, search=section)
     assert (spec.search.trials, spec.search.compute) == (1000, 2.5)
     assert parse_spec(yaml.safe_load(spec.to_yaml())).search == spec.search
-    with pytest.raises(InputError, match="search.compute"):
+    with pytest.raises(InputError, match=r"search\.compute"):
         make_spec(dataset={"name": "digits", "validation": 0.1}, search=section | {"compute": 0})
 
 
