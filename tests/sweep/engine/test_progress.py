@@ -64,15 +64,15 @@ def test_suggestions_are_lines_with_their_study_s_count_and_on_a_terminal_a_bar_
     shown.study("uam-1", budget=9, ended=2, best=None)
     with shown:
         shown.suggestion_began("uam-1")
-        shown.suggestion_ended("uam-1", "uam-1 5 complete: average_gap 3.64 (lr=0.1)", 3.64, failed=False)
+        shown.suggestion_ended("uam-1", "uam-1 5 complete: average_gap 3.64 (lr=0.1)", 3.64, 3, failed=False)
     assert printed.getvalue() == "[3/9] uam-1 5 complete: average_gap 3.64 (lr=0.1)\n"
     shown, printed = watched(0, clock, terminal=True)
     shown.study("uam-1", budget=9, ended=2, best=4.0)
     with shown:
         shown.suggestion_began("uam-1")
         shown.suggestion_began("uam-1")
-        shown.suggestion_ended("uam-1", "not shown", 3.64, failed=False)
-        shown.suggestion_ended("uam-1", "uam-1 6 failed", None, failed=True)
+        shown.suggestion_ended("uam-1", "not shown", 3.64, 3, failed=False)
+        shown.suggestion_ended("uam-1", "uam-1 6 failed", None, 4, failed=True)
         shown.suggestion_began("uam-1")
     text = " ".join(re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", printed.getvalue()).split())
     assert "not shown" not in text
