@@ -72,7 +72,7 @@ def configuration_values(rows: pd.DataFrame) -> Mapping[str, object]:
         "searched": bool(first["searched"]),
         "params": parameters(first["params"]),
         "metrics": metrics,
-        "meanings": metric_words(metrics) if metrics else "",
+        "meanings": metric_words(metrics),
         "to": reference_words(rows),
         "lines": [_line(row, metrics) for _, row in rows.iterrows()],
         "means": means,

@@ -64,9 +64,10 @@ def label(metric: str) -> str:
 
 
 def metric_words(metrics: Sequence[Metric]) -> str:
-    """What metrics mean, in what unit, and which of them make up the average gap, as sentences."""
-    labels = joined([metric.label for metric in averaged(metrics, "average_gap")])
-    return f"{meanings_words(metrics).removesuffix('.')}; the average gap is over {labels}."
+    """What metrics mean, in what unit, and which of them make up the average gap, as sentences; empty of none."""
+    labels = [metric.label for metric in averaged(metrics, "average_gap")]
+    meanings = meanings_words(metrics)
+    return f"{meanings.removesuffix('.')}; the average gap is over {joined(labels)}." if labels else meanings
 
 
 def meanings_words(metrics: Sequence[Metric]) -> str:
