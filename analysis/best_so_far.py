@@ -77,7 +77,10 @@ def _panels(
                 drawstyle="steps-post",
             )
             better = points[points["best"] < points["best"].shift(fill_value=float("inf"))]
-            panel.plot(better[across], better["best"], color=style.color, marker=style.marker, linestyle="none")
+            (dots,) = panel.plot(
+                better[across], better["best"], color=style.color, marker=style.marker, linestyle="none"
+            )
+            dots.set_clip_on(False)  # the first is often the highest
             named.append(Label(float(points["best"].iloc[-1]), labels[str(study)], style))
         named += draw_original(panel, original)
         if logarithmic(tried["best"].dropna()):

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.drawing.figure import WIDTH, Drawn, Skipped, hollow_words, new_figure, run_figure, styles
+from analysis.drawing.figure import WIDTH, Drawn, Skipped, draw_hollow_key, hollow_words, new_figure, run_figure, styles
 from analysis.drawing.marks import SMALL, Label, draw_line, finish, titled, value_axis
 from analysis.reading.frames import Frames, metrics_in
 from analysis.reading.selection import alike, drawn_or_lost, ended_ok, is_reference
@@ -44,6 +44,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
     figure, labels = _panels(gaps, levels, forget)
     how = choice_words(trials[(trials["place"] == row["place"]) & ~trials["method"].isin(REFERENCES)])
     more = hollow_words(methods["method"]) + also(code_words(chosen))
+    draw_hollow_key(figure, methods["method"])
     finish(figure, f"{described}. {how}{seeds_words([*gaps['n'], *levels['n']])}.{more}", labels)
 
     rankings: dict[float, Ranking] = {}

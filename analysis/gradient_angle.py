@@ -6,7 +6,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.drawing.figure import STYLES, WIDTH, Drawn, Skipped, hollow_words, new_figure, run_figure, styles
+from analysis.drawing.figure import (
+    STYLES,
+    WIDTH,
+    Drawn,
+    Skipped,
+    draw_hollow_key,
+    hollow_words,
+    new_figure,
+    run_figure,
+    styles,
+)
 from analysis.drawing.marks import (
     LINE_HEIGHT,
     POINT,
@@ -81,6 +91,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
     left_out = chosen["method"].nunique() - len(drawn)
     fewer = f" {left_out} further methods, of larger average gaps, are not drawn." if left_out else ""
     more = hollow_words(chosen["method"]) + fewer + also(code_words(chosen))
+    draw_hollow_key(figure, chosen["method"])
     finish(
         figure,
         f"{described}. {choice_words(usable)}{seeds_words(means['probe_degrees']['n'])}. Dashed: 90 degrees.{more}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Hashable
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,18 @@ import typer
 from rich.console import Console
 
 from analysis.drawing.terminal import fitted
+from analysis.latex_table import latex_tables
 from analysis.reading.code_versions import averaged_versions
 from analysis.reading.equivalences import equivalences
 from analysis.reading.frames import Frames, kinds_of, read_frames, with_another_seed
-from analysis.reading.selection import ANOTHER_SEED, references_first
+from analysis.reading.selection import ANOTHER_SEED, is_reference, references_first
 from analysis.reading.tuning import CONFIGURATION
 from analysis.wording.certificates import certificate_lines, certificate_words
 from analysis.wording.code_words import code_words
 from analysis.wording.doing_nothing import doing_nothing
 from analysis.wording.floor import floor_words
 from analysis.wording.ideal import ideal_words, reference_words
-from analysis.wording.names import configuration_labels, label, task_labels, unit_words
+from analysis.wording.names import configuration_labels, display_labels, label, task_labels, unit_words
 from analysis.wording.own_originals import own_originals
 from analysis.wording.words import joined
 from sweep.store.metrics import GAPS, metrics_of, shown
@@ -53,7 +55,8 @@ def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
         `.mean`, `.std` (sample standard deviation; missing for one seed) and `.gap` (mean over seeds of the per-seed
         gap), `average_gap`, its `.std` and its `.n` (seeds that have it: Retrain ended ok there too), `seconds`,
         `relative_seconds`, `relative_samples` (means), `ended`: how many trials ended otherwise, in words,
-        `code_versions`: how many the averaged trials are of, `certificate`: what the method certifies of its result
+        `code_versions`: how many the averaged trials are of, `label`: `method` with methods as the field writes them,
+        `compared`: whether it is one that is compared, `certificate`: what the method certifies of its result
         (empty if nothing), `reference`: what gaps are to (`reference_words`), `remarks`: what a reader of the row's
         task must know first (`task_remarks`), `floor`: which methods are as good as Retrain (`floor_words`), and for
         the average gap and each metric of it the unadjusted p-value of that test, `average_gap.equivalence` and so on.
@@ -68,6 +71,8 @@ def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
     table = first[["task", "kind", "label"]].set_axis(["task", "kind", "method"], axis=1)
     table = pd.concat([table, _statistics(labelled)], axis=1)
     table["code_versions"] = averaged_versions(labelled, first)
+    table["label"] = display_labels(first)
+    table["compared"] = ~is_reference(first) & (first["method"] != ANOTHER_SEED)
     for name, words in (("reference", reference_words), ("remarks", _remarks), ("floor", floor_words)):
         table[name] = table["task"].map({task: words(rows) for task, rows in compared.groupby("task")})
     table = table.join(_p_values(compared, first))
@@ -129,8 +134,8 @@ NOT_OK, CODE = "not ok", "code"
 """The headers of what did not end ok, and of how many code versions are averaged."""
 
 
-def display_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Headers and cells of `methods_table` for people, of one task.
+def display_rows(table: pd.DataFrame, names: str = "method") -> tuple[list[str], list[list[str]]]:
+    """Headers and cells of `methods_table` for people, of one task; the column `names` has the names.
 
     A column `not ok` appears only where a trial did not end ok, `code` only where a row averages trials of several code
     versions, and a metric only where a row has a value of it, or no row has any metric. Where gaps are over fewer seeds
@@ -148,7 +153,7 @@ def display_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
         gap = _spread(row["average_gap"], row["average_gap.std"])
         if 0 < row["average_gap.n"] < row["seeds"]:
             gap += f", n = {row['average_gap.n']}"
-        cells.append([row["method"], str(row["seeds"]), *numbers, gap, _number(row["relative_seconds"])])
+        cells.append([row[names], str(row["seeds"]), *numbers, gap, _number(row["relative_seconds"])])
     for column in seldom.values():
         for line, cell in zip(cells, column, strict=True):
             line.append(cell)
@@ -214,7 +219,7 @@ def to_markdown(table: pd.DataFrame) -> str:
 
     parts = []
     for task, rows in _by_task(table):
-        headers, cells = display_rows(rows)
+        headers, cells = display_rows(rows, "label")
         rule = "|" + "|".join([":--", *["--:"] * (len(headers) - 1)]) + "|"
         lines = [escaped(headers), rule, *(escaped(line) for line in cells)]
         caption = _caption(rows, headers)
@@ -224,21 +229,28 @@ def to_markdown(table: pd.DataFrame) -> str:
     return "\n".join(parts) or "No trials.\n"
 
 
-def to_latex(table: pd.DataFrame) -> str:
-    """One LaTeX `tabular` per task, with booktabs rules."""
-    special: dict[str, str | int | None] = {symbol: f"\\{symbol}" for symbol in "&%$#_{}"}
-    special |= {"±": r"$\pm$", "–": "--", "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\^{}"}
-    escapes = str.maketrans(special)
+def to_html(table: pd.DataFrame) -> str:
+    """One HTML table per task, as notebooks show them."""
     parts = []
     for task, rows in _by_task(table):
         headers, cells = display_rows(rows)
-        lines = [" & ".join(cell.translate(escapes) for cell in line) + r" \\" for line in [headers, *cells]]
-        body = [rf"\begin{{tabular}}{{l{'r' * (len(headers) - 1)}}}", r"\toprule", lines[0], r"\midrule", *lines[1:]]
-        captions = [f"% {task}: {_caption(rows, headers)}"]
-        captions += [f"% {words}" for words in _sentences(rows)]
-        captions += [f"% {methods}: {words}" for methods, words in certificate_lines(rows)]
-        parts.append("\n".join([*captions, *body, r"\bottomrule", r"\end{tabular}", ""]))
-    return "\n".join(parts) or "% no trials\n"
+        below = [_caption(rows, headers), *_sentences(rows)]
+        below += [f"{methods}: {words}" for methods, words in certificate_lines(rows)]
+        parts.append(f"<p><b>{escape(task)}</b></p>")
+        parts.append(pd.DataFrame(cells, columns=headers).to_html(index=False, border=0))
+        parts += [f"<p>{escape(words)}</p>" for words in below]
+    return "\n".join(parts) or "<p>no trials</p>"
+
+
+def to_latex(table: pd.DataFrame) -> str:
+    """LaTeX, as `latex_tables` makes it."""
+
+    def notes(rows: pd.DataFrame) -> list[str]:
+        caption = _caption(rows, display_rows(rows)[0])
+        certified = [f"{methods}: {words}" for methods, words in certificate_lines(rows)]
+        return [f"{caption[0].upper()}{caption[1:]}.", *_sentences(rows), *certified]
+
+    return latex_tables(table, lambda rows: display_rows(rows, "label"), notes)
 
 
 def _sentences(rows: pd.DataFrame) -> list[str]:

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.drawing.figure import STYLES, WIDTH, Drawn, Skipped, hollow_words, new_figure, run_figure, styles
+from analysis.drawing.figure import (
+    STYLES,
+    WIDTH,
+    Drawn,
+    Skipped,
+    draw_hollow_key,
+    hollow_words,
+    new_figure,
+    run_figure,
+    styles,
+)
 from analysis.drawing.marks import finish, titled
 from analysis.reading.frames import Frames
 from analysis.reading.relearned import lower_is_known, relearned_trials
@@ -60,6 +70,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
         f"{described}. Relearned: {recipe}. {seeds_words([len(line.after) for line in others])}. {choice_words(here)}"
         "Bar: before; marker: after, with its interval. Black: Retrain, before (dashed) and after."
     )
+    draw_hollow_key(figure, shown["method"])
     finish(figure, note + hollow_words(shown["method"]) + also(code_words(shown)))
     claim = (
         f"{_claim(others, retrain, metric, recipe)}{left_out_words(frames.trials[frames.trials['task_id'] == task])}."

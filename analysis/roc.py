@@ -14,7 +14,18 @@ from analysis.audit.outputs import Floats
 from analysis.audit.score import Estimate
 from analysis.audit.shown import NEEDS, Shown, shown
 from analysis.audit.ulira import LEAST_ABOVE, OWN_VARIANCES, OnePercent, Scored, likelihood_ratios
-from analysis.drawing.figure import STYLES, WIDTH, Drawn, Skipped, Style, hollow_words, new_figure, run_figure, styles
+from analysis.drawing.figure import (
+    STYLES,
+    WIDTH,
+    Drawn,
+    Skipped,
+    Style,
+    draw_hollow_key,
+    hollow_words,
+    new_figure,
+    run_figure,
+    styles,
+)
 from analysis.drawing.marks import SMALL, finish, plain_log_axis, titled
 from analysis.reading.frames import Frames
 from analysis.statistics.jackknife import share_spread
@@ -65,6 +76,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
     more = f" Not drawn: {without}." if without else ""
     more += found.fewer + hollow_words(curves) + also(code_words(found.usable))
     grey = "" if floor is None else "grey band: Retrain against Retrain; "
+    draw_hollow_key(figure, curves)
     finish(
         figure,
         f"{found.words}. {choice_words(found.usable)}A likelihood ratio for each of {samples} forgotten samples "

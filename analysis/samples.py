@@ -9,7 +9,17 @@ from analysis.audit.cohort import Cohort
 from analysis.audit.distinguish import OverForgotten, Remembered, null_law, sample_areas
 from analysis.audit.outputs import Floats
 from analysis.audit.shown import NEEDS, Shown, shown
-from analysis.drawing.figure import STYLES, WIDTH, Drawn, Skipped, hollow_words, new_figure, run_figure, styles
+from analysis.drawing.figure import (
+    STYLES,
+    WIDTH,
+    Drawn,
+    Skipped,
+    draw_hollow_key,
+    hollow_words,
+    new_figure,
+    run_figure,
+    styles,
+)
 from analysis.drawing.marks import SMALL, finish, fixed_ticks
 from analysis.reading.frames import Frames
 from analysis.wording.code_words import code_words
@@ -35,6 +45,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
     seeds = {cohort.method: len(cohort.seeds) for cohort in rows}
     figure = _rows(areas, seeds)
     more = found.fewer + hollow_words(areas) + also(code_words(found.usable))
+    draw_hollow_key(figure, areas)
     finish(
         figure,
         f"{found.words}. {choice_words(found.usable)}AUC of a sample: how often an unlearned model's margin exceeds a "

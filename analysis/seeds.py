@@ -8,7 +8,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.drawing.figure import WIDTH, Drawn, Skipped, Style, hollow_words, new_figure, run_figure, styles
+from analysis.drawing.figure import (
+    WIDTH,
+    Drawn,
+    Skipped,
+    Style,
+    draw_hollow_key,
+    hollow_words,
+    new_figure,
+    run_figure,
+    styles,
+)
 from analysis.drawing.marks import finish, fixed_ticks, titled
 from analysis.reading.frames import Frames, metrics_in
 from analysis.reading.selection import (
@@ -61,6 +71,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
     }
 
     figure = _strips(differences, means, order)
+    draw_hollow_key(figure, order)
     described = task_words(frames.trials, task)
     seeds = seeds_words([interval.n for interval in means.values()])
     uneven = any(panel.get_xscale() == "symlog" for panel in figure.axes)

@@ -11,7 +11,7 @@ from analysis.audit.memorisation import STRATA, strata
 from analysis.audit.score import Estimate
 from analysis.audit.shown import NEEDS, Shown, shown
 from analysis.audit.ulira import OnePercent
-from analysis.drawing.figure import WIDTH, Drawn, Skipped, hollow_words, new_figure, run_figure, styles
+from analysis.drawing.figure import WIDTH, Drawn, Skipped, draw_hollow_key, hollow_words, new_figure, run_figure, styles
 from analysis.drawing.marks import SMALL, finish, titled
 from analysis.reading.frames import Frames
 from analysis.wording.code_words import code_words
@@ -42,6 +42,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
     missing = [name for name in STRATA if name not in names]
     few = f" Too few samples: {joined(missing)}." if missing else ""
     more = few + found.fewer + hollow_words(order) + also(code_words(found.usable))
+    draw_hollow_key(figure, order)
     finish(
         figure,
         f"{found.words}. {choice_words(found.usable)}Memorised: how much more often originals than Retrains are right "

@@ -9,7 +9,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.drawing.figure import STYLES, WIDTH, Drawn, Skipped, hollow_words, new_figure, run_figure, styles
+from analysis.drawing.figure import (
+    STYLES,
+    WIDTH,
+    Drawn,
+    Skipped,
+    draw_hollow_key,
+    hollow_words,
+    new_figure,
+    run_figure,
+    styles,
+)
 from analysis.drawing.marks import SMALL, Label, draw_front, finish, fixed_ticks, place_labels, titled
 from analysis.reading.frames import Frames, metrics_in
 from analysis.reading.selection import ended_ok, fullest_task, on_front, own_reference
@@ -57,6 +67,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
 
     sides = {side: gap_words(metrics_in(ok), side) for side in SIDES}
     figure = _scatter(drawn, sides)
+    draw_hollow_key(figure, points["method"])
     described = task_words(frames.trials, task)
     missing = len(points) - len(drawn)
     fewer = f" {missing} of {len(points)} configurations are not drawn." if missing else ""

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.drawing.figure import WIDTH, Drawn, Skipped, new_figure, run_figure, styles
+from analysis.drawing.figure import WIDTH, Drawn, Skipped, draw_hollow_key, new_figure, run_figure, styles
 from analysis.drawing.marks import draw_original, finish, titled
 from analysis.reading.frames import Frames
 from analysis.reading.selection import choices, ended_ok, fullest_task, representatives
@@ -66,6 +66,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
     shown = ok[(ok["task_id"] == task) & _of(ok, found)]
     original = original_level(shown)
     figure = _panels(found, original)
+    draw_hollow_key(figure, here["method"])
     alone = _alone(here, found)
     note = f"{described}. {seeds_words([len(pair.after) for pair in found])}, which no search saw. Hollow: tuned."
     note += " Dashed: Original." if original.n else ""
@@ -125,7 +126,7 @@ def _panels(found: list[Pair], original: Interval) -> Figure:
     draw_original(axes[0], original, upright=True)
     axes[0].set_xlim(left=0)
     axes[1].axvline(0, color="black", linewidth=1.2, zorder=1.5)
-    titled(axes[0], "Average gap to Retrain, untuned and tuned (hollow)", "percentage points")
+    titled(axes[0], "Average gap to Retrain, untuned and tuned", "percentage points")
     titled(axes[1], "Tuned less untuned, paired by seed", "percentage points; left of 0: tuning helped")
     return figure
 

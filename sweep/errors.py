@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Iterable
 
 
-class InputError(Exception):
-    """Bad input: the command line prints it as one line and exits with status 2."""
+class InputError(ValueError):
+    """Bad input, said in one line: the command line prints it and exits with status 2."""
 
 
 class Unsuccessful(Exception):

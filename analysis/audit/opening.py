@@ -15,7 +15,7 @@ from analysis.audit.table import NO_POWER, audit
 from analysis.audit.tasks import whole_labels, whole_tasks
 from analysis.audit.ulira import Area, OnePercent, OnePermille
 from analysis.reading.selection import is_reference, references_first
-from analysis.wording.names import configuration_labels, method_name
+from analysis.wording.names import display_labels
 from analysis.wording.own_originals import own_originals
 from analysis.wording.words import also
 
@@ -70,16 +70,10 @@ def openings(
         if not scored["p"].notna().any():
             continue
         keys = zip([wholes[task]] * len(scored), scored["method"], scored["params"], strict=True)
-        scored = scored.assign(label=_names(scored), gap=[gaps.get(key, float("nan")) for key in keys])
+        scored = scored.assign(label=display_labels(scored), gap=[gaps.get(key, float("nan")) for key in keys])
         own = own_originals(trials[trials["whole"] == wholes[task]])
         made.append(_opening(names[task], scored, rows, own))
     return made
-
-
-def _names(rows: pd.DataFrame) -> list[str]:
-    """`configuration_labels`, with methods as the field writes them, like the rest of a report."""
-    pairs = zip(rows["method"], configuration_labels(rows), strict=True)
-    return [method_name(method) + label.removeprefix(method) for method, label in pairs]
 
 
 def _opening(task: str, scored: pd.DataFrame, rows: pd.DataFrame, own: str) -> Opening:

@@ -1,4 +1,4 @@
-"""An audit for people: a table for each task and score, in Markdown and in a terminal."""
+"""An audit for people: a summary of each task and a table for each score, in Markdown and in a terminal."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.text import Text
 
 from analysis.audit.memorisation import STRATA
 from analysis.audit.score import Score
+from analysis.audit.summary import HEADERS, summary
 from analysis.audit.table import NO_POWER, audit_table
 from analysis.audit.tasks import whole_labels
 from analysis.drawing.terminal import fitted
@@ -55,11 +56,13 @@ class TaskTables:
     """What an audit found of one task.
 
     Attributes:
+        summary: a line for each score; its cells are those of `summary.HEADERS`.
         absent: why other scores have no number.
         strata: whether scores are by memorisation too.
     """
 
     task: str
+    summary: list[list[str]]
     tables: list[ScoreTable]
     absent: list[str]
     strata: bool
@@ -89,7 +92,7 @@ def task_tables(frame: pd.DataFrame, trials: pd.DataFrame, scores: Sequence[Scor
             elif len(here):
                 absent.setdefault(str(here["note"].iloc[0]), []).append(score.label)
         lines = [f"{joined(labels)}: {why}" for why, labels in absent.items()]
-        found.append(TaskTables(names[task], tables, lines, bool(own["stratum"].notna().any())))
+        found.append(TaskTables(names[task], summary(own, scores), tables, lines, bool(own["stratum"].notna().any())))
     return found
 
 
@@ -151,15 +154,14 @@ def verdict(row: Mapping[Hashable, Any], tested: int) -> str:
 
 
 def to_markdown(found: Sequence[TaskTables]) -> str:
-    """A heading and a table for each task and score."""
+    """A heading and a summary for each task, and a table for each score."""
     parts = []
     for each in found:
         parts.append(f"## {each.task}")
+        parts += [_pipes(HEADERS, each.summary)] if each.summary else []
         parts += each.captions
         for table in each.tables:
-            headers = [*table.headers, "remark"]
-            lines = [headers, [":--", *["--:"] * (len(headers) - 2), ":--"], *table.rows]
-            body = "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+            body = _pipes([*table.headers, "remark"], table.rows)
             words = _words(table.score)
             parts += [f"### {table.score.label}", f"{words[0].upper()}{words[1:]}.", body]
             parts += [table.remark] if table.remark else []
@@ -168,15 +170,22 @@ def to_markdown(found: Sequence[TaskTables]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _pipes(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [headers, [":--", *["--:"] * (len(headers) - 2), ":--"], *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
 def _words(score: Score) -> str:
     return f"{score.words}; {score.unit}" if score.unit else score.words
 
 
-def render_rich(found: Sequence[TaskTables], console: Console) -> None:
-    """Print a table for each task and score, 80 columns wide: remarks stand below the method's name."""
+def render_rich(found: Sequence[TaskTables], console: Console, whole: bool = True) -> None:
+    """Print each task 80 columns wide: its summary, or every method by every score, with remarks below its name."""
     for each in found:
         console.print(Text(each.task, style="bold"))
-        for table in each.tables:
+        if not whole and each.summary:
+            console.print(fitted(HEADERS, each.summary, " ", console))
+        for table in each.tables if whole else ():
             console.print(f"{table.score.label}: {_words(table.score)}", markup=False, highlight=False)
             rows = [
                 ["\n".join(filter(None, [method, remark])), *(cell.replace(" [", "\n[") for cell in cells)]
@@ -185,7 +194,7 @@ def render_rich(found: Sequence[TaskTables], console: Console) -> None:
             console.print(fitted(table.headers, rows, " ", console))
             if table.remark:
                 console.print(table.remark, markup=False, highlight=False)
-        for line in (*each.absent, *each.captions):
+        for line in (*each.absent, *(each.captions if whole else each.captions[:1])):
             console.print(line, markup=False, highlight=False)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -15,11 +14,12 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
+from matplotlib.textpath import TextPath
 from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 from matplotlib.transforms import Bbox, ScaledTranslation
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.drawing.figure import STYLES, Line, Style
+from analysis.drawing.figure import STYLES, Line, Style, current_form
 from analysis.statistics.intervals import Interval
 
 SMALL = 9
@@ -175,9 +175,13 @@ def logarithmic(values: ArrayLike) -> bool:
 
 def finish(figure: Figure, note: str, labels: Sequence[tuple[Axes, list[Label]]] = ()) -> None:
     """Write the note below the figure and the labels beside their axes, moved apart where they would overlap."""
-    width, _ = figure.get_size_inches()
-    text = textwrap.fill(note, int(width * POINT / (0.52 * SMALL)))
-    figure.supxlabel(text, x=0.01, ha="left", fontsize=SMALL, linespacing=1.3)
+    form = current_form()
+    form.captions.append(note)
+    if form.caption:
+        room = 0.97 * float(figure.get_size_inches()[0]) * POINT
+        figure.supxlabel(wrapped(note, room), x=0.01, ha="left", fontsize=SMALL, linespacing=1.3)
+    if form.width is not None:
+        _wrap_titles(figure)
     written = [(axes, found, [_write_label(axes, label) for label in found]) for axes, found in labels if found]
     figure.draw_without_rendering()
     for axes, found, artists in written:
@@ -190,6 +194,38 @@ def finish(figure: Figure, note: str, labels: Sequence[tuple[Axes, list[Label]]]
     for axes in figure.axes:
         if isinstance(axes.xaxis.get_major_formatter(), FixedFormatter):
             _hide_overlapping_ticks(axes)
+
+
+def _wrap_titles(figure: Figure) -> None:
+    """Break titles and names of axes that would reach beyond the figure, or into the next column of axes."""
+    figure.draw_without_rendering()
+    whole = figure.bbox.width
+    for axes in figure.axes:
+        box = axes.get_window_extent()
+        beside = [each.get_window_extent().x0 for each in figure.axes]
+        right = min([x for x in beside if x > box.x1], default=whole)
+        room = 0.95 * (right - box.x0) / figure.dpi * POINT * SMALL / (SMALL + 1)
+        axes.set_title(wrapped(axes.get_title(loc="left"), room), loc="left", fontsize=SMALL + 1)
+        axes.set_xlabel(wrapped(axes.get_xlabel(), room))
+
+
+def wrapped(text: str, room: float) -> str:
+    """Text of the size `SMALL` in lines that are at most `room` points long, as far as their words allow."""
+    lines: list[str] = []
+    space, length = _points_of("x x") - 2 * _points_of("x"), 0.0
+    for word in text.split():
+        size = _points_of(word)
+        if lines and length + space + size <= room:
+            lines[-1] += f" {word}"
+            length += space + size
+        else:
+            lines.append(word)
+            length = size
+    return "\n".join(lines)
+
+
+def _points_of(text: str) -> float:
+    return float(TextPath((0, 0), text.replace("$", "S"), size=SMALL).get_extents().width)
 
 
 def _write_label(axes: Axes, label: Label) -> tuple[Line2D, Text]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 from analysis.reading.selection import ANOTHER_SEED
 from analysis.reading.tuning import untuned_name
 from analysis.wording.words import joined
+from sweep.store.labels import dataset_key, label_of
 from sweep.store.metrics import Metric, averaged, columns
 
 METHODS = {
@@ -113,20 +114,47 @@ GAMMA = Hyperparameter("gamma", "γ")
 
 
 def method_name(name: str) -> str:
-    """A method as the field writes it, and whether it was tuned; one that is not built in by its whole name."""
+    """A method's label, or the name as the field writes it, and whether it was tuned; a plugin by its whole name."""
     own = untuned_name(name)
-    return "Retrain, another seed" if name == ANOTHER_SEED else METHODS.get(own, own) + name[len(own) :]
+    words = label_of(own) or METHODS.get(own, own)
+    return "Retrain, another seed" if name == ANOTHER_SEED else words + name[len(own) :]
 
 
 def method_words(name: str) -> str:
-    """`method_name`, but of one that is not built in only the last part."""
-    return method_name(name).rpartition(":")[2]
+    """`method_name`, but of a plugin without a label only the last part."""
+    return method_name(name) if label_of(untuned_name(name)) else method_name(name).rpartition(":")[2]
+
+
+def labelled(name: str) -> str:
+    """A method as a spec names it, unless it has a label."""
+    own = untuned_name(name)
+    return (label_of(own) or own) + name[len(own) :]
+
+
+def dataset_words(row: pd.Series) -> str:
+    """A trial's data set."""
+    fingerprint = json.loads(row.get("config") or "{}").get("dataset", {}).get("fingerprint")
+    return label_of(dataset_key(row["dataset"], fingerprint)) or str(row["dataset"])
+
+
+def model_words(row: pd.Series) -> str:
+    """A trial's network."""
+    return label_of(row["model"]) or str(row["model"])
 
 
 def configuration_labels(trials: pd.DataFrame) -> pd.Series:
     """A name for each trial's method and hyperparameters: only those that vary within the method are spelled out."""
+    return _configurations(trials, labelled)
+
+
+def display_labels(trials: pd.DataFrame) -> pd.Series:
+    """`configuration_labels`, with methods as the field writes them."""
+    return _configurations(trials, method_name)
+
+
+def _configurations(trials: pd.DataFrame, named: Callable[[str], str]) -> pd.Series:
     settings = varying_settings(trials)
-    return trials["method"] + (" (" + settings + ")").where(settings != "", "")
+    return trials["method"].map(named).astype(object) + (" (" + settings + ")").where(settings != "", "")
 
 
 def varying_settings(trials: pd.DataFrame) -> pd.Series:
@@ -152,7 +180,7 @@ def task_words(trials: pd.DataFrame, task_id: str) -> str:
     forgotten = f"forget ratio {100 * row['forget_ratio']:.3g} %" if ratio else f"{forget_words(row)} forgotten"
     tasks = trials["task_id"].nunique()
     others = f" (one of {tasks} tasks here)" if tasks > 1 else ""
-    return f"{row['dataset']}, {row['model']}, {forgotten}{others}"
+    return f"{dataset_words(row)}, {model_words(row)}, {forgotten}{others}"
 
 
 def forget_words(row: pd.Series) -> str:
@@ -191,7 +219,7 @@ def task_labels(trials: pd.DataFrame) -> pd.Series:
     """For each trial its dataset, model and forget set in words; with the task's id where that is ambiguous."""
 
     def words(task: pd.Series) -> str:
-        return f"{task['dataset']}, {task['model']}, forget {forget_words(task)}"
+        return f"{dataset_words(task)}, {model_words(task)}, forget {forget_words(task)}"
 
     tasks = trials.drop_duplicates("task_id").set_index("task_id")
     labels = tasks.apply(words, axis=1)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from importlib.util import find_spec
-from pathlib import Path
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -15,6 +13,7 @@ from sweep.cli.exit_status import INTERRUPTED
 from sweep.cli.export import export
 from sweep.cli.listing import listing
 from sweep.cli.messages import fail
+from sweep.cli.own_packages import require_own_packages
 from sweep.cli.plan import plan
 from sweep.cli.report import report
 from sweep.cli.rerun import rerun
@@ -32,12 +31,33 @@ COMMANDS = (run, search, plan, status, view, report, score, export, track, rerun
 FEW_COLLECTIONS = 100_000
 """Objects made before Python looks for unreachable ones: what torch and pandas load stays, and is searched in vain."""
 
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from sweep.plan.code_version import code_version
+
+        typer.echo(f"unlearn-sweep {code_version()}")
+        raise typer.Exit
+
+
 app = typer.Typer(
-    help="Fair, resumable sweeps over machine-unlearning methods.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version, as in rows, and exit."
+        ),
+    ] = False,
+) -> None:
+    """Fair, resumable sweeps over machine-unlearning methods."""
+
+
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(listing, name="list")
@@ -49,7 +69,7 @@ def main() -> NoReturn:
     """
     gc.set_threshold(FEW_COLLECTIONS)
     try:
-        _require_own_packages()
+        require_own_packages()
         code = app(standalone_mode=False)
         if code == INTERRUPTED:  # typer turns Ctrl-C into this status and prints nothing
             raise KeyboardInterrupt
@@ -67,12 +87,3 @@ def main() -> NoReturn:
     except OSError as error:
         code = fail(f"{error}; what was stored before is kept", 1)
     sys.exit(code)
-
-
-def _require_own_packages() -> None:
-    """Refuse to run where a module on PYTHONPATH hides one of this project's packages."""
-    for name in ("analysis", "methods"):
-        found = find_spec(name)
-        place = None if found is None else found.origin or next(iter(found.submodule_search_locations or ()), None)
-        if place is None or Path(place).parent.resolve() != Path(__file__).parents[2].resolve() / name:
-            raise InputError(f"PYTHONPATH: {place} hides this project's package '{name}'; give it another name")

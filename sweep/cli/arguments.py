@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from sweep.errors import InputError
+from sweep.cli.completion import completed
+from sweep.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from sweep.engine.driver import Executor
+
+Name = TypeVar("Name", bound=StrEnum)
 
 
 class ExecutorName(StrEnum):
@@ -30,7 +33,10 @@ class TrackerName(StrEnum):
     wandb = "wandb"
 
 
-SpecArgument = Annotated[str, typer.Argument(metavar="[SPEC]", help="A spec file, or the name of a preset.")]
+SpecArgument = Annotated[
+    str,
+    typer.Argument(metavar="[SPEC]", help="A spec file, or the name of a preset.", autocompletion=completed("specs")),
+]
 
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Override a key, e.g. methods.uam.rho=[1,2].")
@@ -48,6 +54,10 @@ AddressOption = Annotated[str | None, typer.Option(metavar="ADDR", help="Address
 
 ExecutorOption = Annotated[ExecutorName, typer.Option(help="Ray Tune, or this process without Ray.")]
 
+ForecastOption = Annotated[
+    bool, typer.Option(help="Time a few batches on this machine, and say how long the rest would take on it.")
+]
+
 RefreshOption = Annotated[
     bool,
     typer.Option(help="Run again the trials that another code version computed; run: or that kept fewer predictions."),
@@ -63,6 +73,18 @@ TimeBudgetOption = Annotated[
 TrackOption = Annotated[
     list[TrackerName] | None, typer.Option("--track", help="Send each trial that ends there, as a run of its own.")
 ]
+
+
+def named(option: str, name: str, names: type[Name]) -> Name:
+    """The member that a name stands for which a call gives in place of a command's option.
+
+    Raises:
+        InputError: there is none.
+    """
+    try:
+        return names(name)
+    except ValueError:
+        raise InputError(f"{option}: {name!r} is unknown; {nearest(name, [*names])}") from None
 
 
 def executor_named(chosen: ExecutorName) -> Executor:

@@ -1,17 +1,39 @@
-"""The command `list`."""
+"""The command `list`: what a spec may name, each with what it is; with names, all about these."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
+from sweep.cli.completion import completed
+from sweep.errors import InputError, nearest
+
 if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
     from methods import Method
+    from sweep.store.metrics import Metric
 
 listing = typer.Typer(help="List what a spec may name.", no_args_is_help=True)
+
+
+def _argument(what: str) -> Any:
+    help_ = "All about these; a plugin as package.module:attribute."
+    return typer.Argument(metavar="[NAME]...", help=help_, autocompletion=completed(what))
+
+
+MethodNames = Annotated[list[str] | None, _argument("methods")]
+PresetNames = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAME]...", help="Print these.", autocompletion=completed("presets"))
+]
+DatasetNames = Annotated[list[str] | None, _argument("datasets")]
+ModelNames = Annotated[list[str] | None, _argument("models")]
+KindNames = Annotated[list[str] | None, _argument("kinds")]
 
 
 @listing.callback()
@@ -20,12 +42,7 @@ def choose() -> None:
 
 
 @listing.command()
-def methods(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="All of these; a plugin as package.module:attribute."),
-    ] = None,
-) -> None:
+def methods(names: MethodNames = None) -> None:
     """List the methods: family, the sets that each reads, its cost in passes; or all about the methods named."""
     from methods import METHODS
     from sweep.spec.plugins import find_method
@@ -44,6 +61,89 @@ def methods(
 
 
 @listing.command()
+def presets(names: PresetNames = None) -> None:
+    """List the presets, with what each asks; or print the presets named."""
+    from sweep.spec.spec_file import presets as shipped
+
+    console, known = Console(), shipped()
+    for name in names or ():
+        if name not in known:
+            raise InputError(f"unknown preset '{name}'; {nearest(name, known)}")
+        console.print(known[name], markup=False, highlight=False, soft_wrap=True)
+    if not names:
+        for name, text in known.items():
+            _entry(console, name, text.partition("\n")[0].removeprefix("# "))
+        console.print("\nunlearn-sweep list presets NAME: the whole spec.")
+
+
+@listing.command()
+def datasets(names: DatasetNames = None) -> None:
+    """List the data sets with their kinds of task; or all about the data sets named, with their options."""
+    from sweep.spec.options import option_model
+    from sweep.spec.plugins import find_dataset, find_kind
+    from sweep.tasks.dataset import kind_of
+    from sweep.tasks.datasets import DATASETS
+
+    console = Console()
+    for name in names or ():
+        found = find_dataset(name)
+        _card(console, name, f"for {find_kind(name).name}", found.__doc__)
+        _options(console, option_model(found).model_fields)
+        console.print("and, as any of its kind:", highlight=False)
+        shared = find_kind(name).dataset_keys.model_fields
+        _options(console, {key: each for key, each in shared.items() if key != "name"})
+    if not names:
+        heads = _columns([(name, kind_of(dataset).name) for name, dataset in DATASETS.items()])
+        for head, dataset in zip(heads, DATASETS.values(), strict=True):
+            _entry(console, head, _sentence(dataset.__doc__))
+        console.print("\nunlearn-sweep list datasets NAME: its options.")
+
+
+@listing.command()
+def models(names: ModelNames = None) -> None:
+    """List the networks; or all about the networks named, with their options."""
+    from sweep.spec.options import option_model
+    from sweep.spec.plugins import find_model
+    from sweep.spec.sweep_spec import PROVIDED_TO_MODELS
+    from sweep.tasks.models import MODELS, torchvision_names
+
+    console = Console()
+    for name in names or ():
+        builder = find_model(name)
+        text = f"torchvision's {name}, with random weights." if name in torchvision_names() else None
+        _card(console, name, "", text or getattr(builder, "build", builder).__doc__)
+        _options(console, option_model(builder, PROVIDED_TO_MODELS).model_fields)
+    if not names:
+        for name, builder in MODELS.items():
+            _entry(console, name, _sentence(getattr(builder, "build", builder).__doc__))
+        console.print("\nand the classifiers of torchvision, for images of a size that each takes:")
+        _entry(console, "", ", ".join(torchvision_names()))
+        console.print("\nunlearn-sweep list models NAME: its options.")
+
+
+@listing.command()
+def kinds(names: KindNames = None) -> None:
+    """List the kinds of task; or all about the kinds named, with their forget sets, data sets and metrics."""
+    from sweep.spec.plugins import kind_called
+    from sweep.tasks.dataset import kind_of
+    from sweep.tasks.datasets import DATASETS
+    from sweep.tasks.kinds import KINDS
+
+    console = Console()
+    for name in names or ():
+        kind = kind_called(name)
+        own = [each for each, dataset in DATASETS.items() if kind_of(dataset).name == kind.name]
+        _card(console, name, "", type(kind).__doc__)
+        console.print(f"forget sets: {', '.join(kind.scenarios)}", highlight=False)
+        console.print(f"data sets: {', '.join(own) or 'none here'}\n", highlight=False)
+        _metrics(console, kind.metrics, ())
+    if not names:
+        for name, kind in KINDS.items():
+            _entry(console, name, _sentence(type(kind).__doc__))
+        console.print("\nunlearn-sweep list kinds NAME: its forget sets, data sets and metrics.")
+
+
+@listing.command()
 def metrics() -> None:
     """List what is measured of each kind of task (column of the table of trials, abbreviation, meaning, unit), and the
     scores of the command score.
@@ -53,16 +153,45 @@ def metrics() -> None:
 
     console = Console()
     for kind, usual in KINDS.items():
-        further = FURTHER.get(kind, ())
         console.print(f"[bold]{kind}[/bold]", highlight=False)
-        heads = _columns([(metric.column, metric.label) for metric in (*usual, *further)])
-        for head, metric in zip(heads, (*usual, *further), strict=True):
-            where = "; in the column other" if metric in further else ""
-            _entry(console, head, f"{metric.words}; {metric.unit}{where}")
-        console.print()
+        _metrics(console, usual, FURTHER.get(kind, ()))
     console.print("[bold]score[/bold]", highlight=False)
     for head, score in zip(_columns([(score.name, score.label) for score in SCORES]), SCORES, strict=True):
         _entry(console, head, "; ".join(filter(None, [score.words, score.unit])))
+
+
+def _metrics(console: Console, usual: Sequence[Metric], further: Sequence[Metric]) -> None:
+    """Print each metric, of those that are `further` that they lie in the column `other`."""
+    heads = _columns([(metric.column, metric.label) for metric in (*usual, *further)])
+    for head, metric in zip(heads, (*usual, *further), strict=True):
+        where = "; in the column other" if metric in further else ""
+        _entry(console, head, f"{metric.words}; {metric.unit}{where}")
+    console.print()
+
+
+def _card(console: Console, name: str, what: str, text: str | None) -> None:
+    """Print a name, and all that its docstring says."""
+    console.print(f"{name}  {what}".rstrip(), style="bold", markup=False, highlight=False)
+    console.print(inspect.cleandoc(text or "No description."), markup=False, highlight=False)
+    console.print()
+
+
+def _options(console: Console, fields: Mapping[str, FieldInfo]) -> None:
+    """Print what a spec may say of something: each key with its default, and below it what it means."""
+    rows = [(key, "required" if each.is_required() else _written(each.default)) for key, each in fields.items()]
+    for head, each in zip(_columns(rows) if rows else (), fields.values(), strict=True):
+        _entry(console, head, each.description or "")
+    console.print()
+
+
+def _written(value: object) -> str:
+    """A default as a spec says it."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
+
+
+def _sentence(text: str | None) -> str:
+    """The first paragraph of a docstring on one line."""
+    return " ".join(inspect.cleandoc(text or "No description.").partition("\n\n")[0].split())
 
 
 def _describe(console: Console, name: str, method: type[Method]) -> None:

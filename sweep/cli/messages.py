@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 
 from sweep.errors import InputError, Unsuccessful
+from sweep.spec.source import Source, called
 from sweep.store.redaction import redacted
 
 if TYPE_CHECKING:
@@ -39,12 +40,13 @@ def showing_results(where: str) -> Iterator[None]:
         raise Unsuccessful(f"{why}: all results are stored in {where}") from error
 
 
-def located(spec: str, action: Callable[[], T]) -> T:
+def located(spec: Source, action: Callable[[], T]) -> T:
     """What `action` returns. If it raises InputError about a key of the spec, name the spec in the message."""
     try:
         return action()
     except InputError as error:
-        raise InputError(str(error) if str(error).startswith(("--", "RAY_")) else f"{spec}: {error}") from error
+        about_options = str(error).startswith(("--", "RAY_"))
+        raise InputError(str(error) if about_options else f"{called(spec)}: {error}") from error
 
 
 def warn_of_damage(found: Rows) -> None:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from sweep.cli import arguments
 from sweep.cli.arguments import OutOption, SetOption, SpecArgument
 from sweep.cli.messages import located, warn, warn_of_damage
 from sweep.errors import InputError
+from sweep.spec.source import Overrides, Source, called
 
 if TYPE_CHECKING:
     from sweep.plan.pending import Again
@@ -17,16 +19,24 @@ if TYPE_CHECKING:
     from sweep.spec.sweep_spec import Spec
 
 
-def plan(spec: SpecArgument = "digits", out: OutOption = None, overrides: SetOption = None) -> None:
-    """Count a sweep's trials and originals, and what exists already. Runs nothing."""
+def plan(
+    spec: SpecArgument = "digits",
+    out: OutOption = None,
+    overrides: SetOption = None,
+    forecast: arguments.ForecastOption = True,
+) -> None:
+    """Count a sweep's trials and originals, what exists already, and how long the rest would take. Runs nothing."""
+    from sweep.cli.search_plan import only_searches, plan_of_search
     from sweep.plan.check import check_task
     from sweep.plan.pending import of_other_code, with_fewer_predictions
     from sweep.plan.relearning import asked_relearning, relearning_words
 
-    loaded, trials, left, where, rows, again = planned(spec, overrides, out)
-    if left:
-        located(spec, lambda: check_task(loaded, warn))
     console = Console()
+    if (searched := only_searches(spec, overrides)) is not None:
+        plan_of_search(console, spec, searched, out, forecast)
+        return
+    loaded, trials, left, where, rows, again = planned(spec, overrides, out)
+    checked = located(spec, lambda: check_task(loaded, warn)) if left else None
     print_plan(console, loaded.name, trials, left, where)
     for grid in loaded.forget:
         console.print(f"forget: {grid.words()}", highlight=False, soft_wrap=True)
@@ -36,12 +46,22 @@ def plan(spec: SpecArgument = "digits", out: OutOption = None, overrides: SetOpt
         *relearning_words({trial.id for trial in trials}, again.unrelearned, asked_relearning(loaded)),
     ]:
         console.print(line, highlight=False, soft_wrap=True)
+    if forecast and checked is not None:
+        from sweep.engine.pace import here
+        from sweep.engine.schedule import GridSchedule
+        from sweep.store.original_labels import stored_originals
+        from sweep.store.results import Results
+
+        jobs = GridSchedule(left, stored_originals(Results(where), [trial.original_id for trial in left])).jobs
+        words = here(loaded, checked).expect(jobs).words()
+        console.print(words or "how long this takes is not known", highlight=False, soft_wrap=True)
     if loaded.search is not None:
         console.print(f"and {search_words(loaded)}: unlearn-sweep search {spec}", highlight=False, soft_wrap=True)
+        plan_of_search(console, spec, loaded, out, forecast)
 
 
 def planned(
-    spec: str, overrides: list[str] | None, out: str | None, refresh: bool = False, retry_failed: bool = False
+    spec: Source, overrides: Overrides | None, out: str | None, refresh: bool = False, retry_failed: bool = False
 ) -> tuple[Spec, list[Trial], list[Trial], str, dict[str, dict[str, Any]], Again]:
     """The spec, its trials, those of them that are to be run, the results directory, its rows by trial id, and which
     of these are run again.
@@ -56,7 +76,8 @@ def planned(
 
     loaded = load_spec(spec, overrides)
     if not loaded.methods:
-        raise InputError(f"{spec}: methods: required, and missing; to run its search: unlearn-sweep search {spec}")
+        name = called(spec)
+        raise InputError(f"{name}: methods: required, and missing; to run its search: unlearn-sweep search {name}")
     where = out or f"results/{loaded.name}"
     results = Results(where)
     located(spec, lambda: loaded.find_lists(results))
@@ -74,7 +95,7 @@ def print_plan(console: Console, name: str, trials: Sequence[Trial], left: Seque
     """Print for each method how many trials are done and how many are `left`, and how many originals are trained."""
     from rich.table import Table
 
-    from sweep.store.original_labels import original_path
+    from sweep.store.original_labels import stored_originals
     from sweep.store.results import Results
 
     pending = {trial.id for trial in left}
@@ -91,8 +112,7 @@ def print_plan(console: Console, name: str, trials: Sequence[Trial], left: Seque
     console.print(table)
     results = Results(where)
     originals = {trial.original_id for trial in trials if trial.original_id is not None}
-    stored = sum(results.size(original_path(original_id)) is not None for original_id in originals)
-    console.print(f"{len(originals)} originals, {stored} of them trained")
+    console.print(f"{len(originals)} originals, {len(stored_originals(results, originals))} of them trained")
 
 
 def search_words(spec: Spec) -> str:

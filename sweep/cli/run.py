@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -12,9 +13,29 @@ from sweep.cli import arguments
 from sweep.cli.exit_status import tell_ends
 from sweep.cli.messages import located, showing_results, warn
 from sweep.cli.plan import planned
+from sweep.spec.source import Overrides, Source
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from sweep.plan.trials import Trial
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a sweep was to run.
+
+    Attributes:
+        where: the results directory.
+        trials: all of the sweep.
+        left: those of them that were to be run now.
+        before: the rows that were stored before, by id, with their `finished_at`.
+    """
+
+    where: str
+    trials: Sequence[Trial]
+    left: Sequence[Trial]
+    before: Mapping[str, Mapping[str, Any]]
 
 
 def run(
@@ -29,9 +50,49 @@ def run(
     track: arguments.TrackOption = None,
 ) -> None:
     """Run or resume a sweep, then print the comparison of its methods."""
+    budget, console = arguments.seconds_of(time_budget), Console()
+    ran = perform(
+        console,
+        spec,
+        out=out,
+        overrides=overrides,
+        executor=executor,
+        address=address,
+        refresh=refresh,
+        retry_failed=retry_failed,
+        time_budget=budget,
+        track=track or (),
+    )
+    with showing_results(ran.where):
+        code = print_outcome(console, ran, budget is not None)
+    raise typer.Exit(code)
+
+
+def perform(
+    console: Console,
+    spec: Source,
+    *,
+    out: str | None,
+    overrides: Overrides | None,
+    executor: arguments.ExecutorName,
+    address: str | None,
+    refresh: bool,
+    retry_failed: bool,
+    time_budget: float | None,
+    track: Sequence[str],
+) -> Ran:
+    """Run or resume a sweep, and show its progress on a console.
+
+    Args:
+        time_budget: seconds; the others are as in the command `run`.
+
+    Raises:
+        InputError: the spec or an option is wrong.
+        Unsuccessful: Ray does not start.
+        OSError: results cannot be stored.
+        KeyboardInterrupt: interrupted; rows of finished trials are stored.
+    """
     arguments.require_no_address_inline(address, executor)
-    budget = arguments.seconds_of(time_budget)
-    console = Console()
     from sweep.engine.adoption import adopt
     from sweep.plan.pending import of_other_code, with_fewer_predictions
     from sweep.plan.relearning import asked_relearning, relearning_words
@@ -48,47 +109,48 @@ def run(
         from sweep.track.tracking import Tracking
 
         def action() -> None:
-            with Tracking(track or [], where, warn) as tracking:
+            with Tracking(track, where, warn) as tracking:
                 chosen = arguments.executor_named(executor)
                 told = (console, tracking.ended, warn, heading)
-                request = Request(loaded, where, chosen, address, None, again, budget, *told)
+                request = Request(loaded, where, chosen, address, None, again, time_budget, *told)
                 run_sweep(request, left)
 
         located(spec, action)
     else:
         for line in heading:
             console.print(line, highlight=False, soft_wrap=True)
-    with showing_results(where):
-        code = print_outcome(console, trials, left, rows, where, budget is not None)
-    raise typer.Exit(code)
+    return Ran(where, trials, left, rows)
 
 
-def print_outcome(
-    console: Console,
-    trials: Sequence[Trial],
-    left: Sequence[Trial],
-    before: Mapping[str, Mapping[str, Any]],
-    where: str,
-    budgeted: bool,
-) -> int:
-    """Print the comparison of a sweep's methods; return the exit status.
+def print_outcome(console: Console, ran: Ran, budgeted: bool) -> int:
+    """Print the comparison of a sweep's methods, and how its trials ended; return the exit status.
 
     Args:
-        trials: all of the sweep.
-        left: those of them that this command was to run.
-        before: the rows that were stored before, by id, with their `finished_at`.
         budgeted: whether the run had a time budget.
     """
     from analysis.methods_table import methods_table, render_rich
+
+    rows = rows_of(ran)
+    render_rich(methods_table(rows), console)
+    return print_ends(console, ran, rows, budgeted)
+
+
+def rows_of(ran: Ran) -> pd.DataFrame:
+    """The rows of a sweep's trials, in the order of its spec."""
     from analysis.reading.frames import read_trials
+
+    planned = {trial.id: position for position, trial in enumerate(ran.trials)}
+    return read_trials(ran.where, planned).sort_values("trial_id", key=lambda ids: ids.map(planned))
+
+
+def print_ends(console: Console, ran: Ran, rows: pd.DataFrame, budgeted: bool) -> int:
+    """Print where the results are, how many trials failed, and how many were not run; return the exit status."""
     from sweep.plan.pending import untouched
 
-    planned = {trial.id: position for position, trial in enumerate(trials)}
-    rows = read_trials(where, planned)
-    rows = rows.sort_values("trial_id", key=lambda ids: ids.map(planned))
-    render_rich(methods_table(rows), console)
     failed = int((rows["status"] == "failed").sum())
-    ran = rows[rows["status"] != "pruned"]
-    ends = {name: {"finished_at": ended} for name, ended in zip(ran["trial_id"], ran["finished_at"], strict=True)}
-    missing = len(planned.keys() - ends.keys() | untouched([trial.id for trial in left], before, ends))
-    return tell_ends(console, where, failed, missing, budgeted)
+    ran_rows = rows[rows["status"] != "pruned"]
+    ended = zip(ran_rows["trial_id"], ran_rows["finished_at"], strict=True)
+    ends = {name: {"finished_at": finished} for name, finished in ended}
+    known = {trial.id for trial in ran.trials}
+    missing = known - ends.keys() | untouched([trial.id for trial in ran.left], ran.before, ends)
+    return tell_ends(console, ran.where, failed, len(missing), budgeted)

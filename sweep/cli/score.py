@@ -23,7 +23,10 @@ MOST_NAMED = 3
 def score(
     directory: Annotated[str, typer.Argument(metavar="DIR")],
     metric: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only these scores; unlearn-sweep list metrics names them.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Only these scores, method by method; unlearn-sweep list metrics names them."
+        ),
     ] = None,
     out: ReportOutOption = None,
     plugin: Annotated[
@@ -59,7 +62,9 @@ def score(
             raise InputError(f"{directory}: nothing to score; that takes {what}")
         console = Console()
         tables = task_tables(frame, frames.trials, scores)
-        render_rich(tables, console)
+        render_rich(tables, console, whole=bool(metric))
+        if not metric:
+            console.print("Each method by each score, with intervals and what scores mean: audit.md; or --metric NAME")
         for path in write_audit(frame, tables, folder):
             console.print(str(path), soft_wrap=True, markup=False, highlight=False)
 

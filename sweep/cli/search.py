@@ -8,15 +8,25 @@ import typer
 from rich.console import Console
 
 from sweep.cli import arguments
+from sweep.cli.completion import completed
 from sweep.cli.exit_status import tell_ends
 from sweep.cli.messages import located, showing_results, warn, warn_of_damage
 
 if TYPE_CHECKING:
-    from sweep.search.phases import Found, Plan
+    from sweep.search.phases import Found
+    from sweep.search.plan import Plan
+    from sweep.spec.sweep_spec import Spec
 
 
 def search(
-    spec: Annotated[str, typer.Argument(metavar="SPEC", help="A spec file with a search, or the name of a preset.")],
+    spec: Annotated[
+        str,
+        typer.Argument(
+            metavar="SPEC",
+            help="A spec file with a search, or the name of a preset.",
+            autocompletion=completed("specs"),
+        ),
+    ],
     out: arguments.OutOption = None,
     address: arguments.AddressOption = None,
     executor: arguments.ExecutorOption = arguments.ExecutorName.ray,
@@ -29,6 +39,10 @@ def search(
         typer.Option(metavar="URL", help="Let the studies live in an Optuna storage, for dashboards."),
     ] = None,
     track: arguments.TrackOption = None,
+    write_best: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="At the end, write the best configurations as a spec for `run`."),
+    ] = None,
 ) -> None:
     """Run or resume a search for each method's hyperparameters with Optuna, then compare the best on other seeds."""
     arguments.require_no_address_inline(address, executor)
@@ -36,7 +50,8 @@ def search(
     from sweep.engine.driver import Request
     from sweep.plan.pending import Again
     from sweep.plan.relearning import asked_relearning, relearning_words, unrelearned
-    from sweep.search.phases import asked_ids, of_other_code, plan_search, run_search
+    from sweep.search.phases import asked_ids, of_other_code, run_search
+    from sweep.search.plan import plan_search
     from sweep.spec.sweep_spec import load_spec
     from sweep.store.results import Results
     from sweep.track.tracking import Tracking
@@ -65,7 +80,21 @@ def search(
         ended = located(spec, lambda: run_search(request, planned))
     with showing_results(where):
         code = print_outcome(console, where, planned, ended, budget is not None)
+    if write_best is not None:
+        _write_best(console, write_best, loaded, ended)
     raise typer.Exit(code)
+
+
+def _write_best(console: Console, path: str, spec: Spec, found: Found) -> None:
+    """Write the best of a search into a file, once every suggestion has ended; say where it is, or why not."""
+    from sweep.search.best import best_specs
+    from sweep.search.best import write_best as write
+
+    if not found.studies or not all(study.ended for study in found.studies):
+        warn(f"--write-best {path}: nothing written, because the search has not ended")
+        return
+    for file in write(path, best_specs(spec, found.studies)):
+        console.print(f"best: {file}", highlight=False, soft_wrap=True)
 
 
 def print_outcome(console: Console, where: str, plan: Plan, found: Found, budgeted: bool) -> int:

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 
+import pyarrow.compute as pc
 import torch
 from rich.console import Console
 
 from sweep.engine.environment import environment_json
+from sweep.engine.forecast import Forecast
 from sweep.engine.interrupts import deadline, interruptible
+from sweep.engine.pace import computes_on_gpu, timed_pace
 from sweep.engine.progress import Progress
 from sweep.engine.schedule import GridSchedule, Schedule
 from sweep.errors import InputError
-from sweep.plan.check import check_task
+from sweep.plan.check import Checked, check_task
 from sweep.plan.pending import NOTHING, Again
 from sweep.plan.relearning import asked_relearning
-from sweep.plan.trials import Trial, describe, location_options, model_location
+from sweep.plan.trials import Trial, dataset_identity, describe, location_options, model_location
 from sweep.plan.versions import original_version
+from sweep.spec.labels import proposed_labels
 from sweep.spec.plugins import find_kind
 from sweep.spec.sweep_spec import Spec
+from sweep.store.columns import METRICS
+from sweep.store.labels import dataset_key, write_labels
 from sweep.store.location import absolute_location
-from sweep.store.metrics import KINDS
+from sweep.store.metrics import KINDS, gap_between
 from sweep.store.original_labels import DIFFER, of_several_weights, read_label
 from sweep.store.results import Results
 from sweep.store.row_lists import write_row_list
@@ -120,11 +127,23 @@ class Driver:
         self.progress.expect(trials=len(trials), originals=schedule.originals)
         return schedule
 
-    def run(self, schedule: Schedule, check: Callable[[], None]) -> None:
+    def forecast(self, checked: Checked) -> Forecast:
+        """A forecast that expects nothing yet. Times a few batches on the device of a trial.
+
+        Where Ray's processes compute on a GPU, that stays theirs, and nothing is timed.
+        """
+        spec, pace = self.request.spec, None
+        gpu = computes_on_gpu(spec)
+        if not (gpu and self.request.executor.own_processes):
+            pace = timed_pace(spec, checked, torch.device("cuda" if gpu else "cpu"))
+        return Forecast(checked, spec.training.epochs, pace)
+
+    def run(self, schedule: Schedule, check: Callable[[], Forecast | None]) -> None:
         """Run a schedule's jobs until it has ended or the time budget is spent. Load no executor if it ended before.
 
         Args:
-            check: is called before the first job; an exception that it raises ends the run.
+            check: is called before the first job, and says how long all will take, or None; an exception that it raises
+                ends the run.
 
         Raises:
             InputError: the resources asked for are not there, or no cluster answers.
@@ -139,14 +158,14 @@ class Driver:
             with ThreadPoolExecutor(1) as pool:
                 checking = pool.submit(check)
                 execute = self.request.executor.load()  # at the same time, because both take seconds
-                checking.result()
+                self.progress.forecast = checking.result()
             execute(self, schedule)
 
     @contextmanager
-    def described(self, gpus: float) -> Iterator[None]:
+    def described(self, gpus: float, slots: int = 1) -> Iterator[None]:
         """Write into the results directory what is run, and show progress while the body runs.
 
-        An executor runs its jobs in this, once it knows how many GPUs each job has.
+        An executor runs its jobs in this, once it knows how many GPUs each job has, and how many jobs run at once.
 
         Raises:
             OSError: results cannot be stored.
@@ -159,7 +178,13 @@ class Driver:
         kind = find_kind(spec.dataset.name)
         if kind.name not in KINDS:
             self.results.write_metrics(kind.name, kind.metrics)
+        fingerprint = dataset_identity(spec.dataset).get("fingerprint") if spec.dataset.name in spec.labels else None
+        renamed = {spec.dataset.name: dataset_key(spec.dataset.name, fingerprint)}
+        given = {renamed.get(name, name): label for name, label in spec.labels.items()}
+        write_labels(self.results, given, proposed_labels(spec))
         self.results.write("environment.json", environment_json(executor.name, spec.training.precision).encode())
+        if self.progress.forecast is not None:
+            self.progress.forecast.slots = slots
         self._show_heading()
         with self.progress:
             yield
@@ -170,7 +195,7 @@ class Driver:
         Raises:
             OSError: a row that follows from this cannot be stored.
         """
-        self.progress.finished(job, outcome)
+        self.progress.finished(job, outcome, self._gap(job, outcome))
         if not job.original_only:
             self.request.tell(job.trial.id)
         schedule.finished(job, outcome)
@@ -182,7 +207,7 @@ class Driver:
             OSError: its row cannot be stored.
         """
         self.store(trial, outcome)
-        self.progress.ended(Job(trial), outcome)
+        self.progress.never_ran(Job(trial), outcome)
         if outcome.status != "pruned":
             self.request.tell(trial.id)
 
@@ -194,9 +219,35 @@ class Driver:
         """
         self.results.write_trial(trial_row(trial, self.context, outcome, datetime.now(UTC)))
 
+    def _gap(self, job: Job, outcome: Outcome) -> float | None:
+        """The average gap of a trial that ended ok, where Retrain of its seed has ended; on validation data if a study
+        asked for the trial.
+        """
+        if job.original_only or outcome.status != "ok":
+            return None
+        key = job.trial.task_id, job.trial.seed
+        if job.trial.method == "retrain":
+            self._retrain[key] = outcome.metrics
+            return None
+        return gap_between(outcome.metrics, self._retrain.get(key, {}), self._kind, validation=bool(job.trial.study))
+
+    @cached_property
+    def _retrain(self) -> dict[tuple[str, int], Mapping[str, float | None]]:
+        """The metrics of Retrain by task and seed: those that are stored, then those that end."""
+        columns = ["task_id", "seed", "method", "status", *METRICS]
+        rows = self.results.trials(columns).table.select(columns)
+        chosen = rows.filter((pc.field("method") == "retrain") & (pc.field("status") == "ok")).to_pylist()
+        return {(row["task_id"], row["seed"]): row for row in chosen}
+
+    @cached_property
+    def _kind(self) -> str:
+        return find_kind(self.request.spec.dataset.name).name
+
     def _show_heading(self) -> None:
-        for line in self.request.heading:
-            self.progress.say(line)
+        forecast = self.progress.forecast
+        for position, line in enumerate(self.request.heading):
+            words = forecast.words() if forecast is not None and position == 0 else None
+            self.progress.say(line + (f", {words}" if words else ""))
 
     def check_row(self, trial: Trial, host: str) -> None:
         """Make sure that this process sees the row that `host` stored.
@@ -218,7 +269,8 @@ def run_sweep(request: Request, pending: Sequence[Trial]) -> None:
         InputError, Unsuccessful, OSError, KeyboardInterrupt: as in `Driver.run`.
     """
     driver = Driver(request)
-    driver.run(driver.grid(pending), lambda: check_task(request.spec, request.warn))
+    schedule = driver.grid(pending)
+    driver.run(schedule, lambda: driver.forecast(check_task(request.spec, request.warn)).expect(schedule.jobs))
 
 
 def run_context(spec: Spec, out: str, refresh: bool) -> Context:

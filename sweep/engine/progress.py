@@ -1,23 +1,28 @@
-"""Live progress of a run: a bar on a terminal; elsewhere a line per finished trial, and one of counts every minute."""
+"""Live progress of a run: bars on a terminal and in a notebook; elsewhere a line per trial, and counts every minute."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
+from rich.text import Text
 
+from sweep.engine.forecast import Forecast, duration
 from sweep.store.redaction import redacted
 from sweep.trial.job import Job, Outcome
 
-PACE_SECONDS = 3600.0
-"""The time left is estimated from the pace of the last so many seconds; long, because trials may take minutes."""
+if TYPE_CHECKING:
+    from IPython.display import DisplayHandle
 
 SUMMARY_SECONDS = 60.0
-"""How often counts and time left are printed where there is no bar."""
+"""How often counts and time left are printed where there are no bars."""
+
+NOTEBOOK_SECONDS = 0.5
+"""How often the bars of a notebook are drawn anew at most: each time is a message to the browser."""
 
 
 class Progress:
@@ -25,7 +30,8 @@ class Progress:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._running: set[Job] = set()
+        self._running: dict[Job, float] = {}
+        self.forecast: Forecast | None = None
         self.counts: Counter[str] = Counter()
         self._bar = Bars(
             TextColumn("{task.description}"),
@@ -33,25 +39,32 @@ class Progress:
             MofNCompleteColumn(),
             TextColumn("{task.fields[detail]}"),
             TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            TimeLeft(self),
             console=console,
             disable=not console.is_terminal,
-            speed_estimate_period=PACE_SECONDS,
         )
         self._gpus = (0.0, 0.0)
         self._busy: float | None = None
-        self._summarised = self._bar.get_time()
+        self._summarised = self._drawn = self._bar.get_time()
+        self._bars_shown = console.is_terminal or console.is_jupyter
+        self._cell: DisplayHandle | None = None
         self._total = {"originals": 0, "trials": 0}
         self._originals = self._bar.add_task("originals", total=0, visible=False, detail="")
         self._trials = self._bar.add_task("trials", total=0, detail="")
         self._studies: dict[str, StudyBar] = {}
 
     def __enter__(self) -> Progress:
+        if self._console.is_jupyter:  # rich's own bars there would need ipywidgets
+            from IPython.display import display
+
+            self._cell = display(self._bar, display_id=True)
         self._bar.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._bar.stop()
+        if self._cell is not None:
+            self._cell.update(self._bar)
 
     def expect(self, trials: int = 0, originals: int = 0) -> None:
         """Expect so many more trials and originals to be run; negative numbers: fewer."""
@@ -59,6 +72,12 @@ class Progress:
         self._total["originals"] += originals
         self._bar.update(self._trials, total=self._total["trials"])
         self._bar.update(self._originals, total=self._total["originals"], visible=self._total["originals"] > 0)
+
+    def skip(self, job: Job) -> None:
+        """Expect a job no longer, because results have its row already."""
+        self.expect(trials=-1)
+        if self.forecast is not None:
+            self.forecast.drop(job)
 
     def gpus(self, each: float, there: float) -> None:
         """Note that each job takes a share `each` of a GPU, and that there are `there` GPUs."""
@@ -75,25 +94,38 @@ class Progress:
 
     def started(self, job: Job) -> None:
         """Note that a job began."""
-        self._running.add(job)
+        now = self._running[job] = self._bar.get_time()
+        if self.forecast is not None:
+            self.forecast.began(job, now)
         self._refresh()
-        if not self._console.is_terminal:
+        if not self._bars_shown:
             self._summarise()
 
     def interrupted(self, job: Job) -> None:
         """Note that a job's process died, and that the job will begin again."""
-        self._running.discard(job)
+        self._running.pop(job, None)
+        if self.forecast is not None:
+            self.forecast.interrupted(job)
         self._refresh()
 
-    def finished(self, job: Job, outcome: Outcome) -> None:
-        """Note that a job ended which had begun."""
-        self._running.discard(job)
+    def finished(self, job: Job, outcome: Outcome, gap: float | None = None) -> None:
+        """Note that a job ended which had begun; `gap` is its average gap, where it has one."""
+        now = self._bar.get_time()
+        took = now - self._running.pop(job, now)
+        if self.forecast is not None:
+            self.forecast.ended(job, now, outcome.metrics.get("unlearn_seconds"))
         if job.original_only:
             self._bar.advance(self._originals)
-        self.ended(job, outcome)
+        self._show(job, outcome, f" {duration(took)}" + ("" if gap is None else f", gap {gap:.1f}"))
 
-    def ended(self, job: Job, outcome: Outcome) -> None:
-        """Count and show a job's outcome, whether or not the job had begun."""
+    def never_ran(self, job: Job, outcome: Outcome) -> None:
+        """Count and show the outcome of a job that never began."""
+        if self.forecast is not None:
+            self.forecast.drop(job)
+        self._show(job, outcome, "")
+
+    def _show(self, job: Job, outcome: Outcome, took: str) -> None:
+        """Count an outcome, and print it where there is no bar, or where it is a bad one."""
         if not job.original_only:
             self.counts[outcome.status] += 1
             self._bar.advance(self._trials)
@@ -103,8 +135,8 @@ class Progress:
             if job.original_only
             else f"{job.trial.method} {job.trial.id}"
         )
-        line = f"{what} seed {job.trial.seed} {outcome.status}{reason}"
-        if not self._console.is_terminal:
+        line = f"{what} seed {job.trial.seed} {outcome.status}{took}{reason}"
+        if not self._bars_shown:
             self.say(f"[{sum(self.counts.values())}/{self._total['trials']}] {line}")
         elif outcome.status not in ("ok", "pruned"):
             self._console.print(line, markup=False, style="yellow")
@@ -139,7 +171,7 @@ class Progress:
         study.ended += 1
         if value is not None:
             study.best = value if study.best is None else min(study.best, value)
-        if not self._console.is_terminal:
+        if not self._bars_shown:
             self.say(f"[{study.ended}/{study.budget}] {line}")
         elif failed:
             self._console.print(line, markup=False, style="yellow")
@@ -158,23 +190,48 @@ class Progress:
     def _refresh(self) -> None:
         self._bar.update(self._trials, detail=self.detail())
         self._bar.update(self._originals, detail=f"{self._running_originals()} running")
+        self._draw_in_notebook()
 
     def _show_study(self, name: str) -> None:
         study = self._studies[name]
         best = "" if study.best is None else f", best {study.best:.2f}"
         self._bar.update(study.task, completed=study.ended, detail=f"{study.running} running{best}")
+        self._draw_in_notebook()
+
+    def _draw_in_notebook(self) -> None:
+        """Draw the bars of a notebook anew, unless that was done less than `NOTEBOOK_SECONDS` ago."""
+        now = self._bar.get_time()
+        if self._cell is not None and now - self._drawn >= NOTEBOOK_SECONDS:
+            self._drawn = now
+            self._cell.update(self._bar)
 
     def _running_originals(self) -> int:
         return sum(job.original_only for job in self._running)
 
     def _summarise(self) -> None:
         """Print counts and time left, unless that was done less than `SUMMARY_SECONDS` ago."""
-        now, task = self._bar.get_time(), self._bar.tasks[self._trials]
-        if now - self._summarised < SUMMARY_SECONDS or task.time_remaining is None:
+        now = self._bar.get_time()
+        if now - self._summarised < SUMMARY_SECONDS:
             return
         self._summarised = now
-        left = timedelta(seconds=int(task.time_remaining))
-        self.say(f"{self.detail()}; about {left} left")
+        self.say("; ".join(filter(None, [self.detail(), self.left()])))
+
+    def left(self) -> str:
+        """About how long it will take until everything has ended; empty where nobody can tell."""
+        seconds = None if self.forecast is None else self.forecast.seconds_left(self._bar.get_time())
+        return "" if seconds is None else f"about {duration(seconds)} left"
+
+
+class TimeLeft(ProgressColumn):
+    """The time left, beside the trials."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__()
+        self._progress = progress
+
+    def render(self, task: Task) -> Text:
+        """Rich's hook."""
+        return Text(self._progress.left() if task.description == "trials" and not task.finished else "")
 
 
 @dataclass

@@ -108,6 +108,11 @@ class GridSchedule(Schedule):
         self._ready.extend([*training, *independent, *startable])
         self.originals = len(training)
 
+    @property
+    def jobs(self) -> list[Job]:
+        """The jobs that have not been handed out."""
+        return [*self._ready, *(Job(trial) for waiting in self._waiting.values() for trial in waiting)]
+
     def next(self) -> Job | None:
         """The next job; None while all that is left waits for an original."""
         if self._stopped or not self._ready:

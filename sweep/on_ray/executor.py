@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 # First, because it sets Ray's environment variables.
-from sweep.on_ray.session import asked_ahead, gpus_per_trial, room, session
+from sweep.on_ray.session import asked_ahead, gpus_per_trial, in_use, room, session
 
 # isort: split
 import ray
@@ -34,6 +34,7 @@ from sweep.on_ray.process_deaths import Deaths
 from sweep.on_ray.tune_repairs import repair_tune
 from sweep.plan.trials import Trial, describe
 from sweep.spec.plugins import search_last
+from sweep.store.columns import MEASURED
 from sweep.trial.job import Context, Job, Outcome
 from sweep.trial.worker import Worker, warm_up
 
@@ -69,9 +70,11 @@ def run_ray(driver: Driver, schedule: Schedule) -> tune.ResultGrid | None:
         if not local and not check_nodes(driver.context.out, spec.resources.cpus, gpus):
             driver.progress.say(f"no node has {spec.resources.cpus:g} CPUs and {gpus:g} GPUs: waiting for one to join")
         stack.enter_context(asked_ahead())
-        stack.enter_context(driver.described(gpus))
         resources = {"cpu": spec.resources.cpus, "gpu": gpus}
         here = room(resources)  # which does not change on this machine
+        stack.enter_context(driver.described(gpus, slots=here))
+        if not local and (taken := in_use(resources)):
+            driver.progress.say(f"waiting: {taken}")
         jobs = TuneJobs(driver, schedule, gpus, room=lambda: here if local else room(resources), local=local)
         while not schedule.ended:
             grid = None  # what is known of those before is given up first
@@ -99,6 +102,7 @@ def _fit(jobs: TuneJobs, context: Context, resources: dict[str, float]) -> tune.
                 storage_path=scratch,
                 name="tune",
                 verbose=0,
+                progress_reporter=tune.CLIReporter(),  # silent as well; that of notebooks clears the cell
                 callbacks=[JobCallback(jobs)],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=0),
@@ -178,7 +182,9 @@ class TuneJobs:
         if result["status"] == UNSTORED:
             self._abandon(OSError(result["error"]))
         else:
-            self._finish(job, Outcome(result["status"], result["error"], result["device"]), result["hostname"])
+            metrics = {name: result.get(name) for name in MEASURED}
+            ended = Outcome(result["status"], result["error"], result["device"], metrics)
+            self._finish(job, ended, result["hostname"])
 
     def died(self, name: str, told: str) -> None:
         """Run the job of a process that died again, or record it as failed if it was run too often.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,10 +28,14 @@ ENVIRONMENT = {
 for _name, _value in ENVIRONMENT.items():
     os.environ.setdefault(_name, _value)
 
+logging.getLogger("ray.widgets.util").setLevel(logging.WARNING)
+warnings.filterwarnings("ignore", message="IProgress not found")  # nothing here needs ipywidgets
+
 import ray  # noqa: E402
 import torch  # noqa: E402
 
 import methods  # noqa: E402
+from sweep.engine.pace import SHARED_GPU  # noqa: E402
 from sweep.errors import InputError, Unsuccessful  # noqa: E402
 from sweep.spec.sweep_spec import Spec  # noqa: E402
 
@@ -49,9 +55,6 @@ PENDING = "TUNE_MAX_PENDING_TRIALS_PG"
 
 AHEAD = 32
 """How many processes may start, or wait for room, at once."""
-
-SHARED_GPU = 0.25
-"""Share of a GPU that a trial takes where there is a GPU and the spec does not say how much."""
 
 
 @dataclass(frozen=True)
@@ -208,6 +211,17 @@ def room(resources: dict[str, float]) -> int:
     """How many processes that take `resources` (cpu, gpu) each can run at once on Ray's nodes; at least 1."""
     available = ray.cluster_resources()
     return max(1, int(min(available.get(key.upper(), 0) / each for key, each in resources.items() if each)))
+
+
+def in_use(resources: dict[str, float]) -> str:
+    """Why no process that takes `resources` (cpu, gpu) can start now, where others hold what the cluster has; or ""."""
+    there, free = ray.cluster_resources(), ray.available_resources()
+    for key, each in resources.items():
+        name = key.upper()
+        if each and there.get(name, 0) >= each > free.get(name, 0):
+            used = there[name] - free.get(name, 0)
+            return f"no {name} free on the cluster ({used:g} of {there[name]:g} in use)"
+    return ""
 
 
 @contextmanager

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -12,15 +13,42 @@ from methods import Descent, Method, Unsuitable
 from methods.finetune import FineTune
 from sweep.errors import InputError
 from sweep.plan.trials import of_dataset
+from sweep.spec.labels import check_labels
 from sweep.spec.plugins import find_dataset, find_kind, find_method, find_model
 from sweep.spec.space import effective, make_space
 from sweep.spec.sweep_spec import MethodSpec, Spec
+from sweep.store.content_ids import canonical_json
 from sweep.tasks.kind import Kind, Outline
 from sweep.tasks.models import FEW, Files, try_on_few, try_out
 from sweep.tasks.splits import LISTED
 
 
-def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) -> None:
+@dataclass(frozen=True)
+class Checked:
+    """What a check learned of a spec's task.
+
+    Attributes:
+        kind, outline: of its data.
+        sizes: how many samples are retained and how many forgotten, by the forget set as trials' configs have it, in
+            canonical JSON. They are those of one seed.
+    """
+
+    kind: Kind
+    outline: Outline
+    sizes: Mapping[str, tuple[int, int]]
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs the network has."""
+        return self.outline.outputs
+
+    @property
+    def typical(self) -> tuple[int, int]:
+        """The sizes of the first forget set."""
+        return next(iter(self.sizes.values()))
+
+
+def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) -> Checked:
     """Check that the dataset has what the spec wants to forget, and that the network can be used on its samples.
 
     The sizes of sets are counted for the first seed, and for other seeds only where they might be too small.
@@ -35,6 +63,7 @@ def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) ->
     """
     dataset = spec.dataset
     _check_hyperparameters(spec)
+    check_labels(spec)
     kind = find_kind(dataset.name)
     model = {"name": spec.model.name} | (spec.model.model_extra or {})
     outline = of_dataset(lambda: find_dataset(dataset.name)(**(dataset.model_extra or {})).outline(model))
@@ -42,11 +71,14 @@ def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) ->
     fewest = len(splits.rows), len(splits.rows)
     twins = (0, 0)
     passed: dict[str, set[int]] = {}
+    sizes: dict[str, tuple[int, int]] = {}
     sets = [chosen for grid in spec.forget for chosen in grid.for_splits()]
     short = any(splits.may_run_short(chosen, FEW) for chosen in sets)
     for seed, chosen in product(spec.seeds if short else spec.seeds[:1], sets):  # else the first stands for all
         parts = splits.split(seed, chosen)
         splits.require_judges(parts, chosen, searched=spec.search is not None)
+        identity = canonical_json({key: value for key, value in chosen.items() if key != LISTED})
+        sizes[identity] = len(parts.retain), len(parts.forget)
         if LISTED in chosen:
             passed.setdefault(chosen["rows"], set()).add(len(chosen[LISTED]) - len(parts.forget))
         if outline.samples is not None:
@@ -62,6 +94,7 @@ def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) ->
             warn(f"forget: {count} of '{listed.source}' are not trained on (limit, validation, reference)")
     if twins[0]:
         warn(f"dataset: {twins[0]} of {twins[1]} forget samples have a copy in the retain set")
+    return Checked(kind, outline, sizes)
 
 
 def _check_model(spec: Spec, kind: Kind, outline: Outline, fewest: tuple[int, int]) -> None:
@@ -99,16 +132,16 @@ def _check_hyperparameters(spec: Spec) -> None:
         InputError: a method is for another kind of task, refuses its hyperparameters, or reads held-out samples where
             there are none.
     """
-    asked = [(f"methods.{index}", entry.name, entry.grid) for index, entry in enumerate(spec.methods)]
+    asked = [(f"methods.{index}", entry.name, entry.combinations()) for index, entry in enumerate(spec.methods)]
     for index, searched in enumerate(spec.search.methods if spec.search else ()):
         space = make_space(searched.name, find_method(searched.name), searched.entry)
         drawn = {name: list(each.choices) or [each.low] for name, each in space.searched.items()}
         fixed = {name: [value] for name, value in space.fixed.items()}
-        asked.append((f"search.methods.{index}", searched.name, fixed | drawn))
+        asked.append((f"search.methods.{index}", searched.name, _product(fixed | drawn)))
     task = find_kind(spec.dataset.name)
     if spec.search is not None and not spec.training.epochs:
         raise InputError("search: it compares with Retrain, and training.epochs is 0")
-    for path, name, grid in asked:
+    for path, name, combinations in asked:
         kind = find_method(name)
         if kind.kinds is not None and not task.names & set(kind.kinds):
             raise InputError(f"{path}: {name} is for {' and '.join(kind.kinds)}; {spec.dataset.name} is {task.name}")
@@ -118,8 +151,8 @@ def _check_hyperparameters(spec: Spec) -> None:
         reads = kind.needs_reference is not Method.needs_reference and not spec.dataset.reference
         if not (refuses or reads):  # its grid, which may be large, need not be looked at
             continue
-        for values in product(*grid.values()):
-            method = kind(**effective(kind, dict(zip(grid, values, strict=True))))
+        for values in combinations:
+            method = kind(**effective(kind, values))
             try:
                 method.check_hyperparameters()
             except Unsuitable as error:
@@ -127,6 +160,10 @@ def _check_hyperparameters(spec: Spec) -> None:
             if reads and method.needs_reference:
                 advice = "set dataset.reference, as in 0.1"
                 raise InputError(f"{path}: {name} with these hyperparameters reads held-out samples: {advice}")
+
+
+def _product(grid: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
+    return (dict(zip(grid, values, strict=True)) for values in product(*grid.values()))
 
 
 def _on_single_samples(spec: Spec, retain: int, forget: int) -> Iterator[tuple[str, Descent]]:
@@ -149,9 +186,8 @@ def _on_single_samples(spec: Spec, retain: int, forget: int) -> Iterator[tuple[s
     tried = set()
     for entry in [*spec.methods, *(spec.search.methods if spec.search else ())]:
         kind = find_method(entry.name)
-        grid = entry.grid if isinstance(entry, MethodSpec) else {}
-        for values in product(*grid.values()):
-            method = kind(**dict(zip(grid, values, strict=True)))
+        for values in entry.combinations() if isinstance(entry, MethodSpec) else [{}]:
+            method = kind(**values)
             if not isinstance(method, Descent) or (key := (entry.name, method.uses, method.batch_size)) in tried:
                 continue
             tried.add(key)

@@ -174,8 +174,8 @@ def _methods(spec: Spec) -> Iterator[tuple[str, str, str | None]]:
     """For each method and each combination of its hyperparameters: its name, identity and `_shaping`."""
     for entry in spec.methods:
         method = find_method(entry.name)
-        for values in product(*entry.grid.values()):
-            params = effective(method, dict(zip(entry.grid, values, strict=True)))
+        for values in entry.combinations():
+            params = effective(method, values)
             named = identifying(method, params)
             identity = {"name": entry.name, "version": method.version, "params": named}
             yield entry.name, canonical_json(identity), _shaping(entry.name, params)

@@ -8,41 +8,21 @@ from dataclasses import dataclass
 
 from optuna.storages import BaseStorage
 
-from methods import Method
 from sweep.engine.driver import Driver, Request
+from sweep.engine.forecast import Forecast
 from sweep.engine.schedule import GridSchedule, InTurn, Schedule
 from sweep.errors import InputError, Unsuccessful
-from sweep.plan.check import check_task
+from sweep.plan.check import Checked, check_task
 from sweep.plan.pending import Again, untouched
-from sweep.plan.trials import Trial, plan_trials, trial_for
+from sweep.plan.trials import Trial, trial_for
 from sweep.plan.versions import other_versions
+from sweep.search.expected import Expected
 from sweep.search.optuna_storage import open_storage, storage_needed
-from sweep.search.study import Definition, Study, define_studies
+from sweep.search.plan import Plan, search_section
+from sweep.search.study import Definition, Study
 from sweep.search.suggestions import SuggestionSchedule
-from sweep.spec.plugins import find_method
-from sweep.spec.search_section import SearchSpec
-from sweep.spec.sweep_spec import MethodSpec, Spec
 from sweep.store.results import Results
 from sweep.store.status import Row, ended
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is known of a search before its first suggestion.
-
-    Attributes:
-        references: Retrain on the search seeds.
-        originals: trials that are not run, but whose originals are trained, on the search seeds: the ordinary ones, and
-            those of methods that shape training where a study does so in one way only. Where it draws what shapes
-            them, each original is trained by the first trial that needs it.
-        studies: one for each method and task.
-        baselines: Retrain and the entries of the spec's `methods` on the confirmation seeds.
-    """
-
-    references: list[Trial]
-    originals: list[Trial]
-    studies: list[Definition]
-    baselines: list[Trial]
 
 
 @dataclass(frozen=True)
@@ -58,34 +38,6 @@ class Found:
     studies: list[Study]
     tuned: dict[str, list[Trial]]
     rows: dict[str, Row]
-
-
-def plan_search(spec: Spec) -> Plan:
-    """Plan the trials of a search that are known beforehand, and its studies.
-
-    Raises:
-        InputError: the spec has no search, or the dataset is missing.
-    """
-    search = _section(spec)
-
-    def planned(methods: list[MethodSpec], seeds: list[int]) -> list[Trial]:
-        return plan_trials(spec.model_copy(update={"methods": methods, "seeds": seeds}))
-
-    retrain = MethodSpec(name="retrain")
-    references = planned([retrain], search.seeds)
-    by_task: dict[str, tuple[Trial, ...]] = {}
-    for trial in references:
-        by_task[trial.task_id] = (*by_task.get(trial.task_id, ()), trial)
-    studies = define_studies(search, by_task)
-    ordinary = any(_starts_from_ordinary(find_method(entry.name)) for entry in search.methods)
-    shaped = [trial for study in studies for trial in _shaped_in_one_way(study)]
-    named = {entry.name for entry in spec.methods}
-    return Plan(
-        references=references,
-        originals=[*(planned([MethodSpec(name="original")], search.seeds) if ordinary else []), *shaped],
-        studies=studies,
-        baselines=planned([*([] if "retrain" in named else [retrain]), *spec.methods], search.confirm_seeds),
-    )
 
 
 def asked_ids(plan: Plan, suggestions: Sequence[Row]) -> set[str]:
@@ -117,12 +69,13 @@ def run_search(request: Request, plan: Plan) -> Found:
         Unsuccessful: Retrain failed on a search seed, or the storage failed.
         InputError, Unsuccessful, OSError, KeyboardInterrupt: as in `Driver.run`.
     """
-    search = _section(request.spec)
+    search = search_section(request.spec)
     seeds = [*search.seeds, *search.confirm_seeds]
-    check_task(request.spec.model_copy(update={"seeds": seeds}), request.warn)
+    checked = check_task(request.spec.model_copy(update={"seeds": seeds}), request.warn)
     storage = None if request.storage is None else open_storage(request.storage)
     phases = Phases(Driver(request), plan, storage)
-    phases.driver.run(InTurn([phases.references, phases.suggestions, phases.confirmation]), lambda: None)
+    in_turn = InTurn([phases.references, phases.suggestions, phases.confirmation])
+    phases.driver.run(in_turn, lambda: phases.forecast(checked))
     return phases.found()
 
 
@@ -179,6 +132,12 @@ class Phases:
         self._tuned = {study.name: _confirm(study, baselines, results) for study in self._studies}
         confirming = [trial for trials in self._tuned.values() for trial in trials]
         return self._grid(list({trial.id: trial for trial in [*confirming, *baselines]}.values()))
+
+    def forecast(self, checked: Checked) -> Forecast:
+        """How long all phases will take."""
+        suggestions = self.driver.results.suggestions().table.to_pylist()
+        expected = Expected(self._plan, self._before, suggestions, self._again)
+        return expected.add_to(self.driver.forecast(checked), self.driver.results, checked)
 
     def found(self) -> Found:
         """What the search has found so far."""
@@ -244,24 +203,6 @@ def saved(found: Found) -> tuple[int, int, float]:
 
 def _seconds(row: Row) -> float:
     return float((row["unlearn_seconds"] or 0.0) + (row["eval_seconds"] or 0.0))
-
-
-def _section(spec: Spec) -> SearchSpec:
-    if spec.search is None:
-        raise InputError("search: required, and missing")
-    return spec.search
-
-
-def _starts_from_ordinary(method: type[Method]) -> bool:
-    return method.needs_original and method.shapes_training is None
-
-
-def _shaped_in_one_way(study: Definition) -> tuple[Trial, ...]:
-    """Trials that start from the same originals as every suggestion of a study; none if originals differ."""
-    shaping = find_method(study.method).shapes_training
-    if shaping is None or not set(shaping) <= set(study.space.fixed):
-        return ()
-    return study.trials(study.space.defaults | study.space.fixed, study.retrain)
 
 
 def _require_ok(references: list[Trial], rows: dict[str, Row]) -> None:

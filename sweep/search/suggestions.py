@@ -116,7 +116,7 @@ class SuggestionSchedule(Schedule):
             trial = suggestion.trials[self._steps[suggestion.study, suggestion.number]]
             if not ended(self._rows.get(trial.id)):
                 return trial
-            self._progress.expect(trials=-1)
+            self._progress.skip(Job(trial))
             if self._seed_ended(suggestion):
                 return None
 
@@ -156,7 +156,7 @@ class SuggestionSchedule(Schedule):
         for trial in suggestion.trials[step:]:
             self._read(trial.id)
             if ended(self._rows.get(trial.id)):
-                self._progress.expect(trials=-1)
+                self._progress.skip(Job(trial))
             else:
                 self._driver.record(trial, Outcome("pruned", reason))
                 self._read(trial.id)

@@ -23,13 +23,18 @@ def validated(model: type[Any], data: Any, path: tuple[str, ...] = (), other_key
         InputError: one line with the key, what is wrong, and the nearest valid name.
     """
     try:
-        text = json.dumps(data, default=str)
+        text = json.dumps(data, default=_plain)
     except (TypeError, ValueError) as error:
         raise InputError(f"{'.'.join(path) or 'the spec'}: not plain data: {error}") from error
     try:
         return model.model_validate_json(text)  # from JSON, because a strict model takes its lists as tuples
     except ValidationError as error:
         raise InputError(_explain(model, error, data, path, other_keys)) from error
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no form for: NumPy's numbers and arrays as Python's, all else (paths, Python's ranges) as text."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
 def _explain(
@@ -97,4 +102,6 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 def _wording(message: str) -> str:
     """Pydantic's message about a value, in the words of a spec."""
     said = message.removeprefix("Input ").partition(", unable")[0]
-    return said.replace("valid array", "valid list").replace("a valid boolean", "true or false")
+    for word, ours in (("valid array", "valid list"), ("an object", "a mapping"), ("a valid boolean", "true or false")):
+        said = said.replace(word, ours)
+    return said

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -23,6 +22,7 @@ from pydantic import (
 )
 
 from methods import Method
+from sweep.spec.axis import axis
 from sweep.tasks.sections import Section
 
 LIST, RANGE = "a list", "a range"
@@ -143,16 +143,6 @@ def option_model(factory: Callable[..., Any], provided: int = 0) -> type[BaseMod
             Field(default=default, description=meanings.get(parameter.name)),
         )
     return _model(getattr(factory, "__name__", "Options"), fields, extra="allow" if anything else "forbid")
-
-
-def axis(item: Any) -> Any:
-    """The type of a grid axis: a non-empty list; a single value may be written bare."""
-    listed = Annotated[list[item], Field(min_length=1)]
-    return Annotated[listed, BeforeValidator(_as_list, json_schema_input_type=item | listed)]
-
-
-def _as_list(value: object) -> object:
-    return value if isinstance(value, list) else [value]
 
 
 def _model(name: str, fields: dict[str, Any], extra: Any = "forbid") -> type[BaseModel]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import importlib.util
 import inspect
@@ -19,6 +20,7 @@ from sweep.store.metrics import learn
 from sweep.tasks.dataset import kind_of
 from sweep.tasks.datasets import DATASETS, Dataset
 from sweep.tasks.kind import Kind
+from sweep.tasks.kinds import KINDS
 from sweep.tasks.models import MODELS, ModelBuilder, torchvision_builder, torchvision_names
 
 T = TypeVar("T")
@@ -40,6 +42,8 @@ def find_method(name: str) -> type[Method]:
         raise InputError(f"plugin '{name}' defines neither gradients nor passes")
     if "__dataclass_params__" not in vars(found):  # without it, its fields are no hyperparameters
         raise InputError(f"plugin '{name}' is not a dataclass; write @dataclass(frozen=True) above the class")
+    if "zip" in {item.name for item in dataclasses.fields(found)}:
+        raise InputError(f"plugin '{name}' has a hyperparameter 'zip', a word of specs; give it another name")
     return found
 
 
@@ -70,6 +74,21 @@ def find_kind(dataset: str) -> Kind:
             raise InputError(f"{dataset} needs {package}: pip install 'unlearn-sweep[{kind.name}]'")
     learn(kind.name, kind.metrics)
     return kind
+
+
+def kind_called(name: str) -> Kind:
+    """The kind of task called `name`: built-in, or a plugin's.
+
+    Raises:
+        InputError: there is none.
+    """
+    if ":" not in name:
+        return _builtin("kind of task", name, KINDS)
+    found = load_plugin(name)
+    if not (inspect.isclass(found) and issubclass(found, Kind)):
+        raise InputError(f"plugin '{name}' is not a subclass of sweep.tasks.kind.Kind")
+    require_complete(name, found)
+    return found()
 
 
 def find_model(name: str) -> ModelBuilder:

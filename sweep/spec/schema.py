@@ -43,6 +43,8 @@ def spec_schema() -> dict[str, Any]:
             section = shared[name].model_json_schema() if shared else base
             definitions.update(own.get("$defs", {}))
             properties = section["properties"] | {"name": {"const": name}} | own.get("properties", {})
+            if "zip" in section["properties"]:
+                properties["zip"] = _zipped(section["properties"]["zip"], own)
             needed = [*required, *own.get("required", ())]
             options.append({"type": "object", "title": name, "properties": properties, "additionalProperties": False})
             options[-1] |= {
@@ -61,3 +63,9 @@ def spec_schema() -> dict[str, Any]:
     recipes = dict.fromkeys(kind.training_keys for kind in KINDS.values())
     definitions["Recipe"] = {"anyOf": [recipe.model_json_schema() for recipe in recipes]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _zipped(plain: Mapping[str, Any], hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of a method's `zip`, whose keys are the method's hyperparameters."""
+    keys = {"type": "object", "properties": hyperparameters.get("properties", {}), "additionalProperties": False}
+    return {"description": plain["description"], "default": None, "anyOf": [keys, {"type": "null"}]}

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from sweep.spec.options import axis
+from sweep.spec.axis import axis
 from sweep.tasks.sections import OpenSection, Section
 
 SamplerName = Literal["tpe", "gp", "nsga2", "random"]

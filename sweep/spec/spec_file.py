@@ -1,9 +1,10 @@
-"""Reads spec files: YAML, presets, and `PATH=VALUE` overrides."""
+"""Reads specs: YAML files, presets, mappings, and overrides of their keys."""
 
 from __future__ import annotations
 
+import copy
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import yaml
 
 from sweep.errors import InputError, nearest
+from sweep.spec.source import Overrides, Source, called
 
 NULL = "tag:yaml.org,2002:null"
 BOOL = "tag:yaml.org,2002:bool"
@@ -105,15 +107,23 @@ def presets() -> dict[str, str]:
     return {item.name.removesuffix(".yaml"): item.read_text("utf-8") for item in sorted(folder.iterdir(), key=str)}
 
 
-def read_document(source: str, overrides: list[str]) -> tuple[str, dict[str, Any]]:
-    """The name of a file or preset for messages, and its content with the overrides applied.
+def read_document(source: Source, overrides: Overrides) -> tuple[str, dict[str, Any]]:
+    """What messages call a spec, and its content with the overrides applied.
 
     Raises:
         InputError: there is no such file or preset, it is no YAML or no mapping, or an override has no place in it.
     """
+    name = called(source)
+    document = copy.deepcopy(dict(source)) if isinstance(source, Mapping) else _read_file(name)
+    for path, value, said in _assignments(overrides):
+        _apply(document, path, value, said)
+    return name, document
+
+
+def _read_file(source: str) -> dict[str, Any]:
+    """The content of a file, or of a preset."""
     path = Path(source)
     if path.is_file():
-        name = source
         try:
             text = path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -124,13 +134,11 @@ def read_document(source: str, overrides: list[str]) -> tuple[str, dict[str, Any
             if path.is_dir():
                 raise InputError(f"{source}: is a directory; a spec is a YAML file")
             raise InputError(f"{source}: no such file or preset; {nearest(source, shipped)}")
-        name, text = source, shipped[source]
-    document = read_yaml(text, name)
+        text = shipped[source]
+    document = read_yaml(text, source)
     if not isinstance(document, dict):
-        raise InputError(f"{name}: a spec is a mapping of keys to values, not {type(document).__name__}")
-    for override in overrides:
-        _apply(document, override)
-    return name, document
+        raise InputError(f"{source}: a spec is a mapping of keys to values, not {type(document).__name__}")
+    return document
 
 
 def read_yaml(text: str, name: str) -> Any:
@@ -149,20 +157,28 @@ def read_yaml(text: str, name: str) -> Any:
         raise InputError(f"{name}: not YAML: {str(error).splitlines()[0]}") from error
 
 
-def _apply(document: dict[str, Any], override: str) -> None:
-    """Set one value in place: `training.epochs=5`, `methods.uam.rho=[1,2]`, or `methods.2.rho=[1,2]`."""
-    path, separator, text = override.partition("=")
-    if not separator or not path:
-        raise InputError(f"--set {override}: write PATH=VALUE, as in methods.uam.rho=[1,2]")
-    value = read_yaml(text, f"--set {path}")
+def _assignments(overrides: Overrides) -> Iterator[tuple[str, Any, str]]:
+    """The path and the value of each override, and what messages call it."""
+    if isinstance(overrides, Mapping):
+        yield from ((str(path), value, f"overrides: {path}") for path, value in overrides.items())
+        return
+    for override in overrides:
+        path, separator, text = override.partition("=")
+        if not separator or not path:
+            raise InputError(f"--set {override}: write PATH=VALUE, as in methods.uam.rho=[1,2]")
+        yield path, read_yaml(text, f"--set {path}"), f"--set {override}"
+
+
+def _apply(document: dict[str, Any], path: str, value: Any, said: str) -> None:
+    """Set one value in place, at a path such as `training.epochs`, `methods.uam.rho` or `methods.2.rho`."""
     *parents, last = path.split(".")
     place: Any = document
     for depth, part in enumerate([*parents, last]):
         here = ".".join([*parents, last][:depth])
         if isinstance(place, list):
-            part = _entry(place, part, f"--set {override}: '{here}'")
+            part = _entry(place, part, f"{said}: '{here}'")
         elif not isinstance(place, dict):
-            raise InputError(f"--set {override}: '{here}' is a value and has no '{part}'")
+            raise InputError(f"{said}: '{here}' is a value and has no '{part}'")
         key: Any = int(part) if isinstance(place, list) else part
         if depth == len(parents):
             place[key] = value

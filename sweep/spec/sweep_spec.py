@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ from pydantic import BaseModel, Field, ValidationInfo, create_model, field_valid
 from pydantic_core import PydanticCustomError
 
 from sweep.errors import InputError
+from sweep.spec.axis import axis
 from sweep.spec.complaints import validated
 from sweep.spec.forget_section import ForgetSpec
-from sweep.spec.options import axis, method_grid, option_model
+from sweep.spec.options import method_grid, option_model
 from sweep.spec.plugins import find_dataset, find_kind, find_method, find_model
 from sweep.spec.relearn_section import RelearnSpec
 from sweep.spec.search_section import SearchSpec, Seed
+from sweep.spec.source import Overrides, Source
 from sweep.spec.space import make_space
 from sweep.spec.spec_file import read_document, write_yaml
 from sweep.store.directory import Directory
@@ -53,11 +56,29 @@ class MethodSpec(OpenSection):
     """A method and the values of its hyperparameters; a list is a grid axis."""
 
     name: str
+    zip: dict[str, Any] | None = Field(
+        None, description="hyperparameters that vary together, each with as many values: one grid axis"
+    )
 
     @property
     def grid(self) -> dict[str, list[Any]]:
         """The values of every hyperparameter, defaults filled in."""
-        return dict(self.model_extra or {})
+        return {**(self.model_extra or {}), **(self.zip or {})}
+
+    def combinations(self) -> Iterator[dict[str, Any]]:
+        """Every combination of values of the hyperparameters, those under `zip` taken in step."""
+        for single in self._unzipped():
+            for values in product(*single.values()):
+                yield dict(zip(single, values, strict=True))
+
+    def written_out(self) -> list[dict[str, Any]]:
+        """Entries without `zip` that stand for this one, as plain data."""
+        return [{"name": self.name} | {key: _bare(grid[key]) for key in grid} for grid in self._unzipped()]
+
+    def _unzipped(self) -> Iterator[dict[str, list[Any]]]:
+        """A grid for each place in the lists under `zip`; the only one if there are none."""
+        for together in zip(*self.zip.values(), strict=True) if self.zip else [()]:
+            yield self.grid | {key: [value] for key, value in zip(self.zip or (), together, strict=True)}
 
 
 class Spec(Section):
@@ -83,6 +104,9 @@ class Spec(Section):
         "retain samples as test samples; forget, the forget samples alone; all, every retain sample too",
     )
     forget_information: bool = Field(False, description="measure ι, a pass of gradients over each forget sample")
+    labels: dict[str, str] = Field(
+        {}, description="what methods, the dataset and the model are called in tables and figures, by their names"
+    )
     relearn: RelearnSpec | None = Field(None, description="fine-tune a copy of each unlearned model; null: do not")
 
     @model_validator(mode="before")
@@ -119,13 +143,13 @@ class Spec(Section):
             grid.find_lists(results)
 
     def to_yaml(self) -> str:
-        """The spec with every default written out; reading it again gives an equal spec."""
+        """The spec with every default, range and `zip` written out; reading it again gives the same trials."""
         document = self.model_dump(by_alias=True)
         if self.search is None:
             del document["search"]
-        document["methods"] = [
-            {"name": entry.name} | {key: _bare(values) for key, values in entry.grid.items()} for entry in self.methods
-        ]
+        if not self.labels:
+            del document["labels"]
+        document["methods"] = [written for entry in self.methods for written in entry.written_out()]
         return write_yaml(document)
 
 
@@ -133,14 +157,15 @@ def _bare(values: list[Any]) -> Any:
     return values[0] if len(values) == 1 else values
 
 
-def load_spec(source: str, overrides: list[str] | None = None) -> Spec:
-    """Read a spec from a file or a preset's name, apply `PATH=VALUE` overrides, check it and fill in every default.
+def load_spec(source: Source, overrides: Overrides | None = None) -> Spec:
+    """Read a spec, apply overrides, check it and fill in every default. A file without `name` is called as the file.
 
     Raises:
         InputError: one line with the file, the key, what is wrong, and the nearest valid name.
     """
     name, document = read_document(source, overrides or [])
-    document.setdefault("name", Path(name).stem)
+    if not isinstance(source, Mapping):
+        document.setdefault("name", Path(name).stem)
     try:
         return parse_spec(document)
     except InputError as error:
@@ -162,10 +187,7 @@ def parse_spec(document: dict[str, Any]) -> Spec:
     unset = {key: value for key, value in usual.items() if value is not None and getattr(dataset, key) is None}
     dataset = dataset.model_copy(update=unset)
     model = _with_options(spec.model, "model", lambda name: option_model(find_model(name), PROVIDED_TO_MODELS))
-    entries = [
-        _with_options(entry, f"methods.{index}", lambda name: method_grid(find_method(name)))
-        for index, entry in enumerate(spec.methods)
-    ]
+    entries = [_with_hyperparameters(entry, f"methods.{index}") for index, entry in enumerate(spec.methods)]
     if spec.search is not None:
         _check_search(spec)
     return spec.model_copy(update={"dataset": dataset, "model": model, "methods": entries})
@@ -218,6 +240,23 @@ def _check_search(spec: Spec) -> None:
             raise InputError(f"{path}.{error}") from error
     if not spec.dataset.validation:
         raise InputError("dataset.validation: a search judges on validation data; hold some out, as in 0.1")
+
+
+def _with_hyperparameters(entry: MethodSpec, path: str) -> MethodSpec:
+    """The entry with the values of all hyperparameters, those under `zip` included, checked and filled in."""
+    checked: MethodSpec = _with_options(entry, path, lambda name: method_grid(find_method(name)))
+    if entry.zip is None:
+        return checked
+    if not entry.zip:
+        raise InputError(f"{path}.zip: names no hyperparameter")
+    if twice := sorted(entry.zip.keys() & (entry.model_extra or {}).keys()):
+        raise InputError(f"{path}.zip.{twice[0]}: stands beside zip too; leave out one of the two")
+    given = validated(method_grid(find_method(entry.name)), entry.zip, (*path.split("."), "zip"))
+    together = {key: getattr(given, key) for key in entry.zip}
+    if len(set(map(len, together.values()))) > 1:
+        counts = ", ".join(f"{key} has {len(values)}" for key, values in together.items())
+        raise InputError(f"{path}.zip: all need as many values: {counts}")
+    return checked.model_copy(update={"zip": together})
 
 
 def _with_options(section: Any, path: str, model_of: Callable[[str], type[BaseModel]]) -> Any:

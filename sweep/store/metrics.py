@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -171,3 +171,16 @@ def averaged(metrics: Sequence[Metric], gap: str) -> tuple[Metric, ...]:
 def distance(value: float, reference: float) -> float:
     """|value - Retrain's| in percentage points, at most `FARTHEST`."""
     return min(abs(value - reference), FARTHEST)
+
+
+def gap_between(
+    values: Mapping[str, float | None], reference: Mapping[str, float | None], kind: str, validation: bool
+) -> float | None:
+    """The average gap of a trial's metrics to those of Retrain, over those that both have; None where there is none.
+
+    With `validation` it is over the metrics that a search reads.
+    """
+    names = [(validation and each.twin) or each.column for each in averaged(metrics_of(kind), "average_gap")]
+    both = [(values.get(name), reference.get(name)) for name in names]
+    gaps = [distance(value, other) for value, other in both if value is not None and other is not None]
+    return sum(gaps) / len(gaps) if gaps else None

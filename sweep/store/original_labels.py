@@ -78,3 +78,8 @@ def of_several_weights(rows: Iterable[Mapping[str, str | None]]) -> set[str]:
         if name is not None and weights is not None and known.setdefault(name, weights) != weights:
             several.add(name)
     return several
+
+
+def stored_originals(results: Results, names: Iterable[str | None]) -> set[str]:
+    """Those of the originals that are stored; None, for a trial without an original, is passed over."""
+    return {name for name in set(names) if name is not None and results.size(original_path(name)) is not None}

@@ -1,4 +1,4 @@
-"""The built-in datasets: embedded digits, torchvision's CIFARs, any Parquet set."""
+"""The built-in datasets: embedded digits, torchvision's CIFARs, any set of image files, any Parquet set."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sweep.errors import InputError
 from sweep.tasks.dataset import Dataset
+from sweep.tasks.image_folder import ImageFolder
 from sweep.tasks.images import Images
 from sweep.tasks.language.invented_people import InventedPeople
 from sweep.tasks.language.python_manual import PythonManual
@@ -20,7 +21,7 @@ from sweep.tasks.language.text_files import TextFiles
 from sweep.tasks.parquet_images import ParquetImages
 from sweep.tasks.tables import Diabetes, RatedImages, Table
 
-__all__ = ["DATASETS", "Cifar10", "Cifar100", "Dataset", "Digits", "Images", "ParquetImages"]
+__all__ = ["DATASETS", "Cifar10", "Cifar100", "Dataset", "Digits", "ImageFolder", "Images", "ParquetImages"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ DATASETS: dict[str, type[Dataset]] = {
     "cifar10": Cifar10,
     "cifar100": Cifar100,
     "parquet": ParquetImages,
+    "folder": ImageFolder,
     "diabetes": Diabetes,
     "table": Table,
     "rated-images": RatedImages,

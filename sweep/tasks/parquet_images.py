@@ -19,13 +19,11 @@ from sweep.errors import InputError, nearest
 from sweep.store.content_ids import canonical_json, content_id
 from sweep.tasks.class_labels import Labels, read_labels
 from sweep.tasks.dataset import Dataset
+from sweep.tasks.image_stack import DECODING, stacked
 from sweep.tasks.images import Images, keys
 from sweep.tasks.node_cache import kept_array
 from sweep.tasks.pixels import Background, Unusable, decode
 from sweep.tasks.shards import Shard, find_shards
-
-DECODING = 1
-"""Raise this when the same files give other pixels than before, so that no node uses its cache."""
 
 Name = Annotated[str, Field(min_length=1)]
 
@@ -88,22 +86,11 @@ class ParquetImages(Dataset):
     def _pixels(self, train: list[Shard], test: list[Shard]) -> NDArray[np.uint8]:
         """The images of `train`, then those of `test`: uint8 [N, C, H, W]."""
         counts = [[shard.parquet().metadata.num_rows for shard in shards] for shards in (train, test)]
-        pixels: NDArray[np.uint8] | None = None
-        for row, image in enumerate(image for shard in (*train, *test) for image in self._decoded(shard)):
-            if pixels is None:
-                pixels = np.empty((sum(map(sum, counts)), *image.shape), np.uint8)
-            if image.shape != pixels.shape[1:]:
-                raise InputError(f"'{self.path}': images differ in size; set dataset.image_size")
-            pixels[row] = image
-        assert pixels is not None  # read_labels has found rows
         first = sum(counts[0])
-        for split, shards, rows, part in (
-            ("train", train, counts[0], pixels[:first]),
-            ("test", test, counts[1], pixels[first:]),
-        ):
-            if len(part) > 1 and all(np.array_equal(part[0], image) for image in part[1:]):
-                raise InputError(f"'{self.path}': all {len(part)} images of '{split}' are the same, to the last pixel")
-            _require_read_once(split, shards, rows, part)
+        decoded = (image for shard in (*train, *test) for image in self._decoded(shard))
+        pixels = stacked(decoded, {"train": first, "test": sum(counts[1])}, self.path)
+        _require_read_once("train", train, counts[0], pixels[:first])
+        _require_read_once("test", test, counts[1], pixels[first:])
         return pixels
 
     def _decoded(self, shard: Shard) -> Iterator[NDArray[np.uint8]]:

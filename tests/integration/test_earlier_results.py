@@ -8,7 +8,7 @@ import pytest
 from tiny_sweeps import call
 
 from sweep.plan.trials import plan_trials
-from sweep.search.phases import plan_search
+from sweep.search.plan import plan_search
 from sweep.spec.sweep_spec import load_spec
 from sweep.store.results import Results
 

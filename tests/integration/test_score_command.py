@@ -82,7 +82,7 @@ def test_its_commands_score_a_sweep(mine, number, monkeypatch):
     if number == 1:
         assert values["margin_kept", "original"] > 0.1
         assert values["margin_kept", "retrain"] == pytest.approx(0, abs=1e-6)
-        assert "margin kept: how far the mean margin" in ended.out
+        assert re.search(r"^ margin kept +\S+ +\S+ +\d of 1 +finetune", ended.out, re.M)
 
 
 def test_only_the_scores_that_are_named_are_computed(mine, tmp_path):
@@ -92,6 +92,7 @@ def test_only_the_scores_that_are_named_are_computed(mine, tmp_path):
     assert (ended.code, ended.err) == (0, "")
     found = pq.read_table(tmp_path / "elsewhere/audit.parquet")
     assert set(found["metric"].to_pylist()) == {*names}
+    assert re.findall(r"^(Δ|U-LiRA AUC): ", ended.out, re.M) == ["U-LiRA AUC", "Δ"]
     assert [line for line in ended.out.splitlines() if line.startswith(str(tmp_path))] == [
         str(tmp_path / f"elsewhere/audit.{suffix}") for suffix in ("parquet", "csv", "md")
     ]

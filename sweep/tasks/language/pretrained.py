@@ -52,9 +52,10 @@ def pretrained(
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    folder = model_folder(path, download=download)
     try:
         network, loading = AutoModelForCausalLM.from_pretrained(
-            model_folder(path, download=download),
+            folder,
             dtype=getattr(torch, dtype),
             attn_implementation=attention,
             local_files_only=True,
@@ -83,8 +84,9 @@ def check_pretrained(
     """
     from transformers import AutoConfig
 
+    folder = model_folder(path, download=download)
     try:
-        config = AutoConfig.from_pretrained(model_folder(path, download=download), local_files_only=True)
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as error:
         raise InputError(f"'{path}' cannot be loaded: {str(error).strip().splitlines()[0]}") from error
     _require_fit(path, vocabulary, int(config.vocab_size), length, getattr(config, "max_position_embeddings", length))

@@ -256,6 +256,17 @@ def test_strata_without_a_number_are_no_columns_and_the_table_says_why(audited):
     assert BY_MEMORISATION in found.captions
 
 
+def test_a_summary_has_a_line_for_each_score(audited, capsys):
+    directory, trials = audited(memorised(0))
+    found = task_tables(audit(directory, trials), trials, SCORES)
+    render_rich(found, Console(width=80), whole=False)
+    out = capsys.readouterr().out
+    [task] = found
+    assert max(map(len, out.splitlines())) <= 80
+    assert re.findall(r"^ (\S.*?)  +[\d.-]+ ", out, re.M) == [table.score.label for table in task.tables]
+    assert "| U-LiRA AUC |" in to_markdown(found)
+
+
 def test_a_terminal_of_80_columns_shows_all_of_it(audited, capsys):
     directory, trials = audited(memorised(0))
     frame = audit(directory, trials)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import io
 import re
+from unittest.mock import Mock
 
 import pytest
 import torch
 from rich.console import Console
 
+from sweep.engine.forecast import Forecast
 from sweep.engine.progress import Progress
+from sweep.plan.check import Checked
 from sweep.trial.device import busy
 from sweep.trial.job import Job, Outcome
+
+CHECKED = Checked(kind=None, outline=Mock(outputs=10), sizes={"": (180, 20)})
 
 
 @pytest.fixture
@@ -25,26 +30,31 @@ def clock():
     return [0.0]
 
 
-def watched(trials, clock, terminal=False):
+def watched(trials, clock, terminal=False, left=()):
     console = Console(file=io.StringIO(), width=200, force_terminal=terminal, get_time=lambda: clock[0])
     shown = Progress(console)
     shown.expect(trials)
+    shown.forecast = Forecast(CHECKED, epochs=1, pace=None).expect(left)
     return shown, console.file
 
 
 def test_without_a_terminal_each_trial_is_a_line_and_counts_and_time_left_one_a_minute(jobs, clock):
-    shown, printed = watched(len(jobs), clock)
+    shown, printed = watched(len(jobs), clock, left=jobs)
     with shown:
         shown.started(jobs[-1])
         for number, job in enumerate(jobs[:6]):
             shown.started(job)
             clock[0] += 25
-            shown.finished(job, Outcome("failed", "Traceback\nValueError: no") if number == 1 else Outcome("ok"))
+            failed = Outcome("failed", "Traceback\nValueError: no")
+            shown.finished(job, failed if number == 1 else Outcome("ok"), 3.25 if number == 2 else None)
     lines = printed.getvalue().splitlines()
-    assert lines[1] == f"[2/10] finetune {jobs[1].trial.id} seed 0 failed: ValueError: no"
+    assert lines[1:3] == [
+        f"[2/10] finetune {jobs[1].trial.id} seed 0 failed 25 s: ValueError: no",
+        f"[3/10] finetune {jobs[2].trial.id} seed 0 ok 25 s, gap 3.2",
+    ]
     assert [line.split(" finetune")[0] for line in lines] == [
         *("[1/10]", "[2/10]", "[3/10]"),
-        "2 running, 1 failed, 2 ok; about 0:02:55 left",  # 7 trials at 25 s, after 75 s
+        "2 running, 1 failed, 2 ok; about 2 min left",  # 7 trials at 25 s, and one has run for 75 s
         *("[4/10]", "[5/10]", "[6/10]"),
     ]
 
@@ -80,7 +90,7 @@ def test_what_is_expected_may_grow_and_shrink(jobs, clock):
 
 
 def test_a_terminal_has_a_bar_with_counts_and_time_left_even_if_trials_take_minutes(jobs, clock):
-    shown, printed = watched(len(jobs), clock, terminal=True)
+    shown, printed = watched(len(jobs), clock, terminal=True, left=jobs)
     with shown:
         for job in jobs[:3]:
             shown.started(job)
@@ -88,7 +98,7 @@ def test_a_terminal_has_a_bar_with_counts_and_time_left_even_if_trials_take_minu
             shown.finished(job, Outcome("diverged") if job is jobs[0] else Outcome("ok"))
         shown.started(jobs[3])
     last = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", printed.getvalue()).splitlines()[-1]
-    assert "3/10 1 running, 1 diverged, 2 ok 0:15:00 0:35:00" in " ".join(last.split())
+    assert "3/10 1 running, 1 diverged, 2 ok 0:15:00 about 35 min left" in " ".join(last.split())
 
 
 def test_gpus_in_use_are_shown_where_trials_take_some(jobs, clock):

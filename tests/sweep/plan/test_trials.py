@@ -18,7 +18,7 @@ from sweep.errors import InputError
 from sweep.plan.check import check_task
 from sweep.plan.code_version import code_version
 from sweep.plan.trials import dataset_identity, describe, location_options, plan_trials, trial_for
-from sweep.search.phases import plan_search
+from sweep.search.plan import plan_search
 from sweep.spec.forget_section import CLASS_VERSION
 from sweep.spec.sweep_spec import load_spec
 from sweep.store.content_ids import canonical_json, content_id

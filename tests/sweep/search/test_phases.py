@@ -20,7 +20,8 @@ from sweep.plan.code_version import code_version
 from sweep.plan.pending import NOTHING, Again
 from sweep.plan.trials import plan_trials, trial_for
 from sweep.search.objective import standing
-from sweep.search.phases import Found, of_other_code, plan_search, run_search, saved
+from sweep.search.phases import Found, of_other_code, run_search, saved
+from sweep.search.plan import plan_search
 from sweep.store.originals import Original, load_original, store_original
 from sweep.tasks.datasets import Digits
 from sweep.trial.worker import Worker

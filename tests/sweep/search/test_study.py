@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from sweep.search.phases import plan_search
+from sweep.search.plan import plan_search
 from sweep.search.study import Study
 
 SAMPLERS = ["tpe", "gp", "nsga2", "random"]
