@@ -26,9 +26,10 @@ from analysis.wording.doing_nothing import doing_nothing, original_level
 from analysis.wording.finding import tells
 from analysis.wording.floor import floor_words
 from analysis.wording.ideal import reference_words
-from analysis.wording.names import method_name, method_words, task_labels, varying_settings
+from analysis.wording.names import METHODS, method_name, method_words, task_labels, varying_settings
 from analysis.wording.page_names import configuration_page
 from analysis.wording.words import ranking_words
+from sweep.store.columns import REFERENCES
 from sweep.store.metrics import Metric, shown
 
 MOST_TASKS = 20
@@ -178,3 +179,16 @@ def _answer(trials: pd.DataFrame) -> str:
         untold = f"{seeds} do not tell which method is closest to {reference_words(ok)}. Of lowest mean gap is"
         return f"{nothing} {untold} {sentence}".strip()
     return f"{nothing} Of the methods, closest is {sentence}" if nothing else sentence
+
+
+def question(trials: pd.DataFrame, tables: list[Comparison]) -> str:
+    """What the trials can answer, as the page's heading."""
+    if trials.empty:
+        return "Nothing has been run yet"
+    methods = sorted({row.method for table in tables for row in table.rows})
+    compared = [name for name in methods if name not in {method_name(each) for each in (*REFERENCES, ANOTHER_SEED)}]
+    if METHODS["retrain"] not in methods or not compared:
+        return "How do the methods compare?" if len(methods) > 1 else f"What does {methods[0]} do?"
+    if len(compared) == 1:
+        return f"How close does {compared[0]} come to Retrain?"
+    return "Which method comes closest to Retrain?"

@@ -14,7 +14,7 @@ import pandas as pd
 
 from analysis.against import HOW, MOST_ROWS, Against, against, write_against
 from analysis.audit.opening import Opening, openings
-from analysis.comparison import Comparison, comparisons
+from analysis.comparison import comparisons, question
 from analysis.distances import distances
 from analysis.drawing.figure import Draw, Drawn, Skipped, save
 from analysis.failures import ended_otherwise, failures
@@ -25,7 +25,6 @@ from analysis.prediction_tables import PredictionTable
 from analysis.published import beside_published
 from analysis.reading.frames import Frames
 from analysis.reading.mixed_code import DEVICES, mixed_devices
-from analysis.reading.selection import ANOTHER_SEED
 from analysis.recall import recall
 from analysis.relearning_tables import relearn_time, relearning
 from analysis.reruns import reruns, stored_sections
@@ -33,10 +32,9 @@ from analysis.templates import environment
 from analysis.wording.certificates import certificate_lines
 from analysis.wording.code_words import code_words
 from analysis.wording.ideal import RETRAIN, ideal_words, reference_words
-from analysis.wording.names import METHODS, distinct_metrics, method_name, metric_words
+from analysis.wording.names import distinct_metrics, metric_words
 from analysis.wording.own_originals import own_originals
 from analysis.wording.words import joined
-from sweep.store.columns import REFERENCES
 from sweep.store.results import Results
 
 PAGE_DPI = 100
@@ -123,7 +121,7 @@ def _render(
         .render(
             linked=linked,
             name=joined(sorted(trials["sweep"].unique())) if len(trials) else Path(directory).name,
-            question=_question(trials, tables),
+            question=question(trials, tables),
             facts=_facts(trials, searched, frames),
             to=" or ".join(sorted({reference_words(rows) for _, rows in trials.groupby("task_id")})) or RETRAIN,
             tables=tables,
@@ -149,19 +147,6 @@ def _render(
             quoted=shlex.quote(directory),
         )
     )
-
-
-def _question(trials: pd.DataFrame, tables: list[Comparison]) -> str:
-    """What the trials can answer, as the page's heading."""
-    if trials.empty:
-        return "Nothing has been run yet"
-    methods = sorted({row.method for table in tables for row in table.rows})
-    compared = [name for name in methods if name not in {method_name(each) for each in (*REFERENCES, ANOTHER_SEED)}]
-    if METHODS["retrain"] not in methods or not compared:
-        return "How do the methods compare?" if len(methods) > 1 else f"What does {methods[0]} do?"
-    if len(compared) == 1:
-        return f"How close does {compared[0]} come to Retrain?"
-    return "Which method comes closest to Retrain?"
 
 
 def _facts(trials: pd.DataFrame, searched: pd.DataFrame, frames: Frames) -> list[tuple[str, str]]:

@@ -72,7 +72,7 @@ def configuration_values(rows: pd.DataFrame) -> Mapping[str, object]:
         "searched": bool(first["searched"]),
         "params": parameters(first["params"]),
         "metrics": metrics,
-        "meanings": metric_words(metrics) if metrics else "",
+        "meanings": metric_words(metrics),
         "to": reference_words(rows),
         "lines": [_line(row, metrics) for _, row in rows.iterrows()],
         "means": means,
@@ -126,7 +126,7 @@ def index_values(trials: pd.DataFrame) -> Mapping[str, object]:
         gap = mean_interval(ok["average_gap"], "average_gap")
         named = (first["task"], first["name"], first["setting"])
         listed.append(Listed(*named, str(page), len(ok), ended, gap, bool(first["searched"])))
-    listed.sort(key=lambda each: (each.task, each.searched, -each.average_gap.n, each.average_gap.mean, each.name))
+    listed.sort(key=lambda each: (each.task, each.searched, not each.average_gap.n, each.average_gap.mean, each.name))
     tasks: dict[str, list[Listed]] = {}
     for each in listed:
         tasks.setdefault(each.task, []).append(each)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable
 
 from analysis.pages import pictures
 from analysis.pages.progress import Plan
-from analysis.pages.site import Site
+from analysis.pages.site import OVERVIEW, Site
 from analysis.reading.frames import read_frames
 from sweep.store.results import Results
 
@@ -17,6 +17,9 @@ SECONDS = 5
 
 REST = 10
 """After results were read this many times as long passes before they are read again: a sweep needs the processor."""
+
+LONGEST = 60.0
+"""But never more than so many seconds."""
 
 WATCHED = ("trials", "suggestions")
 """Folders whose files tell that something was stored."""
@@ -50,13 +53,13 @@ class Followed:
         if self._site is not None and time.monotonic() < self._not_before:
             return self._site
         began = time.monotonic()
-        plan = self._plan()
-        stored = (plan, *(self._listed(folder) for folder in WATCHED))
+        stored = tuple(self._listed(folder) for folder in WATCHED)
         if self._site is None or stored != self._read:
             frames = read_frames(self._results, paths=False)
-            self._site, self._read = Site(frames, self._results, self._open, plan, SECONDS), stored
-            self._site.page("index.html")
-        self._not_before = time.monotonic() + REST * (time.monotonic() - began)
+            self._site, self._read = Site(frames, self._results, self._open, self._plan, SECONDS), stored
+            self._site.page(OVERVIEW)
+        now = time.monotonic()
+        self._not_before = now + min(REST * (now - began), LONGEST)
         return self._site
 
     def _listed(self, folder: str) -> tuple[tuple[str, int, int], ...]:

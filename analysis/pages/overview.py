@@ -6,16 +6,15 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from analysis.comparison import comparisons
+from analysis.comparison import comparisons, question
 from analysis.failures import ended_otherwise, failures
-from analysis.pages.progress import Plan, progress
 from analysis.reading.frames import Frames
 from analysis.wording.ideal import RETRAIN, reference_words
 from analysis.wording.names import distinct_metrics, metric_words
 
 
-def overview_values(frames: Frames, plan: Plan, trials: pd.DataFrame) -> Mapping[str, object]:
-    """What the template of the first page shows.
+def overview_values(frames: Frames, trials: pd.DataFrame) -> Mapping[str, object]:
+    """What the template of the first page shows, besides the progress.
 
     Args:
         trials: as `Site.trials`.
@@ -23,8 +22,8 @@ def overview_values(frames: Frames, plan: Plan, trials: pd.DataFrame) -> Mapping
     tables, tasks = comparisons(frames.trials)
     bad = ended_otherwise(frames)
     return {
-        "progress": progress(frames, plan),
         "tables": tables,
+        "question": question(frames.trials, tables),
         "tasks": tasks,
         "meanings": " ".join(metric_words(metrics) for metrics in distinct_metrics(table.metrics for table in tables)),
         "to": " or ".join(sorted({reference_words(rows) for _, rows in frames.trials.groupby("task_id")})) or RETRAIN,

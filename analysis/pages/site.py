@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from analysis.pages import pictures
 from analysis.pages.configuration import configuration_values, index_values
 from analysis.pages.overview import overview_values
 from analysis.pages.predictions import model_of
-from analysis.pages.progress import Plan
+from analysis.pages.progress import Plan, progress
 from analysis.pages.trial import trial_values
 from analysis.reading.frames import Frames
 from analysis.reruns import stored_sections
@@ -44,7 +44,7 @@ class Site:
         frames: Frames,
         results: Results,
         open_pictures: pictures.Open = pictures.none,
-        plan: Plan = "",
+        plan: Callable[[], Plan] = str,
         seconds: int = 0,
     ) -> None:
         """Reads nothing more yet.
@@ -52,12 +52,13 @@ class Site:
         Args:
             frames: of `results`; traces are not needed.
             open_pictures: where images come from.
-            plan: what the overview counts against.
+            plan: what the overview counts against, as far as it is known when this is called.
             seconds: how often pages look for what is new, those of trials excepted; 0: they are files, and never do.
         """
         self.frames, self.results = frames, results
         self._open, self._plan, self._seconds = open_pictures, plan, seconds
         self.trials = _labelled(frames)
+        self._made: tuple[Plan, str] | None = None
         self._model = lru_cache(MOST_MODELS)(partial(model_of, results))
 
     @cached_property
@@ -72,7 +73,7 @@ class Site:
             OSError: the results cannot be read.
         """
         if path == OVERVIEW:
-            return self._overview
+            return self._overview()
         if path == INDEX:
             return self._render("configurations", index_values(self.trials), "../")
         if path in self._configurations:
@@ -82,9 +83,16 @@ class Site:
             return self._render("trial", self._trial(path), "../")
         return None
 
-    @cached_property
     def _overview(self) -> str:
-        return self._render("overview", overview_values(self.frames, self._plan, self.trials), "")
+        plan = self._plan()
+        if self._made is None or self._made[0] is not plan:
+            values = {"progress": progress(self.frames, plan), **self._comparison}
+            self._made = plan, self._render("overview", values, "")
+        return self._made[1]
+
+    @cached_property
+    def _comparison(self) -> Mapping[str, object]:
+        return overview_values(self.frames, self.trials)
 
     def _trial(self, path: str) -> Mapping[str, object]:
         row = self.trials.iloc[self._places[path]]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from analysis.audit.outputs import Model
+from analysis.methods_table import LARGE
 from analysis.pages.charts import chart
 from analysis.pages.configuration import parameters
 from analysis.pages.pictures import Pictures, source
@@ -19,22 +21,23 @@ from analysis.reading.frames import kinds_of
 from analysis.reruns import allowed, spec_fragment
 from analysis.wording.certificates import certificate_words
 from analysis.wording.ideal import reference_words
-from analysis.wording.names import method_name
+from analysis.wording.names import meanings_words, method_name
 from sweep.errors import InputError
-from sweep.store.metrics import metrics_of
+from sweep.store.metrics import Metric, metrics_of
 from sweep.store.results import Results
 
 Models = Callable[[str], Model | None]
 """A trial's id -> what its model says; None if nothing is stored that can be read."""
 
+NAN = float("nan")
 MIB = 1 << 20
 COSTS = {
-    "unlearn_seconds": ("Seconds", "of unlearning", 1.0),
-    "eval_seconds": ("Evaluation", "seconds of judging the model", 1.0),
-    "samples_processed": ("Samples", "that the method processed", 1.0),
-    "peak_memory_bytes": ("Memory", "peak, MiB", 1.0 / MIB),
+    "unlearn_seconds": ("Seconds of unlearning", 2, 1.0),
+    "eval_seconds": ("Seconds of evaluation", 2, 1.0),
+    "samples_processed": ("Samples processed", 0, 1.0),
+    "peak_memory_bytes": ("Peak memory, MiB", 0, 1.0 / MIB),
 }
-"""Columns that say what a trial cost: what each is called, what it is, and by what its numbers are multiplied."""
+"""Columns that say what a trial cost: what each is called, its decimals, and by what it is multiplied."""
 
 ANGLE, RIGHT_ANGLE = "Angle between retain and forget gradients, degrees", 90.0
 CHARTS: list[tuple[str, dict[str, str], float | None]] = [
@@ -50,14 +53,13 @@ CHARTS: list[tuple[str, dict[str, str], float | None]] = [
 
 @dataclass(frozen=True)
 class Measured:
-    """A number of a trial, of the references of the same seed, and its distance to Retrain's; NaN: there is none."""
+    """A number of a trial, of the references of the same seed, and its distance to Retrain's, as they are shown."""
 
     label: str
-    words: str
-    own: float
-    retrain: float
-    gap: float
-    original: float
+    own: str
+    retrain: str
+    gap: str
+    original: str
 
 
 def trial_values(
@@ -82,6 +84,9 @@ def trial_values(
         OSError: the results cannot be read.
     """
     points = _trace(results, row["trial_id"])
+    metrics = metrics_of(str(kinds_of(row.to_frame().T).iloc[0]))
+    measured = _measured(row, retrain, original, metrics)
+    known = [metric for metric in metrics if metric.label in {each.label for each in measured}]
     charts = [chart(title, points, columns, level) for title, columns, level in CHARTS]
     return {
         "trial": row,
@@ -92,8 +97,8 @@ def trial_values(
         "params": parameters(row["params"]),
         "command": shlex.join(["unlearn-sweep", "rerun", results.location, row["trial_id"], *allowed(row)]),
         "spec": spec_fragment(row["config"], stored, results.location),
-        "measured": _measured(row, retrain, original),
-        "costs": _costs(row, retrain, original),
+        "measured": measured,
+        "meanings": meanings_words(known),
         "retrain": None if retrain is None else retrain["trial_page"],
         "original": None if original is None else original["trial_page"],
         "is_retrain": row["method"] == "retrain",
@@ -140,38 +145,34 @@ def _plain(value: object) -> str:
     return f"{value:.0f}" if isinstance(value, float) else str(value)
 
 
-def _measured(row: pd.Series, retrain: pd.Series | None, original: pd.Series | None) -> list[Measured]:
-    nan = float("nan")
+def _measured(
+    row: pd.Series, retrain: pd.Series | None, original: pd.Series | None, metrics: Sequence[Metric]
+) -> list[Measured]:
+    """Its metrics that one of the three has, its average gap, and its costs."""
+    three = (row, retrain, original)
     found = []
-    for metric in metrics_of(str(kinds_of(row.to_frame().T).iloc[0])):
-        column = metric.column
-        if column not in row.index:
-            continue
-        values = [nan if each is None else float(each[column]) for each in (row, retrain, original)]
-        if not all(map(pd.isna, values)):
-            gap = nan if row["method"] == "retrain" else float(row[f"gap.{column}"])
-            found.append(Measured(metric.label, f"{metric.words}, {metric.unit}", values[0], values[1], gap, values[2]))
-    gaps = [nan if each is None else float(each["average_gap"]) for each in (row, original)]
-    if not all(map(pd.isna, gaps)):
-        found.append(
-            Measured(
-                "Average gap", f"to {reference_words(row.to_frame().T)}, percentage points", gaps[0], nan, nan, gaps[1]
-            )
-        )
-    return found
+    for metric in metrics:
+        if metric.column in row.index:
+            form = ".1f" if metric.unit.startswith("percent") else ".4g"
+            gap = NAN if row["method"] == "retrain" else float(row[f"gap.{metric.column}"])
+            values = [NAN if each is None else float(each[metric.column]) for each in three]
+            found.append((metric.label, form, values, gap))
+    gaps = [float(row["average_gap"]), NAN, NAN if original is None else float(original["average_gap"])]
+    found.append(("Average gap", ".1f", gaps, NAN))
+    for column, (label, digits, factor) in COSTS.items():
+        values = [NAN if each is None else factor * float(each[column]) for each in three]
+        found.append((label, f",.{digits}f", values, NAN))
+    return [
+        Measured(label, *(_number(value, form) for value in (*values[:2], gap, values[2])))
+        for label, form, values, gap in found
+        if not all(map(math.isnan, values))
+    ]
 
 
-def _costs(row: pd.Series, retrain: pd.Series | None, original: pd.Series | None) -> list[Measured]:
-    nan = float("nan")
-    found = []
-    for column, (label, words, factor) in COSTS.items():
-        values = [
-            nan if each is None or pd.isna(each[column]) else factor * float(each[column])
-            for each in (row, retrain, original)
-        ]
-        if not all(map(pd.isna, values)):
-            found.append(Measured(label, words, values[0], values[1], nan, values[2]))
-    return found
+def _number(value: float, form: str) -> str:
+    if math.isnan(value):
+        return "–"
+    return f"{value:.1e}" if "," not in form and abs(value) >= LARGE else f"{value:{form}}"
 
 
 def _outputs(
@@ -200,6 +201,7 @@ def _outputs(
         "confusions": confusions(model, reference, names) if classes else [],
         "by_class": by_class(model, reference, names) if classes else None,
         "differences": [(each, _sources(each, pictures)) for each in found],
+        "choices": any(part.choices for part in model.values()),
         "no_pictures": pictures if isinstance(pictures, str) else "",
         "beside": beside if reference is not None else "",
         "kept": True,

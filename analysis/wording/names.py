@@ -65,10 +65,16 @@ def label(metric: str) -> str:
 
 
 def metric_words(metrics: Sequence[Metric]) -> str:
-    """What metrics mean, in what unit, and which of them make up the average gap, as sentences."""
+    """What metrics mean, in what unit, and which of them make up the average gap, as sentences; empty of none."""
+    labels = [metric.label for metric in averaged(metrics, "average_gap")]
+    meanings = meanings_words(metrics)
+    return f"{meanings.removesuffix('.')}; the average gap is over {joined(labels)}." if labels else meanings
+
+
+def meanings_words(metrics: Sequence[Metric]) -> str:
+    """What metrics mean, and in what unit, as sentences; empty where there is none."""
     meanings = "; ".join(f"{metric.label}: {metric.words}" for metric in metrics)
-    labels = joined([metric.label for metric in averaged(metrics, "average_gap")])
-    return f"{meanings}. In {unit_words(metrics)}; the average gap is over {labels}."
+    return f"{meanings}. In {unit_words(metrics)}." if metrics else ""
 
 
 def distinct_metrics(shown: Iterable[tuple[Metric, ...]]) -> list[tuple[Metric, ...]]:

@@ -63,7 +63,8 @@ def plan(
         console.print(words or "how long this takes is not known", highlight=False, soft_wrap=True)
     if loaded.search is not None:
         console.print(f"and {search_words(loaded)}: unlearn-sweep search {spec}", highlight=False, soft_wrap=True)
-        plan_of_search(console, spec, loaded, out, forecast)
+        told = warn if checked is None else (lambda remark: None)
+        plan_of_search(console, spec, loaded, out, forecast, told)
 
 
 def planned(
@@ -140,4 +141,6 @@ def search_words(spec: Spec) -> str:
     studies = len(search.methods) * sum(len(grid.sets()) for grid in spec.forget)
     count = "" if studies == 1 else f"{studies} x "
     seeds = "" if len(search.seeds) == 1 else f" x {len(search.seeds)} seeds"
+    if search.compute is not None:
+        return f"a search of {count}the passes of {search.compute:g} Retrains, its best on others"
     return f"a search of {count}{search.trials} suggestions{seeds}, its best on {len(search.confirm_seeds)} more"

@@ -100,6 +100,7 @@ def perform(
     """
     arguments.require_no_address_inline(address, executor)
     from sweep.engine.adoption import adopt
+    from sweep.plan.labels import check_labels, store_labels
     from sweep.plan.pending import of_other_code, with_fewer_predictions
     from sweep.plan.relearning import asked_relearning, relearning_words
     from sweep.store.results import Results
@@ -126,6 +127,8 @@ def perform(
 
         located(spec, action)
     else:
+        located(spec, lambda: check_labels(loaded))
+        store_labels(Results(where), loaded)
         for line in heading:
             console.print(line, highlight=False, soft_wrap=True)
     return Ran(where, whole, trials, left, rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import threading
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,9 @@ class StoredPlan:
             found: Plan = planned(self._results, text)
         except (InputError, OSError) as error:
             found = f"{error}."
+        except Exception:
+            traceback.print_exc()
+            found = "a bug of this program; its traceback is where view was started."
         if text == self._text:
             self._found = found
 

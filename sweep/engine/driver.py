@@ -25,15 +25,14 @@ from sweep.engine.schedule import GridSchedule, Schedule
 from sweep.engine.shared_grid import PAUSE, SharedGrid
 from sweep.errors import InputError
 from sweep.plan.check import Checked, check_task
+from sweep.plan.labels import store_labels
 from sweep.plan.pending import NOTHING, Again
 from sweep.plan.relearning import asked_relearning
-from sweep.plan.trials import Trial, dataset_identity, describe, location_options, model_location
+from sweep.plan.trials import Trial, describe, location_options, model_location
 from sweep.plan.versions import original_version
-from sweep.spec.labels import proposed_labels
 from sweep.spec.plugins import find_kind
 from sweep.spec.sweep_spec import Spec
 from sweep.store.columns import METRICS
-from sweep.store.labels import dataset_key, write_labels
 from sweep.store.location import absolute_location
 from sweep.store.metrics import KINDS, gap_between
 from sweep.store.original_labels import DIFFER, of_several_weights, read_label
@@ -170,6 +169,7 @@ class Driver:
         """
         with interruptible(), deadline(schedule, self.request.time_budget):
             if schedule.ended:
+                store_labels(self.results, self.request.spec)
                 self._show_heading()
                 return
             with ThreadPoolExecutor(1) as pool:
@@ -195,10 +195,7 @@ class Driver:
         kind = find_kind(spec.dataset.name)
         if kind.name not in KINDS:
             self.results.write_metrics(kind.name, kind.metrics)
-        fingerprint = dataset_identity(spec.dataset).get("fingerprint") if spec.dataset.name in spec.labels else None
-        renamed = {spec.dataset.name: dataset_key(spec.dataset.name, fingerprint)}
-        given = {renamed.get(name, name): label for name, label in spec.labels.items()}
-        write_labels(self.results, given, proposed_labels(spec))
+        store_labels(self.results, spec)
         self.results.write("environment.json", environment_json(executor.name, spec.training.precision).encode())
         if self.progress.forecast is not None:
             self.progress.forecast.slots = slots

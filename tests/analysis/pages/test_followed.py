@@ -1,0 +1,59 @@
+"""Pages of a directory that changes: they show what is new, and results are not read all the time."""
+
+import pytest
+from made_sites import compared, row, stored
+
+from analysis.pages import followed
+from analysis.pages.followed import Followed
+from sweep.store.read_only import ReadOnly
+
+
+class Counted(ReadOnly):
+    def __init__(self, location):
+        super().__init__(location)
+        self.reads = 0
+
+    def trials(self, *arguments):
+        self.reads += 1
+        return super().trials(*arguments)
+
+
+@pytest.fixture
+def pages(tmp_path):
+    results = Counted(compared(tmp_path).location)
+    return results, Followed(results, lambda config: "", lambda: "not known.")
+
+
+def test_what_is_stored_appears(pages, monkeypatch):
+    monkeypatch.setattr(followed, "REST", 0)
+    results, found = pages
+    assert "6 trials are stored" in found.page("index.html")
+    assert found.page("trials/task-uam--2.html") is None
+    stored(results.location, [(row("uam", 2), None)])
+    assert "7 trials are stored" in found.page("index.html")
+    assert "seed 2" in found.page("trials/task-uam--2.html")
+
+
+def test_results_are_read_again_only_where_something_was_stored(pages, monkeypatch):
+    monkeypatch.setattr(followed, "REST", 0)
+    results, found = pages
+    for _ in range(3):
+        found.page("index.html")
+    assert results.reads == 1
+
+
+def test_a_sweep_that_stores_much_is_not_read_at_every_request(pages, monkeypatch):
+    monkeypatch.setattr(followed, "REST", 10**6)
+    results, found = pages
+    found.page("index.html")
+    stored(results.location, [(row("uam", 2), None)])
+    assert "6 trials are stored" in found.page("index.html")
+    assert results.reads == 1
+    monkeypatch.setattr(found, "_not_before", 0.0)
+    assert "7 trials are stored" in found.page("index.html")
+
+
+def test_a_directory_that_has_just_begun(tmp_path):
+    found = Followed(ReadOnly(str(tmp_path / "new")), lambda config: "", lambda: "not known.")
+    assert "No trial has ended yet." in found.page("index.html")
+    assert not (tmp_path / "new").exists()

@@ -1,0 +1,123 @@
+"""Pages that follow a sweep in a real browser: what is new appears, and the reader's place is kept. Needs Chromium."""
+
+import contextlib
+import threading
+import time
+
+import chromium
+import pytest
+from test_report_browser import OVERFLOW, made_row
+
+from analysis.pages import followed
+from analysis.pages.followed import Followed
+from sweep.cli.serving import Server
+from sweep.store.read_only import ReadOnly
+from sweep.store.results import Results
+
+pytestmark = pytest.mark.soak
+
+NUMBERS = {"retrain": [99.0, 80.0, 90.0, 40.0], "uam": [98.0, 82.0, 89.0, 35.0], "finetune": [97.0, 95.0, 91.0, 9.0]}
+METHODS = "[...document.querySelectorAll('.comparison tbody th')].map((cell) => cell.dataset.value.trim())"
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    assert chromium.find(), "install chromium: this test drives it"
+    with chromium.browser(tmp_path_factory.mktemp("profile")) as page:
+        yield page
+
+
+@pytest.fixture
+def served(tmp_path, monkeypatch):
+    """A directory with a trial of each method and a failure, and the URL of its pages, which look each second."""
+    monkeypatch.setattr(followed, "SECONDS", 1)
+    monkeypatch.setattr(followed, "REST", 0)
+    results = Results(str(tmp_path))
+    for method, numbers in NUMBERS.items():
+        results.write_trial(made_row(method, 0, "a", 0.1, numbers))
+    failed = {"status": "failed", "error": "Traceback\nValueError: no"}
+    results.write_trial(made_row("uam", 5, "a", 0.1, [None] * 4) | failed)
+    with Server(Followed(ReadOnly(str(tmp_path)), lambda config: "", lambda: "unknown.").page) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        with contextlib.ExitStack() as stack:
+            stack.callback(thread.join)
+            stack.callback(server.shutdown)
+            yield results, server.url
+
+
+def wait(page, script, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not page.run(script):
+        assert time.monotonic() < deadline, script
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("dark", [False, True])
+def test_nothing_is_wider_than_the_window(page, served, width, dark):
+    _, url = served
+    for path in ("", "configurations/index.html", "trials/a-uam-0.html", "trials/a-uam-5.html"):
+        page.open(url + path, width=width, dark=dark)
+        page.run("document.querySelectorAll('details').forEach((details) => { details.open = true; })")
+        assert page.run(OVERFLOW) <= 0
+    assert page.messages == []
+
+
+def test_what_is_new_appears_and_the_readers_place_is_kept(page, served):
+    results, url = served
+    page.open(url, width=390)
+    page.run("document.querySelectorAll('.comparison thead button')[5].click()")  # MIA
+    assert page.run(METHODS) == ["FineTune", "UAM", "Retrain"]
+    page.run("document.querySelector('#failures details').open = true")
+    page.run("document.querySelector('.comparison').parentElement.scrollLeft = 77")
+    page.run("document.querySelectorAll('.comparison tbody a')[1].focus()")
+    page.run("scrollTo(0, 200)")
+    results.write_trial(made_row("uam", 1, "a", 0.1, [1.0, 1.0, 1.0, 5.0]))
+    failed = {"status": "failed", "error": "Traceback\nValueError: no"}
+    results.write_trial(made_row("uam", 6, "a", 0.1, [None] * 4) | failed)
+    wait(page, "document.querySelectorAll('#failures li').length === 2")
+    assert page.run(METHODS) == ["FineTune", "UAM", "Retrain"]
+    assert "6 trials are stored" in page.run("document.querySelector('#progress').textContent")
+    assert page.run("document.querySelector('#failures details').open")
+    assert page.run("document.querySelector('.comparison').parentElement.scrollLeft") == 77
+    assert page.run("document.activeElement.textContent") == "UAM"
+    assert page.run("scrollY") == 200
+    assert page.messages == []
+
+
+def test_following_can_be_stopped_from_the_keyboard(page, served):
+    results, url = served
+    page.open(url)
+    page.run("document.querySelector('#following button').focus()")
+    page.press(" ", " ")
+    assert page.run("document.activeElement.textContent") == "Follow"
+    results.write_trial(made_row("uam", 1, "a", 0.1, [1.0, 1.0, 1.0, 1.0]))
+    time.sleep(2.5)
+    assert "4 trials are stored" in page.run("document.querySelector('#progress').textContent")
+    page.press("Enter", "\r")
+    wait(page, "document.querySelector('#progress').textContent.includes('5 trials are stored')")
+
+
+def test_without_scripts_a_reload_shows_what_is_new(page, served):
+    results, url = served
+    page.call("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        page.open(url)
+        assert page.run("document.querySelector('#following').hidden")
+        assert "Load this page again" in page.run("document.querySelector('noscript').textContent")
+        results.write_trial(made_row("uam", 1, "a", 0.1, [1.0, 1.0, 1.0, 1.0]))
+        page.open(url)
+    finally:
+        page.call("Emulation.setScriptExecutionDisabled", value=False)
+    assert "5 trials are stored" in page.run("document.querySelector('#progress').textContent")
+
+
+def test_the_skip_link_is_first_and_focus_is_seen(page, served):
+    _, url = served
+    page.open(url + "trials/a-uam-0.html")
+    page.press("Tab")
+    assert page.run("document.activeElement.textContent") == "Skip to the content"
+    page.press("Tab")
+    assert page.run("document.activeElement.getAttribute('href')") == "../index.html"
+    assert page.run("getComputedStyle(document.activeElement).outlineStyle") == "solid"

@@ -1,0 +1,159 @@
+"""What a results directory's spec.yaml gives: a plan and images, and neither code nor what lies elsewhere."""
+
+import io
+import json
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from PIL import Image
+
+from sweep.cli.stored_spec import StoredPictures, StoredPlan, planned
+from sweep.errors import InputError
+from sweep.plan.trials import dataset_identity, plan_trials
+from sweep.spec.sweep_spec import parse_spec
+from sweep.store.results import Results
+from sweep.tasks.datasets import Digits
+
+SPEC = {
+    "name": "stored",
+    "dataset": {"name": "digits", "label_noise": 0.2},
+    "seeds": [0, 1],
+    "methods": [{"name": "retrain"}, {"name": "finetune", "lr": [0.01, 0.1]}],
+}
+
+
+def text(**changes):
+    return yaml.safe_dump(SPEC | changes).encode()
+
+
+@pytest.fixture
+def results(tmp_path):
+    found = Results(str(tmp_path))
+    found.write("spec.yaml", text())
+    return found
+
+
+def test_the_plan_has_every_trial(results):
+    found = planned(results, text())
+    assert found.trials == {trial.id: trial.method for trial in plan_trials(parse_spec(SPEC))}
+    assert (len(found.trials), found.suggestions) == (6, 0)
+
+
+def test_a_search_has_a_number_of_suggestions(results):
+    search = {"methods": [{"name": "finetune"}], "trials": 7}
+    found = planned(results, text(search=search, dataset={"name": "digits", "validation": 0.1}))
+    assert found.suggestions == 7
+
+
+REFUSED = {
+    "method": ({"methods": [{"name": "hostile:Method"}]}, "the method hostile:Method is a plugin"),
+    "searched": ({"search": {"methods": [{"name": "hostile:Method"}]}}, "the method hostile:Method is a plugin"),
+    "data": ({"dataset": {"name": "hostile:Data"}}, "the data set hostile:Data is a plugin"),
+    "model": ({"model": {"name": "hostile:Model"}}, "the model hostile:Model is a plugin"),
+    "URI": ({"dataset": {"name": "parquet", "path": "s3://bucket/data"}}, "names a URI"),
+    "rows elsewhere": ({"forget": {"scenario": "rows", "path": "s3://bucket/rows.csv"}}, "names a URI"),
+}
+
+
+@pytest.mark.parametrize(("changes", "message"), REFUSED.values(), ids=REFUSED)
+def test_neither_code_nor_what_lies_elsewhere_is_opened(results, changes, message, tmp_path, monkeypatch):
+    (tmp_path / "hostile.py").write_text("import pathlib\npathlib.Path(__file__).with_name('imported').touch()\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=message):
+        planned(results, text(**changes))
+    assert not (tmp_path / "imported").exists()
+    assert "hostile" not in sys.modules
+
+
+@pytest.mark.parametrize("content", [b"- 1", b"{", b"methods: [{name: nothing}]", b"\xff\xfe"])
+def test_a_spec_that_is_none_is_refused(results, content):
+    with pytest.raises(InputError):
+        planned(results, content)
+
+
+def test_nothing_is_downloaded(results, tmp_path):
+    dataset = {"name": "cifar10", "path": str(tmp_path / "data"), "download": True}
+    with pytest.raises(InputError, match="CIFAR10 is not in"):
+        planned(results, text(dataset=dataset))
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_plan_comes_later_and_follows_the_spec(results, monkeypatch):
+    threads = []
+    monkeypatch.setattr("threading.Thread.start", lambda thread: threads.append(thread))
+    plan = StoredPlan(results)
+    assert plan.now() == "spec.yaml is being read."
+    threads.pop().run()
+    assert len(plan.now().trials) == 6
+    assert plan.now() is plan.now()
+    assert threads == []
+    results.write("spec.yaml", text(seeds=[0]))
+    assert plan.now() == "spec.yaml is being read."
+    results.write("spec.yaml", text(methods=[{"name": "hostile:Method"}]))
+    plan.now()
+    for thread in threads[::-1]:
+        thread.run()
+    assert plan.now() == "the method hostile:Method is a plugin, which is not imported here."
+
+
+def test_without_a_spec_no_plan_is_known(tmp_path):
+    assert StoredPlan(Results(str(tmp_path))).now() == "there is no spec.yaml."
+
+
+def config_of(**dataset):
+    identity = dataset_identity(parse_spec(SPEC | {"dataset": {"name": "digits"} | dataset}).dataset)
+    return json.dumps({"dataset": identity})
+
+
+def test_images_are_those_of_the_data_set(results):
+    pictures, digits = StoredPictures(results), Digits().load()
+    for part, images in (("test", digits.test_images), ("forget", digits.train_images)):
+        found = np.asarray(Image.open(io.BytesIO(pictures.of(config_of(label_noise=0.5)).png(part, 3))))
+        np.testing.assert_array_equal(found, images[3, 0])
+
+
+def png_of(image):
+    content = io.BytesIO()
+    Image.fromarray(image).save(content, "PNG")
+    return content.getvalue()
+
+
+def test_colour_images_and_names_of_classes(results, tmp_path):
+    image = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    for split in ("train", "test"):
+        rows = {"image": [{"bytes": png_of(image + place)} for place in range(4)], "label": ["cat", "dog"] * 2}
+        pq.write_table(pa.table(rows), tmp_path / f"{split}-0.parquet")
+    dataset = {"name": "parquet", "path": str(tmp_path)}
+    results.write("spec.yaml", text(dataset=dataset))
+    found = StoredPictures(results).of(config_of(**dataset))
+    assert tuple(found.classes) == ("cat", "dog")
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(found.png("retain", 2)))), image + 2)
+    assert StoredPictures(results).of(config_of()) == "spec.yaml is of another data set than this trial."
+
+
+@pytest.mark.parametrize("name", ["diabetes", "invented-people"])
+def test_data_without_images_needs_no_word(results, name):
+    results.write("spec.yaml", text(dataset={"name": name}))
+    assert StoredPictures(results).of(config_of(name=name)) == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "there is no spec.yaml"),
+        (
+            text(dataset={"name": "cifar10", "path": "nowhere"}),
+            "the data set cannot be opened here: dataset: CIFAR10 is not",
+        ),
+        (text(dataset={"name": "hostile:Data"}), "the data set hostile:Data is a plugin"),
+    ],
+)
+def test_why_there_are_no_images(tmp_path, content, message):
+    results = Results(str(tmp_path / "other"))
+    if content:
+        results.write("spec.yaml", content)
+    assert message in StoredPictures(results).of("{}")
