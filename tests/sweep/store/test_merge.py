@@ -170,6 +170,15 @@ def test_of_trials_that_differ_the_one_that_tables_would_take_is_kept_and_it_is_
         assert said.startswith("5 of 6 trials in several directories differ: kept are those that ended, then of this")
 
 
+def test_a_trial_that_a_sweep_and_a_search_ran_is_the_sweeps_own(make, make_row):
+    one, two, now = make("one"), make("two"), make_row()["finished_at"]
+    one.write_trial(make_row(study=None, host="one"))
+    two.write_trial(make_row(study="s", host="two", finished_at=now + timedelta(hours=1)))
+    merge([one, two], make("out"), current)
+    row = make("out").trial("t")
+    assert (row["host"], row["study"]) == ("two", None)
+
+
 def test_what_the_merged_directory_has_is_not_replaced(make, make_row):
     one, out = make("one"), make("out")
     row = make_row()
