@@ -186,7 +186,12 @@ def test_what_the_merged_directory_has_is_not_replaced(make, make_row):
     store_original(out, "o", original(1, "old"))
     one.write_trial(row | {"mia": 2.0, "finished_at": row["finished_at"] + timedelta(hours=1)})
     store_original(one, "o", original(2))
+    for results, text in ((out, b"mine"), (one, b"theirs")):
+        for path in ("kinds/k.json", "rows/l.parquet", "spec.yaml", "environment.json"):
+            results.write(path, text)
     done = merge([one], out, current)
+    for path in ("kinds/k.json", "rows/l.parquet", "spec.yaml", "environment.json"):
+        assert out.read(path) == b"mine"
     assert done.copied == [0]
     assert out.trial("t")["mia"] == 1.0
     assert load_original(out, "o").sha256 == original(1).sha256
