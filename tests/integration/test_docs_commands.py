@@ -26,6 +26,7 @@ SMALL = ("training.epochs=1", "seeds=[0]", "dataset.limit=200", "model.width=4",
 SEARCHED = ("search.trials=2", "search.seeds=[0]", "search.confirm_seeds=[1]")
 SMALL_FORMS = {
     "my-sweep.yaml": SMALL,
+    "first.yaml": SMALL,  # which `new` writes
     "my-search.yaml": (*(each for each in SMALL if not each.startswith("seeds")), *SEARCHED),
     "best.yaml": (),  # which a small search writes
     "digits": SMALL[:4],
@@ -89,6 +90,7 @@ def test_trials_of_the_pages_data_set_and_model_end_well(folder):
         "unlearn-sweep run my-sweep.yaml --adress auto --out /shared/mine",
         "unlearn-sweep sttatus results/mine",
         "unlearn-sweep status results/never-made",
+        "unlearn-sweep report results/never-made",
         "unlearn-sweep list methods uma",
         "make demoo",
         "pip install unlearn-sweep[mlflov]",
@@ -115,9 +117,12 @@ followed: set[str] = set()
 
 
 def kept_once(command: Command) -> str:
-    """A command's words; of a report, which takes seconds to draw, without the name of a directory that is there."""
-    words = [word for word in command.words if "report" not in command.words or not os.path.isdir(word)]
-    return " ".join(words)
+    """A command's words; those of every report alike, which takes seconds to draw, once its options are known to exist."""
+    if command.words[:2] != ("unlearn-sweep", "report"):
+        return str(command)
+    parse(typer.main.get_command(app), command.words[1:])
+    assert any(map(os.path.isdir, command.words)), f"{command.page}: {command}: no such results"
+    return "report"
 
 
 def follow(command: Command) -> None:
@@ -136,7 +141,7 @@ def our_command(_, *words: str) -> None:
     if name in ("run", "search", "plan"):
         overrides = [arguments[at + 1] for at, word in enumerate(arguments) if word == "--set"]
         load_spec(arguments[0], overrides)
-    if name in WAIT or any(part in " ".join(words) for part in PLACEHOLDERS):
+    if name in WAIT or words == ASKS or any(part in " ".join(words) for part in PLACEHOLDERS):
         return
     if name not in ("run", "search"):
         trial = sorted(os.listdir("results/mine/trials"))[0].removesuffix(".parquet")
@@ -147,6 +152,8 @@ def our_command(_, *words: str) -> None:
 
 WAIT = ("view",)
 """Commands that go on until they are interrupted."""
+ASKS = ("new",)
+"""A command that asks questions."""
 
 
 def run_small(name: str, spec: str, *arguments: str) -> None:
