@@ -117,7 +117,7 @@ followed: set[str] = set()
 
 
 def kept_once(command: Command) -> str:
-    """A command's words; those of every report alike, which takes seconds to draw, once its options are known to exist."""
+    """A command's words; of a report, which takes seconds to draw, only that it is one, once its options are parsed."""
     if command.words[:2] != ("unlearn-sweep", "report"):
         return str(command)
     parse(typer.main.get_command(app), command.words[1:])
