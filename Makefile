@@ -4,7 +4,7 @@ BIN := .venv/bin
 # A sweep starts many processes, and each imports torch: compile what they import once, also where the machine says no.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test soak lint install clean
+.PHONY: demo test soak lint docs install clean
 
 # The comparison on scikit-learn's digits: Retrain, eight methods and the original model, three seeds.
 demo: install
@@ -30,15 +30,21 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The pages of docs/ and a reference made from the code, as site/index.html. A warning, such as a broken link, is an error.
+docs: install
+	$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going -c docs -d .venv/.doctrees . site
+	@echo "site/index.html"
+
 install: .venv/.installed
 
 # uv installs in seconds what takes pip minutes; it lives in the virtual environment only.
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -c 'import sys; sys.exit("Linux or macOS is needed: on Windows, use WSL" if sys.platform == "win32" else 0)'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv build dist site *.egg-info

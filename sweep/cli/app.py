@@ -71,6 +71,8 @@ def main() -> NoReturn:
     """
     gc.set_threshold(FEW_COLLECTIONS)
     try:
+        if sys.platform == "win32":
+            raise InputError("this needs Linux or macOS; on Windows, use WSL")
         require_own_packages()
         code = app(standalone_mode=False)
         if code == INTERRUPTED:  # typer turns Ctrl-C into this status and prints nothing
