@@ -74,9 +74,9 @@ def _table(
             lines.setdefault(name, [["--"] * width for _ in tasks])[place] = line
     setting, _, forgotten = tasks[0][0].rpartition(SEPARATOR)
     words = setting if len(tasks) > 1 else f"{setting}{SEPARATOR}{forgotten}" if setting else forgotten
-    caption, *more = [note for _, rows in tasks for note in notes(rows)]
+    caption = notes(tasks[0][1])[0]
     begin = [
-        *(f"% {note}" for note in dict.fromkeys(more)),
+        *(f"% {f'{task}: ' if len(tasks) > 1 else ''}{note}" for task, rows in tasks for note in notes(rows)[1:]),
         r"\begin{table}[t]",
         r"\centering",
         rf"\caption{{{_escaped(words)}. {_escaped(caption)}}}",

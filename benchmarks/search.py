@@ -98,9 +98,7 @@ def _report(out: str, seeds: list[int], trials: int) -> None:
 
     curves, confirmed = {}, {}
     for row in results.suggestions().table.to_pylist():
-        found = standing(
-            row["study"], [rows.get(name) for name in row["trial_ids"]], [retrain[seed] for seed in seeds], OBJECTIVE
-        )
+        found = standing([rows.get(name) for name in row["trial_ids"]], [retrain[seed] for seed in seeds], OBJECTIVE)
         if found.values is None:
             continue
         curves.setdefault((row["sampler"], row["study"]), {})[row["number"]] = found.values[0]

@@ -59,7 +59,7 @@ def main(
     original = fit(build(), data.train(parts.training), epochs)
     print(f"{machine()}; {torch.get_num_threads()} threads; {model}, batches of {BATCH}, {orders} orders, ", end="")
     print(
-        f"{len(test):,} test images; accuracy of the original {accuracy(predict(original, test, PLAIN)):.2f} %\n",
+        f"{len(test):,} test images; accuracy of the original {accuracy(predict(original, test)):.2f} %\n",
         flush=True,
     )
     print("| method | samples | mean / deviation | variance | logits / deviation | other answers | accuracy |")
@@ -93,7 +93,7 @@ def seen(model: nn.Module, retain: Samples, count: int | None, order: int, test:
         estimate_running_statistics(model, islice(batches, -(-count // BATCH)))
     means = torch.cat([layer.running_mean for layer in batchnorm_layers(model)])
     variances = torch.cat([layer.running_var for layer in batchnorm_layers(model)])
-    return means, variances, predict(model, test, PLAIN)
+    return means, variances, predict(model, test)
 
 
 def distances(found: list[Seen], reference: Seen) -> str:

@@ -132,7 +132,7 @@ def fit(model: nn.Module, samples: Samples, *, recorder: Recorder, recipe: Train
 
 
 def test_accuracy(model: nn.Module, data: DeviceData) -> float:
-    return accuracy(predict(model, data.test(), PLAIN))
+    return accuracy(predict(model, data.test()))
 
 
 def draw(lines: dict[str, Line], place: Path) -> None:

@@ -66,7 +66,9 @@ def run(
         require_own_packages()
         from analysis.loaded import Loaded
         from sweep.cli.run import perform, print_ends, rows_of
+        from sweep.spec.plugins import require_plugins_as_imported
 
+        require_plugins_as_imported()
         console = Console()
         budget = seconds_of(time_budget) if isinstance(time_budget, str) else time_budget
         ran = perform(

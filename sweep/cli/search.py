@@ -66,7 +66,7 @@ def search(
         warn_of_damage(found)
     console = Console()
     names = ", ".join(definition.name for definition in planned.studies)
-    heading = [f"{loaded.name}: {planned.studies[0].budget} suggestions for each of {names}"]
+    heading = [f"{loaded.name}: {planned.studies[0].amount} for each of {names}"]
     if not refresh:
         heading += of_other_code(planned, suggested.table.to_pylist(), stored.table.to_pylist())
     rows = {row["trial_id"]: row for row in stored.table.select(["trial_id", "status", "finished_at"]).to_pylist()}
@@ -137,8 +137,9 @@ def _status(console: Console, where: str, plan: Plan, found: Found, budgeted: bo
 
     known = [*plan.references, *plan.baselines, *(trial for trials in found.tuned.values() for trial in trials)]
     missing = {trial.id for trial in known if not ended(found.rows.get(trial.id))}
-    undrawn = sum(definition.budget * len(definition.retrain) for definition in plan.studies)
+    undrawn = 0 if found.studies else sum(each.least * len(each.retrain) for each in plan.studies)
     for study in found.studies:
+        undrawn += study.limit * len(study.definition.retrain)
         for suggestion in study.wanted():
             known.extend(suggestion.trials)
             undrawn -= len(suggestion.trials)

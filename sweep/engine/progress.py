@@ -142,15 +142,15 @@ class Progress:
             self._console.print(line, markup=False, style="yellow")
         self._refresh()
 
-    def study(self, name: str, budget: int, ended: int, best: float | None) -> None:
+    def study(self, name: str, budget: float, ended: float, best: float | None) -> None:
         """Show a bar for a study.
 
         Args:
-            budget: how many suggestions the study will have.
-            ended: how many of them have ended.
+            budget: how many suggestions the study will have, or how much it may compute.
+            ended: how much of that is spent.
             best: the lowest value of its objective so far, if it has one objective.
         """
-        task = self._bar.add_task(name, total=budget, completed=ended, detail="")
+        task = self._bar.add_task(name, total=budget, detail="")
         self._studies[name] = StudyBar(task, budget, ended, best)
         self._show_study(name)
 
@@ -159,20 +159,21 @@ class Progress:
         self._studies[name].running += 1
         self._show_study(name)
 
-    def suggestion_ended(self, name: str, line: str, value: float | None, failed: bool) -> None:
+    def suggestion_ended(self, name: str, line: str, value: float | None, spent: float, failed: bool) -> None:
         """Note that a suggestion of a study ended.
 
         Args:
             line: describes how it ended.
             value: of the objective, if the study has one objective and the suggestion is complete.
+            spent: how much of the study's budget is spent now.
         """
         study = self._studies[name]
         study.running -= 1
-        study.ended += 1
+        study.ended = spent
         if value is not None:
             study.best = value if study.best is None else min(study.best, value)
         if not self._bars_shown:
-            self.say(f"[{study.ended}/{study.budget}] {line}")
+            self.say(f"[{study.ended:g}/{study.budget:g}] {line}")
         elif failed:
             self._console.print(line, markup=False, style="yellow")
         self._show_study(name)
@@ -236,10 +237,10 @@ class TimeLeft(ProgressColumn):
 
 @dataclass
 class StudyBar:
-    """A study's bar: rich's id of it, how many suggestions the study has in all, ended and running, its best value."""
+    """A study's bar: rich's id of it, its budget and what is spent of it, its best value, its running suggestions."""
 
     task: TaskID
-    budget: int
-    ended: int
+    budget: float
+    ended: float
     best: float | None
     running: int = 0

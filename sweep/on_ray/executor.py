@@ -67,14 +67,14 @@ def run_ray(driver: Driver, schedule: Schedule) -> tune.ResultGrid | None:
         local = stack.enter_context(session(driver.request.address))
         stack.enter_context(interruptible())  # again, because Ray replaced our handler when it started
         gpus = gpus_per_trial(spec, local)
+        resources = {"cpu": spec.resources.cpus, "gpu": gpus}
+        if not local and (taken := in_use(resources)):
+            driver.progress.say(f"waiting: {taken}")
         if not local and not check_nodes(driver.context.out, spec.resources.cpus, gpus):
             driver.progress.say(f"no node has {spec.resources.cpus:g} CPUs and {gpus:g} GPUs: waiting for one to join")
         stack.enter_context(asked_ahead())
-        resources = {"cpu": spec.resources.cpus, "gpu": gpus}
         here = room(resources)  # which does not change on this machine
         stack.enter_context(driver.described(gpus, slots=here))
-        if not local and (taken := in_use(resources)):
-            driver.progress.say(f"waiting: {taken}")
         jobs = TuneJobs(driver, schedule, gpus, room=lambda: here if local else room(resources), local=local)
         while not schedule.ended:
             grid = None  # what is known of those before is given up first

@@ -122,7 +122,8 @@ def _connect(cluster: Cluster) -> None:
         _init(address=cluster.address, py_modules=packages)
     except Exception as error:
         why = _first_line(error)
-        hint = "; if the cluster asks for a token, set RAY_AUTH_MODE=token" if why.startswith("Failed to conn") else ""
+        refused = isinstance(error, ConnectionError) or why.startswith("Failed to conn")
+        hint = "; if the cluster asks for a token, set RAY_AUTH_MODE=token" if refused else ""
         raise InputError(f"{cluster.named}: {why}{hint}") from error
 
 

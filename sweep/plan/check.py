@@ -12,8 +12,8 @@ import numpy as np
 from methods import Descent, Method, Unsuitable
 from methods.finetune import FineTune
 from sweep.errors import InputError
+from sweep.plan.labels import check_labels
 from sweep.plan.trials import of_dataset
-from sweep.spec.labels import check_labels
 from sweep.spec.plugins import find_dataset, find_kind, find_method, find_model
 from sweep.spec.space import effective, make_space
 from sweep.spec.sweep_spec import MethodSpec, Spec

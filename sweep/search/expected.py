@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from sweep.plan.pending import NOTHING, Again
 from sweep.plan.trials import Trial
 from sweep.search.objective import standings
 from sweep.search.plan import Plan
-from sweep.search.study import Definition
+from sweep.search.study import Definition, passes_relative
 from sweep.store.original_labels import stored_originals
 from sweep.store.results import Results
 from sweep.store.status import Row, ended
@@ -46,11 +47,20 @@ class Expected:
         plan: of the search.
         rows: stored rows of `trials` by id.
         suggestions: stored rows of `suggestions`.
+        checked: of the spec.
         again: which trials are run again though they have a row.
     """
 
-    def __init__(self, plan: Plan, rows: Mapping[str, Row], suggestions: Sequence[Row], again: Again = NOTHING) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        rows: Mapping[str, Row],
+        suggestions: Sequence[Row],
+        checked: Checked,
+        again: Again = NOTHING,
+    ) -> None:
         self._plan = plan
+        self._checked = checked
         self._rows = rows
         self._again = again
         self._stands = standings(suggestions, [*rows.values()])
@@ -62,9 +72,10 @@ class Expected:
         found = [self._known("retrain on the search's seeds", plan.references)]
         for method, studies in self._by_method().items():
             each = studies[0]
-            words = f"{method}: {_times(len(studies))}{each.budget} suggestions x {len(each.retrain)} seeds"
-            total = sum(study.budget * len(study.retrain) for study in studies)
-            found.append(Part(words, total, total - sum(map(self.left, studies))))
+            seeds = f" x {len(each.retrain)} seeds" if each.search.compute is None else ""
+            words = f"{method}: {_times(len(studies))}{each.amount}{seeds}"
+            left = sum(map(self.left, studies))
+            found.append(Part(words, left + sum(map(self._done, studies)), sum(map(self._done, studies))))
         for method, studies in self._by_method().items():
             best = [trial for study in studies for trial in self.confirming(study)]
             done = sum(self._confirmed(study) for study in studies)
@@ -74,7 +85,7 @@ class Expected:
             found.append(self._known(f"{method} on these seeds", trials))
         return found
 
-    def add_to(self, forecast: Forecast, results: Results, checked: Checked) -> Forecast:
+    def add_to(self, forecast: Forecast, results: Results) -> Forecast:
         """Let a forecast expect all that is left; return the forecast."""
         plan = self._plan
         confirming = [trial for study in plan.studies if not self._confirmed(study) for trial in self.confirming(study)]
@@ -82,17 +93,36 @@ class Expected:
         stored = stored_originals(results, [trial.original_id for trial in (*known, *plan.originals)])
         forecast.expect(GridSchedule(known, stored, plan.originals).jobs)
         for study in plan.studies:
-            forecast.expect_drawn(study.method, study.name, self.left(study), mean_passes(study, checked))
+            forecast.expect_drawn(study.method, study.name, self.left(study), mean_passes(study, self._checked))
         return forecast
 
     def left(self, study: Definition) -> int:
-        """How many trials of a study's suggestions are to be run at most."""
-        left = study.budget * len(study.retrain)
+        """How many trials of a study's suggestions are to be run: at most, or with `compute` about so many."""
+        if study.search.compute is None:
+            return study.budget * len(study.retrain) - self._done(study)
+        each = mean_passes(study, self._checked)
+        whole = passes_of(study.retrain[0], self._checked) or 0.0
+        share = len(study.retrain) * (each / whole if each and whole else 1.0)
+        left = study.search.compute - self._spent(study)
+        return 0 if left <= 0 else math.ceil(left / share) * len(study.retrain)
+
+    def _done(self, study: Definition) -> int:
+        """How many trials of a study's suggestions need not be run any more."""
+        done = 0
         for suggestion in self._of(study):
             state = self._stands[study.name, suggestion["number"]].state
             ids = suggestion["trial_ids"]
-            left -= sum(ended(self._rows.get(each)) for each in ids) if state == "unfinished" else len(ids)
-        return left
+            done += sum(ended(self._rows.get(each)) for each in ids) if state == "unfinished" else len(ids)
+        return done
+
+    def _spent(self, study: Definition) -> float:
+        """The passes of a study's suggestions, in those of Retrain."""
+        retrain = [self._rows.get(trial.id) for trial in study.retrain]
+        known = [row for row in retrain if row is not None]
+        if len(known) < len(retrain):
+            return 0.0
+        ran = ([self._rows.get(name) for name in each["trial_ids"]] for each in self._of(study))
+        return sum(passes_relative(rows, known) for rows in ran)
 
     def confirming(self, study: Definition) -> tuple[Trial, ...]:
         """Trials like those that will confirm a study's best suggestion, with the method's defaults."""

@@ -136,8 +136,8 @@ class Phases:
     def forecast(self, checked: Checked) -> Forecast:
         """How long all phases will take."""
         suggestions = self.driver.results.suggestions().table.to_pylist()
-        expected = Expected(self._plan, self._before, suggestions, self._again)
-        return expected.add_to(self.driver.forecast(checked), self.driver.results, checked)
+        expected = Expected(self._plan, self._before, suggestions, checked, self._again)
+        return expected.add_to(self.driver.forecast(checked), self.driver.results)
 
     def found(self) -> Found:
         """What the search has found so far."""

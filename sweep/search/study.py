@@ -74,8 +74,20 @@ class Definition:
 
     @property
     def budget(self) -> int:
-        """How many suggestions the study makes."""
+        """How many suggestions the study makes at most."""
         return self.search.trials
+
+    @property
+    def least(self) -> int:
+        """How many suggestions the study makes at least."""
+        return self.search.trials if self.search.compute is None else 1
+
+    @property
+    def amount(self) -> str:
+        """The budget in words."""
+        if self.search.compute is None:
+            return f"{self.search.trials} suggestions"
+        return f"the passes of {self.search.compute:g} Retrains"
 
     @property
     def name(self) -> str:
@@ -169,20 +181,57 @@ class Study:
         return [self._rows[trial.id] for trial in self.definition.retrain]
 
     @property
+    def limit(self) -> int:
+        """How many suggestions there will be, as far as it is known: with `compute` one more, while some is left."""
+        search = self.definition.search
+        if search.compute is None:
+            return search.trials
+        spent, limit = 0.0, 0
+        for number in sorted(self.suggestions):
+            if spent >= search.compute:
+                return number
+            spent, limit = spent + self.compute(number), number + 1
+        return min(search.trials, limit + (spent < search.compute))
+
+    def compute(self, number: int) -> float:
+        """The passes of a suggestion's trials, in those of Retrain of the same seed.
+
+        A trial that has not ended counts as the mean of those that have, before that as Retrain, and so does one whose
+        passes are not known, because it failed. One that was not run, because its suggestion was given up, counts as 0.
+        """
+        return passes_relative(self.rows(self.suggestions[number]), self.references)
+
+    @property
+    def spent(self) -> float:
+        """How much of `budget` is spent: suggestions that ended, or passes in those of Retrain."""
+        if self.definition.search.compute is None:
+            return len(self.finished())
+        return round(sum(self.compute(suggestion.number) for suggestion in self.wanted()), 1)
+
+    @property
+    def left(self) -> float:
+        """The share of the budget that no suggestion has yet."""
+        if self.definition.search.compute is None:
+            return self.unasked / self.definition.search.trials
+        return 1 - self.spent / self.definition.search.compute
+
+    @property
     def unasked(self) -> int:
         """How many suggestions `ask` has still to give: unfinished ones of an earlier run, and new ones."""
-        begun = sum(number < self.definition.budget for number in self._optuna_trials)
-        return max(0, self.definition.budget - begun)
+        limit = self.limit
+        begun = sum(number < limit for number in self._optuna_trials)
+        return max(0, limit - begun)
 
     def wanted(self) -> list[Suggestion]:
         """The suggestions within the budget."""
-        return [found for number, found in self.suggestions.items() if number < self.definition.budget]
+        limit = self.limit
+        return [found for number, found in self.suggestions.items() if number < limit]
 
     @property
     def ended(self) -> bool:
         """Whether as many suggestions as the budget allows were made, and all have ended."""
         ends = [self.standing(found.number).state for found in self.wanted()]
-        return len(ends) == self.definition.budget and "unfinished" not in ends
+        return len(ends) == self.limit and "unfinished" not in ends
 
     def rows(self, suggestion: Suggestion) -> list[Row | None]:
         """For each search seed the row of the suggestion's trial, where there is one."""
@@ -292,7 +341,7 @@ class Study:
         for number, suggestion in self.suggestions.items():
             found = self.standing(number)
             if found.state == "unfinished":
-                unfinished += [number] if number < self.definition.budget else []
+                unfinished += [number] if number < self.limit else []
                 continue
             self._enqueue(suggestion)
             self.ask()
@@ -315,6 +364,18 @@ class Study:
             taken = set(self.suggestions) | set(self._numbers.values())
             self._numbers[optuna_trial.number] = next(number for number in range(len(taken) + 1) if number not in taken)
         return self._numbers[optuna_trial.number]
+
+
+def passes_relative(rows: Sequence[Row | None], retrain: Sequence[Row]) -> float:
+    """The passes of a suggestion's trials, in those of Retrain of the same seed, as `Study.compute` counts them."""
+    counted, unknown = [], 0
+    for row, reference in zip(rows, retrain, strict=True):
+        whole = reference["samples_processed"]
+        if row is None:
+            unknown += 1
+        elif ended(row):
+            counted.append(row["samples_processed"] / whole if row["samples_processed"] is not None and whole else 1.0)
+    return sum(counted) + unknown * (sum(counted) / len(counted) if counted else 1.0)
 
 
 STATES = {

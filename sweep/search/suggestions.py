@@ -48,8 +48,10 @@ class SuggestionSchedule(Schedule):
         for study in studies:
             known = [study.standing(number) for number in study.finished()]
             values = [found.values[0] for found in known if found.values is not None and len(found.values) == 1]
-            self._progress.study(study.name, study.definition.budget, len(known), min(values, default=None))
-            self._progress.expect(trials=study.unasked * len(study.definition.retrain))
+            compute = study.definition.search.compute
+            self._progress.study(study.name, compute or study.limit, study.spent, min(values, default=None))
+            if compute is None:  # else nobody knows how many there will be
+                self._progress.expect(trials=study.unasked * len(study.definition.retrain))
 
     def next(self) -> Job | None:
         """The next seed of a suggestion that is under way, else the first seed of another."""
@@ -92,8 +94,10 @@ class SuggestionSchedule(Schedule):
                 self._held.remove(held)
                 return self._begin(held)
         while waiting := [study for study in self._studies.values() if study.unasked]:
-            study = max(waiting, key=lambda study: study.unasked / study.definition.budget)
+            study = max(waiting, key=lambda study: study.left)
             suggestion = study.ask()
+            if study.definition.search.compute is not None:
+                self._progress.expect(trials=len(suggestion.trials))
             if not self._shares_trials(suggestion):
                 return self._begin(suggestion)
             self._write(suggestion)
@@ -149,7 +153,7 @@ class SuggestionSchedule(Schedule):
             means += f" after {len(found.means)} of {len(suggestion.trials)} seeds"
         line = f"{study.name} {suggestion.number} {found.state}{means} ({study.drawn(suggestion)})"
         value = found.values[0] if found.values is not None and len(found.values) == 1 else None
-        self._progress.suggestion_ended(study.name, line, value, failed=found.state == "failed")
+        self._progress.suggestion_ended(study.name, line, value, study.spent, failed=found.state == "failed")
 
     def _give_up(self, suggestion: Suggestion, step: int, reason: str) -> None:
         """Store the seeds after the first `step` ones as pruned."""

@@ -25,6 +25,9 @@ from sweep.tasks.models import MODELS, ModelBuilder, torchvision_builder, torchv
 
 T = TypeVar("T")
 
+_imported: dict[str, bytes] = {}
+"""The source of each plugin's module, as it was imported."""
+
 
 def find_method(name: str) -> type[Method]:
     """The method class called `name`.
@@ -174,12 +177,27 @@ def load_plugin(name: str) -> Callable[..., Any] | type[Any]:
             elif module_name.split(".")[0] == error.name:
                 why += f"; a plugin is installed, or lies in the folder of the command, {folder}"
         raise InputError(f"plugin '{name}': {why}") from error
+    if module_name not in _imported:
+        _imported[module_name] = _source(module_name)
     try:
         found: Callable[..., Any] | type[Any] = getattr(module, attribute)
     except AttributeError:
         names = [key for key in vars(module) if not key.startswith("_")]
         raise InputError(f"plugin '{name}': {module_name} has no '{attribute}'; {nearest(attribute, names)}") from None
     return found
+
+
+def require_plugins_as_imported() -> None:
+    """Refuse to go on with the code of a plugin that its file no longer has, as in a notebook after an edit.
+
+    Raises:
+        InputError: the file of a plugin's module was changed after this process imported it.
+    """
+    for module, source in _imported.items():
+        if _source(module) != source:
+            raise InputError(
+                f"plugin {module}: its file was changed after it was imported; restart Python, or the kernel"
+            )
 
 
 def _hidden(module: str, folder: str) -> str | None:

@@ -12,6 +12,9 @@ from sweep.tasks.sections import OpenSection, Section
 SamplerName = Literal["tpe", "gp", "nsga2", "random"]
 PrunerName = Literal["median", "asha", "none"]
 ObjectiveName = Literal["average_gap", "forget_gap", "retain_gap", "cost"]
+MOST_TRIALS = 1000
+"""Suggestions for each method at most, where `compute` is given and `trials` is not: a method may cost nothing."""
+
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
@@ -34,7 +37,12 @@ class SearchSpec(Section):
     """Hyperparameters that Optuna finds, with the same budget for each method, judged on seeds it did not see."""
 
     methods: list[SearchedMethodSpec] = Field(min_length=1)
-    trials: int = Field(40, ge=1, description="suggestions for each method")
+    trials: int = Field(40, ge=1, description="suggestions for each method; beside compute at most")
+    compute: float | None = Field(
+        None,
+        gt=0,
+        description="what each method's suggestions may compute, in passes of one Retrain; null: anything",
+    )
     sampler: SamplerName = Field("tpe", description="Optuna's sampler")
     sampler_seed: int = Field(0, ge=0, description="of the sampler's random numbers")
     objective: axis(ObjectiveName) = Field(  # type: ignore[valid-type]
@@ -50,6 +58,13 @@ class SearchSpec(Section):
     confirm: Literal["best", "pareto"] | None = Field(
         None, description="what runs on confirm_seeds; null: best, or pareto of several objectives"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _most_trials(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("compute") is not None:
+            return {"trials": MOST_TRIALS} | data
+        return data
 
     @model_validator(mode="after")
     def _fits(self) -> SearchSpec:

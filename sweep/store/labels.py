@@ -39,6 +39,8 @@ def write_labels(results: Directory, given: Mapping[str, str], proposed: Mapping
     Raises:
         OSError: they cannot be stored.
     """
+    if not (given or proposed):
+        return
     before = read_labels(results)
     after = {**proposed, **before, **given}
     if after != before:

@@ -101,10 +101,10 @@ class ImageFolder(Dataset):
     def _pictures(self) -> tuple[list[Picture], list[Picture]]:
         if self.train_split == self.test_split:
             raise InputError(f"train_split and test_split are both '{self.train_split}'")
-        return _pictures(self.path, self.train_split), _pictures(self.path, self.test_split)
+        return pictures_of(self.path, self.train_split), pictures_of(self.path, self.test_split)
 
 
-def _pictures(location: str, split: str) -> list[Picture]:
+def pictures_of(location: str, split: str) -> list[Picture]:
     """The images of a split, sorted by their paths.
 
     Raises:

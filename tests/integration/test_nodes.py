@@ -55,6 +55,7 @@ def hosts(out):
     return set(Results(str(out)).trials().table["host"].to_pylist())
 
 
+@pytest.mark.soak
 def test_a_node_that_joins_with_storage_of_its_own_is_named_when_its_first_row_is_missing(cluster, tmp_path):
     place = tmp_path / "shared"
     place.mkdir()
@@ -127,6 +128,7 @@ def test_a_cluster_that_asks_for_a_token_refuses_who_has_none(cluster, tmp_path)
     assert not out.exists()
 
 
+@pytest.mark.soak
 def test_a_sweep_whose_head_is_lost_ends_and_goes_on_elsewhere(expected, tmp_path):
     out = tmp_path / "out"
     with Cluster(cpus=2, environment=PAUSE) as doomed:

@@ -192,6 +192,7 @@ def free_port():
         return listener.getsockname()[1]
 
 
+@pytest.mark.soak
 def test_a_dashboard_lists_a_running_study_and_a_dying_worker_fails_its_suggestion_only(tmp_path):
     out, url, port = tmp_path / "out", f"sqlite:///{tmp_path / 'copy.db'}", free_port()
     path = write_search(tmp_path, [SLOW, DYING], trials=3, pruner="none")

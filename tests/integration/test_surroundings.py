@@ -11,6 +11,7 @@ def folder(tmp_path):
     return write_shadows(tmp_path / "mine")
 
 
+@pytest.mark.soak
 def test_modules_of_any_name_beside_a_plugin_are_not_imported_and_tmpdir_may_be_long(tmp_path, folder):
     path, temporary = write_spec(tmp_path, METHODS), tmp_path / ("t" * 60)
     temporary.mkdir()

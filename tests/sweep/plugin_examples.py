@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from methods import Method, Samples, Task, Unsuitable, hyperparameter
+from methods import FineTune, Method, Samples, Task, Unsuitable, hyperparameter
 from methods.task import Fit
 from sweep.tasks.datasets import Dataset, Images
 
@@ -253,3 +253,12 @@ class Exhausts(Method):
         if len(self.attempts) > 1:
             return task.model
         raise MemoryError if self.host else torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+
+@dataclass(frozen=True)
+class Zipped(FineTune):
+    """A hyperparameter with a name that specs use."""
+
+    name = "zipped"
+
+    zip: int = hyperparameter(1, "a word of specs")

@@ -3,8 +3,10 @@ import pytest
 from made_results import row
 
 from analysis.wording import names
-from analysis.wording.names import configuration_labels, task_labels, task_words
+from analysis.wording.names import configuration_labels, display_labels, task_labels, task_words
 from methods import METHODS
+from sweep.store.labels import learn_labels, write_labels
+from sweep.store.results import Results
 
 
 def test_labels_spell_out_only_hyperparameters_that_vary_within_the_method():
@@ -58,3 +60,25 @@ def test_forget_sets_are_told_apart_in_words():
 def test_a_figures_task_names_its_forget_set(task, words):
     trials = pd.DataFrame([row("retrain", task=task, **FORGET_SETS[task][0])])
     assert task_words(trials, task) == f"digits, small-cnn, {words}"
+
+
+def test_labels_of_the_results_are_what_everything_is_called(tmp_path):
+    results = Results(str(tmp_path))
+    data = row("my_labelled:Mine", params={"lr": 1}, dataset="parquet", model="my_net:wide")
+    data["config"] = '{"dataset": {"name": "parquet", "fingerprint": "77"}}'
+    trials = pd.DataFrame([data, data | {"method": "my_labelled:Mine (tuned)"}])
+    write_labels(results, {"my_labelled:Mine": "Mine+", "parquet 77": "CIFAR-5", "my_net:wide": "Wide"}, {})
+    assert task_labels(trials).iloc[0] == "parquet, my_net:wide, forget 10 % at random"
+    learn_labels(results)
+    assert task_labels(trials).iloc[0] == "CIFAR-5, Wide, forget 10 % at random"
+    assert configuration_labels(trials).tolist() == ["Mine+", "Mine+ (tuned)"]
+    assert display_labels(trials).tolist() == ["Mine+", "Mine+ (tuned)"]
+    assert names.method_words("my_labelled:Mine (tuned)") == "Mine+ (tuned)"
+    other = pd.DataFrame([data | {"config": '{"dataset": {"name": "parquet", "fingerprint": "78"}}'}])
+    assert task_labels(other).iloc[0] == "parquet, Wide, forget 10 % at random"
+
+
+def test_without_labels_methods_are_called_as_the_field_writes_them():
+    trials = pd.DataFrame([row("uam"), row("unheard_of:Mine")])
+    assert display_labels(trials).tolist() == ["UAM", "unheard_of:Mine"]
+    assert configuration_labels(trials).tolist() == ["uam", "unheard_of:Mine"]

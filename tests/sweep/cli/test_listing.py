@@ -1,4 +1,4 @@
-"""`list methods` and `list metrics` in a terminal of 80 columns."""
+"""The command `list` in a terminal of 80 columns."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ import pytest
 
 from analysis.audit.scores import SCORES
 from methods import METHODS
-from sweep.cli.listing import methods, metrics
+from sweep.cli.listing import datasets, kinds, methods, metrics, models, presets
+from sweep.errors import InputError
+from sweep.spec.spec_file import presets as shipped
 from sweep.store.metrics import FURTHER, KINDS
+from sweep.tasks.datasets import DATASETS
+from sweep.tasks.models import MODELS
 
 
 @pytest.fixture
@@ -94,3 +98,93 @@ def test_every_metric_of_each_kind_and_every_score_is_named_with_its_meaning_and
             head, meaning = found[metric.column]
             assert head.split() == [metric.column, metric.label]
             assert meaning == f"{metric.words}; {metric.unit}" + ("; in the column other" if metric in further else "")
+
+
+Printed = Callable[..., list[str]]
+
+
+@pytest.fixture
+def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Printed:
+    """(command, names) -> the lines that are printed."""
+
+    def run(command: Callable[[list[str]], None], *names: str) -> list[str]:
+        monkeypatch.setenv("COLUMNS", "80")
+        command([*names])
+        return [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [(presets, shipped()), (datasets, DATASETS), (models, MODELS), (kinds, KINDS)],
+    ids=["presets", "datasets", "models", "kinds"],
+)
+def test_everything_that_can_be_named_stands_there_with_what_it_is(
+    printed: Printed, command: Callable[[list[str]], None], names: dict[str, object]
+) -> None:
+    found = entries(printed(command))
+    assert {*names} <= {*found}
+    assert [name for name in names if len(found[name][1]) < 10] == []
+
+
+def test_a_preset_is_printed_as_it_is(printed: Printed) -> None:
+    assert printed(presets, "digits") == [line.rstrip() for line in (shipped()["digits"] + "\n").splitlines()]
+
+
+def test_a_data_set_is_described_with_its_own_options_and_those_of_its_kind(printed: Printed) -> None:
+    own, _, shared = "\n".join(printed(datasets, "folder")).partition("and, as any of its kind:")
+    found = entries(own.splitlines()) | entries(shared.splitlines())
+    assert found["path"] == (
+        "path         required",
+        "directory or URI with a folder of training and one of test images",
+    )
+    assert found["grayscale"][0].split()[1] == "false"
+    assert found["label_noise"][0].split()[1] == "0.0"
+    assert found["limit"][0].split()[1] == "null"
+
+
+def test_a_network_is_described_with_its_options(printed: Printed) -> None:
+    assert entries(printed(models, "small-cnn"))["width"][0].split() == ["width", "32"]
+    assert "torchvision's vgg11, with random weights." in printed(models, "vgg11")
+
+
+def test_a_kind_is_described_with_its_forget_sets_data_sets_and_metrics(printed: Printed) -> None:
+    lines = printed(kinds, "regression")
+    assert "forget sets: random, range, rows" in lines
+    assert "data sets: diabetes, table, rated-images" in lines
+    assert {metric.column for metric in KINDS["regression"]} <= {*entries(lines)}
+
+
+@pytest.mark.parametrize(
+    ("command", "plugin", "words"),
+    [
+        (methods, "plugin_examples:Raises", "Raises in each of its first `times` runs."),
+        (datasets, "plugin_examples:Stripes", ""),
+        (models, "plugin_examples:tied", ""),
+        (kinds, "sweep.tasks.regression:Regression", "Inputs, and a number for each sample."),
+    ],
+    ids=["methods", "datasets", "models", "kinds"],
+)
+def test_plugins_are_described_too(
+    printed: Printed, command: Callable[[list[str]], None], plugin: str, words: str
+) -> None:
+    text = " ".join(printed(command, plugin))
+    assert text.startswith(plugin)
+    assert words.replace("`", "") in text.replace("`", "")
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "message"),
+    [
+        (presets, "digit", "unknown preset 'digit'; did you mean 'digits'?"),
+        (datasets, "digit", "unknown dataset 'digit'; did you mean 'digits'?"),
+        (models, "resnet9", "unknown model 'resnet9'; did you mean 'resnet"),
+        (kinds, "regresion", "unknown kind of task 'regresion'; did you mean 'regression'?"),
+        (kinds, "plugin_examples:Raises", "is not a subclass of sweep.tasks.kind.Kind"),
+    ],
+)
+def test_a_name_that_is_none_is_one_line(command: Callable[[list[str]], None], name: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        command([name])
+    assert message in str(caught.value)

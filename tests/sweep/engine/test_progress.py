@@ -64,15 +64,15 @@ def test_suggestions_are_lines_with_their_study_s_count_and_on_a_terminal_a_bar_
     shown.study("uam-1", budget=9, ended=2, best=None)
     with shown:
         shown.suggestion_began("uam-1")
-        shown.suggestion_ended("uam-1", "uam-1 5 complete: average_gap 3.64 (lr=0.1)", 3.64, failed=False)
+        shown.suggestion_ended("uam-1", "uam-1 5 complete: average_gap 3.64 (lr=0.1)", 3.64, 3, failed=False)
     assert printed.getvalue() == "[3/9] uam-1 5 complete: average_gap 3.64 (lr=0.1)\n"
     shown, printed = watched(0, clock, terminal=True)
     shown.study("uam-1", budget=9, ended=2, best=4.0)
     with shown:
         shown.suggestion_began("uam-1")
         shown.suggestion_began("uam-1")
-        shown.suggestion_ended("uam-1", "not shown", 3.64, failed=False)
-        shown.suggestion_ended("uam-1", "uam-1 6 failed", None, failed=True)
+        shown.suggestion_ended("uam-1", "not shown", 3.64, 3, failed=False)
+        shown.suggestion_ended("uam-1", "uam-1 6 failed", None, 4, failed=True)
         shown.suggestion_began("uam-1")
     text = " ".join(re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", printed.getvalue()).split())
     assert "not shown" not in text
@@ -129,3 +129,38 @@ def test_how_busy_a_gpu_is_is_none_where_nobody_can_tell(monkeypatch):
 
     monkeypatch.setattr(torch.cuda, "utilization", fail)
     assert busy() is None
+
+
+class Cell:
+    """What a notebook shows in place of bars, and how often it was drawn anew."""
+
+    def __init__(self, bars):
+        self.bars, self.drawn = bars, []
+
+    def update(self, bars):
+        console = Console(file=io.StringIO(), width=200)
+        console.print(bars)
+        self.drawn.append(console.file.getvalue())
+
+
+def test_a_notebook_draws_bars_at_most_twice_a_second_and_names_only_what_did_not_end_well(jobs, clock, monkeypatch):
+    cells = []
+
+    def display(shown, display_id=False):
+        cells.append(Cell(shown) if display_id else shown)
+        return cells[-1]
+
+    monkeypatch.setattr("IPython.display.display", display)
+    console = Console(width=200, force_jupyter=True, color_system=None, get_time=lambda: clock[0])
+    shown = Progress(console)
+    shown.expect(len(jobs))
+    with shown:
+        for number, job in enumerate(jobs):
+            shown.started(job)
+            clock[0] += 0.2
+            shown.finished(job, Outcome("failed", "Traceback\nValueError: no") if number == 1 else Outcome("ok"))
+    bars, *lines = cells
+    assert len(bars.drawn) == 3 + 1  # after 0.6, 1.2 and 1.8 s, and at the end
+    assert "10/10" in bars.drawn[-1]
+    assert "9 ok" in bars.drawn[-1]
+    assert [line.text.strip() for line in lines] == [f"finetune {jobs[1].trial.id} seed 0 failed 1 s: ValueError: no"]

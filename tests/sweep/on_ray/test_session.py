@@ -9,7 +9,7 @@ import pytest
 
 from sweep.errors import InputError
 from sweep.on_ray import session as ray_session
-from sweep.on_ray.session import LONGEST_FOLDER, SHARED_GPU, asked_cluster, gpus_per_trial, session
+from sweep.on_ray.session import LONGEST_FOLDER, SHARED_GPU, asked_cluster, gpus_per_trial, in_use, session
 
 
 @pytest.fixture(autouse=True)
@@ -175,3 +175,19 @@ def test_this_machine_has_what_is_asked_for(make_spec, machine):
     assert gpus_per_trial(make_spec(resources={"gpus": 8}), local=False) == 8
     with pytest.raises(InputError, match=r"resources.gpus: 8 wanted, and Ray finds 1 on this machine"):
         gpus_per_trial(make_spec(resources={"gpus": 8}), local=True)
+
+
+@pytest.mark.parametrize(
+    ("free", "gpu", "words"),
+    [
+        ({"CPU": 1.0}, 0, ""),
+        ({}, 0, "no CPU free on the cluster (2 of 2 in use)"),
+        ({"CPU": 0.5}, 0, "no CPU free on the cluster (1.5 of 2 in use)"),
+        ({"CPU": 2.0, "GPU": 0.25}, 0.5, "no GPU free on the cluster (0.75 of 1 in use)"),
+        ({"CPU": 2.0, "GPU": 1.0}, 4, ""),  # no node has as much: another message says so
+    ],
+)
+def test_what_others_hold_of_a_cluster_is_told(monkeypatch, free, gpu, words):
+    monkeypatch.setattr(ray_session.ray, "cluster_resources", lambda: {"CPU": 2.0, "GPU": 1.0})
+    monkeypatch.setattr(ray_session.ray, "available_resources", lambda: free)
+    assert in_use({"cpu": 1, "gpu": gpu}) == words

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from methods import METHODS
 from sweep.errors import InputError, nearest
+from sweep.plan.trials import dataset_identity
 from sweep.spec.plugins import find_method
 from sweep.spec.sweep_spec import Spec
+from sweep.store.directory import Directory
+from sweep.store.labels import dataset_key, write_labels
 from sweep.tasks.datasets import DATASETS
 
 LONGEST = 60
@@ -49,3 +52,15 @@ def proposed_labels(spec: Spec) -> dict[str, str]:
         for name, label in found.items()
         if label.casefold() not in taken and labels.count(label.casefold()) == 1
     }
+
+
+def store_labels(results: Directory, spec: Spec) -> None:
+    """Store the labels that a spec gives, and those that its plugins propose.
+
+    Raises:
+        OSError: they cannot be stored.
+    """
+    given, name = dict(spec.labels), spec.dataset.name
+    if name in given:
+        given[dataset_key(name, dataset_identity(spec.dataset).get("fingerprint"))] = given.pop(name)
+    write_labels(results, given, proposed_labels(spec))
