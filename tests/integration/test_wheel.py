@@ -37,6 +37,14 @@ def test_wheel_and_sdist_hold_every_file_of_the_packages_and_no_test(built):
     assert {name.split("/")[0] for name in wheel} == {*PACKAGES, "unlearn_sweep-0.1.0.dist-info"}
 
 
+@pytest.mark.parametrize("version", ["3.11.0", "3.13"])
+def test_the_versions_that_were_tested_suit_the_oldest_python_and_a_new_one(version):
+    """3.11.0, as later ones of 3.11 may have packages that Debian's 3.11.2 has not."""
+    compile = [UV, "pip", "compile", "--python-version", version, "--constraint", "constraints.txt", "--extra", "dev"]
+    chosen = command(*compile, "pyproject.toml", cwd=ROOT)
+    assert "ray==" in chosen
+
+
 def test_a_fresh_environment_runs_sweep_and_report_beside_folders_of_our_names(built, tmp_path):
     """Through Ray, whose processes must not find the folders `analysis` and `methods` of whoever gives the command."""
     command(UV, "venv", "--python", sys.executable, tmp_path / "venv", cwd=tmp_path)
