@@ -16,7 +16,7 @@ from sweep.tasks.models import Files
 from sweep.trial.device import set_arithmetic, synchronise
 from sweep.trial.training import autocast_context, train
 
-TIMED_SECONDS = 0.5
+TIMED_SECONDS = 0.2
 """For about so long batches are timed; at least one is, after one that is not."""
 MOST_BATCHES = 20
 

@@ -162,7 +162,7 @@ def test_plan_subtracts_what_is_done(inline_sweep, tmp_path):
 def test_report_writes_the_table_in_three_formats(inline_sweep, tmp_path):
     shown = call("report", inline_sweep.out, "--out", tmp_path / "report")
     assert shown.code == 0
-    assert "| finetune (lr=0.05) |" in (tmp_path / "report" / "methods.md").read_text()
+    assert "| FineTune (lr=0.05) |" in (tmp_path / "report" / "methods.md").read_text()
     assert all(str(path) in shown.out for path in (tmp_path / "report").glob("methods.*"))
     assert {path.name for path in (tmp_path / "report").iterdir()} >= {"methods.md", "methods.csv", "methods.tex"}
 
@@ -206,7 +206,7 @@ def test_rows_of_another_code_version_are_kept_counted_and_refreshed_when_asked(
     assert row_of(finished, "neggrad")["test_accuracy"] == 0.0
 
     repeated = call(*command, "--refresh").out
-    assert repeated.startswith("tiny: 1 trials, 0 done before, 1 to run\n")
+    assert repeated.startswith("tiny: 1 trials, 0 done before, 1 to run, about ")
     assert repeated.count(" to run") == 1
     assert "done before by" not in repeated
     refreshed = row_of(finished, "neggrad")
