@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.against import HOW, MOST_ROWS, Against, against, write_against
 from analysis.audit.opening import Opening, openings
 from analysis.comparison import comparisons, question
 from analysis.distances import distances
@@ -55,7 +56,12 @@ class Picture:
 
 
 def write_report(
-    directory: str, frames: Frames, out: Path, figures: Mapping[str, Draw] = FIGURES, linked: bool = False
+    directory: str,
+    frames: Frames,
+    out: Path,
+    figures: Mapping[str, Draw] = FIGURES,
+    linked: bool = False,
+    other: Frames | None = None,
 ) -> list[Path]:
     """Write tables, figures and `index.html`; returns the files, the page last.
 
@@ -65,6 +71,7 @@ def write_report(
         out: the folder to write to.
         figures: what to draw.
         linked: whether tables lead to the pages of configurations and trials (`analysis.pages`).
+        other: another directory's, to set beside this one; None: nothing is.
 
     Raises:
         OSError: a file cannot be written.
@@ -86,8 +93,10 @@ def write_report(
             files = save(drawn, out)
             pictures.append(_picture(drawn, files))
             paths += files
+    beside = None if other is None else against(frames, other)
+    paths += [] if beside is None else write_against(beside, out)
     page = out / "index.html"
-    page.write_text(_render(directory, frames, audited, further, pictures, skipped, linked), encoding="utf-8")
+    page.write_text(_render(directory, frames, audited, further, pictures, skipped, linked, beside), encoding="utf-8")
     return [*paths, page]
 
 
@@ -99,6 +108,7 @@ def _render(
     pictures: list[Picture],
     skipped: list[Skipped],
     linked: bool,
+    beside: Against | None,
 ) -> str:
     results = Results(directory)
     tables, tasks = comparisons(frames.trials)
@@ -121,6 +131,9 @@ def _render(
             further=further,
             certificates=certificate_lines(methods_table(frames.trials)),
             published=beside_published(frames.trials),
+            against=beside,
+            how=HOW,
+            most=MOST_ROWS,
             pictures=pictures,
             skipped=skipped,
             spec=_text(results, "spec.yaml"),

@@ -1,18 +1,17 @@
 """What the reference pages say of code, made from that code while the site is built."""
 
-import ast
 import dataclasses
 import inspect
 import subprocess
 import sys
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Literal, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
 
 from methods import METHODS, Method, Range
-from sweep.store import columns
+from sweep.store.column_words import words_of
+from sweep.store.columns import FOLDERS, NOTES
 from sweep.store.metrics import FURTHER, KINDS
 
 
@@ -23,12 +22,11 @@ def command_line() -> str:
 
 
 def tables() -> str:
-    """A section for each folder of a results directory: its columns, and what `columns.py` says below them."""
-    words = _words_below_assignments(inspect.getsource(columns))
-    names = {id(value): name for name, value in vars(columns).items() if isinstance(value, pa.Schema)}
+    """A section for each folder of a results directory: its columns, and what else a reader must know."""
+    head = ["column", "type", "null?", "what it holds"]
     return "\n\n".join(
-        f"## {folder}\n\n{_table(['column', 'type', 'null?'], _columns_of(schema))}\n\n{words[names[id(schema)]]}"
-        for folder, schema in columns.FOLDERS.items()
+        f"## {folder}\n\n{_table(head, _columns_of(schema))}\n\n{NOTES[folder].strip()}"
+        for folder, schema in FOLDERS.items()
     )
 
 
@@ -84,21 +82,9 @@ def _value(value: object) -> str:
 
 
 def _columns_of(schema: pa.Schema) -> list[tuple[str, ...]]:
-    return [(f"`{field.name}`", str(field.type), "yes" if field.nullable else "") for field in schema]
-
-
-def _words_below_assignments(source: str) -> dict[str, str]:
-    """Of each name that a module assigns, the string that stands below."""
-    body = ast.parse(source).body
-    return {
-        above.targets[0].id: inspect.cleandoc(below.value.value)
-        for above, below in pairwise(body)
-        if isinstance(above, ast.Assign)
-        and isinstance(above.targets[0], ast.Name)
-        and isinstance(below, ast.Expr)
-        and isinstance(below.value, ast.Constant)
-        and isinstance(below.value.value, str)
-    }
+    return [
+        (f"`{field.name}`", str(field.type), "yes" if field.nullable else "", words_of(field.name)) for field in schema
+    ]
 
 
 def _table(head: list[str], rows: list[tuple[str, ...]]) -> str:

@@ -12,6 +12,7 @@ import typer
 from sweep.cli.exit_status import INTERRUPTED
 from sweep.cli.export import export
 from sweep.cli.listing import listing
+from sweep.cli.merge import merge
 from sweep.cli.messages import fail
 from sweep.cli.new import new
 from sweep.cli.own_packages import require_own_packages
@@ -27,7 +28,7 @@ from sweep.cli.track import track
 from sweep.cli.view import view
 from sweep.errors import InputError, Unsuccessful
 
-COMMANDS = (new, run, search, plan, status, view, report, score, export, track, rerun, schema)
+COMMANDS = (new, run, search, plan, status, view, report, score, export, merge, track, rerun, schema)
 
 FEW_COLLECTIONS = 100_000
 """Objects made before Python looks for unreachable ones: what torch and pandas load stays, and is searched in vain."""

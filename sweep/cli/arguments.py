@@ -14,6 +14,7 @@ from sweep.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from sweep.engine.driver import Executor
+    from sweep.plan.shards import Shard
 
 Name = TypeVar("Name", bound=StrEnum)
 
@@ -68,6 +69,11 @@ RetryFailedOption = Annotated[bool, typer.Option(help="Run again the trials that
 TimeBudgetOption = Annotated[
     str | None,
     typer.Option(metavar="TIME", help="Start no trial after this time, e.g. 2h or 1h30m; then exit with status 3."),
+]
+
+ShardOption = Annotated[
+    str | None,
+    typer.Option(metavar="K/N", help="Only the K-th of N parts of the trials, as a task of a job array runs it."),
 ]
 
 TrackOption = Annotated[
@@ -129,3 +135,22 @@ def seconds_of(time_budget: str | None) -> float | None:
         raise InputError(f"--time-budget {time_budget}: write hours, minutes, seconds, as in 2h or 1h30m")
     hours, minutes, seconds = (float(part or 0) for part in found.groups())
     return 3600 * hours + 60 * minutes + seconds
+
+
+def shard_named(shard: str | None) -> Shard | None:
+    """The shard that an option such as 3/40 names; None if none is given.
+
+    Raises:
+        InputError: it names no shard, or one that is not there.
+    """
+    if shard is None:
+        return None
+    from sweep.plan.shards import Shard
+
+    found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", shard)
+    if found is None:
+        raise InputError(f"--shard {shard}: write which of how many, as in 3/40")
+    number, count = int(found[1]), int(found[2])
+    if not 1 <= number <= count:
+        raise InputError(f"--shard {shard}: " + (f"shards are 1/{count} to {count}/{count}" if count else "no shards"))
+    return Shard(number, count)

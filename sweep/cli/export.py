@@ -13,7 +13,8 @@ def export(
     directory: Annotated[str, typer.Argument(metavar="DIR")],
     out: Annotated[str, typer.Argument(metavar="OUT", help="A folder; export replaces no file in it.")],
 ) -> None:
-    """Write each folder of results as one Parquet file, OUT/<folder>.parquet, to share or to open elsewhere."""
+    """Write each folder of results as one Parquet file, OUT/<folder>.parquet, and a data card, to share."""
+    from sweep.store.data_card import CARD
     from sweep.store.export import export as write
     from sweep.store.results import existing_results
 
@@ -22,3 +23,4 @@ def export(
             warn(f"{problem}; its rows are left out")
         if done.rows:
             print(f"{done.path}: {done.rows} rows")
+    print(f"{out}/{CARD}: describes them, and leaves the licence to you")

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from sweep.cli import arguments
-from sweep.cli.arguments import OutOption, SetOption, SpecArgument
+from sweep.cli.arguments import OutOption, SetOption, ShardOption, SpecArgument, shard_named
 from sweep.cli.messages import located, warn, warn_of_damage
 from sweep.errors import InputError
 from sweep.spec.source import Overrides, Source, called
 
 if TYPE_CHECKING:
     from sweep.plan.pending import Again
+    from sweep.plan.shards import Shard
     from sweep.plan.trials import Trial
     from sweep.spec.sweep_spec import Spec
 
@@ -23,6 +24,7 @@ def plan(
     spec: SpecArgument = "digits",
     out: OutOption = None,
     overrides: SetOption = None,
+    shard: ShardOption = None,
     forecast: arguments.ForecastOption = True,
 ) -> None:
     """Count a sweep's trials and originals, what exists already, and how long the rest would take. Runs nothing."""
@@ -31,13 +33,17 @@ def plan(
     from sweep.plan.pending import of_other_code, with_fewer_predictions
     from sweep.plan.relearning import asked_relearning, relearning_words
 
-    console = Console()
+    part, console = shard_named(shard), Console()
     if (searched := only_searches(spec, overrides)) is not None:
         plan_of_search(console, spec, searched, out, forecast)
         return
-    loaded, trials, left, where, rows, again = planned(spec, overrides, out)
+    loaded, whole, left, where, rows, again = planned(spec, overrides, out)
+    trials, left = share(part, whole, left, where)
     checked = located(spec, lambda: check_task(loaded, warn)) if left else None
     print_plan(console, loaded.name, trials, left, where)
+    if part is not None:
+        counted = f"shard {part.number} of {part.count}: {len(trials)} of {len(whole)} trials"
+        console.print(counted, highlight=False, soft_wrap=True)
     for grid in loaded.forget:
         console.print(f"forget: {grid.words()}", highlight=False, soft_wrap=True)
     for line in [
@@ -90,6 +96,18 @@ def planned(
     missing = unrelearned(results, rows, asked_relearning(loaded), warn_of_damage)
     again = Again(refresh, retry_failed, loaded.predictions, missing)
     return loaded, trials, pending(trials, rows, again), where, rows, again
+
+
+def share(shard: Shard | None, trials: list[Trial], left: list[Trial], where: str) -> tuple[list[Trial], list[Trial]]:
+    """Those of a sweep's trials that are in a shard, and those of them that are left; without a shard, all.
+
+    At a URI, where no file can be locked, all trials of an original are in one shard.
+    """
+    if shard is None:
+        return trials, left
+    own = shard.of(trials, whole_originals="://" in where)
+    names = {trial.id for trial in own}
+    return own, [trial for trial in left if trial.id in names]
 
 
 def print_plan(console: Console, name: str, trials: Sequence[Trial], left: Sequence[Trial], where: str) -> None:

@@ -21,6 +21,9 @@ MOST_LINES = 500
 def report(
     directory: Annotated[str, typer.Argument(metavar="DIR")],
     out: ReportOutOption = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="OTHER", help="Another results directory, to set beside this one.")
+    ] = None,
     trials: Annotated[
         bool, typer.Option("--trials", help="Write a page for each configuration and trial too, as view shows them.")
     ] = False,
@@ -32,17 +35,20 @@ def report(
     from sweep.store.results import existing_results
 
     existing_results(directory)
+    if against is not None:
+        existing_results(against)
     folder = report_folder(directory, out)
     with showing_results(directory):
         frames = read_frames(directory)
-        for problem in frames.damaged:
+        other = None if against is None else read_frames(against)
+        for problem in [*frames.damaged, *(f"{against}: {each}" for each in (other.damaged if other else []))]:
             warn(problem)
         console = Console()
         table = methods_table(frames.trials)
         render_rich(table.head(MOST_LINES), console)
         if len(table) > MOST_LINES:
             console.print(f"{MOST_LINES} of {len(table)} configurations; all of them are in methods.md and methods.csv")
-        for path in write_report(directory, frames, folder, linked=trials):
+        for path in write_report(directory, frames, folder, linked=trials, other=other):
             console.print(str(path), soft_wrap=True, markup=False, highlight=False)
         if trials:
             _write_pages(directory, frames, folder, console)

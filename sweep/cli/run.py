@@ -12,12 +12,13 @@ from rich.console import Console
 from sweep.cli import arguments
 from sweep.cli.exit_status import tell_ends
 from sweep.cli.messages import located, showing_results, warn
-from sweep.cli.plan import planned
+from sweep.cli.plan import planned, share
 from sweep.spec.source import Overrides, Source
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sweep.plan.shards import Shard
     from sweep.plan.trials import Trial
 
 
@@ -28,12 +29,14 @@ class Ran:
     Attributes:
         where: the results directory.
         trials: all of the sweep.
-        left: those of them that were to be run now.
+        own: those of them in the command's shard: all, if it has none.
+        left: those of these that were to be run now.
         before: the rows that were stored before, by id, with their `finished_at`.
     """
 
     where: str
     trials: Sequence[Trial]
+    own: Sequence[Trial]
     left: Sequence[Trial]
     before: Mapping[str, Mapping[str, Any]]
 
@@ -48,6 +51,7 @@ def run(
     retry_failed: arguments.RetryFailedOption = False,
     time_budget: arguments.TimeBudgetOption = None,
     track: arguments.TrackOption = None,
+    shard: arguments.ShardOption = None,
 ) -> None:
     """Run or resume a sweep, then print the comparison of its methods."""
     budget, console = arguments.seconds_of(time_budget), Console()
@@ -62,6 +66,7 @@ def run(
         retry_failed=retry_failed,
         time_budget=budget,
         track=track or (),
+        shard=arguments.shard_named(shard),
     )
     with showing_results(ran.where):
         code = print_outcome(console, ran, budget is not None)
@@ -80,6 +85,7 @@ def perform(
     retry_failed: bool,
     time_budget: float | None,
     track: Sequence[str],
+    shard: Shard | None = None,
 ) -> Ran:
     """Run or resume a sweep, and show its progress on a console.
 
@@ -99,11 +105,13 @@ def perform(
     from sweep.plan.relearning import asked_relearning, relearning_words
     from sweep.store.results import Results
 
-    loaded, trials, left, where, rows, again = planned(spec, overrides, out, refresh, retry_failed)
+    loaded, whole, left, where, rows, again = planned(spec, overrides, out, refresh, retry_failed)
+    trials, left = share(shard, whole, left, where)
     adopt(Results(where), trials, rows)
     counts = f"{len(trials)} trials, {len(trials) - len(left)} done before, {len(left)} to run"
     other = of_other_code(loaded, trials, left, rows) + with_fewer_predictions(trials, left, rows, loaded.predictions)
-    heading = [f"{loaded.name}: {counts}", *other]
+    name = loaded.name if shard is None else f"{loaded.name}, shard {shard.number} of {shard.count}"
+    heading = [f"{name}: {counts}", *other]
     heading += relearning_words({trial.id for trial in trials}, again.unrelearned, asked_relearning(loaded))
     if left or track:
         from sweep.engine.driver import Request, run_sweep
@@ -113,7 +121,8 @@ def perform(
             with Tracking(track, where, warn) as tracking:
                 chosen = arguments.executor_named(executor)
                 told = (console, tracking.ended, warn, heading)
-                request = Request(loaded, where, chosen, address, None, again, time_budget, *told)
+                shared = shard is not None and "://" not in where
+                request = Request(loaded, where, chosen, address, None, again, time_budget, *told, shared)
                 run_sweep(request, left)
 
         located(spec, action)
@@ -122,7 +131,7 @@ def perform(
         store_labels(Results(where), loaded)
         for line in heading:
             console.print(line, highlight=False, soft_wrap=True)
-    return Ran(where, trials, left, rows)
+    return Ran(where, whole, trials, left, rows)
 
 
 def print_outcome(console: Console, ran: Ran, budgeted: bool) -> int:
@@ -150,10 +159,14 @@ def print_ends(console: Console, ran: Ran, rows: pd.DataFrame, budgeted: bool) -
     """Print where the results are, how many trials failed, and how many were not run; return the exit status."""
     from sweep.plan.pending import untouched
 
-    failed = int((rows["status"] == "failed").sum())
+    known = {trial.id for trial in ran.own}
+    failed = int((rows["trial_id"].isin(known) & (rows["status"] == "failed")).sum())
     ran_rows = rows[rows["status"] != "pruned"]
     ended = zip(ran_rows["trial_id"], ran_rows["finished_at"], strict=True)
     ends = {name: {"finished_at": finished} for name, finished in ended}
-    known = {trial.id for trial in ran.trials}
     missing = known - ends.keys() | untouched([trial.id for trial in ran.left], ran.before, ends)
+    absent = {trial.id for trial in ran.trials} - known - ends.keys()
+    if absent:
+        words = "1 trial of other shards is" if len(absent) == 1 else f"{len(absent)} trials of other shards are"
+        console.print(f"{words} not there yet", soft_wrap=True)
     return tell_ends(console, ran.where, failed, len(missing), budgeted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,12 +15,14 @@ import pyarrow.compute as pc
 import torch
 from rich.console import Console
 
+from sweep.engine.claims import Claims
 from sweep.engine.environment import environment_json
 from sweep.engine.forecast import Forecast
 from sweep.engine.interrupts import deadline, interruptible
 from sweep.engine.pace import computes_on_gpu, timed_pace
 from sweep.engine.progress import Progress
 from sweep.engine.schedule import GridSchedule, Schedule
+from sweep.engine.shared_grid import PAUSE, SharedGrid
 from sweep.errors import InputError
 from sweep.plan.check import Checked, check_task
 from sweep.plan.labels import store_labels
@@ -76,6 +79,7 @@ class Request:
         tell: is called with the id of every trial that ended, once its row is stored.
         warn: is called with every warning, one line each.
         heading: lines to show first, once nothing refuses to run.
+        shared: whether other commands run other trials of the sweep into the same directory, which must be a path.
     """
 
     spec: Spec
@@ -89,6 +93,7 @@ class Request:
     tell: Callable[[str], None] = ignore
     warn: Callable[[str], None] = ignore
     heading: Sequence[str] = ()
+    shared: bool = False
 
 
 class Driver:
@@ -122,9 +127,21 @@ class Driver:
             self.request.warn(
                 f"{len(stale)} originals are of another code version, {versions}: --refresh trains them again"
             )
-        schedule = GridSchedule(trials, stored, originals, lost=self.record)
+        schedule = self._schedule(trials, stored, originals)
         self.progress.expect(trials=len(trials), originals=schedule.originals)
         return schedule
+
+    def _schedule(self, trials: Sequence[Trial], stored: set[str], originals: Sequence[Trial]) -> GridSchedule:
+        if not self.request.shared:
+            return GridSchedule(trials, stored, originals, lost=self.record)
+        of = {trial.original_id: trial for trial in (*trials, *originals)}
+
+        def there(original_id: str) -> bool:
+            found, stale, _ = _stored_originals(self.results, [of[original_id]])
+            return bool(found) and not (self.request.again.refresh and stale)
+
+        claims = Claims(self.results, there)
+        return SharedGrid(trials, stored, originals, self.record, claims, lambda _: self.progress.expect(originals=-1))
 
     def forecast(self, checked: Checked) -> Forecast:
         """A forecast that expects nothing yet. Times a few batches on the device of a trial.
@@ -312,7 +329,11 @@ def run_inline(driver: Driver, schedule: Schedule) -> None:
     """
     with driver.described(gpus_of_this_process(driver.request.spec)):
         worker = Worker(driver.context)
-        while job := schedule.next():
+        while not schedule.ended:
+            job = schedule.next()
+            if job is None:  # another command trains the original that is left
+                time.sleep(PAUSE)
+                continue
             driver.progress.started(job)
             driver.ended(schedule, job, worker.run(job))
 

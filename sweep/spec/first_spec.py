@@ -81,7 +81,7 @@ def first_spec(path: Path, data: str, model: str | None, methods: Sequence[str],
         f"seeds: range(0, {seeds})",
         "",
         "# Which training samples are forgotten; a list of shares or classes is a grid axis.",
-        f"forget: {_flow(_forgotten(forget))}",
+        f"forget: {_flow(_forgotten(forget, names=dataset['name'] == 'folder'))}",
         "",
         "# Take a hyperparameter's # away to set it, as one value, a list, or a range such as range(0.5, 2, 0.5).",
         "methods:",
@@ -137,11 +137,11 @@ def _parquet(data: str) -> dict[str, Any]:
     raise InputError(f"--data: '{data}' has no Parquet files for test data; their names start with test")
 
 
-def _forgotten(forget: str) -> dict[str, Any]:
-    """The section `forget`."""
+def _forgotten(forget: str, names: bool) -> dict[str, Any]:
+    """The section `forget`; `names`: whether classes are called by names, also where these are digits."""
     scenario, separator, label = forget.partition(":")
     if separator and scenario == "class":
-        return {"scenario": "class", "class": int(label) if label.isdecimal() else label}
+        return {"scenario": "class", "class": int(label) if label.isdecimal() and not names else label}
     try:
         return {"scenario": "random", "ratio": float(forget)}
     except ValueError:

@@ -61,7 +61,8 @@ TRIALS = pa.schema(
         pa.field("finished_at", pa.timestamp("us", tz="UTC")),
     ]
 )
-"""Columns of `trials`. `config` is the canonical JSON whose hash is `trial_id`; `task_id` is shared by the trials that
+TRIALS_NOTES = """
+Columns of `trials`. `config` is the canonical JSON whose hash is `trial_id`; `task_id` is shared by the trials that
 differ only in seed and method. The forgotten class goes by its label in the data: `forget_class` if that is an integer,
 `forget_class_name` if it is text. `forget_fold` is null where a seed drew its own forget set; `forget_rows` is the hash
 of a list of rows, which lies in `rows`. `mia` is fitted on retain and test samples, `validation_mia` on retain and
@@ -111,7 +112,8 @@ TRACES = pa.schema(
         pa.field("other", pa.string()),
     ]
 )
-"""Columns of `traces`. `probe_*` are measured on the same retain and forget samples at every point of every method;
+TRACES_NOTES = """
+Columns of `traces`. `probe_*` are measured on the same retain and forget samples at every point of every method;
 `probe_degrees` is the angle between the two mean gradients. The columns before them are what the method itself saw,
 averaged over the epoch; values that it records under another name are in `other`, as JSON."""
 
@@ -126,7 +128,8 @@ PREDICTIONS = pa.schema(
         pa.field("outputs", pa.list_(pa.float32())),
     ]
 )
-"""Columns of `predictions`. `sample_id` is the row in the dataset's own training (retain, forget, validation) or test
+PREDICTIONS_NOTES = """
+Columns of `predictions`. `sample_id` is the row in the dataset's own training (retain, forget, validation) or test
 data; `label` is the one trained on, with its noise (retain, forget), or the true one (test, validation). `test` and
 `validation` are all such data, also that of a forgotten class. `retain` is the members that `mia` is fitted on. Where
 no seed changes the forget set (a fold, a list of rows) it is as many, but the first of one order of the data set: the
@@ -152,7 +155,8 @@ RELEARNED = pa.schema(
         pa.field("n_predictions", pa.int64(), nullable=False),
     ]
 )
-"""Columns of `relearned`: what a copy of a trial's model does as it is fine-tuned, a row per point of its path.
+RELEARNED_NOTES = """
+Columns of `relearned`: what a copy of a trial's model does as it is fine-tuned, a row per point of its path.
 `relearning_id` is the hash of `recipe`, JSON (`sweep.store.relearning`); `model_sha256` is of the model that was
 copied: rows count where it is that of the trial's row, and else are of an earlier run that led to other weights. The
 row of step 0 has all that the trial's row has, the last one all of the relearned model; those between have the metrics
@@ -161,7 +165,9 @@ measuring included. `status` is ok or diverged; then the last row has no metrics
 `relearned_predictions`."""
 
 RELEARNED_PREDICTIONS = pa.schema([PREDICTIONS.field(0), RELEARNED.field(1), *list(PREDICTIONS)[1:]])
-"""Columns of `relearned_predictions`: what relearned models say of the forget set, as in `predictions`."""
+RELEARNED_PREDICTIONS_NOTES = (
+    """Columns of `relearned_predictions`: what relearned models say of the forget set, as in `predictions`."""
+)
 
 SUGGESTIONS = pa.schema(
     [
@@ -179,7 +185,8 @@ SUGGESTIONS = pa.schema(
         pa.field("suggested_at", pa.timestamp("us", tz="UTC"), nullable=False),
     ]
 )
-"""Columns of `suggestions`. `number` counts a study's suggestions from 0; `params` are all hyperparameters, as in
+SUGGESTIONS_NOTES = """
+Columns of `suggestions`. `number` counts a study's suggestions from 0; `params` are all hyperparameters, as in
 `trials`; `space` is JSON: for each searched hyperparameter its distribution; `trial_ids` has one trial per search seed,
 in the order in which they run; `confirm_trial_ids` one per confirmation seed, empty unless it was confirmed. How a
 suggestion ended follows from the rows of its trials: all ended, or one of them `pruned`."""
@@ -191,7 +198,8 @@ ROWS = pa.schema(
         pa.field("source", pa.string(), nullable=False),
     ]
 )
-"""Columns of `rows`: lists of rows of the dataset's own training data that were to be forgotten. `forget_rows` is the
+ROWS_NOTES = """
+Columns of `rows`: lists of rows of the dataset's own training data that were to be forgotten. `forget_rows` is the
 hash of a list's rows, as in `trials`; `source` is the file that they were last read from."""
 
 FOLDERS = {
@@ -204,3 +212,14 @@ FOLDERS = {
     "relearned_predictions": RELEARNED_PREDICTIONS,
 }
 """The folders whose files together are one table each."""
+
+NOTES = {
+    "trials": TRIALS_NOTES,
+    "traces": TRACES_NOTES,
+    "predictions": PREDICTIONS_NOTES,
+    "suggestions": SUGGESTIONS_NOTES,
+    "rows": ROWS_NOTES,
+    "relearned": RELEARNED_NOTES,
+    "relearned_predictions": RELEARNED_PREDICTIONS_NOTES,
+}
+"""What a reader of each table must know beyond what `column_words` says of its columns."""

@@ -16,6 +16,7 @@ from pyarrow import fs
 
 from sweep.errors import InputError
 from sweep.store.columns import FOLDERS, ROWS
+from sweep.store.data_card import CARD, data_card
 from sweep.store.index import read_folder
 from sweep.store.merged_files import earlier_files
 from sweep.store.parquet import LARGE, Rows, read_all
@@ -35,7 +36,9 @@ class Exported:
 
 
 def export(results: Results, out: str) -> list[Exported]:
-    """Write the rows that count of each folder to `out`/<folder>.parquet. All files appear at the end, whole.
+    """Write the rows that count of each folder to `out`/<folder>.parquet, and README.md, which describes them.
+
+    All files appear at the end, whole, README.md last.
 
     Raises:
         InputError: `out` is not a local folder, or one of the files exists, which export does not replace.
@@ -54,6 +57,11 @@ def export(results: Results, out: str) -> list[Exported]:
             done.append(Exported(path, rows, damaged))
             if rows:
                 written.append((temporary, path))
+        card = folder / CARD
+        temporary = card.with_name(f".{CARD}.{uuid.uuid4().hex}")
+        stack.callback(temporary.unlink, missing_ok=True)
+        temporary.write_text(data_card(results, {each.path.stem: each.rows for each in done if each.rows}), "utf-8")
+        written.append((temporary, card))
         for temporary, path in written:
             temporary.replace(path)
     return done
@@ -67,9 +75,9 @@ def _check(results: Results, out: str, folder: Path) -> None:
     inside = "://" not in results.location and folder.resolve().parent == Path(results.location).resolve()
     if inside and folder.name in FOLDERS:
         raise InputError(f"{out}: a file there would be read as results; name a folder outside {results.location}")
-    for name in FOLDERS:
-        if (folder / f"{name}.parquet").exists():
-            raise InputError(f"{out}/{name}.parquet: exists; export replaces no file: remove it or name another folder")
+    for name in (*(f"{name}.parquet" for name in FOLDERS), CARD):
+        if (folder / name).exists():
+            raise InputError(f"{out}/{name}: exists; export replaces no file: remove it or name another folder")
 
 
 def _parts(results: Results, folder: str) -> Iterator[Rows]:

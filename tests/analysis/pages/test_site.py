@@ -181,10 +181,10 @@ def test_numbers_have_targets_and_outputs(tmp_path):
         return one, predictions(one["trial_id"], parts, numbers=True)
 
     kind = {"kind": "regression"}
-    trials = [said(row("retrain", **kind), [1.0, 2.0]), said(row("uam", **kind), [1.25, 4.0])]
+    trials = [said(row("retrain", **kind), [1.0, 2.0]), said(row("uam", **kind), [1.25, 0.0])]
     page = site_of(stored(tmp_path, trials)).page("trials/task-uam--0.html")
     lines = table_of(page, "differences")
-    assert lines[:2] == [["Sample", "Target", "Retrain", "UAM", "Distance"], ["1", "2.5", "2", "4", "2.000"]]
+    assert lines[:2] == [["Sample", "Target", "Retrain", "UAM", "Distance"], ["1", "2.5", "2", "0", "2.000"]]
     assert "absolute difference of the outputs; over all 2 samples 1.125 in the mean" in text_of(page)
     assert "Confusion" not in text_of(page)
 

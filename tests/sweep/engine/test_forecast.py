@@ -35,6 +35,8 @@ def test_passes_are_those_that_a_method_counts(checked, make_trial, make_worker)
         trial = make_trial(method, params, training={"epochs": 4})
         counted = make_worker().measure(Job(trial))[0].columns["samples_processed"]
         assert passes_of(trial, checked) == counted, method
+    bounded = make_trial("influence", {"iterations": 1000}, training={"epochs": 4})
+    assert passes_of(bounded, checked) == 4 * 180
     unknown = make_trial("rum", training={"epochs": 4})
     assert passes_of(unknown, checked) is None
 

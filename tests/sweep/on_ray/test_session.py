@@ -184,6 +184,7 @@ def test_this_machine_has_what_is_asked_for(make_spec, machine):
         ({}, 0, "no CPU free on the cluster (2 of 2 in use)"),
         ({"CPU": 0.5}, 0, "no CPU free on the cluster (1.5 of 2 in use)"),
         ({"CPU": 2.0, "GPU": 0.25}, 0.5, "no GPU free on the cluster (0.75 of 1 in use)"),
+        ({"CPU": 2.0}, 1, "no GPU free on the cluster (1 of 1 in use)"),
         ({"CPU": 2.0, "GPU": 1.0}, 4, ""),  # no node has as much: another message says so
     ],
 )

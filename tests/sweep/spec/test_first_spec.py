@@ -70,6 +70,13 @@ def test_a_folder_of_images_is_read_as_its_images_need(tmp_path, made, options):
     check_task(spec)
 
 
+def test_a_folder_called_by_a_number_is_a_name(tmp_path):
+    root = photos(tmp_path / "photos")
+    for split in ("train", "test"):
+        (root / split / "cat").rename(root / split / "03")
+    check_task(written(tmp_path, root, methods=["finetune"], forget="class:03"))
+
+
 @pytest.mark.parametrize("test", ["test", "validation"])
 def test_a_folder_of_parquet_files_is_read_by_its_splits(tmp_path, write_images, test):
     pixels = np.random.default_rng(0).integers(256, size=(20, 8, 8, 3), dtype=np.uint8)

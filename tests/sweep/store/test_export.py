@@ -54,12 +54,13 @@ def test_each_folder_is_a_file_that_reads_as_its_rows_do(stored, command, tmp_pa
     monkeypatch.setattr(export, "TOGETHER", together)
     out = tmp_path / "new" / "out"
     code, told, warned = command(stored.location, out)
-    assert (code, told.splitlines()) == (
-        0,
-        [f"{out}/trials.parquet: 3 rows", f"{out}/traces.parquet: 2 rows", f"{out}/predictions.parquet: 4 rows"],
-    )
+    counts = {"trials": 3, "traces": 2, "predictions": 4}
+    *said, last = told.splitlines()
+    assert (code, said) == (0, [f"{out}/{name}.parquet: {count} rows" for name, count in counts.items()])
+    assert last == f"{out}/README.md: describes them, and leaves the licence to you"
     assert [line.partition(".parquet: ")[0] for line in warned] == ["warning: trials/bad", "warning: predictions/bad"]
-    assert sorted(path.name for path in out.iterdir()) == ["predictions.parquet", "traces.parquet", "trials.parquet"]
+    tables = ["predictions.parquet", "traces.parquet", "trials.parquet"]
+    assert sorted(path.name for path in out.iterdir()) == ["README.md", *tables]
     assert pq.read_table(out / "trials.parquet").equals(stored.trials().table)
     assert pq.read_table(out / "traces.parquet").equals(stored.traces().table)
     assert pq.read_table(out / "predictions.parquet").equals(pa.concat_tables([predictions("a", 0), predictions("b")]))

@@ -31,15 +31,21 @@ def files(folder):
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def test_the_index_is_kept_in_memory(many, monkeypatch):
-    before, read = files(many), []
-    own = index.read_all
+@pytest.fixture
+def read(monkeypatch):
+    """How many files of trials were opened, of each time that they were read."""
+    counts, own = [], index.read_all
 
     def counted(filesystem, paths, schema):
-        read.append(len(paths))
+        counts.append(len(paths))
         return own(filesystem, paths, schema)
 
     monkeypatch.setattr(index, "read_all", counted)
+    return counts
+
+
+def test_the_index_is_kept_in_memory(many, read):
+    before = files(many)
     results = ReadOnly(str(many))
     for _ in range(2):
         assert results.trials().table.num_rows == 5
@@ -47,7 +53,7 @@ def test_the_index_is_kept_in_memory(many, monkeypatch):
     assert read == [5, 0]
 
 
-def test_an_index_of_the_directory_is_read(many, monkeypatch):
+def test_an_index_of_the_directory_is_read(many, read):
     Results(str(many)).trials()
     parts = files(many / ".index")
     assert len(parts) == 2, "the clock, and a part"
@@ -56,6 +62,7 @@ def test_an_index_of_the_directory_is_read(many, monkeypatch):
     Results(str(many)).write_trial(row(5))
     assert results.trials().table.num_rows == 6
     assert files(many / ".index") == parts
+    assert read == [5, 0, 1]
 
 
 def test_nothing_else_is_written(many):

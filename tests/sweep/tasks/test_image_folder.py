@@ -56,7 +56,7 @@ def test_at_a_uri_and_in_another_place_it_is_the_same_set(folder, tmp_path):
 def test_another_content_is_another_set(folder, change):
     before = ImageFolder(str(folder)).fingerprint()
     if change == "moved":
-        (folder / "train/dog/c.png").rename(folder / "train/cat/c.png")
+        (folder / "train/cat/old/b.PNG").rename(folder / "train/dog/a.PNG")  # all images stay in the same order
     elif change == "written":
         (folder / "test/dog/b.png").write_bytes((folder / "train/dog/c.png").read_bytes())
     else:

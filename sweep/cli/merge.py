@@ -1,0 +1,49 @@
+"""The command `merge`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sweep.cli.messages import warn
+from sweep.errors import InputError
+
+if TYPE_CHECKING:
+    from sweep.store.results import Results
+
+
+def merge(
+    directories: Annotated[list[str], typer.Argument(metavar="DIR...", help="Results directories or URIs.")],
+    out: Annotated[str, typer.Argument(metavar="OUT", help="A new directory or URI, or results to add to.")],
+) -> None:
+    """Join results of several machines into one directory. Removes and replaces nothing; given again, it goes on."""
+    from sweep.plan.code_version import code_version, package_version
+    from sweep.store.merge import merge as join
+    from sweep.store.results import Results, existing_results
+
+    sources = [existing_results(directory) for directory in directories]
+    target = Results(out)
+    _check(directories, out, target)
+    done = join(sources, target, lambda version: package_version(version or "") == code_version())
+    for problem in done.damaged:
+        warn(f"{problem}; it is left out")
+    for directory, count in zip(directories, done.copied, strict=True):
+        print(f"{directory}: {count} trials copied")
+    for line in done.notes:
+        print(line)
+    print(f"results: {out}")
+
+
+def _check(directories: list[str], out: str, target: Results) -> None:
+    """Raise InputError if `out` is one of the directories, or holds something else than results."""
+    if target.location in directories or any(_same(directory, out) for directory in directories):
+        raise InputError(f"{out}: is one of the directories to merge; name another for the result")
+    if target.size("spec.yaml") is None and not target.exists("trials") and (there := target.names("")):
+        raise InputError(f"{out}: holds {there[0]} and no results; name another directory")
+
+
+def _same(one: str, other: str) -> bool:
+    local = "://" not in one and "://" not in other
+    return local and Path(one).expanduser().resolve() == Path(other).expanduser().resolve()
