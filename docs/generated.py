@@ -22,10 +22,9 @@ def command_line() -> str:
 
 
 def tables() -> str:
-    """A section for each folder of a results directory: its columns, and what else a reader must know."""
-    head = ["column", "type", "null?", "what it holds"]
+    """A section for each folder of a results directory: its columns, and what needs more than a line."""
     return "\n\n".join(
-        f"## {folder}\n\n{_table(head, _columns_of(schema))}\n\n{NOTES[folder].strip()}"
+        f"## {folder}\n\n{_table(['column', 'type', 'null?', 'what it holds'], _columns_of(schema))}\n\n{NOTES[folder]}"
         for folder, schema in FOLDERS.items()
     )
 

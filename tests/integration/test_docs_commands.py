@@ -35,6 +35,8 @@ SMALL_FORMS = {
 """Specs that are run, and what makes them so small that it takes a second or two."""
 DIRECTORIES = {"results/mine": "my-sweep.yaml", "results/digits": "digits", "results/ablations": "ablation-rho-gamma"}
 """Results that commands of several pages read, and the spec that fills them; others come from their own page."""
+COPIES = ("results/laptop", "results/server", "results/theirs")
+"""Results of other machines: copies of results/mine."""
 PLACEHOLDERS = ("DIR", "ROOT", "path/to", "download=true", "://", "/shared/", "--address")
 """What a command with one of them asks for is not at hand: it is held against the options and the spec only."""
 
@@ -52,6 +54,8 @@ def folder(tmp_path_factory):
     with mock.patch.object(sys, "path", [*sys.path, str(here)]), mock.patch.dict(os.environ, tracking):
         for directory, spec in DIRECTORIES.items():
             run_small("run", spec, "--out", directory)
+        for directory in COPIES:
+            shutil.copytree("results/mine", directory)
         yield here
     os.chdir(before)
 
@@ -238,7 +242,7 @@ RULES = (
     (r"make [a-z]+$", target),
     (r"(uv )?pip install ", install),
     (r"ray (start|up|job|symmetric-run|get-auth-token|stop)", ray),
-    (r"srun ray ", through),
+    (r"srun (ray|unlearn-sweep) ", through),
     (r"(tensorboard --logdir|optuna-dashboard) \S+$", there),
     (r"(ruff check|ruff format --check) \.$|mypy$", there),
     (r"\. \.venv/bin/activate$", known),

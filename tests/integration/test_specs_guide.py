@@ -39,7 +39,7 @@ def test_a_new_spec_is_planned_and_run(folder):
     for command, more in ((named, []), (plan, []), (run, INLINE)):
         ended = call(*command[1:], *more)
         assert (ended.code, ended.err) == (0, "")
-    found = rows(folder / "results" / "mine")
+    found = rows(folder / "results" / "first")
     assert sorted(row["method"] for row in found) == ["original", "retrain", "scrub", "uam"]
     assert {row["status"] for row in found} == {"ok"}
 
