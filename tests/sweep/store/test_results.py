@@ -315,6 +315,16 @@ def test_a_uri_of_this_machines_files_is_their_path(tmp_path, monkeypatch):
     assert (tmp_path / "with space" / ".claims" / "o.lock").exists()
 
 
+def test_a_directory_holds_itself_and_what_lies_in_it():
+    region = "?region=us-east-1"
+    here = Results(f"s3://bucket/a{region}")
+    for inside, expected in (("bucket/a", True), ("bucket/a/b", True), ("bucket/ab", False), ("bucket", False)):
+        assert here.holds(Results(f"s3://{inside}{region}")) == expected
+    assert not here.holds(Results("bucket/a"))
+    assert not Results("bucket/a").holds(here)
+    assert not here.holds(Results(f"s3://bucket/a{region}&endpoint_override=localhost:1"))
+
+
 def test_reading_a_file_and_its_size(results):
     results.write("models/m", b"12345")
     assert (results.read("models/m"), results.size("models/m")) == (b"12345", 5)
