@@ -19,11 +19,12 @@ def status(
 ) -> None:
     """Count the trials in a results directory by method and how they ended, and show what failed."""
     from sweep.cli.status_table import print_status
+    from sweep.store.json_columns import legible
     from sweep.store.results import existing_results
 
     results = existing_results(directory)
-    trials, suggestions = results.trials(), results.suggestions()
-    relearned = results.relearned(trials.table)
+    trials, suggestions = legible("trials", results.trials()), legible("suggestions", results.suggestions())
+    relearned = legible("relearned", results.relearned(trials.table))
     for found in (trials, suggestions, relearned):
         warn_of_damage(found)
     print_status(Console(), directory, trials, suggestions, relearned, frozenset(plugin or ()))

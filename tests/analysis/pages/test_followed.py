@@ -1,10 +1,13 @@
 """Pages of a directory that changes: they show what is new, and results are not read all the time."""
 
+import sys
+
 import pytest
 from made_sites import compared, row, stored
 
 from analysis.pages import followed
 from analysis.pages.followed import Followed
+from sweep import cli
 from sweep.store.read_only import ReadOnly
 
 
@@ -32,6 +35,31 @@ def test_what_is_stored_appears(pages, monkeypatch):
     stored(results.location, [(row("uam", 2), None)])
     assert "7 trials are stored" in found.page("index.html")
     assert "seed 2" in found.page("trials/task-uam--2.html")
+
+
+BROKEN = {
+    "config": ["{", "text", "[]", '{"method": []}', '{"method": {"version": "x"}}', '{"forget": 3}'],
+    "params": ["{", "3"],
+    "other": ["["],
+    "notes": ["{'a': 1}"],
+}
+
+
+@pytest.mark.parametrize(("column", "text"), [(column, text) for column, texts in BROKEN.items() for text in texts])
+def test_a_row_whose_json_is_broken_is_named_and_the_rest_is_shown(tmp_path, column, text, monkeypatch, capsys):
+    location = compared(tmp_path).location
+    stored(location, [(row("uam", 2) | {column: text}, None)])
+    page = Followed(ReadOnly(location), lambda config: "", lambda: "not known.").page
+    assert "6 trials are stored" in page("index.html")
+    assert f"trials/task-uam--2.parquet: its {column} is no JSON object" in page("index.html")
+    assert page("trials/task-uam--2.html") is None
+    assert page("trials/task-uam--1.html") is not None
+    monkeypatch.setattr(sys, "argv", ["unlearn-sweep", "status", location])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    told = capsys.readouterr()
+    assert (ended.value.code or 0, told.out.partition(" in ")[0]) == (0, "6 trials")
+    assert told.err == f"warning: trials/task-uam--2.parquet: its {column} is no JSON object; it counts as absent\n"
 
 
 def test_results_are_read_again_only_where_something_was_stored(pages, monkeypatch):
