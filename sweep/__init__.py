@@ -69,7 +69,7 @@ def run(
         from sweep.spec.plugins import require_plugins_as_imported
 
         require_plugins_as_imported()
-        console = Console()
+        console = Console(markup=False)
         budget = seconds_of(time_budget) if isinstance(time_budget, str) else time_budget
         ran = perform(
             console,

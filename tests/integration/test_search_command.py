@@ -124,6 +124,20 @@ def test_a_trial_of_a_search_that_a_sweep_has_too_becomes_its_own(tmp_path):
     assert trials(out) == before | {own["trial_id"]: own | {"study": None}}
 
 
+def test_the_best_of_a_search_stays_tuned_when_it_is_run_as_a_sweep(tmp_path):
+    path, out = write_search(tmp_path, [QUICK], trials=1), tmp_path / "out"
+    best = tmp_path / "best.yaml"
+    assert call("search", path, "--out", out, "--executor", "inline", "--write-best", best).code == 0
+    before = trials(out)
+    ended = call("run", best, "--out", out, "--executor", "inline")
+    assert ended.code == 0
+    assert {name: trials(out)[name] for name in before} == before
+    assert call("report", out).code == 0
+    table = (out / "report" / "methods.md").read_text()
+    assert "FineTune (tuned)" in table
+    assert "tuned = untuned" not in table
+
+
 def test_a_search_without_time_exits_3_and_the_same_command_goes_on(tmp_path):
     path, out = write_search(tmp_path, [QUICK], trials=2), tmp_path / "out"
     command = ("search", path, "--out", out, "--executor", "inline")
