@@ -11,9 +11,14 @@ from sweep.errors import InputError
 from sweep.store.redaction import has_password, redacted
 
 
+def is_uri(location: str) -> bool:
+    """Whether a location is a URI, and no path."""
+    return "://" in location
+
+
 def absolute_location(location: str) -> str:
     """The same location as an absolute path or URI, so that it means the same in any working directory."""
-    return location if "://" in location else str(Path(location).expanduser().absolute())
+    return location if is_uri(location) else str(Path(location).expanduser().absolute())
 
 
 def open_location(location: str) -> tuple[pafs.FileSystem, str]:
@@ -23,7 +28,7 @@ def open_location(location: str) -> tuple[pafs.FileSystem, str]:
         InputError: a URI names no folder, cannot be opened by pyarrow.fs, or holds a password, which specs and results
             would store.
     """
-    if "://" not in location:
+    if not is_uri(location):
         return pafs.LocalFileSystem(), absolute_location(location)
     if has_password(location):
         raise InputError(

@@ -79,6 +79,7 @@ def test_a_figures_task_names_its_forget_set(task, words):
     assert task_words(trials, task) == f"digits, small-cnn, {words}"
 
 
+@pytest.mark.usefixtures("labels_forgotten")
 def test_labels_of_the_results_are_what_everything_is_called(tmp_path):
     results = Results(str(tmp_path))
     data = row("my_labelled:Mine", params={"lr": 1}, dataset="parquet", model="my_net:wide")
