@@ -58,6 +58,7 @@ def test_ray_and_inline_suggest_prune_and_store_the_same(shared_ray, tmp_path):
     assert all(ended[name][1] == row["study"] for row in rows for name in row["confirm_trial_ids"])
 
 
+@pytest.mark.soak
 def test_a_killed_search_goes_on_with_all_that_it_knew(tmp_path):
     budget = 8 + 2 * os.cpu_count()  # more than are under way at once
     out, path = tmp_path / "out", write_search(tmp_path, [SLOW], trials=budget, pruner="none")
@@ -100,6 +101,7 @@ def test_what_is_unfinished_beyond_a_smaller_budget_is_not_missing(tmp_path):
     assert last["trial_ids"][1] in trials(out)
 
 
+@pytest.mark.soak
 def test_suggestions_equal_to_one_under_way_wait_for_it(tmp_path):
     few = {"name": "finetune", "epochs": [1, 2], "lr": 0.01}
     path, out = write_search(tmp_path, [few], trials=7, sampler="random", pruner="none"), tmp_path / "out"
