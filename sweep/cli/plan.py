@@ -105,7 +105,9 @@ def share(shard: Shard | None, trials: list[Trial], left: list[Trial], where: st
     """
     if shard is None:
         return trials, left
-    own = shard.of(trials, whole_originals="://" in where)
+    from sweep.store.location import local_path
+
+    own = shard.of(trials, whole_originals=local_path(where) is None)
     names = {trial.id for trial in own}
     return own, [trial for trial in left if trial.id in names]
 

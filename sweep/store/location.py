@@ -16,9 +16,25 @@ def is_uri(location: str) -> bool:
     return "://" in location
 
 
+def local_path(location: str) -> Path | None:
+    """The path of a location that is a path or a URI of this machine's files (file:///...); None of another URI.
+
+    Raises:
+        InputError: pyarrow.fs does not know the URI, or it names no folder.
+    """
+    if not is_uri(location):
+        return Path(location).expanduser()
+    return Path(_opened(location)[1]) if location.startswith("file://") else None
+
+
 def absolute_location(location: str) -> str:
-    """The same location as an absolute path or URI, so that it means the same in any working directory."""
-    return location if is_uri(location) else str(Path(location).expanduser().absolute())
+    """The same location as an absolute path or URI, so that it means the same in any working directory.
+
+    Raises:
+        InputError: as `local_path` does.
+    """
+    path = local_path(location)
+    return location if path is None else str(path.absolute())
 
 
 def open_location(location: str) -> tuple[pafs.FileSystem, str]:
@@ -28,17 +44,21 @@ def open_location(location: str) -> tuple[pafs.FileSystem, str]:
         InputError: a URI names no folder, cannot be opened by pyarrow.fs, or holds a password, which specs and results
             would store.
     """
-    if not is_uri(location):
+    if local_path(location) is not None:
         return pafs.LocalFileSystem(), absolute_location(location)
     if has_password(location):
         raise InputError(
             f"'{redacted(location)}' names a password, which would be stored; leave it to the environment "
             "(AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS) or the machine's role"
         )
+    return _opened(location)
+
+
+def _opened(uri: str) -> tuple[pafs.FileSystem, str]:
     try:
-        filesystem, path = pafs.FileSystem.from_uri(location)
+        filesystem, path = pafs.FileSystem.from_uri(uri)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise InputError(f"'{location}' cannot be opened: {redacted(str(error)).splitlines()[0]}") from error
+        raise InputError(f"'{redacted(uri)}' cannot be opened: {redacted(str(error)).splitlines()[0]}") from error
     if not path.strip("/"):
-        raise InputError(f"'{redacted(location)}' names no bucket or folder")
+        raise InputError(f"'{redacted(uri)}' names no bucket or folder")
     return filesystem, path.rstrip("/")

@@ -331,13 +331,23 @@ def test_the_command_names_what_it_copied_and_what_is_damaged(machines, command,
         (["one", "one/"], "is one of the directories to merge"),
         (["one", "nothing", "out"], "nothing: no such results directory"),
         (["one", "files"], "files: holds mine.txt and no results"),
+        (["one", "URI/one"], "URI/one: is one of the directories to merge"),
+        (["URI/one", "one"], "one: is one of the directories to merge"),
+        (["link", "two", "one"], "one: is one of the directories to merge"),
+        (["two", "one", "one/sub"], "one/sub: lies in "),
+        (["one", "one/trials/x"], "one/trials/x: lies in "),
+        (["one", "URI/one/sub"], "URI/one/sub: lies in "),
+        (["one", "link/sub"], "link/sub: lies in "),
+        (["one", "files/mine.txt"], "files/mine.txt: is a file"),
     ],
 )
 def test_what_cannot_be_merged_is_one_line(machines, command, tmp_path, monkeypatch, arguments, why):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "mine.txt").touch()
-    code, told, [line] = command(*arguments)
+    (tmp_path / "link").symlink_to("one")
+    before = sorted(tmp_path.rglob("*"))
+    code, told, [line] = command(*(argument.replace("URI", f"file://{tmp_path}") for argument in arguments))
     assert (code, told) == (2, [])
-    assert why in line
-    assert not (tmp_path / "out").exists()
+    assert why.replace("URI", f"file://{tmp_path}") in line
+    assert sorted(tmp_path.rglob("*")) == before
