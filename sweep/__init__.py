@@ -60,31 +60,36 @@ def run(
     with _said_in_python():
         from rich.console import Console
 
-        from sweep.cli.arguments import ExecutorName, TrackerName, named, seconds_of
+        from sweep.cli.arguments import ExecutorName, named
+        from sweep.cli.call import budget_of, path_of, require, spec_of, trackers_of
         from sweep.cli.own_packages import require_own_packages
 
         require_own_packages()
         from analysis.loaded import Loaded
         from sweep.cli.run import perform, print_ends, rows_of
         from sweep.spec.plugins import require_plugins_as_imported
+        from sweep.store.location import absolute_location
 
         require_plugins_as_imported()
-        console = Console()
-        budget = seconds_of(time_budget) if isinstance(time_budget, str) else time_budget
+        console, budget = Console(markup=False), budget_of(time_budget)
+        require("overrides", overrides, isinstance(overrides, Mapping | None), "a mapping of keys to values")
+        require("address", address, isinstance(address, str | None), "a text")
+        require("refresh", refresh, isinstance(refresh, bool), "True or False")
+        require("retry_failed", retry_failed, isinstance(retry_failed, bool), "True or False")
         ran = perform(
             console,
-            spec,
-            out=None if out is None else os.fspath(out),
+            spec_of(spec),
+            out=None if out is None else path_of("out", out),
             overrides=overrides,
             executor=named("--executor", executor, ExecutorName),
             address=address,
             refresh=refresh,
             retry_failed=retry_failed,
             time_budget=budget,
-            track=[named("--track", name, TrackerName) for name in track],
+            track=trackers_of(track),
         )
         print_ends(console, ran, rows_of(ran), budget is not None)
-        return Loaded(ran.where, frozenset(trial.id for trial in ran.trials))
+        return Loaded(absolute_location(ran.where), frozenset(trial.id for trial in ran.trials))
 
 
 def load(directory: str | os.PathLike[str]) -> Loaded:
@@ -97,10 +102,13 @@ def load(directory: str | os.PathLike[str]) -> Loaded:
 
     require_own_packages()
     from analysis.loaded import Loaded
+    from sweep.cli.call import path_of
+    from sweep.store.location import absolute_location
     from sweep.store.results import existing_results
 
-    existing_results(os.fspath(directory))
-    return Loaded(os.fspath(directory))
+    where = path_of("directory", directory)
+    existing_results(where)
+    return Loaded(absolute_location(where))
 
 
 def report(directory: str | os.PathLike[str], out: str | os.PathLike[str] | None = None) -> Path:
@@ -117,9 +125,9 @@ def report(directory: str | os.PathLike[str], out: str | os.PathLike[str] | None
         InputError: there are no results, or they are at a URI and `out` is missing.
         OSError: a file cannot be written.
     """
-    where = os.fspath(directory)
     with _said_in_python():
         from sweep.cli.arguments import report_folder
+        from sweep.cli.call import path_of
         from sweep.cli.own_packages import require_own_packages
 
         require_own_packages()
@@ -127,8 +135,9 @@ def report(directory: str | os.PathLike[str], out: str | os.PathLike[str] | None
         from analysis.report import write_report
         from sweep.store.results import existing_results
 
+        where = path_of("directory", directory)
         existing_results(where)
-        folder = report_folder(where, None if out is None else os.fspath(out))
+        folder = report_folder(where, None if out is None else path_of("out", out))
         return write_report(where, read_frames(where), folder)[-1]
 
 

@@ -130,12 +130,14 @@ def seconds_of(time_budget: str | None) -> float | None:
     Raises:
         InputError: the text is no such duration.
     """
-    if not time_budget:
+    if time_budget is None:
         return None
-    number = r"(\d+(?:\.\d+)?)"
+    number = r"([0-9]+(?:\.[0-9]+)?)"
     found = re.fullmatch(f"(?:{number}h)?(?:{number}m)?(?:{number}s)?", time_budget)
-    if found is None:
-        raise InputError(f"--time-budget {time_budget}: write hours, minutes, seconds, as in 2h or 1h30m")
+    if found is None or not time_budget:
+        raise InputError(
+            f"--time-budget {time_budget or repr(time_budget)}: write hours, minutes, seconds, as in 2h or 1h30m"
+        )
     hours, minutes, seconds = (float(part or 0) for part in found.groups())
     return 3600 * hours + 60 * minutes + seconds
 

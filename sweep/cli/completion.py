@@ -12,7 +12,7 @@ def completed(what: str) -> Callable[[str], list[str]]:
     """What completes a name: a function from its beginning to the names that begin so.
 
     Args:
-        what: `methods`, `presets`, `datasets`, `models`, `kinds`, or `specs`: presets and YAML files.
+        what: `methods`, `presets`, `datasets`, `models`, `kinds`, `metrics`, or `specs`: presets and YAML files.
     """
 
     def names(incomplete: str) -> list[str]:
@@ -46,6 +46,12 @@ def _kinds() -> Iterable[str]:
     return KINDS
 
 
+def _metrics() -> Iterable[str]:
+    from sweep.store.metrics import FURTHER, KINDS
+
+    return sorted({metric.column for table in (KINDS, FURTHER) for found in table.values() for metric in found})
+
+
 def _found(path: Path, pattern: str) -> list[str]:
     return re.findall(pattern, path.read_text("utf-8"), re.MULTILINE)
 
@@ -56,4 +62,5 @@ FOUND: dict[str, Callable[[], Iterable[str]]] = {
     "datasets": lambda: _keys("sweep.tasks.datasets"),
     "models": lambda: _keys("sweep.tasks.models"),
     "kinds": _kinds,
+    "metrics": _metrics,
 }

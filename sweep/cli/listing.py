@@ -34,6 +34,12 @@ PresetNames = Annotated[
 DatasetNames = Annotated[list[str] | None, _argument("datasets")]
 ModelNames = Annotated[list[str] | None, _argument("models")]
 KindNames = Annotated[list[str] | None, _argument("kinds")]
+MetricNames = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[NAME]...", help="Only these: columns, abbreviations, scores.", autocompletion=completed("metrics")
+    ),
+]
 
 
 @listing.callback()
@@ -144,26 +150,36 @@ def kinds(names: KindNames = None) -> None:
 
 
 @listing.command()
-def metrics() -> None:
+def metrics(names: MetricNames = None) -> None:
     """List what is measured of each kind of task (column of the table of trials, abbreviation, meaning, unit), and the
-    scores of the command score.
+    scores of the command score; or only the metrics and scores named.
     """
     from analysis.audit.scores import SCORES
     from sweep.store.metrics import FURTHER, KINDS
 
-    console = Console()
-    for kind, usual in KINDS.items():
-        console.print(f"[bold]{kind}[/bold]", highlight=False)
-        _metrics(console, usual, FURTHER.get(kind, ()))
-    console.print("[bold]score[/bold]", highlight=False)
-    for head, score in zip(_columns([(score.name, score.label) for score in SCORES]), SCORES, strict=True):
-        _entry(console, head, "; ".join(filter(None, [score.words, score.unit])))
+    measured = {kind: (*usual, *FURTHER.get(kind, ())) for kind, usual in KINDS.items()}
+    known = {each for found in measured.values() for metric in found for each in (metric.column, metric.label)}
+    known |= {each for score in SCORES for each in (score.name, score.label)}
+    for name in names or ():
+        if name not in known:
+            raise InputError(f"unknown metric '{name}'; {nearest(name, known)}")
+    wanted, console = {*names} if names else known, Console()
+    for kind, found in measured.items():
+        chosen = [metric for metric in found if {metric.column, metric.label} & wanted]
+        if chosen:
+            console.print(f"[bold]{kind}[/bold]", highlight=False)
+            _metrics(console, chosen, FURTHER.get(kind, ()))
+    scores = [score for score in SCORES if {score.name, score.label} & wanted]
+    if scores:
+        console.print("[bold]score[/bold]", highlight=False)
+        for head, score in zip(_columns([(score.name, score.label) for score in scores]), scores, strict=True):
+            _entry(console, head, "; ".join(filter(None, [score.words, score.unit])))
 
 
-def _metrics(console: Console, usual: Sequence[Metric], further: Sequence[Metric]) -> None:
+def _metrics(console: Console, chosen: Sequence[Metric], further: Sequence[Metric]) -> None:
     """Print each metric, of those that are `further` that they lie in the column `other`."""
-    heads = _columns([(metric.column, metric.label) for metric in (*usual, *further)])
-    for head, metric in zip(heads, (*usual, *further), strict=True):
+    heads = _columns([(metric.column, metric.label) for metric in chosen])
+    for head, metric in zip(heads, chosen, strict=True):
         where = "; in the column other" if metric in further else ""
         _entry(console, head, f"{metric.words}; {metric.unit}{where}")
     console.print()

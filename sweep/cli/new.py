@@ -64,5 +64,5 @@ def new(
             stream.write(text)
     except FileExistsError:
         raise InputError(f"--out {path}: is there already; name another file") from None
-    console = Console()
+    console = Console(markup=False)
     console.print(f"{path} is written; next: unlearn-sweep plan {path}", soft_wrap=True, highlight=False)

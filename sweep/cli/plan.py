@@ -33,7 +33,7 @@ def plan(
     from sweep.plan.pending import of_other_code, with_fewer_predictions
     from sweep.plan.relearning import asked_relearning, relearning_words
 
-    part, console = shard_named(shard), Console()
+    part, console = shard_named(shard), Console(markup=False)
     if (searched := only_searches(spec, overrides)) is not None:
         plan_of_search(console, spec, searched, out, forecast)
         return

@@ -54,7 +54,7 @@ def run(
     shard: arguments.ShardOption = None,
 ) -> None:
     """Run or resume a sweep, then print the comparison of its methods."""
-    budget, console = arguments.seconds_of(time_budget), Console()
+    budget, console = arguments.seconds_of(time_budget), Console(markup=False)
     ran = perform(
         console,
         spec,

@@ -37,7 +37,7 @@ def timed_pace(spec: Spec, checked: Checked, device: torch.device) -> float | No
     made = checked.kind.examples(checked.outline, size)
     inputs, targets, index = (each.to(device) for each in (made.inputs, made.targets, made.index))
     samples = Samples(inputs, targets, index, made.prepare)
-    torch.set_num_threads(max(1, int(spec.resources.cpus)))
+    torch.set_num_threads(max(1, min(int(spec.resources.cpus), os.cpu_count() or 1)))
     set_arithmetic(recipe.precision)
     try:
         with torch.random.fork_rng(devices=[]):

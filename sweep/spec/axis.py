@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeGuard
 
 from pydantic import BeforeValidator, Field
 
-NUMBER = r" *[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,2})? *"
+NUMBER = r" *[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,2})? *"
 RANGE_TEXT = rf"^range\({NUMBER}(?:,{NUMBER}){{0,2}}\)$"
 """What a range looks like: range(STOP), range(START, STOP) or range(START, STOP, STEP)."""
 
@@ -44,7 +44,7 @@ def numbers_of(text: str) -> list[int] | list[float]:
     Raises:
         ValueError: the text is no range, or one of no numbers or of too many.
     """
-    if not re.match(RANGE_TEXT, text):
+    if not re.fullmatch(RANGE_TEXT, text):
         hint = "" if ")" in text else ' (between { } in quotes: "range(0.5, 4, 0.5)")'
         raise ValueError(f"{text!r} is no range; write range(START, STOP) or range(START, STOP, STEP){hint}")
     words = [word.strip() for word in text.removeprefix("range(").removesuffix(")").split(",")]
@@ -57,6 +57,6 @@ def numbers_of(text: str) -> list[int] | list[float]:
     if count > LONGEST:
         raise ValueError(f"{text} holds {count} numbers; at most {LONGEST} are allowed")
     numbers = [start + place * step for place in range(count)]
-    if all(re.fullmatch(r"[-+]?\d+", word) for word in words):
+    if all(re.fullmatch(r"[-+]?[0-9]+", word) for word in words):
         return [int(number) for number in numbers]
     return [float(number) for number in numbers]

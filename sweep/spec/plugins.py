@@ -9,7 +9,7 @@ import inspect
 import os
 import sys
 from abc import ABC
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -110,7 +110,7 @@ def find_model(name: str) -> ModelBuilder:
         return MODELS[name]
     if name in torchvision_names():
         return torchvision_builder(name)
-    raise InputError(f"unknown model '{name}'; {nearest(name, [*MODELS, *torchvision_names()])}")
+    raise _unknown("model", name, [*MODELS, *torchvision_names()])
 
 
 @cache
@@ -137,8 +137,14 @@ def _source(module: str) -> bytes:
 
 def _builtin(kind: str, name: str, known: dict[str, T]) -> T:
     if name not in known:
-        raise InputError(f"unknown {kind} '{name}'; {nearest(name, known)}")
+        raise _unknown(kind, name, known)
     return known[name]
+
+
+def _unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
+    module, dot, attribute = name.rpartition(".")
+    hint = f"a plugin is written {module}:{attribute}" if dot else nearest(name, known)
+    return InputError(f"unknown {kind} '{name}'; {hint}")
 
 
 def require_complete(name: str, found: type[ABC]) -> None:

@@ -41,6 +41,7 @@ class SearchSpec(Section):
     compute: float | None = Field(
         None,
         gt=0,
+        le=1e6,
         description="what each method's suggestions may compute, in passes of one Retrain; null: anything",
     )
     sampler: SamplerName = Field("tpe", description="Optuna's sampler")

@@ -114,10 +114,20 @@ def read_document(source: Source, overrides: Overrides) -> tuple[str, dict[str, 
         InputError: there is no such file or preset, it is no YAML or no mapping, or an override has no place in it.
     """
     name = called(source)
-    document = copy.deepcopy(dict(source)) if isinstance(source, Mapping) else _read_file(name)
+    document = _copied(source) if isinstance(source, Mapping) else _read_file(name)
     for path, value, said in _assignments(overrides):
         _apply(document, path, value, said)
     return name, document
+
+
+def _copied(source: Mapping[str, Any]) -> dict[str, Any]:
+    document = {}
+    for key, value in source.items():
+        try:
+            document[key] = copy.deepcopy(value)
+        except TypeError as error:
+            raise InputError(f"spec: {key}: not plain data: {error}") from error
+    return document
 
 
 def _read_file(source: str) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class ModelSpec(OpenSection):
 class ResourcesSpec(Section):
     """What one trial takes up."""
 
-    cpus: float = Field(1, gt=0, description="CPU cores, and torch threads")
+    cpus: float = Field(1, gt=0, le=1024, description="CPU cores, and torch threads")
     gpus: float | None = Field(None, ge=0, description="GPUs; null: a quarter where there are any, else none")
 
 

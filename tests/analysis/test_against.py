@@ -97,9 +97,9 @@ def test_what_only_one_has_is_named_and_so_are_code_and_devices(tmp_path):
 
 
 def test_nothing_in_common_and_nothing_at_all():
-    assert against(frames([uam(0, 1.0)]), directory(dataset="moons", task_id="other")).answer == (
-        "Nothing can be judged: no task and configuration is in both."
-    )
+    found = against(frames([uam(0, 1.0)]), directory(dataset="moons", task_id="other", device="tpu", code_version="7"))
+    assert found.answer == "Nothing can be judged: no task and configuration is in both."
+    assert found.sides[1].words == "one: code version 7, on tpu."
     assert against(frames([]), frames([])).rows == []
 
 

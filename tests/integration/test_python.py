@@ -1,6 +1,7 @@
 """Sweeps from Python: what docs/python.md shows, and what a notebook meets."""
 
 import inspect
+import math
 import re
 import subprocess
 import sys
@@ -48,7 +49,7 @@ def test_what_the_guide_shows_runs(tmp_path, monkeypatch, capsys):
 def test_every_argument_of_run_is_described():
     described = re.findall(r"^\| `(\w+)` \|", GUIDE, re.MULTILINE)
     assert described == [*inspect.signature(sweep.run).parameters]
-    assert {*described} == {*inspect.signature(command).parameters}
+    assert {*described, "shard"} == {*inspect.signature(command).parameters}
 
 
 METHODS = [{"name": "original"}, {"name": "retrain"}, {"name": "finetune", "epochs": 1, "lr": [0.01, 0.05]}]
@@ -115,6 +116,26 @@ def test_within_no_time_nothing_runs_and_that_is_said(tmp_path, capsys):
         ({"time_budget": "2"}, "time_budget 2: write hours, minutes, seconds, as in 2h or 1h30m"),
         ({"track": ["tensorbord"]}, "track: 'tensorbord' is unknown; did you mean 'tensorboard'?"),
         ({"overrides": {"training.epoch": 1}}, "digits: training.epoch: unknown key; did you mean 'epochs'?"),
+        *(
+            ({"spec": wrong}, "spec: should be a path, the name of a preset, or a mapping, not ")
+            for wrong in (None, 3, b"x", [1])
+        ),
+        ({"spec": {"name": "x", "seeds": (seed for seed in range(3)), "methods": []}}, "spec: seeds: not plain data: "),
+        ({"out": 3}, "out: should be a path or URI, not 3"),
+        ({"out": b"x"}, "out: should be a path or URI, not b'x'"),
+        *(
+            ({"track": wrong}, f"track: should be a list of names, as in ['tensorboard'], not {wrong!r}")
+            for wrong in (None, 3, "tensorboard")
+        ),
+        *(
+            ({"time_budget": wrong}, f"time_budget: should be seconds or a text such as '1h30m', not {wrong!r}")
+            for wrong in ([1], math.nan, True)
+        ),
+        ({"time_budget": ""}, "time_budget '': write hours, minutes, seconds, as in 2h or 1h30m"),
+        ({"refresh": "no"}, "refresh: should be True or False, not 'no'"),
+        ({"retry_failed": 1}, "retry_failed: should be True or False, not 1"),
+        ({"address": 3}, "address: should be a text, not 3"),
+        ({"overrides": "seeds=1"}, "overrides: should be a mapping of keys to values, not 'seeds=1'"),
     ],
 )
 def test_a_bad_argument_is_a_value_error_of_one_line_and_creates_nothing(tmp_path, monkeypatch, arguments, message):
@@ -131,6 +152,21 @@ def test_a_bad_argument_is_a_value_error_of_one_line_and_creates_nothing(tmp_pat
 def test_no_results_are_a_value_error_of_one_line(tmp_path, function):
     with pytest.raises(ValueError, match=r"no: no such results directory$"):
         function(tmp_path / "no")
+
+
+@pytest.mark.parametrize("function", [sweep.load, sweep.report])
+def test_a_directory_that_is_no_path_is_a_value_error_of_one_line(function):
+    with pytest.raises(sweep.InputError, match=r"^directory: should be a path or URI, not None$"):
+        function(None)
+
+
+def test_results_are_found_after_the_working_directory_changed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    ran = sweep.run(spec(METHODS[:2]), "out", executor="inline")
+    loaded = sweep.load("out")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert len(ran.trials) == len(loaded.trials) == 2
 
 
 def test_importing_it_is_light():

@@ -1,3 +1,5 @@
+import json
+
 import pandas as pd
 import pytest
 from made_results import row
@@ -47,6 +49,21 @@ def test_forget_sets_are_told_apart_in_words():
     words = [f"digits, small-cnn, forget {words}" for _, words in FORGET_SETS.values()]
     words[3:5] = [f"{words[3]} [rows]", f"{words[4]} [alike]"]
     assert task_labels(pd.DataFrame(rows)).tolist() == words
+
+
+def test_tasks_with_the_same_words_have_what_differs_in_their_configs_after_them():
+    configs = {
+        "a": {"training": {"epochs": 3, "lr": 0.1}, "dataset": {"fingerprint": "0" * 64}, "seed": 0},
+        "b": {"training": {"epochs": 6, "lr": 0.1}, "dataset": {"fingerprint": "1" * 64, "limit": 400}, "seed": 1},
+        "c": {"training": {"epochs": 6, "lr": 0.1}, "dataset": {"fingerprint": "2" * 64, "limit": 400}, "seed": 2},
+    }
+    rows = [row("retrain", task=task, config=json.dumps(config)) for task, config in configs.items()]
+    words = "digits, small-cnn, forget 10 % at random, training.epochs="
+    assert task_labels(pd.DataFrame(rows)).tolist() == [
+        f"{words}3",
+        f"{words}6, dataset.limit=400 [b]",
+        f"{words}6, dataset.limit=400 [c]",
+    ]
 
 
 @pytest.mark.parametrize(

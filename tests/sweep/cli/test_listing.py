@@ -100,6 +100,21 @@ def test_every_metric_of_each_kind_and_every_score_is_named_with_its_meaning_and
             assert meaning == f"{metric.words}; {metric.unit}" + ("; in the column other" if metric in further else "")
 
 
+@pytest.mark.parametrize(
+    ("name", "kinds_of"), [("test_error", ["regression"]), ("MIA", [*KINDS]), (SCORES[0].name, ["score"])]
+)
+def test_a_metric_that_is_named_stands_there_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, kinds_of: list[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    metrics([name])
+    found = entries(capsys.readouterr().out.splitlines())
+    heads = {name: head.split() for name, (head, _) in found.items()}
+    assert [each for each in heads if each in {*KINDS, "score"}] == kinds_of
+    assert all(name in head for each, head in heads.items() if each not in kinds_of)
+    assert len(heads) == len(kinds_of) + 1
+
+
 Printed = Callable[..., list[str]]
 
 
@@ -182,6 +197,9 @@ def test_plugins_are_described_too(
         (models, "resnet9", "unknown model 'resnet9'; did you mean 'resnet"),
         (kinds, "regresion", "unknown kind of task 'regresion'; did you mean 'regression'?"),
         (kinds, "plugin_examples:Raises", "is not a subclass of sweep.tasks.kind.Kind"),
+        (methods, "my_methods.Uniform", "unknown method 'my_methods.Uniform'; a plugin is written my_methods:Uniform"),
+        (models, "my.models.wide", "unknown model 'my.models.wide'; a plugin is written my.models:wide"),
+        (metrics, "forget_acuracy", "unknown metric 'forget_acuracy'; did you mean 'forget_accuracy'?"),
     ],
 )
 def test_a_name_that_is_none_is_one_line(command: Callable[[list[str]], None], name: str, message: str) -> None:

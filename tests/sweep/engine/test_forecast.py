@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 
@@ -91,6 +93,13 @@ def test_a_batch_is_timed_on_this_machine(checked, make_spec):
     assert 1e-7 < pace < 0.1
     assert torch.get_num_threads() == before[0]
     assert torch.equal(torch.random.get_rng_state(), before[1])
+
+
+def test_a_batch_is_timed_with_no_more_threads_than_there_are_cores(checked, make_spec, monkeypatch):
+    taken, before = [], torch.get_num_threads()
+    monkeypatch.setattr(torch, "set_num_threads", taken.append)
+    timed_pace(make_spec(resources={"cpus": 1024}), checked, torch.device("cpu"))
+    assert taken == [os.cpu_count(), before]
 
 
 @pytest.mark.parametrize(

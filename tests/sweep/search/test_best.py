@@ -123,8 +123,9 @@ def test_compute_alone_has_a_far_limit_of_suggestions(make_spec):
     spec = make_spec(dataset={"name": "digits", "validation": 0.1}, search=section)
     assert (spec.search.trials, spec.search.compute) == (1000, 2.5)
     assert parse_spec(yaml.safe_load(spec.to_yaml())).search == spec.search
-    with pytest.raises(InputError, match=r"search\.compute"):
-        make_spec(dataset={"name": "digits", "validation": 0.1}, search=section | {"compute": 0})
+    for wrong in (0, 1e308):
+        with pytest.raises(InputError, match=r"search\.compute"):
+            make_spec(dataset={"name": "digits", "validation": 0.1}, search=section | {"compute": wrong})
 
 
 def test_study_names_do_not_depend_on_the_budget(made):

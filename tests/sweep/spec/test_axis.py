@@ -57,6 +57,8 @@ def test_a_range_counts_as_pythons_does_and_has_the_numbers_of_a_list(text, numb
         (f"range({LONGEST + 1})", f"holds {LONGEST + 1} numbers; at most {LONGEST} are allowed"),
         ("range(0, 1e999)", "is no range; write range"),
         ("range(a)", "is no range; write range"),
+        ("range(3)\n", "is no range; write range"),
+        ("range(\u0663)", "is no range; write range"),
         ("range(1, 2, 3, 4)", "is no range; write range"),
         ("range(0.5", r'\(between \{ \} in quotes: "range'),
     ],

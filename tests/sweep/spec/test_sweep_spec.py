@@ -101,6 +101,7 @@ def test_crop_and_flip_default_to_what_is_usual_for_the_dataset():
         ("methods: [{name: uam, rho: [1, -1]}]", "methods.0.rho.1: should be greater than or equal to 0, not -1"),
         ("methods: [{name: uam, rho: .inf}]", "methods.0.rho: should be a finite number, not inf"),
         ("training: {lr: .inf}", "training.lr: should be a finite number, not inf"),
+        ("resources: {cpus: 100000}", "resources.cpus: should be less than or equal to 1024, not 100000"),
         ("training: {lr: .nan}", "training.lr: should be "),
         ("methods: [{name: fisher, samples: 0}]", "methods.0.samples: should be greater than or equal to 1, not 0"),
         ("methods: []", "methods: an empty list leaves nothing to run"),
