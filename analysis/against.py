@@ -135,7 +135,8 @@ def against(here: Frames, there: Frames) -> Against:
     rows = [row for _, rows in ok.groupby(CONFIGURATION, sort=False) for row in _rows(rows)]
     tests = sum(row.verdict == UNTOLD for row in rows)
     judged = [row if row.verdict != UNTOLD else _judged(row, *_values(ok, row), tests) for row in rows]
-    sides = [_side(frames, compared[compared["side"] == side]) for side, frames in ((0, here), (1, there))]
+    shown = ok if compared.empty else compared
+    sides = [_side(frames, shown[shown["side"] == side]) for side, frames in ((0, here), (1, there))]
     return Against((sides[0], sides[1]), judged)
 
 

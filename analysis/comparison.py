@@ -22,7 +22,7 @@ from analysis.reading.tuning import CONFIGURATION
 from analysis.statistics.intervals import Interval, mean_intervals
 from analysis.statistics.ranking import pairs, rank
 from analysis.wording.code_words import code_words
-from analysis.wording.doing_nothing import doing_nothing, original_level
+from analysis.wording.doing_nothing import doing_nothing, original_level, told_from_nothing
 from analysis.wording.finding import tells
 from analysis.wording.floor import floor_words
 from analysis.wording.ideal import reference_words
@@ -174,7 +174,8 @@ def _answer(trials: pd.DataFrame) -> str:
         sentence += f" Of each method this is the best of up to {most} configurations, chosen by the same gap."
     nothing, level = doing_nothing(trials), original_level(compared)
     if level.n and not nothing:
-        sentence += f" The original is at {level.mean:.1f}."
+        told = "" if told_from_nothing(trials, str(ranking.best[0])) else ", which is not distinguishable from that"
+        sentence += f" The original is at {level.mean:.1f}{told}."
     if not tells(interval, "average_gap"):
         untold = f"{seeds} do not tell which method is closest to {reference_words(ok)}. Of lowest mean gap is"
         return f"{nothing} {untold} {sentence}".strip()

@@ -14,6 +14,7 @@ from analysis.methods_table import methods_table, to_html
 from analysis.reading.frames import Frames, read_frames, read_trials
 from sweep.errors import InputError, nearest
 from sweep.store.columns import PREDICTIONS
+from sweep.store.labels import learn_labels
 from sweep.store.results import Results
 
 
@@ -63,7 +64,9 @@ class Loaded:
 
     def table(self) -> pd.DataFrame:
         """The comparison: a row per method and configuration, with the columns of `analysis.methods_table`."""
-        return methods_table(self.trials)
+        trials = self.trials
+        learn_labels(Results(self.location))
+        return methods_table(trials)
 
     def figure(self, name: str) -> Drawn | Skipped:
         """A figure of the report, which a notebook shows; or why these results do not allow it.
@@ -78,7 +81,9 @@ class Loaded:
 
         if name not in FIGURES:
             raise InputError(f"unknown figure '{name}'; {nearest(name, FIGURES)}")
-        return FIGURES[name](self._frames.beside_retrain())
+        frames = self._frames.beside_retrain()
+        learn_labels(Results(self.location))
+        return FIGURES[name](frames)
 
     @cached_property
     def _frames(self) -> Frames:

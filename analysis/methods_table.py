@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from analysis.drawing.terminal import fitted
 from analysis.latex_table import latex_tables
@@ -116,6 +117,9 @@ def _statistics(trials: pd.DataFrame) -> pd.DataFrame:
     statistics["average_gap"] = ok["average_gap"].mean()
     statistics["average_gap.std"] = ok["average_gap"].std()
     statistics["average_gap.n"] = ok["average_gap"].count().reindex(rows, fill_value=0)
+    one_pair = (ok["method"].first() == ANOTHER_SEED) & (statistics["seeds"] == 2)  # seen from both sides
+    spreads = [name for name in map(str, statistics) if name.endswith(".std")]
+    statistics[spreads] = statistics[spreads].mask(one_pair)
     statistics["seconds"] = ok["unlearn_seconds"].mean()
     statistics["relative_seconds"] = ok["relative_seconds"].mean()
     statistics["relative_samples"] = ok["relative_samples"].mean()
@@ -202,8 +206,8 @@ def render_rich(table: pd.DataFrame, console: Console) -> None:
             line[0] = line[0].replace(ANOTHER_SEED, ANOTHER_SEED.replace(", ", ",\n"))
             line[1:] = [cell.replace(" ± ", "±").replace(" [", "\n[").replace(", n =", "\nn =") for cell in line[1:]]
         view = fitted(headers[:usual], cells, "±", console)
-        view.title, view.title_justify = str(task), "left"
-        view.caption, view.caption_justify = caption, "left"
+        view.title, view.title_justify = Text(str(task)), "left"
+        view.caption, view.caption_justify = Text(caption), "left"
         console.print(view)
         for words in _sentences(rows):
             console.print(words, markup=False, highlight=False)
@@ -288,7 +292,7 @@ def main(directory: str, out: Path | None = None) -> None:
     frames = read_frames(directory)
     for problem in frames.damaged:
         print(f"warning: {problem}", file=sys.stderr)
-    render_rich(methods_table(frames.trials), Console())
+    render_rich(methods_table(frames.trials), Console(markup=False))
     if out is not None:
         for path in write_tables(frames, out):
             print(path)

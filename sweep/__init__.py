@@ -71,7 +71,7 @@ def run(
         from sweep.store.location import absolute_location
 
         require_plugins_as_imported()
-        console, budget = Console(), budget_of(time_budget)
+        console, budget = Console(markup=False), budget_of(time_budget)
         require("overrides", overrides, isinstance(overrides, Mapping | None), "a mapping of keys to values")
         require("address", address, isinstance(address, str | None), "a text")
         require("refresh", refresh, isinstance(refresh, bool), "True or False")

@@ -22,6 +22,7 @@ from analysis.reading.frames import Frames, read_frames
 from analysis.reading.tuning import untuned_name
 from analysis.wording.names import task_labels
 from sweep.errors import InputError
+from sweep.store.location import local_path
 
 FORMATS = ("png", "pdf", "svg")
 WIDTH = 4.8
@@ -237,7 +238,7 @@ def run_figure(draw: Draw) -> None:
     ) -> None:
         form = Form(width, caption)
         try:
-            if "://" in directory and out is None:
+            if (place := local_path(directory) if out is None else out) is None:
                 raise InputError("a figure is written to a local folder: name one with --out")
             frames = read_frames(directory)
             if task is not None:
@@ -255,7 +256,7 @@ def run_figure(draw: Draw) -> None:
         print(drawn.finding)
         if not caption:
             print(*form.captions, sep="\n")
-        for path in save(drawn, out or Path(directory) / "report"):
+        for path in save(drawn, out or place / "report"):
             print(path)
 
     typer.run(main)

@@ -26,16 +26,29 @@ def doing_nothing(trials: pd.DataFrame, who: str = "no method") -> str:
         trials: of one task, as `read_frames` gives them.
         who: the methods in words, as the sentence's subject.
     """
-    ok = ended_ok(trials)
-    usable = ok[~is_reference(ok)].dropna(subset=["average_gap", "original_gap"])
-    rivals = representatives(usable)
-    beyond = rivals["average_gap"] - rivals["original_gap"]
+    rivals, beyond, comparisons = _beyond(trials)
     means = beyond.groupby(rivals["method"]).mean()
     if means.empty or (means < 0).any():
         return ""
-    closest = beyond[rivals["method"] == means.idxmin()].to_numpy(dtype=float)
-    clear = verdicts(closest, int(choices(usable).sum())) > 0
+    clear = verdicts(beyond[rivals["method"] == means.idxmin()].to_numpy(dtype=float), comparisons) > 0
     level = original_level(rivals)
-    closer = f"{who} has a lower mean gap to {reference_words(ok)} than doing nothing"
+    closer = f"{who} has a lower mean gap to {reference_words(ended_ok(trials))} than doing nothing"
     told = ", from which even the closest is distinguishable" if clear else ""
     return f"The original is at {level.mean:.1f}: at this setting {closer}{told}."
+
+
+def told_from_nothing(trials: pd.DataFrame, method: str) -> bool:
+    """Whether a method's average gap is distinguishable from Original's, judged as in `doing_nothing`."""
+    rivals, beyond, comparisons = _beyond(trials)
+    own = beyond[rivals["method"] == method].to_numpy(dtype=float)
+    return bool(len(own) and verdicts(own, comparisons) != 0)
+
+
+def _beyond(trials: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series, int]:
+    """Each method's trials in its configuration of lowest average gap, how much higher than Original's of the same seed
+    that gap is, and how many comparisons all configurations make.
+    """
+    ok = ended_ok(trials)
+    usable = ok[~is_reference(ok)].dropna(subset=["average_gap", "original_gap"])
+    rivals = representatives(usable)
+    return rivals, rivals["average_gap"] - rivals["original_gap"], int(choices(usable).sum())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import pandas as pd
@@ -215,16 +216,40 @@ def class_words(row: pd.Series) -> str:
     return (f"class {text}" if isinstance(text, str) else f"class {row['forget_class']:.0f}") + former
 
 
+OF_A_TRIAL = ("method", "seed")
+"""The keys of a config that are not of its task."""
+LONGEST_VALUE = 24
+"""Characters of a value that may stand in a task's name: a data set's fingerprint is longer."""
+
+
 def task_labels(trials: pd.DataFrame) -> pd.Series:
-    """For each trial its dataset, model and forget set in words; with the task's id where that is ambiguous."""
+    """For each trial its dataset, model and forget set in words.
+
+    Tasks that these do not tell apart have what differs in their configs after them (training.epochs=6), and those that
+    not even that tells apart their ids.
+    """
 
     def words(task: pd.Series) -> str:
         return f"{dataset_words(task)}, {model_words(task)}, forget {forget_words(task)}"
 
     tasks = trials.drop_duplicates("task_id").set_index("task_id")
     labels = tasks.apply(words, axis=1)
+    for _, alike in tasks[labels.duplicated(keep=False)].groupby(labels):
+        differences = _differences([json.loads(text or "{}") for text in alike["config"]])
+        labels[alike.index] += [f", {each}" if each else "" for each in differences]
     labels = labels.where(~labels.duplicated(keep=False), labels + " [" + labels.index + "]")
     return trials["task_id"].map(labels)
+
+
+def _differences(configs: list[dict[str, Any]]) -> list[str]:
+    """What differs among the configs of tasks, for each of them, as a.b=1, c=2; long values are left out."""
+    of_tasks = [{key: value for key, value in each.items() if key not in OF_A_TRIAL} for each in configs]
+    flat = [pd.json_normalize(each).to_dict("records")[0] for each in of_tasks]
+    texts = {str(name): [str(each.get(name, "")) for each in flat] for name in dict.fromkeys(chain(*flat))}
+    told = [name for name, of in texts.items() if len(set(of)) > 1 and max(map(len, of)) <= LONGEST_VALUE]
+    return [
+        ", ".join(f"{name}={texts[name][place]}" for name in told if texts[name][place]) for place in range(len(flat))
+    ]
 
 
 def uam_words(chosen: pd.DataFrame) -> str:

@@ -113,9 +113,12 @@ def report_folder(directory: str, out: str | None) -> Path:
     Raises:
         InputError: it is no folder, or none is given for results at a URI.
     """
-    if out is None and "://" in directory:
+    from sweep.store.location import local_path
+
+    place = local_path(directory) if out is None else Path(out)
+    if place is None:
         raise InputError("--out: needed where the results are at a URI")
-    folder = Path(out) if out else Path(directory) / "report"
+    folder = place / "report" if out is None else place
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out: {folder} is not a directory")
     return folder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,7 +25,7 @@ def merge(
 
     sources = [existing_results(directory) for directory in directories]
     target = Results(out)
-    _check(directories, out, target)
+    _check(sources, out, target)
     done = join(sources, target, lambda version: package_version(version or "") == code_version())
     for problem in done.damaged:
         warn(f"{problem}; it is left out")
@@ -36,14 +36,13 @@ def merge(
     print(f"results: {out}")
 
 
-def _check(directories: list[str], out: str, target: Results) -> None:
-    """Raise InputError if `out` is one of the directories, or holds something else than results."""
-    if target.location in directories or any(_same(directory, out) for directory in directories):
-        raise InputError(f"{out}: is one of the directories to merge; name another for the result")
+def _check(sources: Sequence[Results], out: str, target: Results) -> None:
+    """Raise InputError if `out` is one of the directories or lies in one, is a file, or holds no results."""
+    for source in sources:
+        if source.holds(target):
+            said = "is one of the directories to merge" if target.holds(source) else f"lies in {source.location}"
+            raise InputError(f"{out}: {said}; name another for the result")
+    if target.is_file():
+        raise InputError(f"{out}: is a file; name a directory for the result")
     if target.size("spec.yaml") is None and not target.exists("trials") and (there := target.names("")):
         raise InputError(f"{out}: holds {there[0]} and no results; name another directory")
-
-
-def _same(one: str, other: str) -> bool:
-    local = "://" not in one and "://" not in other
-    return local and Path(one).expanduser().resolve() == Path(other).expanduser().resolve()

@@ -78,5 +78,5 @@ def new(
         raise InputError(f"--out {path}: {error.strerror}") from error
     with stream:
         stream.write(text)
-    console = Console()
+    console = Console(markup=False)
     console.print(f"{path} is written; next: unlearn-sweep plan {path}", soft_wrap=True, highlight=False)

@@ -33,7 +33,7 @@ def plan(
     from sweep.plan.pending import of_other_code, with_fewer_predictions
     from sweep.plan.relearning import asked_relearning, relearning_words
 
-    part, console = shard_named(shard), Console()
+    part, console = shard_named(shard), Console(markup=False)
     if (searched := only_searches(spec, overrides)) is not None:
         plan_of_search(console, spec, searched, out, forecast)
         return
@@ -105,7 +105,9 @@ def share(shard: Shard | None, trials: list[Trial], left: list[Trial], where: st
     """
     if shard is None:
         return trials, left
-    own = shard.of(trials, whole_originals="://" in where)
+    from sweep.store.location import local_path
+
+    own = shard.of(trials, whole_originals=local_path(where) is None)
     names = {trial.id for trial in own}
     return own, [trial for trial in left if trial.id in names]
 

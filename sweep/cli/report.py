@@ -39,11 +39,11 @@ def report(
         existing_results(against)
     folder = report_folder(directory, out)
     with showing_results(directory):
-        frames = read_frames(directory)
         other = None if against is None else read_frames(against)
+        frames = read_frames(directory)  # last, for all is called by the labels of what was read last
         for problem in [*frames.damaged, *(f"{against}: {each}" for each in (other.damaged if other else []))]:
             warn(problem)
-        console = Console()
+        console = Console(markup=False)
         table = methods_table(frames.trials)
         render_rich(table.head(MOST_LINES), console)
         if len(table) > MOST_LINES:

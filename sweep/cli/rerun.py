@@ -22,7 +22,7 @@ def rerun(
     from sweep.engine.rerun import rerun as run_again
 
     found = run_again(directory, trial_id, frozenset(plugin or ()))
-    console = Console()
+    console = Console(markup=False)
     console.print(f"{found.old['method']}, seed {found.old['seed']} ({trial_id})", soft_wrap=True)
     table = Table()
     for header in ("", "stored", "again", "equal"):

@@ -54,7 +54,7 @@ def run(
     shard: arguments.ShardOption = None,
 ) -> None:
     """Run or resume a sweep, then print the comparison of its methods."""
-    budget, console = arguments.seconds_of(time_budget), Console()
+    budget, console = arguments.seconds_of(time_budget), Console(markup=False)
     ran = perform(
         console,
         spec,
@@ -103,6 +103,7 @@ def perform(
     from sweep.plan.labels import check_labels, store_labels
     from sweep.plan.pending import of_other_code, with_fewer_predictions
     from sweep.plan.relearning import asked_relearning, relearning_words
+    from sweep.store.location import local_path
     from sweep.store.results import Results
 
     loaded, whole, left, where, rows, again = planned(spec, overrides, out, refresh, retry_failed)
@@ -121,7 +122,7 @@ def perform(
             with Tracking(track, where, warn) as tracking:
                 chosen = arguments.executor_named(executor)
                 told = (console, tracking.ended, warn, heading)
-                shared = shard is not None and "://" not in where
+                shared = shard is not None and local_path(where) is not None
                 request = Request(loaded, where, chosen, address, None, again, time_budget, *told, shared)
                 run_sweep(request, left)
 

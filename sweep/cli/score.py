@@ -60,7 +60,7 @@ def score(
         if frame.empty:
             what = "predictions ('predictions: true') of a method and of Retrain, of the same task and seed"
             raise InputError(f"{directory}: nothing to score; that takes {what}")
-        console = Console()
+        console = Console(markup=False)
         tables = task_tables(frame, frames.trials, scores)
         render_rich(tables, console, whole=bool(metric))
         if not metric:

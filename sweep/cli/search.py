@@ -68,7 +68,7 @@ def search(
     stored, suggested = results.trials(), results.suggestions()
     for found in (stored, suggested):
         warn_of_damage(found)
-    console = Console()
+    console = Console(markup=False)
     names = ", ".join(definition.name for definition in planned.studies)
     heading = [f"{loaded.name}: {planned.studies[0].amount} for each of {names}"]
     if not refresh:

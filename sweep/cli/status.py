@@ -26,4 +26,4 @@ def status(
     relearned = results.relearned(trials.table)
     for found in (trials, suggestions, relearned):
         warn_of_damage(found)
-    print_status(Console(), directory, trials, suggestions, relearned, frozenset(plugin or ()))
+    print_status(Console(markup=False), directory, trials, suggestions, relearned, frozenset(plugin or ()))

@@ -13,6 +13,7 @@ from analysis.pages.pictures import Pictures
 from analysis.pages.progress import Plan, Planned
 from sweep.errors import InputError
 from sweep.spec.spec_file import read_yaml
+from sweep.store.location import is_uri
 from sweep.store.results import Results
 
 if TYPE_CHECKING:
@@ -154,11 +155,11 @@ def _document(text: bytes) -> dict[str, Any]:
     Raises:
         InputError: it is no mapping, or names such a thing.
     """
-    if b"://" in text:
-        raise InputError("spec.yaml names a URI, which is not opened here")
     document = read_yaml(text.decode(errors="replace"), "spec.yaml")
     if not isinstance(document, dict):
         raise InputError("spec.yaml is no mapping")
+    if any(map(is_uri, _strings(document))):
+        raise InputError("spec.yaml names a URI, which is not opened here")
     for key, name in _named(document):
         if ":" in name:
             raise InputError(f"the {key} {name} is a plugin, which is not imported here")
@@ -167,6 +168,18 @@ def _document(text: bytes) -> dict[str, Any]:
         if isinstance(section, dict) and section.get("download"):
             document[key] = section | {"download": False}
     return document
+
+
+def _strings(document: Any) -> Iterator[str]:
+    """Every string in a YAML document, keys too. A part that aliases name again, or that holds itself, counts once."""
+    left, seen = [document], set()
+    while left:
+        part = left.pop()
+        if isinstance(part, str | bytes):
+            yield part if isinstance(part, str) else part.decode(errors="replace")
+        elif isinstance(part, Mapping | list | tuple | set) and id(part) not in seen:
+            seen.add(id(part))
+            left += [*part, *part.values()] if isinstance(part, Mapping) else part
 
 
 def _named(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

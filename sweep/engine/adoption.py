@@ -12,16 +12,21 @@ from sweep.store.results import Results
 def adopt(results: Results, trials: Iterable[Trial], rows: Mapping[str, Mapping[str, Any]]) -> None:
     """Clear `study` in the rows that a search stored for these trials, so that tables count them as the sweep's own.
 
+    A trial that confirms a suggestion stays the search's: tables count it already, as tuned.
+
     Args:
         rows: stored rows by trial id, with the columns `status` and `study`.
 
     Raises:
         OSError: a row cannot be read or stored.
     """
-    for trial in trials:
-        known = rows.get(trial.id)
-        if known is None or known["study"] is None or known["status"] == "pruned":
+    searched = {name for name, row in rows.items() if row["study"] is not None and row["status"] != "pruned"}
+    asked = [trial.id for trial in trials if trial.id in searched]
+    suggestions = results.suggestions().table.to_pylist() if asked else []
+    confirming = {name for row in suggestions for name in row["confirm_trial_ids"] or ()}
+    for trial_id in asked:
+        if trial_id in confirming:
             continue
-        row = results.trial(trial.id)
+        row = results.trial(trial_id)
         if row is not None:
             results.write_row(row | {"study": None})

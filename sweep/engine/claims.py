@@ -12,6 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from sweep.store.location import absolute_location
 from sweep.store.results import Results
 
 CLAIMS = ".claims"
@@ -28,7 +29,7 @@ class Claims:
     def __init__(self, results: Results, stored: Callable[[str], bool]) -> None:
         self._results = results
         self._stored = stored
-        self._folder = Path(results.location).expanduser().absolute() / CLAIMS
+        self._folder = Path(absolute_location(results.location)) / CLAIMS
         self._held: dict[str, FileLock] = {}
 
     def stored(self, original_id: str) -> bool:

@@ -35,6 +35,16 @@ class Directory:
         place = self._inside(folder).rstrip("/")
         return bool(steady(lambda: self.filesystem.get_file_info(place)).type == pafs.FileType.Directory)
 
+    def holds(self, other: Directory) -> bool:
+        """Whether the other directory is this one, or lies in it; neither need exist."""
+        if isinstance(self.filesystem, pafs.LocalFileSystem) and isinstance(other.filesystem, pafs.LocalFileSystem):
+            return Path(other._root).resolve().is_relative_to(Path(self._root).resolve())
+        return bool(self.filesystem.equals(other.filesystem)) and f"{other._root}/".startswith(f"{self._root}/")
+
+    def is_file(self) -> bool:
+        """Whether there is a file in its place."""
+        return bool(steady(lambda: self.filesystem.get_file_info(self._root)).is_file)
+
     def write(self, path: str, content: bytes) -> None:
         """Write a file whole or not at all.
 

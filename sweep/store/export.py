@@ -17,7 +17,9 @@ from pyarrow import fs
 from sweep.errors import InputError
 from sweep.store.columns import FOLDERS, ROWS
 from sweep.store.data_card import CARD, data_card
+from sweep.store.directory import Directory
 from sweep.store.index import read_folder
+from sweep.store.location import local_path
 from sweep.store.merged_files import earlier_files
 from sweep.store.parquet import LARGE, Rows, read_all
 from sweep.store.results import Results
@@ -44,8 +46,7 @@ def export(results: Results, out: str) -> list[Exported]:
         InputError: `out` is not a local folder, or one of the files exists, which export does not replace.
         OSError: results cannot be read, or a file cannot be stored.
     """
-    folder = Path(out).expanduser()
-    _check(results, out, folder)
+    folder = _checked(results, out)
     folder.mkdir(parents=True, exist_ok=True)
     done, written = [], []
     with ExitStack() as stack:
@@ -67,17 +68,19 @@ def export(results: Results, out: str) -> list[Exported]:
     return done
 
 
-def _check(results: Results, out: str, folder: Path) -> None:
-    if "://" in out:
+def _checked(results: Results, out: str) -> Path:
+    """The folder `out`. Raises InputError if nothing can be written there, or nothing may."""
+    folder = local_path(out)
+    if folder is None:
         raise InputError(f"{out}: export writes to a local folder, not to a URI")
-    if folder.exists() and not folder.is_dir():
+    if os.path.lexists(folder) and not folder.is_dir():
         raise InputError(f"{out}: is not a folder")
-    inside = "://" not in results.location and folder.resolve().parent == Path(results.location).resolve()
-    if inside and folder.name in FOLDERS:
-        raise InputError(f"{out}: a file there would be read as results; name a folder outside {results.location}")
+    if results.holds(Directory(out)):
+        raise InputError(f"{out}: a file there would be among the results; name a folder outside {results.location}")
     for name in (*(f"{name}.parquet" for name in FOLDERS), CARD):
-        if (folder / name).exists():
+        if os.path.lexists(folder / name):
             raise InputError(f"{out}/{name}: exists; export replaces no file: remove it or name another folder")
+    return folder
 
 
 def _parts(results: Results, folder: str) -> Iterator[Rows]:

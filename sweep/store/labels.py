@@ -48,10 +48,16 @@ def write_labels(results: Directory, given: Mapping[str, str], proposed: Mapping
 
 
 def learn_labels(results: Directory) -> None:
-    """Make the labels of a results directory known to `label_of`, in the place of others for the same names."""
-    _learnt.update(read_labels(results))
+    """Make the labels of a results directory those of `label_of`, in the place of all that it had.
+
+    Raises:
+        OSError: there is no reading here.
+    """
+    labels = read_labels(results)
+    _learnt.clear()
+    _learnt.update(labels)
 
 
 def label_of(name: str) -> str | None:
-    """The label that was learnt for a name, if one was."""
+    """The label of a name in the results directory that was read last, if it has one."""
     return _learnt.get(name)

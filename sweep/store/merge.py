@@ -28,6 +28,7 @@ SHARE = {"forget": 1, "all": 3}
 """How much the values of `kept_predictions` keep; 2 is what true and older rows keep."""
 
 RULE = "kept are those that ended, then of this code version, of the original kept, with most predictions, the latest"
+"""Of those that ended alike, one whose files can be read is in the place of one with damaged files."""
 
 
 @dataclass
@@ -53,8 +54,26 @@ class Candidate:
     row: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Files:
+    """What can be read of a trial beside its row."""
+
+    traces: list[dict[str, Any]]
+    predictions: pa.Table | None
+
+    @property
+    def absent(self) -> set[str]:
+        """The folders that have nothing of it."""
+        rows = {"traces": len(self.traces), "predictions": 0 if self.predictions is None else len(self.predictions)}
+        return {folder for folder, there in rows.items() if not there}
+
+    def lost(self, row: Row) -> set[str]:
+        """The folders that have nothing of it, though its row says that they should."""
+        return {folder for folder in self.absent if row[f"n_{folder}"]}
+
+
 def merge(sources: Sequence[Results], out: Results, current: Callable[[str | None], bool]) -> Merged:
-    """Add to `out` all that the sources hold and it does not.
+    """Add to `out` all that the sources hold and it does not, also files in the place of damaged ones.
 
     Args:
         current: whether a `code_version` is that of the code that runs now.
@@ -76,13 +95,17 @@ def merge(sources: Sequence[Results], out: Results, current: Callable[[str | Non
     for number, table in enumerate(tables):
         for row in table.to_pylist():
             candidates.setdefault(row["trial_id"], []).append(Candidate(number, row))
-    chosen = {name: _chosen(found, models, current) for name, found in candidates.items()}
-    _merge_relearned(sources, tables, out, {name: one.row for name, one in chosen.items()}, done)
     done.notes += merge_suggestions([_told(source, source.suggestions(), done) for source in sources], out)
-    for name, one in chosen.items():
+    relearned = _relearned(sources, tables, done)
+    chosen: dict[str, Candidate] = {}
+    for name, found in candidates.items():
+        one, files = _taken(_ranked(found, models, current), sources, out, done)
+        chosen[name] = one
+        for source, points in relearned.get(name, []):
+            _copy_relearned(source, out, points, one.row)
         if one.source is not None:
-            own = any(each.row["study"] is None for each in candidates[name])  # of a sweep, and not of a search alone
-            _write_trial(sources[one.source], out, one.row | ({"study": None} if own else {}), done)
+            own = any(each.row["study"] is None for each in found)  # of a sweep, and not of a search alone
+            out.write_trial(one.row | ({"study": None} if own else {}), files.traces, files.predictions)
             done.copied[one.source] += 1
     done.notes += _words(candidates, chosen)
     return done
@@ -153,14 +176,16 @@ def _merge_originals(
     return kept
 
 
-def _chosen(found: Sequence[Candidate], models: Mapping[str, str], current: Callable[[str | None], bool]) -> Candidate:
-    """The candidate that the merged directory has already, else the best by `RULE`."""
+def _ranked(
+    found: Sequence[Candidate], models: Mapping[str, str], current: Callable[[str | None], bool]
+) -> list[Candidate]:
+    """The best first: what the merged directory has already, then by `RULE`."""
 
     def worth(candidate: Candidate) -> tuple[Any, ...]:
         row = candidate.row
         return (
             candidate.source is None,
-            ["pruned", "failed"].index(row["status"]) if row["status"] in ("pruned", "failed") else 2,
+            _ended(row),
             current(row["code_version"]),
             row["original_sha256"] is None or models.get(row["original_id"]) == row["original_sha256"],
             SHARE.get(row["kept_predictions"], 2) if row["n_predictions"] else 0,
@@ -168,37 +193,66 @@ def _chosen(found: Sequence[Candidate], models: Mapping[str, str], current: Call
             row["finished_at"],
         )
 
-    return max(found, key=worth)
+    return sorted(found, key=worth, reverse=True)
 
 
-def _write_trial(source: Results, out: Results, row: dict[str, Any], done: Merged) -> None:
+def _ended(row: Row) -> int:
+    return ["pruned", "failed"].index(row["status"]) if row["status"] in ("pruned", "failed") else 2
+
+
+def _taken(
+    ranked: Sequence[Candidate], sources: Sequence[Results], out: Results, done: Merged
+) -> tuple[Candidate, Files]:
+    """The first candidate, unless files of it are damaged that another has; and what can be read of its files.
+
+    Another must have ended as well. Where the merged directory has the trial, it must have the same result too.
+    """
+    best, *others = ranked
+    there = best.source is None
+    if there and not others:
+        return best, Files([], None)  # which nobody writes
+    files = _files(out if best.source is None else sources[best.source], best.row, [] if there else done.damaged)
+    for other in others:
+        wanted = files.absent if there else files.lost(best.row)
+        fits = _alike(other.row, best.row) if there else _ended(other.row) == _ended(best.row)
+        if fits and other.source is not None and any(other.row[f"n_{folder}"] for folder in wanted):
+            found = _files(sources[other.source], other.row, done.damaged)
+            if found.absent < files.absent:
+                best, files = other, found
+    return best, files
+
+
+def _files(results: Results, row: Row, damaged: list[str]) -> Files:
+    """What can be read of a trial's files; what cannot is added to `damaged`."""
     name = row["trial_id"]
-    traces, predictions = source.trace(name), source.predictions(name)
-    for folder, wanted, there in (
-        ("traces", row["n_traces"], len(traces)),
-        ("predictions", row["n_predictions"], 0 if predictions is None else len(predictions)),
-    ):
-        if wanted and not there:
-            done.damaged.append(f"{source.location}: {folder}/{name}.parquet: missing or damaged")
-    out.write_trial(row, traces, predictions)
+    files = Files(results.trace(name), results.predictions(name))
+    damaged += [
+        f"{results.location}: {folder}/{name}.parquet: missing or damaged" for folder in sorted(files.lost(row))[::-1]
+    ]
+    return files
 
 
-def _merge_relearned(
-    sources: Sequence[Results], tables: Sequence[pa.Table], out: Results, rows: Mapping[str, Row], done: Merged
-) -> None:
-    """Copy what was relearned of the models that are kept, whichever directory has it."""
+def _relearned(
+    sources: Sequence[Results], tables: Sequence[pa.Table], done: Merged
+) -> dict[str, list[tuple[Results, pa.Table]]]:
+    """What was relearned of each trial, and where: the rows of a recipe together."""
+    paths: dict[str, list[tuple[Results, pa.Table]]] = {}
     for source, table in zip(sources, tables, strict=True):
-        relearned = _told(source, source.relearned(table), done)
-        for points in _paths(relearned):
-            trial_id, relearning_id = points["trial_id"][0].as_py(), points["relearning_id"][0].as_py()
-            path = f"{trial_id}-{relearning_id}.parquet"
-            fits = rows[trial_id]["model_sha256"] == points["model_sha256"][0].as_py()
-            if not fits or out.size(f"relearned/{path}") is not None:
-                continue
-            said = source.relearned_predictions(trial_id, relearning_id)
-            if said is not None:
-                out.write(f"relearned_predictions/{path}", parquet_bytes(said, LARGE))
-            out.write(f"relearned/{path}", parquet_bytes(points))
+        for points in _paths(_told(source, source.relearned(table), done)):
+            paths.setdefault(points["trial_id"][0].as_py(), []).append((source, points))
+    return paths
+
+
+def _copy_relearned(source: Results, out: Results, points: pa.Table, row: Row) -> None:
+    """Copy what was relearned of a trial if it is of the model that is kept, whichever directory has it."""
+    trial_id, relearning_id = points["trial_id"][0].as_py(), points["relearning_id"][0].as_py()
+    path = f"{trial_id}-{relearning_id}.parquet"
+    if row["model_sha256"] != points["model_sha256"][0].as_py() or out.size(f"relearned/{path}") is not None:
+        return
+    said = source.relearned_predictions(trial_id, relearning_id)
+    if said is not None:
+        out.write(f"relearned_predictions/{path}", parquet_bytes(said, LARGE))
+    out.write(f"relearned/{path}", parquet_bytes(points))
 
 
 def _paths(relearned: pa.Table) -> Iterator[pa.Table]:

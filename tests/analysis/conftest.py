@@ -1,5 +1,6 @@
 import pytest
 
+from sweep.store.labels import learn_labels
 from sweep.store.results import Results
 
 
@@ -14,3 +15,10 @@ def directory(tmp_path):
         return str(tmp_path / "results")
 
     return write
+
+
+@pytest.fixture
+def labels_forgotten(tmp_path):
+    """For a test that reads labels: tests after it, which may read no directory, have none."""
+    yield
+    learn_labels(Results(str(tmp_path / "unlabelled")))

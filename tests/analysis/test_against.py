@@ -1,12 +1,18 @@
 """Two directories beside each other: what both measured, what differs beyond noise, and what only one has."""
 
+import sys
+
 import pandas as pd
 import pytest
+from made_results import TWO_SEEDS
 from made_sweeps import frames, methods, row, uam
 from scipy import stats
 
 from analysis.against import EQUAL, GAP, HIGHER, LOWER, ONLY_HERE, ONLY_THERE, UNJUDGED, UNTOLD, against, write_against
 from analysis.report import write_report
+from sweep import cli
+from sweep.store.labels import write_labels
+from sweep.store.results import Results
 
 
 def directory(shift=(0.0, 0.0, 0.0, 0.0, 0.0), seeds=range(5), name="one", **columns):
@@ -91,9 +97,9 @@ def test_what_only_one_has_is_named_and_so_are_code_and_devices(tmp_path):
 
 
 def test_nothing_in_common_and_nothing_at_all():
-    assert against(frames([uam(0, 1.0)]), directory(dataset="moons", task_id="other")).answer == (
-        "Nothing can be judged: no task and configuration is in both."
-    )
+    found = against(frames([uam(0, 1.0)]), directory(dataset="moons", task_id="other", device="tpu", code_version="7"))
+    assert found.answer == "Nothing can be judged: no task and configuration is in both."
+    assert found.sides[1].words == "one: code version 7, on tpu."
     assert against(frames([]), frames([])).rows == []
 
 
@@ -107,3 +113,26 @@ def test_the_report_shows_the_other_directory(tmp_path):
     assert "<b>higher here</b>" in page
     write_report(str(tmp_path), directory(), tmp_path / "alone", {})
     assert "Against" not in (tmp_path / "alone" / "index.html").read_text()
+
+
+@pytest.mark.usefixtures("labels_forgotten")
+@pytest.mark.parametrize("named", ["here", "there"])
+def test_methods_are_called_by_the_labels_of_the_reports_own_directory(tmp_path, monkeypatch, capsys, named):
+    for name in ("here", "there"):
+        results = Results(str(tmp_path / name))
+        for one in TWO_SEEDS:
+            results.write_trial(one)
+        if name == named:
+            write_labels(results, {"finetune": "Fine+"}, {})
+
+    def written(directory, frames, folder, linked, other):  # without the figures, which take seconds
+        return write_against(against(frames, other), folder)
+
+    monkeypatch.setattr("analysis.report.write_report", written)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["unlearn-sweep", "report", "here", "--against", "there"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert not ended.value.code
+    for shown in (capsys.readouterr().out, (tmp_path / "here" / "report" / "against.md").read_text()):
+        assert ("Fine+" in shown) == (named == "here")

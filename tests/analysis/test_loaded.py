@@ -16,6 +16,7 @@ from analysis.methods_table import methods_table, to_html
 from analysis.reading.frames import read_frames
 from sweep.errors import InputError
 from sweep.store.columns import PREDICTIONS, TRACES
+from sweep.store.labels import write_labels
 from sweep.store.results import Results
 
 
@@ -100,3 +101,17 @@ def test_a_figure_is_a_picture_or_a_reason(directory):
     assert isinstance(skipped, Skipped)
     with pytest.raises(InputError, match="unknown figure 'tradeof'; did you mean 'tradeoff'"):
         loaded.figure("tradeof")
+
+
+@pytest.mark.usefixtures("labels_forgotten")
+def test_labels_are_those_of_the_directory_that_is_shown(directory, tmp_path):
+    named, plain = Results(str(tmp_path / "named")), Loaded(directory(TWO_SEEDS))
+    for one in TWO_SEEDS:
+        named.write_trial(one)
+    write_labels(named, {"finetune": "Fine+"}, {})
+    labelled = Loaded(named.location)
+    for _ in range(2):
+        assert "Fine+" in labelled._repr_html_()
+        assert "Fine+" not in plain._repr_html_()
+    assert "Fine+" in labelled.figure("tradeoff").finding
+    assert "Fine+" not in plain.figure("tradeoff").finding

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from analysis.methods_table import display_rows, methods_table, render_rich, to_latex, to_markdown, write_tables
 from analysis.reading.frames import read_frames
+from analysis.reading.selection import ANOTHER_SEED
 
 METRICS = (100.0, 90.0, 90.0, 50.0)
 
@@ -53,6 +54,25 @@ def test_one_seed_has_a_mean_and_no_standard_deviation(table_of):
     headers, cells = display_rows(table)
     finetune = dict(zip(headers, cells[1], strict=True))
     assert (finetune["n"], finetune["FA"], finetune["avg. gap"], finetune["cost"]) == ("1", "96.0 [6.0]", "7.0", "0.50")
+
+
+def test_a_terminal_shows_what_stands_in_brackets_in_a_tasks_name(table_of):
+    """Rich would take [a1] for its markup."""
+    table = table_of(TWO_SEEDS + [one | {"task_id": "a1", "trial_id": f"a1-{one['trial_id']}"} for one in TWO_SEEDS])
+    console = Console(width=80, file=StringIO())
+    render_rich(table, console)
+    assert "at random [a1]" in console.file.getvalue()
+
+
+def test_two_retrains_are_one_pair_and_have_no_spread(table_of):
+    _, cells = display_rows(table_of(TWO_SEEDS))
+    [other] = [each for each in cells if each[0] == ANOTHER_SEED]
+    assert other[2:7] == ["99.0 [2.0]", "88.0 [4.0]", "91.0 [2.0]", "45.0 [10.0]", "4.5"]
+    retrain = [one for one in TWO_SEEDS if one["method"] == "retrain"]
+    third = row("retrain", 2, metrics=(98.0, 80.0, 90.0, 40.0))
+    _, cells = display_rows(table_of([*retrain, third]))
+    assert cells[1][0] == ANOTHER_SEED
+    assert "±" in cells[1][2]
 
 
 def test_two_seeds_are_shown_with_their_spread(table_of):

@@ -117,6 +117,19 @@ def test_the_answer_says_first_that_no_method_is_closer_than_doing_nothing(direc
     ) in text
 
 
+@pytest.mark.parametrize(("gaps", "told"), [((20.0, 20.1, 20.2), False), ((8.0, 20.0, 9.0), True)])
+def test_the_answer_says_whether_the_closest_is_told_from_doing_nothing(directory, page_of, gaps, told):
+    """FineTune's gap is 2, Original's 5, or only about that."""
+    rows = []
+    for seed, gap in enumerate(gaps):
+        rows.append(row("retrain", seed, metrics=(100.0, 80.0, 90.0, 40.0)))
+        rows.append(row("original", seed, metrics=(100.0, 80.0 + gap, 90.0, 40.0)))
+        rows.append(row("finetune", seed, metrics=(100.0, 88.0, 90.0, 40.0)))
+    text = text_of(page_of(directory(rows)))
+    assert "The original is at" in text
+    assert (", which is not distinguishable from that." in text) == told
+
+
 def test_the_answer_is_that_seeds_do_not_tell_where_the_interval_is_that_wide(directory, page_of):
     rows = [*TWO_SEEDS[:2], *(row("uam", seed, metrics=metrics) for seed, metrics in enumerate((BAD, GOOD)))]
     assert "2 seeds do not tell which method is closest to Retrain. Of lowest mean gap is UAM, with" in text_of(

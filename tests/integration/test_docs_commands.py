@@ -58,6 +58,9 @@ def folder(tmp_path_factory):
             shutil.copytree("results/mine", directory)
         yield here
     os.chdir(before)
+    for name, module in list(sys.modules.items()):  # other tests have plugins of these names too
+        if str(getattr(module, "__file__", "")).startswith(str(here)):
+            del sys.modules[name]
 
 
 @pytest.mark.parametrize("page", sorted({command.page for command in documentation.commands()}))

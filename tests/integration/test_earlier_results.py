@@ -66,4 +66,4 @@ def test_it_is_counted_and_reported(out, tmp_path):
     ended = call("report", out, "--out", tmp_path / "report")
     assert (ended.code, ended.err) == (0, "")
     table = (tmp_path / "report" / "methods.md").read_text()
-    assert all(method in table for method in ("retrain", "uam (rho=1", "uam (rho=2", "finetune"))
+    assert all(method in table for method in ("Retrain", "UAM (rho=1", "UAM (rho=2", "FineTune"))

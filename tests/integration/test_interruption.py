@@ -1,5 +1,6 @@
 import contextlib
 import os
+import re
 import signal
 import time
 from dataclasses import dataclass
@@ -113,7 +114,7 @@ def test_the_same_command_runs_only_what_is_missing(history):
     order = [history.interruptions[signum] for signum in (signal.SIGINT, signal.SIGKILL, signal.SIGTERM)]
     resumed = [*(run.ended.out for run in order[1:]), history.last.out]
     for before, text in zip(order, resumed, strict=True):
-        trials, done, left = (int(word) for word in text.splitlines()[0].replace(",", "").split() if word.isdigit())
+        trials, done, left = map(int, re.findall(r"(\d+) (?:trials|done before|to run)", text.splitlines()[0]))
         assert trials == TRIALS == done + left
         assert len(before.finished) <= done < TRIALS
     assert history.last.code == 0

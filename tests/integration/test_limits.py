@@ -76,6 +76,7 @@ def small_machine():
     group.rmdir()
 
 
+@pytest.mark.soak
 def test_the_trial_that_takes_all_memory_fails_and_those_killed_beside_it_do_not(small_machine, tmp_path):
     methods = [{"name": "sweep_plugins:Greedy"}, SLOW | {"lr": [round(0.01 * step, 2) for step in range(1, 9)]}]
     path, out = write_spec(tmp_path, methods, max_retries=0), tmp_path / "out"

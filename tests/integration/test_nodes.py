@@ -90,6 +90,7 @@ def test_a_node_that_cannot_use_the_results_directory_is_named_before_anything_i
     assert [path for path in place.rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.soak
 def test_a_cluster_that_loses_a_node_and_gets_another_writes_the_rows_of_one_process(cluster, expected, tmp_path):
     first, out = cluster.add("first"), tmp_path / "out"
     process = start("run", sixty(tmp_path), "--out", out, "--address", cluster.address, **AUTHENTICATION)

@@ -58,6 +58,7 @@ def test_ray_and_inline_suggest_prune_and_store_the_same(shared_ray, tmp_path):
     assert all(ended[name][1] == row["study"] for row in rows for name in row["confirm_trial_ids"])
 
 
+@pytest.mark.soak
 def test_a_killed_search_goes_on_with_all_that_it_knew(tmp_path):
     budget = 8 + 2 * os.cpu_count()  # more than are under way at once
     out, path = tmp_path / "out", write_search(tmp_path, [SLOW], trials=budget, pruner="none")
@@ -100,6 +101,7 @@ def test_what_is_unfinished_beyond_a_smaller_budget_is_not_missing(tmp_path):
     assert last["trial_ids"][1] in trials(out)
 
 
+@pytest.mark.soak
 def test_suggestions_equal_to_one_under_way_wait_for_it(tmp_path):
     few = {"name": "finetune", "epochs": [1, 2], "lr": 0.01}
     path, out = write_search(tmp_path, [few], trials=7, sampler="random", pruner="none"), tmp_path / "out"
@@ -122,6 +124,20 @@ def test_a_trial_of_a_search_that_a_sweep_has_too_becomes_its_own(tmp_path):
     assert (ended.code, "1 trials, 1 done before, 0 to run" in ended.out) == (0, True)
     assert own["study"] is not None
     assert trials(out) == before | {own["trial_id"]: own | {"study": None}}
+
+
+def test_the_best_of_a_search_stays_tuned_when_it_is_run_as_a_sweep(tmp_path):
+    path, out = write_search(tmp_path, [QUICK], trials=1), tmp_path / "out"
+    best = tmp_path / "best.yaml"
+    assert call("search", path, "--out", out, "--executor", "inline", "--write-best", best).code == 0
+    before = trials(out)
+    ended = call("run", best, "--out", out, "--executor", "inline")
+    assert ended.code == 0
+    assert {name: trials(out)[name] for name in before} == before
+    assert call("report", out).code == 0
+    table = (out / "report" / "methods.md").read_text()
+    assert "FineTune (tuned)" in table
+    assert "tuned = untuned" not in table
 
 
 def test_a_search_without_time_exits_3_and_the_same_command_goes_on(tmp_path):
@@ -301,7 +317,26 @@ def refused(folder, message, *arguments):
 
 def test_a_spec_with_nothing_but_a_search_is_not_run(tmp_path):
     path = write_search(tmp_path, [QUICK])
-    for command in ("run", "plan"):
-        ended = call(command, path, "--out", tmp_path / "out")
-        assert (ended.code, ended.out, len(ended.err.splitlines())) == (2, "", 1)
-        assert f"{path}: methods: required, and missing; to run its search: unlearn-sweep search {path}" in ended.err
+    ended = call("run", path, "--out", tmp_path / "out")
+    assert (ended.code, ended.out, len(ended.err.splitlines())) == (2, "", 1)
+    assert f"{path}: methods: required, and missing; to run its search: unlearn-sweep search {path}" in ended.err
+
+
+def test_a_file_for_the_best_that_is_no_ones_to_write_is_bad_input(tmp_path):
+    (tmp_path / "mine.yaml").write_text("mine")
+    path = write_search(tmp_path, [QUICK])
+    refused(tmp_path, "exists and says something else", path, "--write-best", tmp_path / "mine.yaml")
+
+
+def test_a_best_that_cannot_be_written_does_not_hide_that_trials_failed(tmp_path, monkeypatch):
+    def broken(self, task):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(METHODS["uam"], "unlearn", broken)
+    path = write_search(tmp_path, [QUICK, UAM], trials=1, seeds=[0])
+    best = tmp_path / "best.yaml"
+    best.write_text("# The best of a search, on its validation data:\n")
+    ended = call("search", path, "--out", tmp_path / "out", "--executor", "inline", "--write-best", best)
+    assert ended.code == 1
+    assert "exists and says something else" in ended.err
+    assert best.read_text().count("\n") == 1

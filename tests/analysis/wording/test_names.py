@@ -1,3 +1,5 @@
+import json
+
 import pandas as pd
 import pytest
 from made_results import row
@@ -49,6 +51,21 @@ def test_forget_sets_are_told_apart_in_words():
     assert task_labels(pd.DataFrame(rows)).tolist() == words
 
 
+def test_tasks_with_the_same_words_have_what_differs_in_their_configs_after_them():
+    configs = {
+        "a": {"training": {"epochs": 3, "lr": 0.1}, "dataset": {"fingerprint": "0" * 64}, "seed": 0},
+        "b": {"training": {"epochs": 6, "lr": 0.1}, "dataset": {"fingerprint": "1" * 64, "limit": 400}, "seed": 1},
+        "c": {"training": {"epochs": 6, "lr": 0.1}, "dataset": {"fingerprint": "2" * 64, "limit": 400}, "seed": 2},
+    }
+    rows = [row("retrain", task=task, config=json.dumps(config)) for task, config in configs.items()]
+    words = "digits, small-cnn, forget 10 % at random, training.epochs="
+    assert task_labels(pd.DataFrame(rows)).tolist() == [
+        f"{words}3",
+        f"{words}6, dataset.limit=400 [b]",
+        f"{words}6, dataset.limit=400 [c]",
+    ]
+
+
 @pytest.mark.parametrize(
     ("task", "words"),
     [
@@ -62,6 +79,7 @@ def test_a_figures_task_names_its_forget_set(task, words):
     assert task_words(trials, task) == f"digits, small-cnn, {words}"
 
 
+@pytest.mark.usefixtures("labels_forgotten")
 def test_labels_of_the_results_are_what_everything_is_called(tmp_path):
     results = Results(str(tmp_path))
     data = row("my_labelled:Mine", params={"lr": 1}, dataset="parquet", model="my_net:wide")

@@ -69,6 +69,31 @@ def test_neither_code_nor_what_lies_elsewhere_is_opened(results, changes, messag
     assert "hostile" not in sys.modules
 
 
+WRITTEN = {
+    "escaped": r'dataset: {name: parquet, path: "s3:/\u002fbucket/data?endpoint_override=127.0.0.1:1"}',
+    "folded": 'dataset: {name: parquet, path: "s3:\\\n  //bucket/data"}',
+    "binary": "dataset: {name: parquet, path: !!binary czM6Ly9idWNrZXQvZGF0YQ==}",
+    "in a list": r'forget: [{scenario: rows, path: "s3:/\x2fbucket/rows.csv"}]',
+    "a key": r'labels: {"s3:/\u002fbucket": data}',
+    "in a loop": r'dataset: &loop {name: parquet, again: *loop, path: "s3:/\u002fbucket/data"}',
+}
+"""How YAML may write a URI without its characters."""
+
+
+@pytest.mark.parametrize("written", WRITTEN.values(), ids=WRITTEN)
+def test_a_uri_is_found_however_yaml_writes_it(results, written, monkeypatch):
+    monkeypatch.setattr("sweep.store.location.pafs", None)  # opens nothing
+    content = f"name: stored\nmethods: [{{name: retrain}}]\n{written}\n".encode()
+    results.write("spec.yaml", content)
+    with pytest.raises(InputError, match="names a URI"):
+        planned(results, content)
+    assert "names a URI" in StoredPictures(results).of(config_of())
+
+
+def test_a_comment_may_name_a_uri(results):
+    assert len(planned(results, text() + b"# https://example.org\n").trials) == 6
+
+
 @pytest.mark.parametrize("content", [b"- 1", b"{", b"methods: [{name: nothing}]", b"\xff\xfe"])
 def test_a_spec_that_is_none_is_refused(results, content):
     with pytest.raises(InputError):

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.cli.arguments import shard_named
+from sweep.cli.plan import share
 from sweep.errors import InputError
 from sweep.plan.shards import Shard
 from sweep.plan.trials import Trial
@@ -46,6 +47,16 @@ def test_trials_of_one_original_and_seed_lie_together():
         for number, (name, seed) in enumerate((name, seed) for name in ("a", None, "a") for seed in (0, 1))
     ]
     assert [[each.id for each in part] for part in shards(trials, 2)] == [["t0", "t4", "t2"], ["t1", "t5", "t3"]]
+
+
+def test_a_path_is_cut_alike_however_it_is_written():
+    trials = [trial(number, name, 0) for number, name in enumerate("aaab")]
+
+    def cut(where: str) -> list[list[str]]:
+        return [[each.id for each in share(Shard(number, 2), trials, trials, where)[0]] for number in (1, 2)]
+
+    assert cut("file:///data/results") == cut("/data/results") == cut("results") == [["t0", "t1"], ["t2", "t3"]]
+    assert cut("s3://data/results") == [["t0", "t1", "t2"], ["t3"]]
 
 
 @pytest.mark.parametrize(

@@ -82,16 +82,33 @@ def test_what_is_there_is_not_replaced(stored, command, tmp_path):
 
 @pytest.mark.parametrize(
     ("out", "why"),
-    [("s3://bucket/x", "not to a URI"), ("results/trials", "would be read as results"), ("file", "is not a folder")],
+    [
+        ("s3://bucket/x", "not to a URI"),
+        *[(out, "among the results") for out in ("results", "results/trials", "results/models", "link/x", "URI/x")],
+        ("file", "is not a folder"),
+        ("dangling", "is not a folder"),
+    ],
 )
 def test_a_place_that_cannot_be_written_to_is_one_line(stored, command, tmp_path, monkeypatch, out, why):
     monkeypatch.chdir(tmp_path)
     Path("file").touch()
+    Path("dangling").symlink_to("nowhere")
+    Path("link").symlink_to("results")
+    out = out.replace("URI", f"file://{tmp_path}/results")
     before = sorted(tmp_path.rglob("*"))
     code, told, [line] = command(stored.location, out)
     assert (code, told) == (2, "")
     assert why in line
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["trials.parquet", "README.md"])
+def test_a_link_that_leads_nowhere_is_not_replaced(stored, command, tmp_path, name):
+    (tmp_path / name).symlink_to("nowhere")
+    code, told, [line] = command(stored.location, tmp_path)
+    assert (code, told, f"{tmp_path}/{name}: exists" in line) == (2, "", True)
+    assert (tmp_path / name).readlink() == Path("nowhere")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["results", name])
 
 
 def test_an_export_that_fails_leaves_no_file(stored, tmp_path, monkeypatch):

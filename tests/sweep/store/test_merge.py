@@ -170,6 +170,67 @@ def test_of_trials_that_differ_the_one_that_tables_would_take_is_kept_and_it_is_
         assert said.startswith("5 of 6 trials in several directories differ: kept are those that ended, then of this")
 
 
+DAMAGED = "predictions/t.parquet", "traces/t.parquet"
+
+
+def whole(results, trial_id="t"):
+    """How many rows of predictions and of traces of a trial can be read, and how many its row counts."""
+    row, said = results.trial(trial_id), results.predictions(trial_id)
+    return 0 if said is None else len(said), len(results.trace(trial_id)), row["n_predictions"], row["n_traces"]
+
+
+@pytest.mark.parametrize("path", DAMAGED)
+def test_of_a_trial_whose_files_are_damaged_another_that_has_them_is_taken(make, make_row, path):
+    one, two, three = make("one"), make("two"), make("three")
+    now = make_row()["finished_at"]
+    for hours, results in enumerate((one, two, three)):
+        changes = {"finished_at": now - timedelta(hours=hours), "host": str(hours), "mia": float(hours)}
+        results.write_trial(make_row(**changes), [TRACE | {"trial_id": "t"}], predictions("t", hours))
+    one.write(path, b"PAR1 torn")
+    two.remove(path)
+    for sources in ((one, two, three), (three, two, one)):
+        out = make(f"out{sources[0].location[-3:]}")
+        done = merge(sources, out, current)
+        assert (out.trial("t")["host"], whole(out)) == ("2", (2, 1, 2, 1))
+        assert out.predictions("t").equals(predictions("t", 2.0))
+        assert done.damaged == [f"{each.location}: {path}: missing or damaged" for each in (one, two)]
+
+
+def test_a_trial_that_failed_is_not_taken_for_its_files(make, make_row):
+    one, two = make("one"), make("two")
+    for results, status in ((one, "ok"), (two, "failed")):
+        results.write_trial(make_row(status=status), [TRACE | {"trial_id": "t"}], predictions("t"))
+    one.write("predictions/t.parquet", b"PAR1 torn")
+    merge([two, one], make("out"), current)
+    assert (make("out").trial("t")["status"], whole(make("out"))) == ("ok", (0, 1, 0, 1))
+
+
+@pytest.mark.parametrize("path", DAMAGED)
+@pytest.mark.parametrize("harm", ["torn", "removed", "left out"])
+def test_a_merge_mends_what_is_damaged_in_the_merged_directory(make, make_row, path, harm):
+    one, two, out = make("one"), make("two"), make("out")
+    for results in (one, two):
+        results.write_trial(make_row(), [TRACE | {"trial_id": "t"}], predictions("t"))
+        results.write_trial(make_row("other", mia=1.0), [], predictions("other"))
+    other = make_row("other", mia=2.0)  # it has another result, so it stays
+    out.write_trial(other)
+    two.write(path, b"PAR1 torn")
+    merge([two], out, current)
+    assert 0 in whole(out)  # which is `left out`
+    if harm != "left out":
+        assert merge([one], out, current).copied == [1]
+        out.write(path, b"PAR1 torn")
+        if harm == "removed":
+            out.remove(path)
+        assert 0 in whole(out)
+    assert merge([two, one], out, current).copied == [0, 1]
+    assert whole(out) == (2, 1, 2, 1)
+    assert out.trial("other") == other
+    before = sorted(path.stat().st_mtime_ns for path in out_folder(out).rglob("*.parquet"))
+    assert merge([two, one], out, current).copied == [0, 0]
+    assert sorted(path.stat().st_mtime_ns for path in out_folder(out).rglob("*.parquet")) == before
+
+
 def test_a_trial_that_a_sweep_and_a_search_ran_is_the_sweeps_own(make, make_row):
     one, two, now = make("one"), make("two"), make_row()["finished_at"]
     one.write_trial(make_row(study=None, host="one"))
@@ -270,13 +331,23 @@ def test_the_command_names_what_it_copied_and_what_is_damaged(machines, command,
         (["one", "one/"], "is one of the directories to merge"),
         (["one", "nothing", "out"], "nothing: no such results directory"),
         (["one", "files"], "files: holds mine.txt and no results"),
+        (["one", "URI/one"], "URI/one: is one of the directories to merge"),
+        (["URI/one", "one"], "one: is one of the directories to merge"),
+        (["link", "two", "one"], "one: is one of the directories to merge"),
+        (["two", "one", "one/sub"], "one/sub: lies in "),
+        (["one", "one/trials/x"], "one/trials/x: lies in "),
+        (["one", "URI/one/sub"], "URI/one/sub: lies in "),
+        (["one", "link/sub"], "link/sub: lies in "),
+        (["one", "files/mine.txt"], "files/mine.txt: is a file"),
     ],
 )
 def test_what_cannot_be_merged_is_one_line(machines, command, tmp_path, monkeypatch, arguments, why):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "mine.txt").touch()
-    code, told, [line] = command(*arguments)
+    (tmp_path / "link").symlink_to("one")
+    before = sorted(tmp_path.rglob("*"))
+    code, told, [line] = command(*(argument.replace("URI", f"file://{tmp_path}") for argument in arguments))
     assert (code, told) == (2, [])
-    assert why in line
-    assert not (tmp_path / "out").exists()
+    assert why.replace("URI", f"file://{tmp_path}") in line
+    assert sorted(tmp_path.rglob("*")) == before

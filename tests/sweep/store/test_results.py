@@ -20,8 +20,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sweep.cli.arguments import report_folder
+from sweep.engine.claims import Claims
 from sweep.errors import InputError
 from sweep.store.columns import PREDICTIONS, SUGGESTIONS, TRACES, TRIALS
+from sweep.store.location import absolute_location
 from sweep.store.original_labels import HEAD, Label, original_path, read_label
 from sweep.store.originals import Original, load_original, store_original
 from sweep.store.parquet import parquet_bytes
@@ -297,6 +300,29 @@ def test_a_uri_that_cannot_be_opened():
 def test_a_uri_without_a_bucket_or_folder_is_bad_input(location):
     with pytest.raises(InputError, match=f"'{location}' names no bucket or folder"):
         Results(location)
+
+
+def test_a_uri_of_this_machines_files_is_their_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    there = f"file://{tmp_path}/with%20space"
+    assert absolute_location(there) == absolute_location("with space") == f"{tmp_path}/with space"
+    Results(there).write("rows/l.parquet", b"1")
+    assert Results("with space").read("rows/l.parquet") == b"1"
+    assert absolute_location("s3://bucket/x") == "s3://bucket/x"
+    assert report_folder(there, None) == tmp_path / "with space" / "report"
+    assert report_folder("with space", None) == Path("with space", "report")
+    assert Claims(Results(there), lambda original: False).take("o")
+    assert (tmp_path / "with space" / ".claims" / "o.lock").exists()
+
+
+def test_a_directory_holds_itself_and_what_lies_in_it():
+    region = "?region=us-east-1"
+    here = Results(f"s3://bucket/a{region}")
+    for inside, expected in (("bucket/a", True), ("bucket/a/b", True), ("bucket/ab", False), ("bucket", False)):
+        assert here.holds(Results(f"s3://{inside}{region}")) == expected
+    assert not here.holds(Results("bucket/a"))
+    assert not Results("bucket/a").holds(here)
+    assert not here.holds(Results(f"s3://bucket/a{region}&endpoint_override=localhost:1"))
 
 
 def test_reading_a_file_and_its_size(results):
