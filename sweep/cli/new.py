@@ -11,6 +11,8 @@ import typer
 from rich.console import Console
 
 from sweep.cli.completion import completed
+from sweep.cli.exit_status import INTERRUPTED
+from sweep.cli.messages import fail
 from sweep.errors import InputError
 
 DATA, SEEDS, FORGET, FILE = "digits", 3, "0.1", "sweep.yaml"
@@ -42,27 +44,39 @@ def new(
 ) -> None:
     """Write a first spec, with comments. Asks, unless an option is given or nobody is there to answer."""
     asks = sys.stdin.isatty() and all(each is None for each in (data, model, methods, seeds, forget, out))
+    from sweep.plan.check import check_task
     from sweep.spec.first_spec import STARTS, default_methods, first_spec, suited_model
+    from sweep.spec.spec_file import read_yaml
+    from sweep.spec.sweep_spec import parse_spec
 
     if asks:
         print(f"Enter takes what stands in brackets. Data sets: {', '.join(STARTS)}, or a folder of your own.")
-    data = typer.prompt("Data", default=DATA) if asks else data or DATA
-    usual = ",".join(default_methods(data))
-    if asks:
-        model = typer.prompt("Network", default=suited_model(data))
-        methods = typer.prompt("Methods beside Original and Retrain", default=usual)
-        seeds = typer.prompt("Number of seeds", default=SEEDS, type=int)
-        forget = typer.prompt("Share of the training data to forget, or class:LABEL", default=FORGET)
-        out = typer.prompt("File", default=FILE)
+    try:
+        data = typer.prompt("Data", default=DATA) if asks else data or DATA
+        usual = ",".join(default_methods(data))
+        if asks:
+            model = typer.prompt("Network", default=suited_model(data))
+            methods = typer.prompt("Methods beside Original and Retrain", default=usual)
+            seeds = typer.prompt("Number of seeds", default=SEEDS, type=int)
+            forget = typer.prompt("Share of the training data to forget, or class:LABEL", default=FORGET)
+            out = typer.prompt("File", default=FILE)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(fail("interrupted; nothing was written", INTERRUPTED))
     path = Path(out or FILE)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", path.stem) or path.suffix not in (".yaml", ".yml"):
         raise InputError(f"--out {path}: write a name of letters, digits, '.', '_' and '-' that ends in .yaml")
     names = [name.strip() for name in (methods or usual).split(",") if name.strip()]
     text = first_spec(path, data, model, names, SEEDS if seeds is None else seeds, forget or FORGET)
+    spec = parse_spec(read_yaml(text, str(path)))
+    if not (spec.dataset.model_extra or {}).get("download"):
+        check_task(spec)
     try:
-        with path.open("x", encoding="utf-8") as stream:
-            stream.write(text)
+        stream = path.open("x", encoding="utf-8")
     except FileExistsError:
         raise InputError(f"--out {path}: is there already; name another file") from None
+    except OSError as error:
+        raise InputError(f"--out {path}: {error.strerror}") from error
+    with stream:
+        stream.write(text)
     console = Console(markup=False)
     console.print(f"{path} is written; next: unlearn-sweep plan {path}", soft_wrap=True, highlight=False)

@@ -11,6 +11,7 @@ from sweep.cli import arguments
 from sweep.cli.completion import completed
 from sweep.cli.exit_status import tell_ends
 from sweep.cli.messages import located, showing_results, warn, warn_of_damage
+from sweep.errors import InputError
 
 if TYPE_CHECKING:
     from sweep.search.phases import Found
@@ -50,6 +51,7 @@ def search(
     from sweep.engine.driver import Request
     from sweep.plan.pending import Again
     from sweep.plan.relearning import asked_relearning, relearning_words, unrelearned
+    from sweep.search.best import require_writable
     from sweep.search.phases import asked_ids, of_other_code, run_search
     from sweep.search.plan import plan_search
     from sweep.spec.sweep_spec import load_spec
@@ -57,6 +59,8 @@ def search(
     from sweep.track.tracking import Tracking
 
     loaded = load_spec(spec, overrides)
+    if write_best is not None:
+        require_writable(write_best, loaded)
     where = out or f"results/{loaded.name}"
     results = Results(where)
     located(spec, lambda: loaded.find_lists(results))
@@ -81,7 +85,12 @@ def search(
     with showing_results(where):
         code = print_outcome(console, where, planned, ended, budget is not None)
     if write_best is not None:
-        _write_best(console, write_best, loaded, ended)
+        try:
+            _write_best(console, write_best, loaded, ended)
+        except InputError as error:
+            if not code:
+                raise
+            warn(str(error))  # the status of the search says more
     raise typer.Exit(code)
 
 

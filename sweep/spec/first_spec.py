@@ -17,6 +17,7 @@ from sweep.spec.plugins import find_dataset, find_kind, find_method
 from sweep.spec.spec_file import read_yaml
 from sweep.spec.sweep_spec import parse_spec
 from sweep.store.columns import REFERENCES
+from sweep.store.location import absolute_location
 from sweep.tasks.dataset import kind_of
 from sweep.tasks.kind import Kind
 from sweep.tasks.shards import find_shards
@@ -122,6 +123,7 @@ def _data(data: str) -> tuple[dict[str, Any], Start]:
     folder = Path(data).expanduser()
     if not folder.is_dir():
         raise InputError(f"--data: '{data}' is no folder and no data set; {nearest(data, STARTS)}")
+    absolute_location(data)  # raises InputError where a spec cannot name it
     found = _parquet(data) if any(folder.rglob("*.parquet")) else image_folder_options(folder, SPLITS)
     return found | {"path": data}, Start({}, "small-cnn", IMAGES)
 

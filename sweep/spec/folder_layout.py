@@ -37,7 +37,7 @@ def image_folder_options(folder: Path, splits: Sequence[str]) -> dict[str, Any]:
             with Image.open(picture.place) as image:
                 sizes.add(image.size)
                 modes.add(image.mode)
-        except OSError as error:
+        except (OSError, Image.DecompressionBombError) as error:
             raise InputError(f"'{picture.place}': it is no image that Pillow can read") from error
     if len(sizes) > 1 or max(map(max, sizes)) > SIDE:
         options["image_size"] = SIDE

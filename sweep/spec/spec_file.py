@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
@@ -133,7 +134,7 @@ def _copied(source: Mapping[str, Any]) -> dict[str, Any]:
 def _read_file(source: str) -> dict[str, Any]:
     """The content of a file, or of a preset."""
     path = Path(source)
-    if path.is_file():
+    if os.path.isfile(path):  # False for a name that is too long, where Path.is_file raises
         try:
             text = path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -141,7 +142,7 @@ def _read_file(source: str) -> dict[str, Any]:
     else:
         shipped = presets()
         if source not in shipped:
-            if path.is_dir():
+            if os.path.isdir(path):
                 raise InputError(f"{source}: is a directory; a spec is a YAML file")
             raise InputError(f"{source}: no such file or preset; {nearest(source, shipped)}")
         text = shipped[source]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import uuid
 from contextlib import suppress
 from pathlib import Path
@@ -22,9 +24,11 @@ class Directory:
     """A directory, local or a URI that `pyarrow.fs` opens. Paths are relative to it."""
 
     def __init__(self, location: str) -> None:
-        """Raises InputError if the URI cannot be opened. Creates nothing."""
+        """Raises InputError if the URI cannot be opened, or no directory can lie at the path. Creates nothing."""
         self.location = location
         self.filesystem, self._root = open_location(location)
+        if isinstance(self.filesystem, pafs.LocalFileSystem):
+            _require_possible(self._root, location)
 
     def exists(self, folder: str = "") -> bool:
         """Whether the directory exists, or a folder in it."""
@@ -120,6 +124,20 @@ class Directory:
             self.filesystem.create_dir(target.rpartition("/")[0], recursive=True)
         with self.filesystem.open_output_stream(target) as stream:  # object stores publish on close
             stream.write(content)
+
+
+def _require_possible(path: str, location: str) -> None:
+    """Raise InputError if the path, or one above it, is a file, or if a name is too long."""
+    try:
+        there = os.stat(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if error.errno not in (errno.ENOTDIR, errno.ENAMETOOLONG):
+            raise
+        raise InputError(f"{location}: {os.strerror(error.errno)}") from error
+    if not stat.S_ISDIR(there.st_mode):
+        raise InputError(f"{location}: is not a directory")
 
 
 def _replace(target: Path, content: bytes) -> None:

@@ -20,8 +20,15 @@ def local_path(location: str) -> Path | None:
     """The path of a location that is a path or a URI of this machine's files (file:///...); None of another URI.
 
     Raises:
-        InputError: pyarrow.fs does not know the URI, or it names no folder.
+        InputError: it is no text, which Arrow and specs need: not UTF-8, or with a null character; or pyarrow.fs does
+            not know the URI, or it names no folder.
     """
+    try:
+        location.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{location!a}: the name is not UTF-8; rename it") from None
+    if "\0" in location:
+        raise InputError(f"{location!a}: a name has no null character")
     if not is_uri(location):
         return Path(location).expanduser()
     return Path(_opened(location)[1]) if location.startswith("file://") else None
@@ -41,8 +48,8 @@ def open_location(location: str) -> tuple[pafs.FileSystem, str]:
     """The file system of a location, and the absolute path in it.
 
     Raises:
-        InputError: a URI names no folder, cannot be opened by pyarrow.fs, or holds a password, which specs and results
-            would store.
+        InputError: as `local_path`; or a URI names no folder, cannot be opened by pyarrow.fs, or holds a
+            password, which specs and results would store.
     """
     if local_path(location) is not None:
         return pafs.LocalFileSystem(), absolute_location(location)

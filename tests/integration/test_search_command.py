@@ -320,3 +320,23 @@ def test_a_spec_with_nothing_but_a_search_is_not_run(tmp_path):
     ended = call("run", path, "--out", tmp_path / "out")
     assert (ended.code, ended.out, len(ended.err.splitlines())) == (2, "", 1)
     assert f"{path}: methods: required, and missing; to run its search: unlearn-sweep search {path}" in ended.err
+
+
+def test_a_file_for_the_best_that_is_no_ones_to_write_is_bad_input(tmp_path):
+    (tmp_path / "mine.yaml").write_text("mine")
+    path = write_search(tmp_path, [QUICK])
+    refused(tmp_path, "exists and says something else", path, "--write-best", tmp_path / "mine.yaml")
+
+
+def test_a_best_that_cannot_be_written_does_not_hide_that_trials_failed(tmp_path, monkeypatch):
+    def broken(self, task):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(METHODS["uam"], "unlearn", broken)
+    path = write_search(tmp_path, [QUICK, UAM], trials=1, seeds=[0])
+    best = tmp_path / "best.yaml"
+    best.write_text("# The best of a search, on its validation data:\n")
+    ended = call("search", path, "--out", tmp_path / "out", "--executor", "inline", "--write-best", best)
+    assert ended.code == 1
+    assert "exists and says something else" in ended.err
+    assert best.read_text().count("\n") == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+import typer
 
 from sweep.cli.app import main
 from sweep.spec.sweep_spec import load_spec
@@ -55,10 +56,40 @@ def test_no_file_is_overwritten(call, tmp_path):
     assert (tmp_path / "sweep.yaml").read_text() == "mine"
 
 
-@pytest.mark.parametrize("options", [["--out", "x"], ["--out", "a b.yaml"], ["--seeds", "0"], ["--data", "no"]])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--out", "x"],
+        ["--out", "a b.yaml"],
+        ["--out", "nodir/a.yaml"],
+        ["--seeds", "0"],
+        ["--data", "no"],
+        ["--forget", "class:"],
+        ["--forget", "class:99"],
+        ["--model", "mlp"],
+    ],
+)
 def test_a_bad_choice_is_one_line_and_writes_nothing(call, tmp_path, options):
     code, out, err = call("new", *options)
     assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_no_folder_to_write_in(call, tmp_path):
+    (tmp_path / "ex.yaml").touch()
+    said = "unlearn-sweep: --out ex.yaml/a.yaml: Not a directory\n"
+    assert call("new", "--out", "ex.yaml/a.yaml") == (2, "", said)
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, typer.Abort])
+def test_who_answers_no_more_has_written_nothing(call, tmp_path, monkeypatch, end):
+    def prompt(text, default, type=str):
+        raise end
+
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    monkeypatch.setattr("typer.prompt", prompt)
+    code, _, err = call("new")
+    assert (code, err) == (130, "unlearn-sweep: interrupted; nothing was written\n")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -13,7 +13,7 @@ from sweep.engine.forecast import Forecast
 from sweep.errors import InputError
 from sweep.plan.check import check_task
 from sweep.plan.trials import plan_trials
-from sweep.search.best import best_specs, write_best
+from sweep.search.best import best_specs, require_writable, write_best
 from sweep.search.expected import Expected
 from sweep.search.phases import run_search, trial_rows
 from sweep.search.plan import plan_search
@@ -97,6 +97,33 @@ def test_a_file_that_says_something_else_stays_and_none_is_written(tmp_path):
     with pytest.raises(InputError, match=r"best-2.yaml exists"):
         write_best(path, ["a: 1\n", "a: 2\n"])
     assert sorted(each.name for each in (tmp_path / "new").iterdir()) == ["best-2.yaml", "best.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("", "'': name a file"),
+        ("folder", "folder: Is a directory"),
+        ("mine.yaml", "mine.yaml exists and says something else"),
+        ("mine.yaml/best.yaml", "Not a directory"),
+    ],
+)
+def test_a_file_that_the_best_cannot_be_written_into_is_refused_before(tmp_path, monkeypatch, made, path, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "mine.yaml").write_text("mine")
+    with pytest.raises(InputError, match=message):
+        require_writable(path, made())
+
+
+def test_what_a_search_may_have_written_is_judged_at_its_end(tmp_path, made):
+    several = made(forget={"ratio": [0.1, 0.2]})
+    require_writable(str(tmp_path / "new" / "best.yaml"), several)
+    (tmp_path / "best-1.yaml").write_text("# The best of a search, on its validation data:\n")
+    require_writable(str(tmp_path / "best.yaml"), several)
+    (tmp_path / "best-2.yaml").write_text("mine")
+    with pytest.raises(InputError, match=r"best-2.yaml exists and says something else"):
+        require_writable(str(tmp_path / "best.yaml"), several)
 
 
 def test_with_compute_every_method_suggests_until_its_passes_are_spent(made, results):

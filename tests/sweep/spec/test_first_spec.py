@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,17 @@ def test_a_folder_of_images_is_read_as_its_images_need(tmp_path, made, options):
     assert {key: spec.dataset.model_extra[key] for key in options} == options
     assert spec.forget[0].classes == ["cat"]
     check_task(spec)
+
+
+def test_an_image_of_too_many_pixels_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 8)
+    with pytest.raises(InputError, match="it is no image that Pillow can read"):
+        written(tmp_path, photos(tmp_path / "photos"))
+
+
+def test_a_folder_whose_name_is_no_text_is_one_line(tmp_path):
+    with pytest.raises(InputError, match="the name is not UTF-8"):
+        written(tmp_path, photos(tmp_path / os.fsdecode(b"by\xff")))
 
 
 def test_a_folder_called_by_a_number_is_a_name(tmp_path):

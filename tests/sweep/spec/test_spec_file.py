@@ -170,3 +170,8 @@ def test_what_only_older_yaml_reads_as_something_else_is_one_line(override, mess
 def test_yaml_that_is_nested_too_deeply_is_one_line():
     with pytest.raises(InputError, match=r"^text: not YAML: "):
         read_yaml("a: " + "[" * 3000, "text")
+
+
+def test_a_name_too_long_for_a_file_is_one_line():
+    with pytest.raises(InputError, match="no such file or preset"):
+        read_document("n" * 300, [])

@@ -1,0 +1,42 @@
+"""Where results cannot lie is known before anything is written."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from sweep.errors import InputError
+from sweep.store.location import absolute_location, open_location
+from sweep.store.results import Results
+
+
+@pytest.mark.parametrize("resolve", [absolute_location, open_location, Results])
+@pytest.mark.parametrize(
+    ("location", "message"),
+    [
+        (os.fsdecode(b"by\xff"), r"^'by\\udcff': the name is not UTF-8; rename it$"),
+        (os.fsdecode(b"s3://by\xff"), "is not UTF-8"),
+        ("a\0b", "has no null character"),
+    ],
+)
+def test_a_name_that_is_no_text_is_one_line(resolve, location, message):
+    with pytest.raises(InputError, match=message):
+        resolve(location)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("file", "file: is not a directory"),
+        ("file/out", "file/out: Not a directory"),
+        ("n" * 300, f"{'n' * 300}: File name too long"),
+    ],
+    ids=["a file", "in a file", "too long"],
+)
+def test_where_no_directory_can_lie_is_one_line(tmp_path, monkeypatch, name, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError) as caught:
+        Results(name)
+    assert str(caught.value) == message
