@@ -37,12 +37,10 @@ def merge(
 
 
 def _check(sources: Sequence[Results], out: str, target: Results) -> None:
-    """Raise InputError if `out` is one of the directories or lies in one, is a file, or holds no results."""
+    """Raise InputError if `out` is one of the directories or lies in one, or holds something else than results."""
     for source in sources:
         if source.holds(target):
             said = "is one of the directories to merge" if target.holds(source) else f"lies in {source.location}"
             raise InputError(f"{out}: {said}; name another for the result")
-    if target.is_file():
-        raise InputError(f"{out}: is a file; name a directory for the result")
     if target.size("spec.yaml") is None and not target.exists("trials") and (there := target.names("")):
         raise InputError(f"{out}: holds {there[0]} and no results; name another directory")

@@ -41,10 +41,6 @@ class Directory:
             return Path(other._root).resolve().is_relative_to(Path(self._root).resolve())
         return bool(self.filesystem.equals(other.filesystem)) and f"{other._root}/".startswith(f"{self._root}/")
 
-    def is_file(self) -> bool:
-        """Whether there is a file in its place."""
-        return bool(steady(lambda: self.filesystem.get_file_info(self._root)).is_file)
-
     def write(self, path: str, content: bytes) -> None:
         """Write a file whole or not at all.
 

@@ -338,7 +338,7 @@ def test_the_command_names_what_it_copied_and_what_is_damaged(machines, command,
         (["one", "one/trials/x"], "one/trials/x: lies in "),
         (["one", "URI/one/sub"], "URI/one/sub: lies in "),
         (["one", "link/sub"], "link/sub: lies in "),
-        (["one", "files/mine.txt"], "files/mine.txt: is a file"),
+        (["one", "files/mine.txt"], "files/mine.txt: is not a directory"),
     ],
 )
 def test_what_cannot_be_merged_is_one_line(machines, command, tmp_path, monkeypatch, arguments, why):
