@@ -126,7 +126,9 @@ def _require_possible(path: str, location: str) -> None:
     """Raise InputError if the path, or one above it, is a file, or if a name is too long."""
     try:
         there = os.stat(path)
-    except FileNotFoundError:
+    except FileNotFoundError:  # also where a name is too long, in a folder that is not there yet
+        if max(map(len, os.fsencode(path).split(b"/"))) > os.pathconf("/", "PC_NAME_MAX"):
+            raise InputError(f"{location}: {os.strerror(errno.ENAMETOOLONG)}") from None
         return
     except OSError as error:
         if error.errno not in (errno.ENOTDIR, errno.ENAMETOOLONG):

@@ -31,8 +31,9 @@ def test_a_name_that_is_no_text_is_one_line(resolve, location, message):
         ("file", "file: is not a directory"),
         ("file/out", "file/out: Not a directory"),
         ("n" * 300, f"{'n' * 300}: File name too long"),
+        (f"results/{'n' * 300}", f"results/{'n' * 300}: File name too long"),
     ],
-    ids=["a file", "in a file", "too long"],
+    ids=["a file", "in a file", "too long", "too long in what is not there"],
 )
 def test_where_no_directory_can_lie_is_one_line(tmp_path, monkeypatch, name, message):
     monkeypatch.chdir(tmp_path)
