@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 from unittest import mock
 
 import documentation
@@ -230,7 +231,8 @@ def through(_, *words: str) -> None:
 
 
 def there(*words: str) -> None:
-    assert shutil.which(words[0]), words
+    beside = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    assert shutil.which(words[0], path=beside), words
 
 
 def known(*words: str) -> None:
