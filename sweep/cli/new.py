@@ -46,7 +46,7 @@ def new(
     asks = sys.stdin.isatty() and all(each is None for each in (data, model, methods, seeds, forget, out))
     from sweep.plan.check import check_task
     from sweep.spec.first_spec import STARTS, default_methods, first_spec, suited_model
-    from sweep.spec.spec_file import read_yaml
+    from sweep.spec.spec_file import read_yaml, write_new
     from sweep.spec.sweep_spec import parse_spec
 
     if asks:
@@ -71,12 +71,10 @@ def new(
     if not (spec.dataset.model_extra or {}).get("download"):
         check_task(spec)
     try:
-        stream = path.open("x", encoding="utf-8")
+        write_new(path, text)
     except FileExistsError:
         raise InputError(f"--out {path}: is there already; name another file") from None
     except OSError as error:
         raise InputError(f"--out {path}: {error.strerror}") from error
-    with stream:
-        stream.write(text)
     console = Console(markup=False)
     console.print(f"{path} is written; next: unlearn-sweep plan {path}", soft_wrap=True, highlight=False)

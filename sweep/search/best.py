@@ -9,6 +9,7 @@ from pathlib import Path
 from sweep.errors import InputError
 from sweep.search.plan import search_section
 from sweep.search.study import Study
+from sweep.spec.spec_file import write_new
 from sweep.spec.sweep_spec import MethodSpec, Spec
 
 REFERENCES = ("original", "retrain")
@@ -82,9 +83,11 @@ def write_best(path: str, texts: Sequence[str]) -> list[str]:
         if file.exists() and not (file.is_file() and file.read_bytes() == text.encode()):
             raise InputError(f"--write-best {path}: {file} exists and says something else; name another file")
     for file, text in zip(files, texts, strict=True):
+        if file.exists():
+            continue
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text, encoding="utf-8")
+            write_new(file, text)
         except OSError as error:
             raise InputError(f"--write-best {path}: {error}") from error
     return [str(file) for file in files]

@@ -102,6 +102,22 @@ def write_yaml(document: dict[str, Any]) -> str:
     return text
 
 
+def write_new(path: Path, text: str) -> None:
+    """Write a file that is not there yet: all of the text, or no file.
+
+    Raises:
+        FileExistsError: it is there.
+        OSError: it cannot be written.
+    """
+    stream = path.open("x", encoding="utf-8")
+    try:
+        with stream:
+            stream.write(text)
+    except OSError:
+        path.unlink()
+        raise
+
+
 def presets() -> dict[str, str]:
     """The specs in the package: their texts by their names."""
     folder = resources.files("sweep.spec") / "presets"

@@ -2,6 +2,7 @@
 
 import json
 
+import made_results
 import numpy as np
 import pyarrow as pa
 
@@ -20,27 +21,13 @@ HOSTILE = '</code></script><script>alert(1)</script> <img src=x onerror=alert(1)
 
 
 def row(method, seed=0, *, params=None, values=None, task="task", status="ok", **columns):
-    names = ("retain_accuracy", "forget_accuracy", "test_accuracy", "mia")
     found = values or (VALUES.get(method, VALUES["uam"]) if status == "ok" else (None,) * 4)
     config = {"dataset": {"name": "digits"}, "seed": seed, "method": {"name": method, "params": params or {}}}
-    return {
-        "trial_id": f"{task}-{method}-{'-'.join(map(str, (params or {}).values()))}-{seed}".replace(".", "_"),
-        "task_id": task,
-        "sweep": "made",
-        "status": status,
-        "dataset": "digits",
-        "model": "small-cnn",
-        "seed": seed,
-        "scenario": "random",
-        "forget_ratio": 0.1,
-        "method": method,
-        "params": json.dumps(params or {}),
-        "config": json.dumps(config),
-        "code_version": "1",
-        "unlearn_seconds": 2.0 if status == "ok" else None,
-        **dict(zip(names, found, strict=True)),
-        **columns,
-    }
+    trial_id = f"{task}-{method}-{'-'.join(map(str, (params or {}).values()))}-{seed}".replace(".", "_")
+    own = {"trial_id": trial_id, "config": json.dumps(config)}
+    seconds = 2.0 if status == "ok" else None
+    given = {"params": params, "metrics": found, "seconds": seconds, "status": status, "task": task}
+    return made_results.row(method, seed, **given, **(own | columns))
 
 
 def trace(trial_id, epochs=3):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import resource
 import struct
 from fractions import Fraction
 
@@ -13,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sweep.errors import InputError
-from sweep.spec.spec_file import read_document, read_yaml, write_yaml
+from sweep.spec.spec_file import read_document, read_yaml, write_new, write_yaml
 from sweep.spec.sweep_spec import load_spec
 
 SIGN = st.sampled_from(["", "+", "-"])
@@ -175,3 +176,19 @@ def test_yaml_that_is_nested_too_deeply_is_one_line():
 def test_a_name_too_long_for_a_file_is_one_line():
     with pytest.raises(InputError, match="no such file or preset"):
         read_document("n" * 300, [])
+
+
+def test_a_file_that_does_not_fit_is_not_left_in_part(tmp_path):
+    """A limit of the system's on files' sizes stands for a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            write_new(tmp_path / "spec.yaml", "name: tiny\n" * 100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
+    write_new(tmp_path / "spec.yaml", "name: tiny\n")
+    with pytest.raises(FileExistsError):
+        write_new(tmp_path / "spec.yaml", "name: other\n")
+    assert (tmp_path / "spec.yaml").read_text() == "name: tiny\n"
