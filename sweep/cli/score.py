@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -91,14 +90,11 @@ def chosen_scores(names: Sequence[str], plugins: Sequence[str]) -> Sequence[Scor
 
 def _loaded(plugin: str) -> Score:
     from analysis.audit.score import Score
-    from sweep.spec.plugins import load_plugin, require_complete
+    from sweep.spec.plugins import load_class
 
     if ":" not in plugin:
         raise InputError(f"--plugin {plugin}: write package.module:Class")
-    found = load_plugin(plugin)
-    if not (inspect.isclass(found) and issubclass(found, Score)):
-        raise InputError(f"plugin '{plugin}' is not a subclass of analysis.audit.score.Score")
-    require_complete(plugin, found)
+    found = load_class(plugin, Score, "analysis.audit.score.Score")
     known = {name: getattr(found, name, None) for name in ("name", "label", "words")}
     if missing := [name for name, value in known.items() if not (value and isinstance(value, str))]:
         raise InputError(f"plugin '{plugin}' does not define {', '.join(missing)}")

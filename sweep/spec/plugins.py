@@ -24,6 +24,7 @@ from sweep.tasks.kinds import KINDS
 from sweep.tasks.models import MODELS, ModelBuilder, torchvision_builder, torchvision_names
 
 T = TypeVar("T")
+C = TypeVar("C", bound=ABC)
 
 _imported: dict[str, bytes] = {}
 """The source of each plugin's module, as it was imported."""
@@ -37,10 +38,7 @@ def find_method(name: str) -> type[Method]:
     """
     if ":" not in name:
         return _builtin("method", name, METHODS)
-    found = load_plugin(name)
-    if not (inspect.isclass(found) and issubclass(found, Method)):
-        raise InputError(f"plugin '{name}' is not a subclass of methods.Method")
-    require_complete(name, found)
+    found = load_class(name, Method, "methods.Method")
     if issubclass(found, Descent) and (found.gradients, found.passes) == (Descent.gradients, Descent.passes):
         raise InputError(f"plugin '{name}' defines neither gradients nor passes")
     if "__dataclass_params__" not in vars(found):  # without it, its fields are no hyperparameters
@@ -58,11 +56,7 @@ def find_dataset(name: str) -> type[Dataset]:
     """
     if ":" not in name:
         return _builtin("dataset", name, DATASETS)
-    found = load_plugin(name)
-    if not (inspect.isclass(found) and issubclass(found, Dataset)):
-        raise InputError(f"plugin '{name}' is not a subclass of sweep.tasks.datasets.Dataset")
-    require_complete(name, found)
-    return found
+    return load_class(name, Dataset, "sweep.tasks.datasets.Dataset")
 
 
 def find_kind(dataset: str) -> Kind:
@@ -87,11 +81,7 @@ def kind_called(name: str) -> Kind:
     """
     if ":" not in name:
         return _builtin("kind of task", name, KINDS)
-    found = load_plugin(name)
-    if not (inspect.isclass(found) and issubclass(found, Kind)):
-        raise InputError(f"plugin '{name}' is not a subclass of sweep.tasks.kind.Kind")
-    require_complete(name, found)
-    return found()
+    return load_class(name, Kind, "sweep.tasks.kind.Kind")()
 
 
 def find_model(name: str) -> ModelBuilder:
@@ -147,10 +137,21 @@ def _unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     return InputError(f"unknown {kind} '{name}'; {hint}")
 
 
-def require_complete(name: str, found: type[ABC]) -> None:
-    """Raise InputError if the class of a plugin leaves something of its base undefined."""
+def load_class(name: str, base: type[C], words: str) -> type[C]:
+    """The class that a plugin's name names.
+
+    Args:
+        base: what it must complete; `words` is how a plugin imports that.
+
+    Raises:
+        InputError: it cannot be imported, is no such class, or leaves something of its base undefined.
+    """
+    found = load_plugin(name)
+    if not (inspect.isclass(found) and issubclass(found, base)):
+        raise InputError(f"plugin '{name}' is not a subclass of {words}")
     if missing := sorted(found.__abstractmethods__):
         raise InputError(f"plugin '{name}' does not define {', '.join(missing)}")
+    return found
 
 
 def search_last(folder: str) -> None:

@@ -3,12 +3,12 @@
 import html
 import json
 import re
-from html.parser import HTMLParser
 from itertools import pairwise
 
 import pytest
 import yaml
 from made_results import CERTIFIED, CLAIM, OF_A_CLASS, TWO_SEEDS, row, versioned
+from page_document import Document
 
 from analysis.drawing.figure import Drawn, Skipped, new_figure
 from analysis.reading.frames import read_frames
@@ -23,35 +23,6 @@ HOSTILE = """Traceback (most recent call last):
 ValueError: </script></pre><script>alert(1)</script> <img src=x onerror=alert(1)> {{ 7 * 7 }} {% raw %} & "quoted"
 """
 GOOD, BAD = (99.0, 90.0, 92.0, 50.0), (10.0, 10.0, 10.0, 0.0)
-
-
-VOID = {"meta", "link", "img", "input", "br"}
-
-
-class Document(HTMLParser):
-    """A page's elements (name, attributes), the text of each kind of element, and whether they are nested rightly."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.elements, self.texts, self._open = [], {}, []
-        self.feed(text)
-        assert self._open == []
-
-    def handle_starttag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-        if tag not in VOID:
-            self._open.append(tag)
-            self.texts.setdefault(tag, []).append("")
-
-    def handle_endtag(self, tag):
-        assert self._open.pop() == tag
-
-    def handle_data(self, data):
-        for tag in set(self._open):
-            self.texts[tag][-1] += data
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.elements if name == tag]
 
 
 def draw_line(frames):

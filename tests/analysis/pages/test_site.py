@@ -2,10 +2,10 @@
 
 import html
 import re
-from html.parser import HTMLParser
 
 import pytest
 from made_sites import HOSTILE, VALUES, classified, compared, one_hot, predictions, row, site_of, stored
+from page_document import Document
 
 from analysis.pages.files import write_pages
 from analysis.pages.progress import Planned
@@ -14,36 +14,7 @@ from analysis.reading.frames import read_frames
 from analysis.report import write_report
 from sweep.store.results import Results
 
-VOID = {"meta", "link", "img", "input", "br"}
 SHAPES = {"line", "polyline", "circle"}
-
-
-class Document(HTMLParser):
-    """A page's elements, whether they are nested rightly, and its links."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.elements, self._open = [], []
-        self.feed(text)
-        assert self._open == []
-
-    def handle_starttag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-
-    def handle_endtag(self, tag):
-        assert self._open.pop() == tag
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.elements if name == tag]
-
-    @property
-    def links(self):
-        return [each["href"] for each in self.all("a")]
 
 
 def text_of(page):
