@@ -18,7 +18,7 @@ from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 from optuna.trial import Trial as OptunaTrial
 
-from sweep.plan.trials import Trial, trial_for
+from sweep.plan.trials import Trial, describe, trial_for
 from sweep.search.objective import Standing, pareto_front, standing
 from sweep.search.sampler import PRUNERS, NumberedSampler
 from sweep.spec.plugins import find_method
@@ -109,7 +109,7 @@ class Definition:
         """The trials of a configuration, one for each Retrain trial in `seeds`, with that trial's seed and task."""
         kind = find_method(self.method)
         method = {"name": self.method, "version": kind.version, "params": identifying(kind, params)}
-        return tuple(trial_for(json.loads(trial.config) | {"method": method}, self.name) for trial in seeds)
+        return tuple(trial_for(describe(trial) | {"method": method}, self.name) for trial in seeds)
 
 
 def define_studies(search: SearchSpec, retrain: Mapping[str, tuple[Trial, ...]]) -> list[Definition]:
@@ -246,7 +246,7 @@ class Study:
         self._optuna_trials[number] = optuna_trial
         if number not in self.suggestions:
             trials = self.definition.trials(params, self.definition.retrain)
-            stored = json.loads(trials[0].config)["method"]["params"]
+            stored = describe(trials[0])["method"]["params"]
             self.suggestions[number] = Suggestion(self.name, number, stored, trials, (), datetime.now(UTC))
         return self.suggestions[number]
 
