@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class InputError(ValueError):
@@ -12,6 +13,20 @@ class InputError(ValueError):
 
 class Unsuccessful(Exception):
     """What was run did not come to what the rest needs: one line too, and status 1."""
+
+
+@contextmanager
+def inside(place: str) -> Iterator[None]:
+    """Let an InputError of the body name the place that it is about: a file, an option, or a key of a spec."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from error
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says first; its class, if it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

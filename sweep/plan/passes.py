@@ -20,8 +20,8 @@ KNOWN: dict[str, Callable[..., Any]] = {"min": min, "max": max, "ceil": math.cei
 def passes_of(trial: Trial, checked: Checked) -> float | None:
     """The passes of a trial's unlearning; None: its method gives none.
 
-    A method that gives only an upper bound, which may be a hundred times too high, is expected to make at most as many
-    as Retrain.
+    A method that may end earlier gives an upper bound, which may be some hundred times too high: it is expected to make
+    at most as many passes as Retrain.
 
     Args:
         checked: of the spec that has the trial.
