@@ -39,6 +39,8 @@ SpecArgument = Annotated[
     typer.Argument(metavar="[SPEC]", help="A spec file, or the name of a preset.", autocompletion=completed("specs")),
 ]
 
+DirectoryArgument = Annotated[str, typer.Argument(metavar="DIR", help="A results directory or URI.")]
+
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Override a key, e.g. methods.uam.rho=[1,2].")
 ]

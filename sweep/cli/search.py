@@ -66,8 +66,7 @@ def search(
     located(spec, lambda: loaded.find_lists(results))
     planned = located(spec, lambda: plan_search(loaded))
     stored, suggested = results.trials(), results.suggestions()
-    for found in (stored, suggested):
-        warn_of_damage(found)
+    warn_of_damage(stored, suggested)
     console = Console(markup=False)
     names = ", ".join(definition.name for definition in planned.studies)
     heading = [f"{loaded.name}: {planned.studies[0].amount} for each of {names}"]

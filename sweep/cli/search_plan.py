@@ -41,8 +41,7 @@ def plan_of_search(
     located(spec, lambda: loaded.find_lists(results))
     planned = located(spec, lambda: plan_search(loaded))
     stored, suggested = results.trials(), results.suggestions()
-    for found in (stored, suggested):
-        warn_of_damage(found)
+    warn_of_damage(stored, suggested)
     rows = {row["trial_id"]: row for row in stored.table.to_pylist()}
     seeds = [*search.seeds, *search.confirm_seeds]
     checked = located(spec, lambda: check_task(loaded.model_copy(update={"seeds": seeds}), tell))
