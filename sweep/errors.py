@@ -1,4 +1,4 @@
-"""Errors that are the reader's to know of: one line each."""
+"""Errors that the user is told in one line, and their words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class InputError(ValueError):
 
 
 class Unsuccessful(Exception):
-    """What was run did not come to what the rest needs: one line too, and status 1."""
+    """What was run ended so that nothing can go on: the command line prints the line and exits with status 1."""
 
 
 @contextmanager

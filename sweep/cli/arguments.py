@@ -63,7 +63,7 @@ ForecastOption = Annotated[
 
 RefreshOption = Annotated[
     bool,
-    typer.Option(help="Run again the trials that another code version computed; run: or that kept fewer predictions."),
+    typer.Option(help="Run again the trials that another code version computed, or that kept fewer predictions."),
 ]
 
 RetryFailedOption = Annotated[bool, typer.Option(help="Run again the trials that failed.")]
@@ -84,7 +84,7 @@ TrackOption = Annotated[
 
 
 def named(option: str, name: str, names: type[Name]) -> Name:
-    """The member that a name stands for which a call gives in place of a command's option.
+    """The member of `names` that a call from Python names as a command's option would.
 
     Raises:
         InputError: there is none.

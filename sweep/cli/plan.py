@@ -71,10 +71,11 @@ def plan(
 def planned(
     spec: Source, overrides: Overrides | None, out: str | None, refresh: bool = False, retry_failed: bool = False
 ) -> tuple[Spec, list[Trial], list[Trial], str, dict[str, dict[str, Any]], Again]:
-    """The spec, its trials, those of them that are to be run, the results directory, its rows by trial id, and which
-    of these are run again.
+    """What a sweep has, and what is left of it.
 
-    The rows have the columns that tell whether a trial is to be run.
+    Returns:
+        The spec; all its trials; the trials that are to be run; the results directory; its rows by trial id, with the
+        columns that tell whether a trial is to be run; and which trials are run again though they have a row.
     """
     from sweep.plan.pending import Again, pending
     from sweep.plan.relearning import asked_relearning, unrelearned

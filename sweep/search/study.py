@@ -182,7 +182,7 @@ class Study:
 
     @property
     def limit(self) -> int:
-        """How many suggestions there will be, as far as it is known: with `compute` one more, while some is left."""
+        """How many suggestions there will be, as far as is known: with `compute` one more while some of it is left."""
         search = self.definition.search
         if search.compute is None:
             return search.trials
@@ -196,8 +196,9 @@ class Study:
     def compute(self, number: int) -> float:
         """The passes of a suggestion's trials, in those of Retrain of the same seed.
 
-        A trial that has not ended counts as the mean of those that have, before that as Retrain, and so does one whose
-        passes are not known, because it failed. One that was not run, because its suggestion was given up, counts as 0.
+        A trial that has not ended counts as the mean of those that have or, while none has, as Retrain. A trial that
+        failed counts as Retrain, if its passes are not known. One that a pruner gave up, and that was not run, counts
+        as 0.
         """
         return passes_relative(self.rows(self.suggestions[number]), self.references)
 

@@ -158,7 +158,7 @@ def _bare(values: list[Any]) -> Any:
 
 
 def load_spec(source: Source, overrides: Overrides | None = None) -> Spec:
-    """Read a spec, apply overrides, check it and fill in every default. A file without `name` is called as the file.
+    """Read a spec, apply overrides, check it and fill in every default. A spec without `name` is named after its file.
 
     Raises:
         InputError: one line with the file, the key, what is wrong, and the nearest valid name.
