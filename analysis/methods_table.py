@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Hashable
 from html import escape
 from pathlib import Path
@@ -290,8 +289,7 @@ def write_tables(frames: Frames, out: Path) -> list[Path]:
 def main(directory: str, out: Path | None = None) -> None:
     """Print the comparison of methods in a results directory, and write it where --out says."""
     frames = read_frames(directory)
-    for problem in frames.damaged:
-        print(f"warning: {problem}", file=sys.stderr)
+    frames.tell_damaged()
     render_rich(methods_table(frames.trials), Console(markup=False))
     if out is not None:
         for path in write_tables(frames, out):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
@@ -136,8 +135,7 @@ def _quality_words(trials: pd.DataFrame) -> str:
 def main(directory: str, out: Path | None = None) -> None:
     """Print what relearning brought back, and write it where --out says."""
     frames = read_frames(directory)
-    for problem in frames.damaged:
-        print(f"warning: {problem}", file=sys.stderr)
+    frames.tell_damaged()
     made = [table for table in (relearning(frames), relearn_time(frames)) if table is not None]
     print("\n".join(table.markdown for table in made) or "nothing was relearned beside a Retrain of the same seed")
     for table in made if out is not None else ():

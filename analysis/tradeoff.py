@@ -28,7 +28,7 @@ from analysis.statistics.ranking import Key, rank
 from analysis.wording.code_words import code_words
 from analysis.wording.finding import finding
 from analysis.wording.names import gap_words, method_words, task_words, varying_settings
-from analysis.wording.words import FEW, also, joined, left_out_words, ranking_words, seeds_words
+from analysis.wording.words import also, few, left_out_words, ranking_words, seeds_words
 
 NAME = "tradeoff"
 QUESTION = "What does forgetting cost in retained accuracy?"
@@ -80,12 +80,10 @@ def draw(frames: Frames) -> Drawn | Skipped:
 
     names = _names(ok)
     front = [names[key] for key in points.loc[points["front"], CONFIGURATION].itertuples(index=False, name=None)]
-    more = f" and {len(front) - FEW} more" if len(front) > FEW else ""
-    listed = joined(front) if not more else f"{', '.join(front[:FEW])}{more}"
     claim = (
         f"The mean average gap (percentage points) is lowest for {names[ranking.best]}: {ranking.interval}"
-        f"{ranking_words(ranking, lambda key: names[key])}; the Pareto front of retain- and forget-side gap: {listed}"
-        f"{left_out_words(frames.trials[frames.trials['task_id'] == task])}."
+        f"{ranking_words(ranking, lambda key: names[key])}; the Pareto front of retain- and forget-side gap: "
+        f"{few(front)}{left_out_words(frames.trials[frames.trials['task_id'] == task])}."
     )
     return Drawn(NAME, QUESTION, figure, finding(claim, ok, ranking.interval), _alt(drawn, described, sides))
 

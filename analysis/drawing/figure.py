@@ -246,8 +246,7 @@ def run_figure(draw: Draw) -> None:
         except InputError as error:
             print(error, file=sys.stderr)
             raise typer.Exit(2) from error
-        for problem in frames.damaged:
-            print(f"warning: {problem}", file=sys.stderr)
+        frames.tell_damaged()
         with formed(form):
             drawn = draw(frames.beside_retrain())
         if isinstance(drawn, Skipped):
