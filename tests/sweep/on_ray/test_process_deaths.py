@@ -3,6 +3,7 @@
 import pytest
 
 from sweep.on_ray.process_deaths import INNOCENT, PREEMPTED, Deaths, death
+from sweep.trial.timeout import GRACE
 
 DIED = """The actor died unexpectedly before finishing this task.
 	pid: 16345
@@ -21,6 +22,7 @@ TOP = "Top 10 memory users:\nPID\tMEM(GB)\tCOMMAND\n410\t3.20\tray::Other.step"
 ACTOR = "Actor(JobTrainable, 0926e8)"
 KILLED = "the worker process died (killed, out of memory, or as Ray says above)"
 SHORT = "the worker process was killed because its node ran low on memory"
+LATE = "took longer than trial_timeout: 60 s, and no exception reached it: its process was ended"
 GONE = "the worker's node was lost, or did not answer"
 
 
@@ -54,14 +56,12 @@ def test_deaths_that_are_no_fault_of_a_job_do_not_count_as_its_retries_and_are_n
     assert died(LOST, "another job")
 
 
-def test_a_process_that_dies_after_the_time_limit_was_ended_for_it(monkeypatch):
-    now = [0.0]
+@pytest.mark.parametrize(("after", "reason"), [(60 + GRACE - 1, KILLED), (60 + GRACE + 1, LATE)])
+def test_a_process_that_dies_well_after_the_time_limit_was_ended_for_it(monkeypatch, after, reason):
+    now = [5.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     deaths = Deaths(max_retries=0, time_limit=60)
     deaths.began("t", ACTOR)
-    now[0] = 71.0
+    now[0] += after
     found, again = deaths.died("t", DIED, "job")
-    assert found.reason.endswith(
-        "took longer than trial_timeout: 60 s, and no exception reached it: its process was ended"
-    )
-    assert not again
+    assert (found.reason, again) == (f"{DIED}\n{reason}", False)
