@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
@@ -46,11 +45,6 @@ class Frames:
     superseded: int = 0
     directory: str = ""
     relearned: pd.DataFrame = field(default_factory=lambda: RELEARNED.empty_table().to_pandas())
-
-    def tell_damaged(self) -> None:
-        """Name on standard error the files that could not be read."""
-        for problem in self.damaged:
-            print(f"warning: {problem}", file=sys.stderr)
 
     def beside_retrain(self) -> Frames:
         """The same as figures show it, which are of distances to Retrain: without gaps to an ideal, and without the
