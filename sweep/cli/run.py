@@ -120,10 +120,19 @@ def perform(
 
         def action() -> None:
             with Tracking(track, where, warn) as tracking:
-                chosen = arguments.executor_named(executor)
-                told = (console, tracking.ended, warn, heading)
-                shared = shard is not None and local_path(where) is not None
-                request = Request(loaded, where, chosen, address, None, again, time_budget, *told, shared)
+                request = Request(
+                    loaded,
+                    where,
+                    arguments.executor_named(executor),
+                    address,
+                    again=again,
+                    time_budget=time_budget,
+                    console=console,
+                    tell=tracking.ended,
+                    warn=warn,
+                    heading=heading,
+                    shared=shard is not None and local_path(where) is not None,
+                )
                 run_sweep(request, left)
 
         located(spec, action)
