@@ -97,7 +97,7 @@ def named(option: str, name: str, names: type[Name]) -> Name:
 
 def executor_named(chosen: ExecutorName) -> Executor:
     """The executor that an option names."""
-    from sweep.engine.driver import INLINE
+    from sweep.engine.inline import INLINE
     from sweep.on_ray.entry import RAY
 
     return RAY if chosen is ExecutorName.ray else INLINE
