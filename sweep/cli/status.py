@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from sweep.cli.arguments import DirectoryArgument
 from sweep.cli.messages import warn_of_damage
 
 
 def status(
-    directory: Annotated[str, typer.Argument(metavar="DIR")],
+    directory: DirectoryArgument,
     plugin: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="A plugin to import, so that trials of another version of it are counted."),
@@ -25,6 +26,5 @@ def status(
     results = existing_results(directory)
     trials, suggestions = legible("trials", results.trials()), legible("suggestions", results.suggestions())
     relearned = legible("relearned", results.relearned(trials.table))
-    for found in (trials, suggestions, relearned):
-        warn_of_damage(found)
+    warn_of_damage(trials, suggestions, relearned)
     print_status(Console(markup=False), directory, trials, suggestions, relearned, frozenset(plugin or ()))

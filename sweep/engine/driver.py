@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,8 +21,7 @@ from sweep.engine.interrupts import deadline, interruptible
 from sweep.engine.pace import computes_on_gpu, timed_pace
 from sweep.engine.progress import Progress
 from sweep.engine.schedule import GridSchedule, Schedule
-from sweep.engine.shared_grid import PAUSE, SharedGrid
-from sweep.errors import InputError
+from sweep.engine.shared_grid import SharedGrid
 from sweep.plan.check import Checked, check_task
 from sweep.plan.labels import store_labels
 from sweep.plan.pending import NOTHING, Again
@@ -40,7 +38,6 @@ from sweep.store.results import Results
 from sweep.store.row_lists import write_row_list
 from sweep.trial.job import Context, Job, Outcome
 from sweep.trial.rows import trial_row
-from sweep.trial.worker import Worker
 
 
 def ignore(message: str) -> None:
@@ -306,40 +303,6 @@ def run_context(spec: Spec, out: str, refresh: bool) -> Context:
         refresh=refresh,
         plugins=os.getcwd(),
     )
-
-
-def gpus_of_this_process(spec: Spec) -> float:
-    """GPUs per trial where trials run in this process.
-
-    Raises:
-        InputError: the spec wants more than there are.
-    """
-    wanted, found = spec.resources.gpus, torch.cuda.device_count()
-    if wanted and wanted > found:
-        raise InputError(f"resources.gpus: {wanted:g} wanted, and torch finds {found} on this machine")
-    return found if wanted is None else wanted
-
-
-def run_inline(driver: Driver, schedule: Schedule) -> None:
-    """Run a schedule's jobs in this process, one after another.
-
-    Raises:
-        InputError: the spec wants more GPUs than there are.
-        OSError: results cannot be stored.
-    """
-    with driver.described(gpus_of_this_process(driver.request.spec)):
-        worker = Worker(driver.context)
-        while not schedule.ended:
-            job = schedule.next()
-            if job is None:  # another command trains the original that is left
-                time.sleep(PAUSE)
-                continue
-            driver.progress.started(job)
-            driver.ended(schedule, job, worker.run(job))
-
-
-INLINE = Executor("inline", lambda: run_inline)
-"""Runs jobs in this process."""
 
 
 def _stored_originals(
