@@ -121,7 +121,7 @@ def perform(
         def action() -> None:
             with Tracking(track, where, warn) as tracking:
                 chosen = arguments.executor_named(executor)
-                told = (console, tracking.ended, warn, heading)
+                told = (console, tracking.began, tracking.ended, warn, heading)
                 shared = shard is not None and local_path(where) is not None
                 request = Request(loaded, where, chosen, address, None, again, time_budget, *told, shared)
                 run_sweep(request, left)

@@ -79,7 +79,7 @@ def search(
     heading += relearning_words(asked, missing, recipe)
     with Tracking(track or [], where, warn) as tracking:
         chosen, again = arguments.executor_named(executor), Again(refresh, retry_failed, loaded.predictions, missing)
-        told = (console, tracking.ended, warn, heading)
+        told = (console, tracking.began, tracking.ended, warn, heading)
         request = Request(loaded, where, chosen, address, storage, again, budget, *told)
         ended = located(spec, lambda: run_search(request, planned))
     with showing_results(where):

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -38,6 +38,7 @@ from sweep.store.metrics import KINDS, gap_between
 from sweep.store.original_labels import DIFFER, of_several_weights, read_label
 from sweep.store.results import Results
 from sweep.store.row_lists import write_row_list
+from sweep.store.running import running_path
 from sweep.trial.job import Context, Job, Outcome
 from sweep.trial.rows import trial_row
 from sweep.trial.worker import Worker
@@ -76,6 +77,7 @@ class Request:
         again: which trials are run again though they have a row.
         time_budget: seconds after which no further job is started; None: no limit.
         console: where progress is shown.
+        began: is called with the id of every trial that begins, each time that it does.
         tell: is called with the id of every trial that ended, once its row is stored.
         warn: is called with every warning, one line each.
         heading: lines to show first, once nothing refuses to run.
@@ -90,6 +92,7 @@ class Request:
     again: Again = NOTHING
     time_budget: float | None = None
     console: Console = field(default_factory=Console)
+    began: Callable[[str], None] = ignore
     tell: Callable[[str], None] = ignore
     warn: Callable[[str], None] = ignore
     heading: Sequence[str] = ()
@@ -104,6 +107,7 @@ class Driver:
         self.results = Results(request.out)
         self.context = run_context(request.spec, request.out, request.again.refresh)
         self.progress = Progress(request.console)
+        self._running: set[str] = set()
 
     def grid(self, trials: Sequence[Trial], originals: Sequence[Trial] = ()) -> GridSchedule:
         """A schedule of trials and of the missing originals that they start from.
@@ -176,7 +180,10 @@ class Driver:
                 checking = pool.submit(check)
                 execute = self.request.executor.load()  # at the same time, because both take seconds
                 self.progress.forecast = checking.result()
-            execute(self, schedule)
+            try:
+                execute(self, schedule)
+            finally:
+                self._remove_running()
 
     @contextmanager
     def described(self, gpus: float, slots: int = 1) -> Iterator[None]:
@@ -203,6 +210,13 @@ class Driver:
         with self.progress:
             yield
 
+    def started(self, job: Job) -> None:
+        """Show that a job began."""
+        self.progress.started(job)
+        if not job.original_only:
+            self._running.add(job.trial.id)
+            self.request.began(job.trial.id)
+
     def ended(self, schedule: Schedule, job: Job, outcome: Outcome) -> None:
         """Show that a job ended, and tell the schedule. The job's row is stored already.
 
@@ -211,6 +225,7 @@ class Driver:
         """
         self.progress.finished(job, outcome, self._gap(job, outcome))
         if not job.original_only:
+            self._running.discard(job.trial.id)
             self.request.tell(job.trial.id)
         schedule.finished(job, outcome)
 
@@ -232,6 +247,12 @@ class Driver:
             OSError: it cannot be stored.
         """
         self.results.write_trial(trial_row(trial, self.context, outcome, datetime.now(UTC)))
+
+    def _remove_running(self) -> None:
+        """Remove what workers said of trials that began here and no longer run."""
+        with suppress(OSError):
+            for trial_id in self._running:
+                self.results.remove(running_path(trial_id))
 
     def _gap(self, job: Job, outcome: Outcome) -> float | None:
         """The average gap of a trial that ended ok, where Retrain of its seed has ended; on validation data if a study
@@ -334,7 +355,7 @@ def run_inline(driver: Driver, schedule: Schedule) -> None:
             if job is None:  # another command trains the original that is left
                 time.sleep(PAUSE)
                 continue
-            driver.progress.started(job)
+            driver.started(job)
             driver.ended(schedule, job, worker.run(job))
 
 
