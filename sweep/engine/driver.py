@@ -183,7 +183,7 @@ class Driver:
             try:
                 execute(self, schedule)
             finally:
-                self._remove_running()
+                self._no_longer_run(*self._running)
 
     @contextmanager
     def described(self, gpus: float, slots: int = 1) -> Iterator[None]:
@@ -247,11 +247,12 @@ class Driver:
             OSError: it cannot be stored.
         """
         self.results.write_trial(trial_row(trial, self.context, outcome, datetime.now(UTC)))
+        self._no_longer_run(trial.id)
 
-    def _remove_running(self) -> None:
-        """Remove what workers said of trials that began here and no longer run."""
+    def _no_longer_run(self, *trial_ids: str) -> None:
+        """Remove what workers that were killed said of trials."""
         with suppress(OSError):
-            for trial_id in self._running:
+            for trial_id in trial_ids:
                 self.results.remove(running_path(trial_id))
 
     def _gap(self, job: Job, outcome: Outcome) -> float | None:

@@ -1,6 +1,5 @@
 """A trial that runs in another process: its file, its page in `view`, and its curves in TensorBoard; then its row."""
 
-import os
 import signal
 import threading
 import time
@@ -29,6 +28,7 @@ def sweep(tmp_path, executor):
     process = start("run", spec, "--out", tmp_path / "out", "--executor", executor, "--track", "tensorboard")
     with ended_on_error(process):
         yield process, Results(str(tmp_path / "out")), go
+        go.touch()
         process.communicate(timeout=120)
 
 
@@ -81,7 +81,7 @@ def test_a_trial_is_followed_from_its_first_points_to_its_row(sweep, tmp_path, m
 def test_an_interrupted_sweep_leaves_nothing_that_seems_to_run(sweep):
     process, results, _ = sweep
     eventually(RunningFiles(results).trials, process)
-    os.killpg(process.pid, signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
     process.communicate(timeout=120)
     assert process.returncode == 130
     assert results.names("running") == []

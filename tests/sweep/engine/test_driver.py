@@ -47,3 +47,11 @@ def test_of_trials_that_did_not_end_nothing_seems_to_run(make_spec, make_trial, 
         driver.run(driver.grid(trials), lambda: None)
     kept = sorted(f"{trial.id}.json" for trial in (trials[0], trials[2]))
     assert results.names("running") == kept, "the first one's worker removes it itself; the last is another command's"
+
+
+def test_a_row_in_place_of_a_worker_that_was_killed_ends_what_it_said(make_spec, make_trial, results):
+    trial = make_trial()
+    results.write(running_path(trial.id), b"{}")
+    Driver(Request(make_spec(), results.location, INLINE)).store(trial, Outcome("failed", "its process died"))
+    assert results.trial(trial.id)["status"] == "failed"
+    assert results.names("running") == []

@@ -93,6 +93,8 @@ def test_points_of_a_trial_that_runs_are_sent_once_each_and_its_end_later(result
     sender.send_new()
     sender.began("t")
     sender.send_new()
+    go_on(points=0)
+    sender.send_new()
     assert log.runs == [], "there is nothing to send yet"
     for points in (1, 1, 2):
         go_on(points=points)
@@ -121,10 +123,14 @@ def test_what_the_last_point_got_later_is_sent_at_the_end(results, made, go_on):
     assert log.runs[0].sent[1:] == [[("probe_degrees", 2)]]
 
 
-def test_two_values_of_one_name_in_one_epoch_are_two_points(results, made):
+def test_two_values_of_one_name_in_one_epoch_are_two_points(results, made, go_on):
     log, (row, traces) = Log(), made("t")
+    sender = Sender(results, "mlflow", log)
+    sender.began("t")
+    go_on(points=1)
+    sender.send_new()
     results.write_trial(row, [traces[0], traces[0] | {"retain_loss": 7.0}])
-    sent_to(results, "mlflow", log)
+    sender.send("t")
     assert [point.value for point in log.runs[0].points if point.name == "trace/retain_loss"] == [1.0, 7.0]
 
 

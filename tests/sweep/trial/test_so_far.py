@@ -46,8 +46,10 @@ def test_each_point_is_told_while_the_trial_runs_and_the_row_takes_its_place(mak
 
 
 @pytest.mark.parametrize("method", ["uam", "retrain"])
-def test_telling_changes_no_result(make_trial, make_worker, tmp_path, told, monkeypatch, method):
-    trial, found = make_trial(method, {"epochs": 2} if method == "uam" else {}, training={"epochs": 2}), []
+@pytest.mark.parametrize("model", ["small-cnn", "plugin_examples:forgetful"])
+def test_telling_changes_no_result(make_trial, make_worker, tmp_path, told, monkeypatch, method, model):
+    params, found = {"epochs": 2} if method == "uam" else {}, []
+    trial = make_trial(method, params, training={"epochs": 2}, model={"name": model})
     for seconds in (0.0, 10**6):
         monkeypatch.setattr(so_far, "SECONDS", seconds)
         results = Results(str(tmp_path / str(seconds)))
