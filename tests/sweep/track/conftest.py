@@ -6,7 +6,7 @@ import json
 from datetime import timedelta
 
 import pytest
-from made_runs import CURVES, START
+from made_runs import CURVES, EPOCHS, START
 
 from sweep.store.columns import MEASURED
 from sweep.store.running import write_running
@@ -26,10 +26,10 @@ def made(make_row):
                 "step": 10 * epoch,
                 "seconds": 1.0 * epoch,
                 "samples": 0,
-                **{name: values[epoch] for name, values in CURVES.items() if name != "penalty"},
-                "other": json.dumps({"penalty": CURVES["penalty"][epoch], "words": "not a number"}),
+                **{name: values[place] for name, values in CURVES.items() if name != "penalty"},
+                "other": json.dumps({"penalty": CURVES["penalty"][place], "words": "not a number"}),
             }
-            for epoch in range(3)
+            for place, epoch in enumerate(EPOCHS)
         ]
         return make_row(trial_id, **(own | absent | changes)), traces
 

@@ -6,11 +6,12 @@ from types import SimpleNamespace
 from sweep.track.tracking import Sender
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
+EPOCHS = (0, 1, 4)
 CURVES = {"retain_loss": [1.0, 0.5, 0.25], "gradient_degrees": [None, 80.0, 90.0], "penalty": [3.0, float("nan"), 1.0]}
-"""For each name what was traced in epochs 0, 1, 2; `penalty` is no column of its own."""
+"""For each name what was traced in `EPOCHS`; `penalty` is no column of its own."""
 
-STORED = {("retain_loss", 0, 1.0), ("retain_loss", 1, 0.5), ("retain_loss", 2, 0.25)}
-STORED |= {("gradient_degrees", 1, 80.0), ("gradient_degrees", 2, 90.0), ("penalty", 0, 3.0), ("penalty", 2, 1.0)}
+STORED = {("retain_loss", 0, 1.0), ("retain_loss", 1, 0.5), ("retain_loss", 4, 0.25)}
+STORED |= {("gradient_degrees", 1, 80.0), ("gradient_degrees", 4, 90.0), ("penalty", 0, 3.0), ("penalty", 4, 1.0)}
 
 
 class Log:
