@@ -12,6 +12,7 @@ from test_site import link, table_of, text_of
 from analysis.pages import followed
 from analysis.pages.followed import Followed
 from analysis.pages.running import MOST_RUNNING
+from sweep.store.read_only import ReadOnly
 from sweep.store.results import Results
 from sweep.store.running import RunningFiles, running_path, write_running
 
@@ -157,3 +158,22 @@ def test_the_first_page_is_made_anew_only_where_something_changed(results, monke
     first = site.page("index.html", files.trials())
     monkeypatch.setattr(site, "_render", lambda *_: pytest.fail("made anew"))
     assert site.page("index.html", files.trials()) is first
+
+
+class EndsMeanwhile(ReadOnly):
+    """A directory in which the trial that runs ends just when somebody has looked what runs."""
+
+    def files(self, folder, ending=".parquet"):
+        found = super().files(folder, ending)
+        written = Results(self.location)
+        if folder == "running" and found:
+            written.write_trial(row("uam", 7, finished_at=START + timedelta(hours=1)))
+            written.remove(running_path("task-uam--7"))
+        return found
+
+
+def test_a_trial_that_ends_while_pages_are_made_has_a_page(tmp_path):
+    results = compared(tmp_path)
+    run(results)
+    page = Followed(EndsMeanwhile(results.location), lambda config: "", lambda: "not known.").page
+    assert ">Metrics</h2>" in page("trials/task-uam--7.html")
