@@ -79,7 +79,7 @@ ShardOption = Annotated[
 ]
 
 TrackOption = Annotated[
-    list[TrackerName] | None, typer.Option("--track", help="Send each trial that ends there, as a run of its own.")
+    list[TrackerName] | None, typer.Option("--track", help="Send each trial there, as a run of its own.")
 ]
 
 

@@ -128,6 +128,7 @@ def perform(
                     again=again,
                     time_budget=time_budget,
                     console=console,
+                    began=tracking.began,
                     tell=tracking.ended,
                     warn=warn,
                     heading=heading,

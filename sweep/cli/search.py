@@ -86,6 +86,7 @@ def search(
             again=Again(refresh, retry_failed, loaded.predictions, missing),
             time_budget=budget,
             console=console,
+            began=tracking.began,
             tell=tracking.ended,
             warn=warn,
             heading=heading,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -36,6 +36,7 @@ from sweep.store.metrics import KINDS, gap_between
 from sweep.store.original_labels import DIFFER, of_several_weights, read_label
 from sweep.store.results import Results
 from sweep.store.row_lists import write_row_list
+from sweep.store.running import running_path
 from sweep.trial.job import Context, Job, Outcome
 from sweep.trial.rows import trial_row
 
@@ -73,6 +74,7 @@ class Request:
         again: which trials are run again though they have a row.
         time_budget: seconds after which no further job is started; None: no limit.
         console: where progress is shown.
+        began: is called with the id of every trial that begins, each time that it does.
         tell: is called with the id of every trial that ended, once its row is stored.
         warn: is called with every warning, one line each.
         heading: lines to show first, once nothing refuses to run.
@@ -87,6 +89,7 @@ class Request:
     again: Again = NOTHING
     time_budget: float | None = None
     console: Console = field(default_factory=Console)
+    began: Callable[[str], None] = ignore
     tell: Callable[[str], None] = ignore
     warn: Callable[[str], None] = ignore
     heading: Sequence[str] = ()
@@ -101,6 +104,7 @@ class Driver:
         self.results = Results(request.out)
         self.context = run_context(request.spec, request.out, request.again.refresh)
         self.progress = Progress(request.console)
+        self._running: set[str] = set()
 
     def grid(self, trials: Sequence[Trial], originals: Sequence[Trial] = ()) -> GridSchedule:
         """A schedule of trials and of the missing originals that they start from.
@@ -173,7 +177,10 @@ class Driver:
                 checking = pool.submit(check)
                 execute = self.request.executor.load()  # at the same time, because both take seconds
                 self.progress.forecast = checking.result()
-            execute(self, schedule)
+            try:
+                execute(self, schedule)
+            finally:
+                self._no_longer_run(*self._running)
 
     @contextmanager
     def described(self, gpus: float, slots: int = 1) -> Iterator[None]:
@@ -200,6 +207,13 @@ class Driver:
         with self.progress:
             yield
 
+    def started(self, job: Job) -> None:
+        """Show that a job began."""
+        self.progress.started(job)
+        if not job.original_only:
+            self._running.add(job.trial.id)
+            self.request.began(job.trial.id)
+
     def ended(self, schedule: Schedule, job: Job, outcome: Outcome) -> None:
         """Show that a job ended, and tell the schedule. The job's row is stored already.
 
@@ -208,6 +222,7 @@ class Driver:
         """
         self.progress.finished(job, outcome, self._gap(job, outcome))
         if not job.original_only:
+            self._running.discard(job.trial.id)
             self.request.tell(job.trial.id)
         schedule.finished(job, outcome)
 
@@ -229,6 +244,13 @@ class Driver:
             OSError: it cannot be stored.
         """
         self.results.write_trial(trial_row(trial, self.context, outcome, datetime.now(UTC)))
+        self._no_longer_run(trial.id)
+
+    def _no_longer_run(self, *trial_ids: str) -> None:
+        """Remove what workers that were killed said of trials."""
+        with suppress(OSError):
+            for trial_id in trial_ids:
+                self.results.remove(running_path(trial_id))
 
     def _gap(self, job: Job, outcome: Outcome) -> float | None:
         """The average gap of a trial that ended ok, where Retrain of its seed has ended; on validation data if a study

@@ -28,7 +28,7 @@ def run_inline(driver: Driver, schedule: Schedule) -> None:
             if job is None:  # another command trains the original that is left
                 time.sleep(PAUSE)
                 continue
-            driver.progress.started(job)
+            driver.started(job)
             driver.ended(schedule, job, worker.run(job))
 
 
