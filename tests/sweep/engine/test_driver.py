@@ -7,7 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
-from sweep.engine.driver import INLINE, Driver, Executor, Request
+from sweep.engine.driver import Driver, Executor, Request
+from sweep.engine.inline import INLINE
 from sweep.store.results import Results
 from sweep.store.running import running_path
 from sweep.trial.job import Job, Outcome
