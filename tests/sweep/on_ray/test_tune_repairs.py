@@ -1,9 +1,10 @@
 """What of Ray Tune is replaced, and that Ray still needs it."""
 
 import importlib.util
+from unittest.mock import Mock
 
 import pytest
-from ray.air.execution import FixedResourceManager, ResourceRequest
+from ray.air.execution import ResourceManager, ResourceRequest
 from ray.exceptions import OutOfMemoryError, RayActorError
 
 KILLED = OutOfMemoryError("Task was killed due to the node running low on memory.")
@@ -11,7 +12,7 @@ KILLED = OutOfMemoryError("Task was killed due to the node running low on memory
 
 def manager_of(module):
     """A manager of actors, and a task of one of them that notes how it fails."""
-    manager = module.RayActorManager(resource_manager=FixedResourceManager({"CPU": 1}))
+    manager = module.RayActorManager(resource_manager=Mock(ResourceManager))  # Ray's own start a Ray for the process
     actor = manager.add_actor(cls=object, kwargs={}, resource_request=ResourceRequest([{"CPU": 1}]))
     failures = []
     task = module.TrackedActorTask(actor, on_error=lambda tracked, exception: failures.append(exception))
