@@ -13,8 +13,9 @@ import pandas as pd
 from analysis.pages import pictures
 from analysis.pages.configuration import configuration_values, index_values
 from analysis.pages.overview import overview_values
+from analysis.pages.plan import Plan
 from analysis.pages.predictions import model_of
-from analysis.pages.progress import Plan, progress
+from analysis.pages.progress import progress
 from analysis.pages.trial import trial_values
 from analysis.reading.frames import Frames
 from analysis.reruns import stored_sections

@@ -278,6 +278,17 @@ def test_what_started_from_an_original_of_another_code_version_is_refreshed_too(
     assert row_of(tmp_path / "fresh", "neggrad")["test_accuracy"] != stale["test_accuracy"]
 
 
+def test_status_tells_what_is_left_to_run(finished):
+    plugins = [argument for entry in MISBEHAVING for argument in ("--plugin", entry["name"])]
+    assert "none of the 11 trials of spec.yaml is left to run\n" in call("status", finished, *plugins).out
+    (finished / "trials" / f"{row_of(finished, 'neggrad')['trial_id']}.parquet").unlink()
+    assert "1 of the 11 trials of spec.yaml is left to run\n" in call("status", finished, *plugins).out
+    Results(str(finished)).write_trial(row_of(finished, "uam") | {"status": "pruned"})  # it was not run
+    assert "2 of the 11 trials of spec.yaml are left to run\n" in call("status", finished, *plugins).out
+    told = f"how many trials are missing is not known: the method {plugins[1]} is a plugin, which is not imported here."
+    assert told in call("status", finished).out
+
+
 def test_devices_that_are_mixed_within_a_task_are_told(finished):
     assert "trials of one task ran on" not in call("status", finished).out
     row = row_of(finished, "neggrad")
