@@ -123,7 +123,8 @@ def perform(
                 chosen = arguments.executor_named(executor)
                 told = (console, tracking.ended, warn, heading)
                 shared = shard is not None and local_path(where) is not None
-                request = Request(loaded, where, chosen, address, None, again, time_budget, *told, shared)
+                alone = {trial.id for trial in left}
+                request = Request(loaded, where, chosen, address, None, again, time_budget, *told, shared, alone)
                 run_sweep(request, left)
 
         located(spec, action)

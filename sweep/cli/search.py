@@ -80,7 +80,8 @@ def search(
     with Tracking(track or [], where, warn) as tracking:
         chosen, again = arguments.executor_named(executor), Again(refresh, retry_failed, loaded.predictions, missing)
         told = (console, tracking.ended, warn, heading)
-        request = Request(loaded, where, chosen, address, storage, again, budget, *told)
+        alone = {definition.name for definition in planned.studies}
+        request = Request(loaded, where, chosen, address, storage, again, budget, *told, alone=alone)
         ended = located(spec, lambda: run_search(request, planned))
     with showing_results(where):
         code = print_outcome(console, where, planned, ended, budget is not None)

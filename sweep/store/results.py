@@ -11,7 +11,7 @@
     DIR/rows/<id>.parquet                a list of rows that were to be forgotten (sweep/store/row_lists.py)
     DIR/tracked/<tracker>/<trial>-<time>   an empty file per run that was sent to an experiment tracker
     DIR/kinds/<kind>.json                what a plugin's kind of task measures
-    DIR/.claims/                         empty files, locked by shards that train an original (sweep/engine/claims.py)
+    DIR/.claims/                         files that commands lock (sweep/engine/claims.py, exclusive.py)
     DIR/.index/                          disposable: rows that were read before (sweep/store/index.py)
 
 A trial exists if and only if its row does, and the row is written last. Every file appears whole or not at all, and is
