@@ -25,12 +25,11 @@ def status(
     """Count the trials in a results directory by method and how they ended; show what failed and is missing."""
     from sweep.cli.status_table import print_left, print_status
     from sweep.cli.stored_spec import StoredPlan
-    from sweep.store.json_columns import legible
     from sweep.store.results import existing_results
 
     results = existing_results(directory)
-    trials, suggestions = legible("trials", results.trials()), legible("suggestions", results.suggestions())
-    relearned = legible("relearned", results.relearned(trials.table))
+    trials, suggestions = results.trials(), results.suggestions()
+    relearned = results.relearned(trials.table)
     for found in (trials, suggestions, relearned):
         warn_of_damage(found)
     console, plugins = Console(markup=False), frozenset(plugin or ())

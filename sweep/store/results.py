@@ -40,9 +40,10 @@ from sweep.store.columns import (
 )
 from sweep.store.directory import Directory
 from sweep.store.index import read_folder
+from sweep.store.json_columns import legible
 from sweep.store.merged_files import earlier_files, may_hold
 from sweep.store.metrics import Metric, learn
-from sweep.store.parquet import LARGE, Rows, parquet_bytes, read_parquet
+from sweep.store.parquet import FILE, LARGE, Rows, parquet_bytes, read_parquet
 from sweep.store.relearning import Relearning
 
 
@@ -225,6 +226,8 @@ class Results(Directory):
             table = read_parquet(content, FOLDERS[folder])
         except (pa.ArrowException, OSError):
             return None
+        rows = Rows(table.append_column(FILE, pa.repeat(name, len(table))), [])
+        table = legible(folder, rows).table.select(table.column_names)
         return table.filter(pc.equal(table["trial_id"], trial_id))
 
 
