@@ -41,6 +41,7 @@ from sweep.store.columns import (
 from sweep.store.directory import Directory
 from sweep.store.index import read_folder
 from sweep.store.json_columns import legible
+from sweep.store.location import absolute_location
 from sweep.store.merged_files import earlier_files, may_hold
 from sweep.store.metrics import Metric, learn
 from sweep.store.parquet import FILE, LARGE, Rows, parquet_bytes, read_parquet
@@ -126,14 +127,19 @@ class Results(Directory):
         self.write(f"kinds/{kind}.json", json.dumps([asdict(metric) for metric in metrics]).encode())
 
     def learn_metrics(self) -> list[str]:
-        """Make known what the stored kinds of task measure; what cannot be read, and why."""
+        """Make known what the stored kinds of task measure; what cannot be read, and why.
+
+        Raises:
+            InputError: as `learn` does.
+        """
         damaged = []
         for name in self.names("kinds"):
             try:
-                stored = json.loads(self.read(f"kinds/{name}") or b"")
-                learn(name.removesuffix(".json"), [Metric(**metric) for metric in stored])
+                metrics = [Metric(**metric) for metric in json.loads(self.read(f"kinds/{name}") or b"")]
             except (ValueError, TypeError) as error:
                 damaged.append(f"kinds/{name}: {error}")
+            else:
+                learn(name.removesuffix(".json"), metrics, absolute_location(self.location))
         return damaged
 
     def trial(self, trial_id: str) -> dict[str, Any] | None:
