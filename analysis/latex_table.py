@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -27,6 +28,9 @@ SPECIAL: dict[str, str | int | None] = {
 }
 ESCAPES = str.maketrans(SPECIAL)
 
+DEVIATION = re.compile(r" \$\\pm\$ ([\d.]+)")
+"""A standard deviation behind its mean."""
+
 Row = dict[Hashable, Any]
 Cells = Callable[[pd.DataFrame], tuple[list[str], list[list[str]]]]
 """Headers and cells of the rows of one task: first a name, then a cell for each further header."""
@@ -34,6 +38,8 @@ Cells = Callable[[pd.DataFrame], tuple[list[str], list[list[str]]]]
 
 def latex_tables(table: pd.DataFrame, cells: Cells, notes: Callable[[pd.DataFrame], Sequence[str]]) -> str:
     """Every task of `methods_table` as LaTeX, with booktabs rules; the closest to Retrain in bold.
+
+    A deviation is a subscript, and a table wider than the text is scaled down to it.
 
     Args:
         cells: what a task's table shows.
@@ -50,7 +56,7 @@ def latex_tables(table: pd.DataFrame, cells: Cells, notes: Callable[[pd.DataFram
         for found in settings.values()
         for group in ([found] if _alike(found, cells) else [[each] for each in found])
     ]
-    parts = ["% needs \\usepackage{booktabs}; bold: the method closest to Retrain, whose own rows are above\n"]
+    parts = ["% needs \\usepackage{booktabs,graphicx}; bold: the method closest to Retrain, whose own rows are above\n"]
     parts += [_table(number, group, cells, notes) for number, group in enumerate(groups, start=1)]
     return "\n".join(parts)
 
@@ -81,7 +87,9 @@ def _table(
         r"\centering",
         rf"\caption{{{_escaped(words)}. {_escaped(caption)}}}",
         rf"\label{{tab:methods-{number}}}",
-        *([r"\small", r"\setlength{\tabcolsep}{3pt}"] if len(tasks) > 1 else []),
+        r"\small",
+        r"\setlength{\tabcolsep}{3pt}",
+        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{l{'r' * width * len(tasks)}}}",
         r"\toprule",
     ]
@@ -95,13 +103,13 @@ def _table(
     names = [_escaped(headers[0]), *(_escaped(header) for header in headers[1:] * len(tasks))]
     under = [[_escaped(name), *(cell for part in line for cell in part)] for name, line in lines.items()]
     body = [" & ".join(line) + r" \\" for line in [names, *under]]
-    end = [r"\bottomrule", r"\end{tabular}", r"\end{table}", ""]
+    end = [r"\bottomrule", r"\end{tabular}}", r"\end{table}", ""]
     return "\n".join([*begin, body[0], r"\midrule", *body[1:], *end])
 
 
 def _bold(rows: pd.DataFrame, headers: Sequence[str], cells: Sequence[Sequence[str]]) -> list[list[str]]:
     """The cells, escaped but for names; of each metric the smallest gap of a method in bold, and the smallest mean."""
-    found = [[line[0], *map(_escaped, line[1:])] for line in cells]
+    found = [[line[0], *(DEVIATION.sub(r"$_{\\pm\1}$", _escaped(cell)) for cell in line[1:])] for line in cells]
     compared = rows["compared"].to_numpy(dtype=bool)
     for column, header in enumerate(headers[1:], start=1):
         name = "average_gap" if header == "avg. gap" else f"{header}.gap"

@@ -1,6 +1,8 @@
 """Comparisons of methods in LaTeX."""
 
 import re
+import shutil
+import subprocess
 
 import pytest
 from made_results import TWO_SEEDS, row
@@ -31,10 +33,12 @@ def bodies(text):
 
 def test_a_table_stands_in_a_paper_as_it_is(latex):
     text = latex(TWO_SEEDS)
-    assert text.startswith(r"% needs \usepackage{booktabs}")
+    assert text.startswith(r"% needs \usepackage{booktabs,graphicx}")
     assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 1
     assert r"\caption{digits, small-cnn, forget 10 \% at random. Percent, mean $\pm$ standard deviation" in text
     assert r"\label{tab:methods-1}" in text
+    [rows] = bodies(text)
+    assert rows["FineTune"][2] == r"\textbf{96.0$_{\pm0.0}$ [8.0]}"
 
 
 def test_the_method_closest_to_retrain_is_bold_and_no_reference_ever_is(latex):
@@ -59,3 +63,15 @@ def test_several_forget_sets_stand_beside_one_another(latex):
 def test_other_data_has_a_table_of_its_own(latex):
     other = [one | {"trial_id": f"o-{one['trial_id']}", "task_id": "other", "dataset": "cifar"} for one in TWO_SEEDS]
     assert len(bodies(latex([*TWO_SEEDS, *other]))) == 2
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX here")
+def test_latex_sets_it_without_a_table_wider_than_the_text(latex, tmp_path):
+    (tmp_path / "methods.tex").write_text(latex([*TWO_SEEDS, *RIVAL, *FIVE]))
+    packages, text = r"\usepackage{booktabs,graphicx}", r"\begin{document}\input{methods}\end{document}"
+    (tmp_path / "paper.tex").write_text(rf"\documentclass{{article}}{packages}{text}")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper"]
+    log = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    assert "Output written on paper.pdf (1 page" in log
+    assert "Overfull" not in log

@@ -120,7 +120,7 @@ def test_where_retrain_failed_on_a_seed_the_gap_says_over_how_many_seeds_it_is(t
     assert (finetune["n"], finetune["FA"], finetune["avg. gap"]) == ("3", "97.0 ± 1.7 [8.0]", "6.2 ± 1.1, n = 2")
     assert dict(zip(headers, cells[0], strict=True))["avg. gap"] == "0.0 ± 0.0"
     assert "| 6.2 ± 1.1, n = 2 |" in to_markdown(table)
-    assert r"& \textbf{6.2 $\pm$ 1.1, n = 2} &" in to_latex(table)
+    assert r"& \textbf{6.2$_{\pm1.1}$, n = 2} &" in to_latex(table)
     console = Console(width=80, file=StringIO())
     render_rich(table, console)
     lines = console.file.getvalue().splitlines()
@@ -245,7 +245,7 @@ def test_latex_escapes_special_characters(table_of):
     rows = [row("my_plugin:A", params={"mode": mode}) for mode in ("50%&$#{x}", "c")]
     text = to_latex(table_of([*TWO_SEEDS, *rows]))
     assert r"my\_plugin:A (mode=50\%\&\$\#\{x\}) &" in text
-    assert r"99.0 $\pm$ 1.4" in text
+    assert r"99.0$_{\pm1.4}$" in text
     assert "±" not in text.partition("\n")[2]
     assert text.count(r" \\") == 1 + 5  # the header, a row per configuration, and Retrain of another seed
 
