@@ -24,6 +24,7 @@ from analysis.reading.tuning import CONFIGURATION
 from analysis.wording.certificates import certificate_lines, certificate_words
 from analysis.wording.code_words import code_words
 from analysis.wording.doing_nothing import doing_nothing
+from analysis.wording.escaping import in_csv, in_markdown, markdown_line
 from analysis.wording.floor import floor_words
 from analysis.wording.ideal import ideal_words, reference_words
 from analysis.wording.names import configuration_labels, display_labels, label, task_labels, unit_words
@@ -217,19 +218,15 @@ def render_rich(table: pd.DataFrame, console: Console) -> None:
 
 def to_markdown(table: pd.DataFrame) -> str:
     """One Markdown table per task."""
-
-    def escaped(cells: list[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
     parts = []
     for task, rows in _by_task(table):
         headers, cells = display_rows(rows, "label")
         rule = "|" + "|".join([":--", *["--:"] * (len(headers) - 1)]) + "|"
-        lines = [escaped(headers), rule, *(escaped(line) for line in cells)]
+        lines = [markdown_line(headers[0], headers[1:]), rule, *(markdown_line(line[0], line[1:]) for line in cells)]
         caption = _caption(rows, headers)
-        parts.append(f"## {task}\n\n" + "\n".join(lines) + f"\n\n{caption[0].upper()}{caption[1:]}.\n")
-        parts[-1] += "".join(f"\n{words}\n" for words in _sentences(rows))
-        parts[-1] += "".join(f"\n{methods}: {words}\n" for methods, words in certificate_lines(rows))
+        parts.append(f"## {in_markdown(task)}\n\n" + "\n".join(lines) + f"\n\n{caption[0].upper()}{caption[1:]}.\n")
+        certified = [f"{methods}: {words}" for methods, words in certificate_lines(rows)]
+        parts[-1] += "".join(f"\n{in_markdown(words)}\n" for words in [*_sentences(rows), *certified])
     return "\n".join(parts) or "No trials.\n"
 
 
@@ -268,7 +265,7 @@ def _by_task(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 WRITERS: dict[str, Callable[[pd.DataFrame], str]] = {
     "methods.md": to_markdown,
-    "methods.csv": lambda table: table.to_csv(index=False),
+    "methods.csv": in_csv,
     "methods.tex": to_latex,
 }
 """The files that `write_tables` writes."""
