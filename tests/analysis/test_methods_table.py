@@ -335,9 +335,9 @@ def test_what_a_method_certifies_stands_under_the_table_of_its_task(table_of):
     written = {"printed": console.file.getvalue(), "md": to_markdown(table), "tex": to_latex(table)}
     begin = {"printed": "head: ", "md": "head: ", "tex": "% head: "}
     for name, text in written.items():
-        lines = text.splitlines()
-        assert lines.count(begin[name] + (in_markdown(CLAIM) if name == "md" else CLAIM)) == 1, name
-        assert lines.index(begin[name] + CLAIM) < next(i for i, each in enumerate(lines) if "forget 20 " in each)
+        lines, said = text.splitlines(), begin[name] + (in_markdown(CLAIM) if name == "md" else CLAIM)
+        assert lines.count(said) == 1, name
+        assert lines.index(said) < next(i for i, each in enumerate(lines) if "forget 20 " in each)
 
 
 def test_csv_is_the_table_unrounded(directory, tmp_path):
