@@ -320,8 +320,10 @@ def gpus_of_this_process(spec: Spec) -> float:
     """GPUs per trial where trials run in this process.
 
     Raises:
-        InputError: the spec wants more than there are.
+        InputError: the spec wants more of them, or more CPUs, than there are.
     """
+    if spec.resources.cpus > (cpus := os.cpu_count() or 1):
+        raise InputError(f"resources.cpus: {spec.resources.cpus:g} wanted, and this machine has {cpus}")
     wanted, found = spec.resources.gpus, torch.cuda.device_count()
     if wanted and wanted > found:
         raise InputError(f"resources.gpus: {wanted:g} wanted, and torch finds {found} on this machine")

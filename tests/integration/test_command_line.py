@@ -50,6 +50,10 @@ BAD_SPECS = {
         "methods.0: scrub with these hyperparameters reads held-out samples: set dataset.reference",
     ),
     "resources out of reach": ({"resources": {"gpus": 8}}, "resources.gpus: 8 wanted"),
+    "resources beyond the machine": (
+        {"resources": {"cpus": 1024}},
+        f"resources.cpus: 1024 wanted, and this machine has {os.cpu_count()}",
+    ),
     "missing plugin": ({"methods": [{"name": "no_such_module:Method"}]}, "plugin 'no_such_module:Method'"),
 }
 
