@@ -58,10 +58,11 @@ def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
         gap), `average_gap`, its `.std` and its `.n` (seeds that have it: Retrain ended ok there too), `seconds`,
         `relative_seconds`, `relative_samples` (means), `ended`: how many trials ended otherwise, in words,
         `code_versions`: how many the averaged trials are of, `label`: `method` with methods as the field writes them,
-        `compared`: whether it is one that is compared, `certificate`: what the method certifies of its result
-        (empty if nothing), `reference`: what gaps are to (`reference_words`), `remarks`: what a reader of the row's
-        task must know first (`task_remarks`), `floor`: which methods are as good as Retrain (`floor_words`), and for
-        the average gap and each metric of it the unadjusted p-value of that test, `average_gap.equivalence` and so on.
+        `params`: the hyperparameters, JSON with every digit, `compared`: whether it is one that is compared,
+        `certificate`: what the method certifies of its result (empty if nothing), `reference`: what gaps are to
+        (`reference_words`), `remarks`: what a reader of the row's task must know first (`task_remarks`), `floor`: which
+        methods are as good as Retrain (`floor_words`), and for the average gap and each metric of it the unadjusted
+        p-value of that test, `average_gap.equivalence` and so on.
     """
     if trials.empty:
         return pd.DataFrame()
@@ -73,7 +74,7 @@ def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
     table = first[["task", "kind", "label"]].set_axis(["task", "kind", "method"], axis=1)
     table = pd.concat([table, _statistics(labelled)], axis=1)
     table["code_versions"] = averaged_versions(labelled, first)
-    table["label"] = display_labels(first)
+    table["label"], table["params"] = display_labels(first), first["params"]
     table["compared"] = ~is_reference(first) & (first["method"] != ANOTHER_SEED)
     for name, words in (("reference", reference_words), ("remarks", _remarks), ("floor", floor_words)):
         table[name] = table["task"].map({task: words(rows) for task, rows in compared.groupby("task")})

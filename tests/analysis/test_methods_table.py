@@ -10,7 +10,15 @@ from made_results import CERTIFIED, CLAIM, OF_A_CLASS, TWO_SEEDS, row
 from pandas.testing import assert_frame_equal
 from rich.console import Console
 
-from analysis.methods_table import display_rows, methods_table, render_rich, to_latex, to_markdown, write_tables
+from analysis.methods_table import (
+    WRITERS,
+    display_rows,
+    methods_table,
+    render_rich,
+    to_latex,
+    to_markdown,
+    write_tables,
+)
 from analysis.reading.frames import read_frames
 from analysis.reading.selection import ANOTHER_SEED
 from analysis.wording.escaping import in_markdown
@@ -321,6 +329,13 @@ def test_methods_that_shape_training_are_told_not_to_start_from_original(table_o
     table = table_of(rows)
     assert set(table["remarks"]) == {told}
     assert (f"\n\n{told}\n\n" in to_markdown(table)) == bool(told)
+
+
+def test_a_drawn_value_is_short_in_tables_and_whole_in_csv(table_of):
+    rows = [row("uam", seed=seed, params={"rho": rho}) for seed, rho in enumerate([0.123456789012345, 0.5])]
+    table = table_of(rows)
+    assert "| UAM (rho=0.1235) |" in to_markdown(table)
+    assert '{""rho"": 0.123456789012345}' in WRITERS["methods.csv"](table)
 
 
 def test_what_a_method_certifies_stands_under_the_table_of_its_task(table_of):
