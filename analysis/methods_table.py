@@ -136,6 +136,9 @@ def _counted(statuses: pd.Series) -> str:
     return ", ".join(f"{count} {status}" for status, count in statuses.value_counts().items())
 
 
+PASSES = "passes"
+"""The header of the samples processed relative to Retrain, which the terminal and a paper have no room for."""
+
 NOT_OK, CODE = "not ok", "code"
 """The headers of what did not end ok, and of how many code versions are averaged."""
 
@@ -221,14 +224,23 @@ def to_markdown(table: pd.DataFrame) -> str:
     """One Markdown table per task."""
     parts = []
     for task, rows in _by_task(table):
-        headers, cells = display_rows(rows, "label")
+        headers, cells = _with_passes(rows, *display_rows(rows, "label"))
         rule = "|" + "|".join([":--", *["--:"] * (len(headers) - 1)]) + "|"
         lines = [markdown_line(headers[0], headers[1:]), rule, *(markdown_line(line[0], line[1:]) for line in cells)]
         caption = _caption(rows, headers)
-        parts.append(f"## {in_markdown(task)}\n\n" + "\n".join(lines) + f"\n\n{caption[0].upper()}{caption[1:]}.\n")
+        caption = f"{caption[0].upper()}{caption[1:]}; {PASSES}: samples processed relative to Retrain."
+        parts.append(f"## {in_markdown(task)}\n\n" + "\n".join(lines) + f"\n\n{caption}\n")
         certified = [f"{methods}: {words}" for methods, words in certificate_lines(rows)]
         parts[-1] += "".join(f"\n{in_markdown(words)}\n" for words in [*_sentences(rows), *certified])
     return "\n".join(parts) or "No trials.\n"
+
+
+def _with_passes(rows: pd.DataFrame, headers: list[str], cells: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    """Headers and cells with one more: the samples processed, behind the cost."""
+    behind = headers.index("cost") + 1
+    passes = rows["relative_samples"].map(_number)
+    longer = [[*line[:behind], each, *line[behind:]] for line, each in zip(cells, passes, strict=True)]
+    return [*headers[:behind], PASSES, *headers[behind:]], longer
 
 
 def to_html(table: pd.DataFrame) -> str:

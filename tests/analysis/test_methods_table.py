@@ -237,13 +237,17 @@ def test_a_metric_that_is_in_no_average_is_named_as_such(table_of):
     rows = [row(method, kind="language", metrics=METRICS[:3], attack_auc=50.0) for method in ("retrain", "finetune")]
     assert "not in the average gap" not in to_markdown(table_of(rows))
     rows = [each | {"forget_likelihood": 5.0} for each in rows]
-    assert "; P-F: not in the average gap." in to_markdown(table_of(rows))
+    assert "; P-F: not in the average gap; passes: samples processed relative to Retrain." in to_markdown(
+        table_of(rows)
+    )
 
 
 def test_markdown_has_a_table_per_task(table_of):
     text = to_markdown(table_of([*TWO_SEEDS, row("retrain", task="other", forget_ratio=0.5, metrics=METRICS)]))
     assert text.count("## digits, small-cnn, forget ") == 2
     assert "| FineTune | 2 | 99.0 ± 0.0 [1.0] | 96.0 ± 0.0 [8.0] |" in text
+    assert "| cost | passes |" in text
+    assert "| 0.38 | 0.10 |\n" in text
 
 
 def test_markdown_escapes_the_bars_that_would_end_a_cell(table_of):
