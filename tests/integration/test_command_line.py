@@ -157,6 +157,21 @@ def test_plan_counts_and_creates_nothing(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("seeds", "line"),
+    [
+        ("3", "1 seed: 3"),
+        ("[5,1]", "2 seeds: 1, 5"),
+        ("range(0,4)", "4 seeds: 0 to 3"),
+        ("[0,1,3]", "3 seeds: 0, 1, 3"),
+    ],
+)
+def test_plan_tells_a_seed_from_a_number_of_seeds(tmp_path, seeds, line):
+    path = write_spec(tmp_path, RETRAIN)
+    shown = call("plan", path, "--out", tmp_path / "out", "--set", f"seeds={seeds}", "--no-forecast")
+    assert (shown.code, f"\n{line}\n" in shown.out) == (0, True)
+
+
 def test_plan_subtracts_what_is_done(inline_sweep, tmp_path):
     shown = call("plan", write_spec(tmp_path, BUILT_INS, seeds=[0, 1]), "--out", inline_sweep.out)
     lines = cells(shown.out)
