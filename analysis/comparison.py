@@ -12,6 +12,7 @@ from analysis.reading.code_versions import averaged_versions
 from analysis.reading.frames import metrics_in, with_another_seed
 from analysis.reading.selection import (
     ANOTHER_SEED,
+    WITHIN_TASK,
     choices,
     ended_ok,
     is_reference,
@@ -105,7 +106,7 @@ def comparisons(trials: pd.DataFrame) -> tuple[list[Comparison], int]:
 def _comparison(task: str, trials: pd.DataFrame) -> Comparison:
     answer, mixed, floor = _answer(trials), code_words(trials), floor_words(trials)
     trials = with_another_seed(trials)
-    trials = trials.assign(group=trials.groupby(["method", "params"], sort=False).ngroup())
+    trials = trials.assign(group=trials.groupby(WITHIN_TASK, sort=False).ngroup())
     ok = trials[trials["status"] == "ok"]
     order = trials.drop_duplicates("group").set_index("group")[["task_id", "method", "params", "setting"]]
     order["versions"] = averaged_versions(trials, order)

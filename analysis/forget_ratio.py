@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from analysis.drawing.figure import WIDTH, Drawn, Skipped, draw_hollow_key, hollow_words, new_figure, run_figure, styles
 from analysis.drawing.marks import SMALL, Label, draw_line, finish, titled, value_axis
 from analysis.reading.frames import Frames, metrics_in
-from analysis.reading.selection import alike, drawn_or_lost, ended_ok, is_reference
+from analysis.reading.selection import WITHIN_TASK, alike, drawn_or_lost, ended_ok, is_reference
 from analysis.statistics.intervals import summarise
 from analysis.statistics.ranking import Ranking, pairs, rank
 from analysis.wording.code_words import code_words
@@ -90,7 +90,7 @@ def _choose(ok: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
     ratios = ratios[ratios["place"] == place]
     most = ratios[ratios["ratios"] == ratios.groupby("method")["ratios"].transform("max")]
     best = most.sort_values(["method", "gap"]).drop_duplicates("method")
-    drawn = alike(ok, best, ["method", "params"]) | ok["method"].isin(REFERENCES)
+    drawn = alike(ok, best, WITHIN_TASK) | ok["method"].isin(REFERENCES)
     found = ok[(ok["place"] == place) & drawn]
     found = found[found["percent"].isin(found.loc[~found["method"].isin(REFERENCES), "percent"])]
     return found, most.groupby("method").size()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Hashable
 from html import escape
 from pathlib import Path
@@ -18,7 +17,8 @@ from analysis.drawing.terminal import fitted
 from analysis.latex_table import latex_tables
 from analysis.reading.code_versions import averaged_versions
 from analysis.reading.equivalences import equivalences
-from analysis.reading.frames import Frames, kinds_of, read_frames, with_another_seed
+from analysis.reading.frames import Frames, kinds_of, with_another_seed
+from analysis.reading.script import bad_input_in_one_line, frames_of
 from analysis.reading.selection import ANOTHER_SEED, is_reference, references_first
 from analysis.reading.tuning import CONFIGURATION
 from analysis.wording.certificates import certificate_lines, certificate_words
@@ -299,9 +299,8 @@ def write_tables(frames: Frames, out: Path) -> list[Path]:
 
 def main(directory: str, out: Path | None = None) -> None:
     """Print the comparison of methods in a results directory, and write it where --out says."""
-    frames = read_frames(directory)
-    for problem in frames.damaged:
-        print(f"warning: {problem}", file=sys.stderr)
+    with bad_input_in_one_line():
+        frames = frames_of(directory)
     render_rich(methods_table(frames.trials), Console(markup=False))
     if out is not None:
         for path in write_tables(frames, out):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.reading.frames import read_frames
+from analysis.reading.script import bad_input_in_one_line, frames_of
 from analysis.reading.selection import ended_ok, references_first
 from analysis.wording.escaping import in_csv, in_markdown, markdown_line
 from analysis.wording.names import configuration_labels, task_labels
@@ -120,9 +119,8 @@ def averaged_over_seeds(trials: pd.DataFrame, labels: tuple[str, ...], by: str, 
 
 def run_table(make: Make, directory: str, out: Path | None) -> None:
     """Print a table of a results directory, and write it to the folder `out`, if that is given."""
-    frames = read_frames(directory)
-    for problem in frames.damaged:
-        print(f"warning: {problem}", file=sys.stderr)
+    with bad_input_in_one_line():
+        frames = frames_of(directory)
     made = make(directory, frames.trials)
     print("nothing of the kind beside a Retrain of the same task and seed" if made is None else made.markdown)
     for path in made.write(out) if made is not None and out is not None else ():

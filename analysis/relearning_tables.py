@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,9 @@ import pandas as pd
 import typer
 
 from analysis.prediction_tables import PredictionTable, averaged_over_seeds
-from analysis.reading.frames import Frames, read_frames
+from analysis.reading.frames import Frames
 from analysis.reading.relearned import lower_is_known, relearned_trials
+from analysis.reading.script import bad_input_in_one_line, frames_of
 from analysis.reading.selection import ended_ok
 from analysis.statistics.intervals import paired_difference
 from analysis.wording.names import configuration_labels, task_labels
@@ -135,9 +135,8 @@ def _quality_words(trials: pd.DataFrame) -> str:
 
 def main(directory: str, out: Path | None = None) -> None:
     """Print what relearning brought back, and write it where --out says."""
-    frames = read_frames(directory)
-    for problem in frames.damaged:
-        print(f"warning: {problem}", file=sys.stderr)
+    with bad_input_in_one_line():
+        frames = frames_of(directory)
     made = [table for table in (relearning(frames), relearn_time(frames)) if table is not None]
     print("\n".join(table.markdown for table in made) or "nothing was relearned beside a Retrain of the same seed")
     for table in made if out is not None else ():

@@ -22,19 +22,18 @@ from analysis.drawing.figure import (
 )
 from analysis.drawing.marks import SMALL, Label, draw_front, finish, fixed_ticks, place_labels, titled
 from analysis.reading.frames import Frames, metrics_in
-from analysis.reading.selection import ended_ok, fullest_task, on_front, own_reference
+from analysis.reading.selection import WITHIN_TASK, ended_ok, fullest_task, on_front, own_reference
 from analysis.statistics.intervals import summarise
 from analysis.statistics.ranking import Key, rank
 from analysis.wording.code_words import code_words
 from analysis.wording.finding import finding
 from analysis.wording.names import gap_words, method_words, task_words, varying_settings
-from analysis.wording.words import FEW, also, joined, left_out_words, ranking_words, seeds_words
+from analysis.wording.words import also, few, left_out_words, ranking_words, seeds_words
 
 NAME = "tradeoff"
 QUESTION = "What does forgetting cost in retained accuracy?"
 SIDES = ("retain_gap", "forget_gap")
 """The two halves of the average gap."""
-CONFIGURATION = ["method", "params"]
 MOST_POINTS = 150
 CROWDED = 40
 """From so many points on, only the front's and each method's best have intervals."""
@@ -60,7 +59,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
     task = fullest_task(rivals)
     ok = ok[ok["task_id"] == task]
     rivals = ok[ok["method"] != "original"]
-    ranking = rank(rivals, CONFIGURATION, "average_gap")
+    ranking = rank(rivals, WITHIN_TASK, "average_gap")
     assert ranking is not None
     points = _points(ok)
     drawn = _with_intervals(_capped(points), ok)
@@ -80,13 +79,11 @@ def draw(frames: Frames) -> Drawn | Skipped:
     _label(figure.axes[0], drawn)
 
     names = _names(ok)
-    front = [names[key] for key in points.loc[points["front"], CONFIGURATION].itertuples(index=False, name=None)]
-    more = f" and {len(front) - FEW} more" if len(front) > FEW else ""
-    listed = joined(front) if not more else f"{', '.join(front[:FEW])}{more}"
+    front = [names[key] for key in points.loc[points["front"], WITHIN_TASK].itertuples(index=False, name=None)]
     claim = (
         f"The mean average gap (percentage points) is lowest for {names[ranking.best]}: {ranking.interval}"
-        f"{ranking_words(ranking, lambda key: names[key])}; the Pareto front of retain- and forget-side gap: {listed}"
-        f"{left_out_words(frames.trials[frames.trials['task_id'] == task])}."
+        f"{ranking_words(ranking, lambda key: names[key])}; the Pareto front of retain- and forget-side gap: "
+        f"{few(front)}{left_out_words(frames.trials[frames.trials['task_id'] == task])}."
     )
     return Drawn(NAME, QUESTION, figure, finding(claim, ok, ranking.interval), _alt(drawn, described, sides))
 
@@ -97,7 +94,7 @@ def _points(ok: pd.DataFrame) -> pd.DataFrame:
     A configuration with fewer than half as many seeds as the fullest is never on the front, and is `top` only if its
     method has no other.
     """
-    points = ok.groupby(CONFIGURATION, as_index=False).agg(
+    points = ok.groupby(WITHIN_TASK, as_index=False).agg(
         retain_gap=("retain_gap", "mean"),
         forget_gap=("forget_gap", "mean"),
         average_gap=("average_gap", "mean"),
@@ -119,10 +116,10 @@ def _capped(points: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_intervals(drawn: pd.DataFrame, ok: pd.DataFrame) -> pd.DataFrame:
-    trials = ok.merge(drawn[CONFIGURATION], on=CONFIGURATION)
+    trials = ok.merge(drawn[WITHIN_TASK], on=WITHIN_TASK)
     for side in SIDES:
-        found = summarise(trials, CONFIGURATION, side)[[*CONFIGURATION, "low", "high"]]
-        drawn = drawn.merge(found.rename(columns={"low": f"{side}.low", "high": f"{side}.high"}), on=CONFIGURATION)
+        found = summarise(trials, WITHIN_TASK, side)[[*WITHIN_TASK, "low", "high"]]
+        drawn = drawn.merge(found.rename(columns={"low": f"{side}.low", "high": f"{side}.high"}), on=WITHIN_TASK)
     return drawn
 
 
@@ -203,14 +200,13 @@ def _unnamed_words(drawn: pd.DataFrame) -> str:
     methods = drawn.loc[~drawn["top"], "method"].value_counts(sort=False)
     if methods.empty:
         return ""
-    several = [f"{count} of {method_words(str(method))}" for method, count in methods.items()]
-    listed = joined(several) if len(several) <= FEW else f"{methods.sum()} of {len(methods)} methods"
-    return f" A method is named at its lowest average gap; its other configurations ({listed}) have its mark alone."
+    told = [f"{count} of {method_words(str(method))}" for method, count in methods.items()]
+    return f" A method is named at its lowest average gap; its other configurations ({few(told)}) have its mark alone."
 
 
 def _names(trials: pd.DataFrame) -> dict[Key, str]:
     """Each configuration's method and the hyperparameters that vary."""
-    rows = trials.drop_duplicates(CONFIGURATION)
+    rows = trials.drop_duplicates(WITHIN_TASK)
     settings = varying_settings(rows)
     return {
         (method, params): method_words(method) + (f" ({setting})" if setting else "")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -113,18 +113,20 @@ class Recorder:
     holds what a method says of its result (`note`).
 
     Args:
-        probe: measures a model at a point of its path; its values join the row. Its time is not unlearning's.
+        probe: measures a model at a point of its path; its values join the row.
         every: probe only at epochs that this divides.
+        tell: is given the rows so far after each `record`, to read them. Its time and the probe's are not unlearning's.
     """
 
-    def __init__(self, probe: Probe | None = None, every: int = 1) -> None:
+    def __init__(self, probe: Probe | None = None, every: int = 1, tell: Tell | None = None) -> None:
         self.samples_processed = 0
         self.rows: list[dict[str, float]] = []
         self.notes: dict[str, str | float | list[Any]] = {}
-        self.probe_seconds = 0.0
+        self.seconds_aside = 0.0
         self._before = (0, 0)
         self._probe = probe
         self._every = every
+        self._tell = tell
         self._started = time.perf_counter()
 
     def count(self, samples: int) -> None:
@@ -166,6 +168,9 @@ class Recorder:
         self._append(epoch, step, numbers)
         if model is not None and self._probe is not None and epoch % self._every == 0:
             self._probe_into_last_row(model, settle)
+        if self._tell is not None:
+            with self._aside():
+                self._tell(self.rows)
         for key, number in numbers.items():
             if key.endswith("loss") and not math.isfinite(number):
                 raise Diverged(f"{key} is {number} in epoch {epoch}")
@@ -179,20 +184,29 @@ class Recorder:
         self._probe_into_last_row(model)
 
     def _append(self, epoch: int, step: int, numbers: dict[str, float]) -> None:
-        seconds = time.perf_counter() - self._started - self.probe_seconds
+        seconds = time.perf_counter() - self._started - self.seconds_aside
         so_far = {"epoch": epoch, "step": step, "seconds": seconds, "samples": self.samples_processed}
         self.rows.append(so_far | numbers)
 
     def _probe_into_last_row(self, model: nn.Module, settle: Callable[[], object] = lambda: None) -> None:
         assert self._probe is not None
+        with self._aside():
+            settle()
+            self.rows[-1] |= self._probe(model)
+
+    @contextmanager
+    def _aside(self) -> Iterator[None]:
+        """The body's time is not unlearning's."""
         began = time.perf_counter()
-        settle()
-        self.rows[-1] |= self._probe(model)
-        self.probe_seconds += time.perf_counter() - began
+        yield
+        self.seconds_aside += time.perf_counter() - began
 
 
 Probe = Callable[[nn.Module], dict[str, float]]
 """What is measured of a model at a point of its path; it must leave the model and all random state as they were."""
+
+Tell = Callable[[Sequence[dict[str, float]]], object]
+"""Hears a recorder's rows so far."""
 
 
 class Fit(Protocol):

@@ -45,7 +45,7 @@ def run(
         refresh: run again the trials that another code version computed, or that kept fewer predictions.
         retry_failed: run again the trials that failed.
         time_budget: start no trial after this time, seconds or a text such as `1h30m`.
-        track: `tensorboard`, `mlflow`, `wandb`: send each trial that ends there.
+        track: `tensorboard`, `mlflow`, `wandb`: send each trial there, as it runs and once it has ended.
 
     Returns:
         The results of this sweep's trials, whatever else the directory holds. Trials may have failed, or not have run

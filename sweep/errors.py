@@ -1,9 +1,10 @@
-"""Errors that are the reader's to know of: one line each."""
+"""Errors that the user is told in one line, and their words."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class InputError(ValueError):
@@ -11,7 +12,21 @@ class InputError(ValueError):
 
 
 class Unsuccessful(Exception):
-    """What was run did not come to what the rest needs: one line too, and status 1."""
+    """What was run ended so that nothing can go on: the command line prints the line and exits with status 1."""
+
+
+@contextmanager
+def inside(place: str) -> Iterator[None]:
+    """Let an InputError of the body name the place that it is about: a file, an option, or a key of a spec."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from error
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says first; its class, if it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

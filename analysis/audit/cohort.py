@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from analysis.audit.outputs import Floats, Integers, Model, read_model
 from analysis.audit.tasks import folds, whole_tasks
-from analysis.reading.selection import ended_ok
+from analysis.reading.selection import WITHIN_TASK, ended_ok
 from sweep.store.columns import REFERENCES
 from sweep.store.results import Results
 
@@ -159,7 +159,7 @@ def cohorts(
     ok = ok.assign(whole=whole_tasks(ok))
     for task, rows in ok.groupby("whole", sort=False):
         references = _Models(results, rows[rows["method"].isin(REFERENCES)], unread)
-        for (name, params), own in rows.groupby(["method", "params"], sort=False):
+        for (name, params), own in rows.groupby(WITHIN_TASK, sort=False):
             method = str(name)
             models = references if method in REFERENCES else _Models(results, own, unread)
             seeds = [

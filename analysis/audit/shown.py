@@ -9,8 +9,7 @@ import pandas as pd
 from analysis.audit.cohort import Cohort, cohorts
 from analysis.audit.tasks import whole_labels, whole_tasks
 from analysis.reading.frames import Frames
-from analysis.reading.selection import alike, ended_ok, is_reference, representatives
-from analysis.reading.tuning import CONFIGURATION
+from analysis.reading.selection import WITHIN_TASK, alike, ended_ok, is_reference, representatives
 from sweep.store.columns import REFERENCES
 
 MOST_METHODS = 8
@@ -57,7 +56,7 @@ def shown(frames: Frames, fewest: int) -> Shown | None:
         nearest = representatives(usable).groupby("method")["average_gap"].mean().sort_values().index
         chosen = representatives(usable[usable["method"].isin(nearest[:MOST_METHODS])])
         here = ok[ok["whole"] == task]
-        wanted = here[alike(here, chosen, CONFIGURATION[1:]) | here["method"].isin(REFERENCES)]
+        wanted = here[alike(here, chosen, WITHIN_TASK) | here["method"].isin(REFERENCES)]
         found = {cohort.method: cohort for cohort in cohorts(frames.directory, wanted)}
         if "retrain" not in found or not all(cohort.crossed for cohort in found.values()):
             continue

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -18,7 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.reading.frames import Frames, read_frames
+from analysis.reading.frames import Frames
+from analysis.reading.script import bad_input_in_one_line, frames_of
 from analysis.reading.tuning import untuned_name
 from analysis.wording.names import task_labels
 from sweep.errors import InputError
@@ -237,17 +237,12 @@ def run_figure(draw: Draw) -> None:
         ] = None,
     ) -> None:
         form = Form(width, caption)
-        try:
+        with bad_input_in_one_line():
             if (place := local_path(directory) if out is None else out) is None:
                 raise InputError("a figure is written to a local folder: name one with --out")
-            frames = read_frames(directory)
+            frames = frames_of(directory)
             if task is not None:
                 frames = only_task(frames, task)
-        except InputError as error:
-            print(error, file=sys.stderr)
-            raise typer.Exit(2) from error
-        for problem in frames.damaged:
-            print(f"warning: {problem}", file=sys.stderr)
         with formed(form):
             drawn = draw(frames.beside_retrain())
         if isinstance(drawn, Skipped):

@@ -11,6 +11,7 @@ from analysis.pages.plan import Plan
 from analysis.pages.site import OVERVIEW, Site
 from analysis.reading.frames import read_frames
 from sweep.store.results import Results
+from sweep.store.running import Running, RunningFiles
 
 SECONDS = 5
 """How often a page that is open asks for what is new."""
@@ -36,6 +37,8 @@ class Followed:
         """
         self._results, self._open, self._plan = results, open_pictures, plan
         self._lock = threading.Lock()
+        self._files = RunningFiles(results)
+        self._running: list[Running] = []
         self._site: Site | None = None
         self._read: Hashable = None
         self._not_before = 0.0
@@ -47,17 +50,19 @@ class Followed:
             OSError: the results cannot be read.
         """
         with self._lock:
-            return self._current().page(path)
+            return self._current().page(path, self._running)
 
     def _current(self) -> Site:
         if self._site is not None and time.monotonic() < self._not_before:
             return self._site
         began = time.monotonic()
+        running = self._files.trials()  # before the rows: a trial that ends meanwhile is in one of both
         stored = tuple(self._listed(folder) for folder in WATCHED)
         if self._site is None or stored != self._read:
             frames = read_frames(self._results, paths=False)
             self._site, self._read = Site(frames, self._results, self._open, self._plan, SECONDS), stored
-            self._site.page(OVERVIEW)
+            self._site.page(OVERVIEW, running)
+        self._running = running
         now = time.monotonic()
         self._not_before = now + min(REST * (now - began), LONGEST)
         return self._site

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
@@ -12,18 +12,20 @@ import pandas as pd
 
 from analysis.pages import pictures
 from analysis.pages.configuration import configuration_values, index_values
+from analysis.pages.naming import named
 from analysis.pages.overview import overview_values
 from analysis.pages.plan import Plan
 from analysis.pages.predictions import model_of
 from analysis.pages.progress import progress
+from analysis.pages.running import MOST_RUNNING, running_values, runs
 from analysis.pages.trial import trial_values
 from analysis.reading.frames import Frames
 from analysis.reruns import stored_sections
 from analysis.templates import environment
-from analysis.wording.names import configuration_labels, method_name, task_labels, varying_settings
-from analysis.wording.page_names import CONFIGURATIONS, configuration_page, trial_page
+from analysis.wording.page_names import CONFIGURATIONS
 from analysis.wording.words import joined
 from sweep.store.results import Results
+from sweep.store.running import Running
 
 MOST_MODELS = 16
 """So many models' predictions stay in memory: Retrain and Original of a seed are those of many pages."""
@@ -36,8 +38,7 @@ class Site:
 
     Attributes:
         trials: every trial that is stored once for each method it is compared as, those that only judged suggestions
-            too (column `searched`), with the columns `task`, `label`, `name`, `setting` (in words), `page` and
-            `trial_page`.
+            too (column `searched`), with the columns that `named` adds.
     """
 
     def __init__(
@@ -54,12 +55,13 @@ class Site:
             frames: of `results`; traces are not needed.
             open_pictures: where images come from.
             plan: what the overview counts against, as far as it is known when this is called.
-            seconds: how often pages look for what is new, those of trials excepted; 0: they are files, and never do.
+            seconds: how often pages look for what is new, those of trials that have ended excepted; 0: they are files,
+                and never do.
         """
         self.frames, self.results = frames, results
         self._open, self._plan, self._seconds = open_pictures, plan, seconds
         self.trials = _labelled(frames)
-        self._made: tuple[Plan, str] | None = None
+        self._made: tuple[tuple[Plan, tuple[Running, ...]], str] | None = None
         self._model = lru_cache(MOST_MODELS)(partial(model_of, results))
 
     @cached_property
@@ -67,28 +69,36 @@ class Site:
         """Every page but the overview, which a report replaces."""
         return [INDEX, *self._configurations, *self._places]
 
-    def page(self, path: str) -> str | None:
+    def page(self, path: str, running: Sequence[Running] = ()) -> str | None:
         """The page at a path; None if there is none.
+
+        Args:
+            running: the trials that run, or ran until a worker was killed. Each has a page, where its own will be.
 
         Raises:
             OSError: the results cannot be read.
         """
         if path == OVERVIEW:
-            return self._overview()
+            return self._overview(running)
         if path == INDEX:
             return self._render("configurations", index_values(self.trials), "../")
         if path in self._configurations:
             rows = self.trials.loc[self._configurations[path]]
             return self._render("configuration", configuration_values(rows), "../")
+        run = runs(running, self.trials).get(path)
         if path in self._places:
-            return self._render("trial", self._trial(path), "../")
+            return self._render("trial", {"run": run, **self._trial(path)}, "../", follows=run is not None)
+        if run is not None:
+            configuration = str(run.row["page"]) in self._configurations
+            return self._render("running", running_values(run, configuration), "../")
         return None
 
-    def _overview(self) -> str:
-        plan = self._plan()
-        if self._made is None or self._made[0] is not plan:
-            values = {"progress": progress(self.frames, plan), **self._comparison}
-            self._made = plan, self._render("overview", values, "")
+    def _overview(self, running: Sequence[Running]) -> str:
+        made_of = self._plan(), tuple(running)
+        if self._made is None or self._made[0] != made_of:
+            listed = [*runs(running, self.trials).values()]
+            values = {"progress": progress(self.frames, made_of[0]), "runs": listed, "most": MOST_RUNNING}
+            self._made = made_of, self._render("overview", {**values, **self._comparison}, "")
         return self._made[1]
 
     @cached_property
@@ -130,8 +140,8 @@ class Site:
     def _name(self) -> str:
         return joined(sorted(self.trials["sweep"].unique())) if len(self.trials) else Path(self.results.location).name
 
-    def _render(self, template: str, values: Mapping[str, object], root: str) -> str:
-        seconds = 0 if template == "trial" else self._seconds
+    def _render(self, template: str, values: Mapping[str, object], root: str, follows: bool = True) -> str:
+        seconds = self._seconds if follows else 0
         shared = {"root": root, "sweep": self._name, "seconds": seconds, "directory": self.results.location}
         shared |= {"script": SCRIPT, "script_hash": SCRIPT_HASH}
         return TEMPLATES.get_template(f"pages/{template}.html.jinja").render(**shared, **values)
@@ -149,14 +159,4 @@ def _labelled(frames: Frames) -> pd.DataFrame:
     if len(judged):
         tables.append(judged.assign(searched=True))
     trials = pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
-    if trials.empty:
-        return trials.assign(task=[], label=[], name=[], setting=[], page=[], trial_page=[])
-    keys = zip(trials["task_id"], trials["method"], trials["params"], strict=True)
-    return trials.assign(
-        task=task_labels(trials),
-        label=configuration_labels(trials),
-        name=trials["method"].map(method_name),
-        setting=varying_settings(trials),
-        page=[configuration_page(*key) for key in keys],
-        trial_page=trials["trial_id"].map(trial_page),
-    )
+    return named(trials)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis.audit.outputs import Model
 from analysis.methods_table import LARGE
-from analysis.pages.charts import chart
+from analysis.pages.charts import Chart, chart
 from analysis.pages.configuration import parameters
 from analysis.pages.pictures import Pictures, source
 from analysis.pages.predictions import Difference, by_class, confusions, differences
@@ -87,13 +87,12 @@ def trial_values(
     metrics = metrics_of(str(kinds_of(row.to_frame().T).iloc[0]))
     measured = _measured(row, retrain, original, metrics)
     known = [metric for metric in metrics if metric.label in {each.label for each in measured}]
-    charts = [chart(title, points, columns, level) for title, columns, level in CHARTS]
     return {
         "trial": row,
-        "what": f"{row['name']}{', ' + row['setting'] if row['setting'] else ''}",
+        "what": words(row),
         "certificate": certificate_words(row["notes"]) if isinstance(row["notes"], str) else "",
         "error": row["error"].strip() if isinstance(row["error"], str) else "",
-        "facts": _facts(row),
+        "facts": facts(row),
         "params": parameters(row["params"]),
         "command": shlex.join(["unlearn-sweep", "rerun", results.location, row["trial_id"], *allowed(row)]),
         "spec": spec_fragment(row["config"], stored, results.location),
@@ -104,9 +103,24 @@ def trial_values(
         "is_retrain": row["method"] == "retrain",
         "is_original": row["method"] == "original",
         "to": reference_words(row.to_frame().T),
-        "charts": [each for each in charts if each is not None],
+        "charts": path_charts(points),
         **_outputs(row, retrain, original, model, pictures),
     }
+
+
+def words(row: pd.Series) -> str:
+    """A trial's method and what varies of it."""
+    return f"{row['name']}{', ' + row['setting'] if row['setting'] else ''}"
+
+
+def path_charts(points: Sequence[Mapping[str, Any]]) -> list[Chart]:
+    """Those of `CHARTS` that there are values of.
+
+    Args:
+        points: rows of `traces` of one trial, in their order.
+    """
+    charts = [chart(title, points, columns, level) for title, columns, level in CHARTS]
+    return [each for each in charts if each is not None]
 
 
 def _trace(results: Results, trial_id: str) -> list[dict[str, Any]]:
@@ -116,7 +130,7 @@ def _trace(results: Results, trial_id: str) -> list[dict[str, Any]]:
         return []
 
 
-def _facts(row: pd.Series) -> list[tuple[str, str]]:
+def facts(row: pd.Series) -> list[tuple[str, str]]:
     """What was run, and where, in words."""
     training = json.loads(row["config"]).get("training", {})
     recipe = ", ".join(f"{name} {value}" for name, value in training.items() if value is not None)

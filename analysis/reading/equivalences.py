@@ -9,12 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.reading.frames import kinds_of
-from analysis.reading.selection import ended_ok, is_reference
+from analysis.reading.selection import WITHIN_TASK, ended_ok, is_reference
 from analysis.statistics.equivalence import FEWEST, can_be_shown, equivalence
 from analysis.statistics.intervals import CONFIDENCE
 from sweep.store.metrics import Metric, averaged, metrics_of
-
-CONFIGURATION = ["method", "params"]
 
 
 @dataclass(frozen=True)
@@ -56,12 +54,12 @@ def equivalences(trials: pd.DataFrame) -> Equivalences | None:
     columns = [metric.column for metric in metrics]
     own = retrain[columns].to_numpy(dtype=float).T
     compared = ok[~is_reference(ok)]
-    keys = compared.groupby(CONFIGURATION, sort=False)
+    keys = compared.groupby(WITHIN_TASK, sort=False)
     values = np.full((keys.ngroups, *own.shape), np.nan)
     places = pd.Index(retrain["seed"]).get_indexer(pd.Index(compared["seed"]))
     there = places >= 0
     values[keys.ngroup().to_numpy()[there], :, places[there]] = compared[columns].to_numpy(dtype=float)[there]
-    index = pd.MultiIndex.from_frame(compared.drop_duplicates(CONFIGURATION)[CONFIGURATION])
+    index = pd.MultiIndex.from_frame(compared.drop_duplicates(WITHIN_TASK)[WITHIN_TASK])
     p = pd.DataFrame(_tested(values - own, own), index=index, columns=[*columns, "average_gap"])
     p = p[p["average_gap"].notna()]
     complete = own[:, ~np.isnan(own).any(axis=0)]

@@ -9,6 +9,9 @@ import pandas as pd
 from sweep.search.objective import pareto_front
 from sweep.store.columns import REFERENCES
 
+WITHIN_TASK = ["method", "params"]
+"""The columns that trials of one task share which differ in their seed only; of any task, `tuning.CONFIGURATION`."""
+
 ANOTHER_SEED = "retrain, another seed"
 """What tables call Retrain where its gaps are to Retrain of the next seed: no method, but the floor of all gaps."""
 
@@ -68,8 +71,8 @@ def representatives(ok: pd.DataFrame) -> pd.DataFrame:
     """
     order = ["method", "mean", "size"]
     ordered = _candidates(ok).sort_values(order, ascending=[True, True, False], na_position="last")
-    chosen = ordered.drop_duplicates("method")[["method", "params"]]
-    return ok[alike(ok, chosen, ["method", "params"])]
+    chosen = ordered.drop_duplicates("method")[WITHIN_TASK]
+    return ok[alike(ok, chosen, WITHIN_TASK)]
 
 
 def choices(ok: pd.DataFrame) -> pd.Series:
@@ -80,14 +83,14 @@ def choices(ok: pd.DataFrame) -> pd.Series:
 def _candidates(ok: pd.DataFrame) -> pd.DataFrame:
     own = own_reference(ok)
     ok = ok[~own | own.groupby(ok["method"]).transform("all")]
-    grouped = ok.groupby(["method", "params"])["average_gap"].agg(["mean", "size"]).reset_index()
+    grouped = ok.groupby(WITHIN_TASK)["average_gap"].agg(["mean", "size"]).reset_index()
     return grouped[2 * grouped["size"] >= grouped.groupby("method")["size"].transform("max")]
 
 
 def drawn_or_lost(trials: pd.DataFrame, drawn: pd.DataFrame) -> pd.DataFrame:
     """All trials, however they ended, of the configurations drawn, and of methods that could not be drawn at all."""
     trials = trials[trials["task_id"].isin(drawn["task_id"])]
-    return trials[alike(trials, drawn, ["method", "params"]) | ~trials["method"].isin(drawn["method"])]
+    return trials[alike(trials, drawn, WITHIN_TASK) | ~trials["method"].isin(drawn["method"])]
 
 
 def references_first(methods: pd.Series) -> pd.Series:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.reading.selection import alike
+from analysis.reading.selection import WITHIN_TASK, alike
 from sweep.store.columns import REFERENCES
 
 TUNED = " (tuned)"
 UNCHANGED = " (tuned = untuned)"
 """What follows a method's name where a trial confirms a suggestion; the latter if the sweep ran the same untuned."""
 
-CONFIGURATION = ["task_id", "method", "params"]
+CONFIGURATION = ["task_id", *WITHIN_TASK]
 """The columns that trials share which differ in their seed only."""
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.wording.words import FEW, joined
+from analysis.wording.words import few
 
 
 def certificate_words(notes: object) -> str:
@@ -26,12 +26,7 @@ def certificate_lines(table: pd.DataFrame) -> list[tuple[str, str]]:
         return []
     certified = table[table["certificate"] != ""]
     groups = certified.groupby("certificate", sort=False)["method"]
-    return [(_names(list(methods.unique())), str(words)) for words, methods in groups]
-
-
-def _names(methods: list[str]) -> str:
-    more = [f"{len(methods) - FEW} more"] if len(methods) > FEW else []
-    return joined([*methods[:FEW], *more])
+    return [(few(list(methods.unique())), str(words)) for words, methods in groups]
 
 
 def _number(value: object) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.reading.equivalences import Equivalences, equivalences
 from analysis.reading.selection import ended_ok, is_reference
 from analysis.wording.names import configuration_labels
-from analysis.wording.words import FEW, joined
+from analysis.wording.words import few, joined
 
 
 def floor_words(trials: pd.DataFrame) -> str:
@@ -37,9 +37,8 @@ def _verdict(found: Equivalences, trials: pd.DataFrame) -> str:
         words = configuration_labels(trials)
         labels = dict(zip(zip(trials["method"], trials["params"], strict=True), words, strict=True))
         names = [labels[key] for key in found.found]
-        more = [f"{len(names) - FEW} more"] if len(names) > FEW else []
         return (
-            f"As good as Retrain within that floor ({test}): {joined([*names[:FEW], *more])}; "
+            f"As good as Retrain within that floor ({test}): {few(names)}; "
             f"{'their' if len(names) > 1 else 'its'} mean differences to Retrain are, averaged over "
             f"{joined([metric.label for metric in found.metrics])}, smaller than those of two Retrains."
         )

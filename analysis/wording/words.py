@@ -32,6 +32,11 @@ def joined(items: Sequence[str]) -> str:
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
+def few(items: Sequence[str]) -> str:
+    """The first `FEW` of these, and how many more there are."""
+    return joined([*items[:FEW], *([f"{len(items) - FEW} more"] if len(items) > FEW else [])])
+
+
 def left_out_words(trials: pd.DataFrame) -> str:
     """The number of trials that did not end ok, to end a sentence with; empty if there is none."""
     counts = trials.loc[trials["status"] != "ok", "status"].value_counts().sort_index()

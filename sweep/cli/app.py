@@ -31,7 +31,7 @@ from sweep.errors import InputError, Unsuccessful
 COMMANDS = (new, run, search, plan, status, view, report, score, export, merge, track, rerun, schema)
 
 FEW_COLLECTIONS = 100_000
-"""Objects made before Python looks for unreachable ones: what torch and pandas load stays, and is searched in vain."""
+"""Objects that Python makes before it looks for unreachable ones. Among what torch and pandas load there are none."""
 
 
 def _print_version(wanted: bool) -> None:

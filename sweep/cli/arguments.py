@@ -39,6 +39,8 @@ SpecArgument = Annotated[
     typer.Argument(metavar="[SPEC]", help="A spec file, or the name of a preset.", autocompletion=completed("specs")),
 ]
 
+DirectoryArgument = Annotated[str, typer.Argument(metavar="DIR", help="A results directory or URI.")]
+
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Override a key, e.g. methods.uam.rho=[1,2].")
 ]
@@ -61,7 +63,7 @@ ForecastOption = Annotated[
 
 RefreshOption = Annotated[
     bool,
-    typer.Option(help="Run again the trials that another code version computed; run: or that kept fewer predictions."),
+    typer.Option(help="Run again the trials that another code version computed, or that kept fewer predictions."),
 ]
 
 RetryFailedOption = Annotated[bool, typer.Option(help="Run again the trials that failed.")]
@@ -77,12 +79,12 @@ ShardOption = Annotated[
 ]
 
 TrackOption = Annotated[
-    list[TrackerName] | None, typer.Option("--track", help="Send each trial that ends there, as a run of its own.")
+    list[TrackerName] | None, typer.Option("--track", help="Send each trial there, as a run of its own.")
 ]
 
 
 def named(option: str, name: str, names: type[Name]) -> Name:
-    """The member that a name stands for which a call gives in place of a command's option.
+    """The member of `names` that a call from Python names as a command's option would.
 
     Raises:
         InputError: there is none.
@@ -95,7 +97,7 @@ def named(option: str, name: str, names: type[Name]) -> Name:
 
 def executor_named(chosen: ExecutorName) -> Executor:
     """The executor that an option names."""
-    from sweep.engine.driver import INLINE
+    from sweep.engine.inline import INLINE
     from sweep.on_ray.entry import RAY
 
     return RAY if chosen is ExecutorName.ray else INLINE

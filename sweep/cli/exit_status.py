@@ -14,18 +14,18 @@ INTERRUPTED = 130
 """Ctrl-C or SIGTERM ended the command."""
 
 
-def tell_ends(console: Console, where: str, failed: int, missing: int, out_of_time: bool) -> int:
+def tell_ends(console: Console, where: str, failed: int, missing: int, budgeted: bool) -> int:
     """Print where the results are and how many trials failed or were not run; return the exit status.
 
     Args:
         missing: how many trials were not run.
-        out_of_time: whether lack of time is the reason for that.
+        budgeted: whether the run had a time budget, which then is the reason.
     """
     console.print(f"results: {where}", soft_wrap=True)
     if failed:
         console.print(f"{failed} trials failed: unlearn-sweep status {where}", soft_wrap=True)
     if missing:
         console.print(f"{missing} trials were not run; the same command runs them", soft_wrap=True)
-    if missing and out_of_time:
+    if missing and budgeted:
         return OUT_OF_TIME
     return 1 if failed or missing else 0

@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
+from sweep.cli.arguments import DirectoryArgument
 from sweep.cli.messages import warn
 
 
 def export(
-    directory: Annotated[str, typer.Argument(metavar="DIR")],
+    directory: DirectoryArgument,
     out: Annotated[str, typer.Argument(metavar="OUT", help="A folder; export replaces no file in it.")],
 ) -> None:
     """Write each folder of results as one Parquet file, OUT/<folder>.parquet, and a data card, to share."""

@@ -42,11 +42,6 @@ MetricNames = Annotated[
 ]
 
 
-@listing.callback()
-def choose() -> None:
-    """One command for each kind of thing."""
-
-
 @listing.command()
 def methods(names: MethodNames = None) -> None:
     """List the methods: family, the sets that each reads, its cost in passes; or all about the methods named."""
@@ -212,7 +207,6 @@ def _sentence(text: str | None) -> str:
 
 def _describe(console: Console, name: str, method: type[Method]) -> None:
     import dataclasses
-    import inspect
     from typing import Literal, get_args, get_origin, get_type_hints
 
     from rich.markdown import Markdown

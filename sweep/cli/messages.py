@@ -49,9 +49,9 @@ def located(spec: Source, action: Callable[[], T]) -> T:
         raise InputError(str(error) if about_options else f"{called(spec)}: {error}") from error
 
 
-def warn_of_damage(found: Rows) -> None:
+def warn_of_damage(*found: Rows) -> None:
     """Name each results file that cannot be read."""
-    for problem in found.damaged:
+    for problem in (each for rows in found for each in rows.damaged):
         warn(f"{problem}; it counts as absent")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from rich.console import Console
 from sweep.cli import arguments
 from sweep.cli.arguments import OutOption, SetOption, ShardOption, SpecArgument, shard_named
 from sweep.cli.messages import located, warn, warn_of_damage
+from sweep.cli.plan_table import print_forecast, print_table
 from sweep.errors import InputError
 from sweep.spec.source import Overrides, Source, called
 
@@ -60,8 +62,7 @@ def plan(
         from sweep.store.results import Results
 
         jobs = GridSchedule(left, stored_originals(Results(where), [trial.original_id for trial in left])).jobs
-        words = here(loaded, checked).expect(jobs).words()
-        console.print(words or "how long this takes is not known", highlight=False, soft_wrap=True)
+        print_forecast(console, here(loaded, checked).expect(jobs))
     if loaded.search is not None:
         console.print(f"and {search_words(loaded)}: unlearn-sweep search {spec}", highlight=False, soft_wrap=True)
         told = warn if checked is None else (lambda remark: None)
@@ -71,10 +72,11 @@ def plan(
 def planned(
     spec: Source, overrides: Overrides | None, out: str | None, refresh: bool = False, retry_failed: bool = False
 ) -> tuple[Spec, list[Trial], list[Trial], str, dict[str, dict[str, Any]], Again]:
-    """The spec, its trials, those of them that are to be run, the results directory, its rows by trial id, and which
-    of these are run again.
+    """What a sweep has, and what is left of it.
 
-    The rows have the columns that tell whether a trial is to be run.
+    Returns:
+        The spec; all its trials; the trials that are to be run; the results directory; its rows by trial id, with the
+        columns that tell whether a trial is to be run; and which trials are run again though they have a row.
     """
     from sweep.plan.pending import Again, pending
     from sweep.plan.relearning import asked_relearning, unrelearned
@@ -115,23 +117,12 @@ def share(shard: Shard | None, trials: list[Trial], left: list[Trial], where: st
 
 def print_plan(console: Console, name: str, trials: Sequence[Trial], left: Sequence[Trial], where: str) -> None:
     """Print for each method how many trials are done and how many are `left`, and how many originals are trained."""
-    from rich.table import Table
-
     from sweep.store.original_labels import stored_originals
     from sweep.store.results import Results
 
-    pending = {trial.id for trial in left}
-    table = Table()
-    for header in ("method", "trials", "done", "to run"):
-        table.add_column(header, justify="left" if header == "method" else "right")
-    for method in dict.fromkeys(trial.method for trial in trials):
-        ids = [trial.id for trial in trials if trial.method == method]
-        remaining = sum(trial_id in pending for trial_id in ids)
-        table.add_row(method, str(len(ids)), str(len(ids) - remaining), str(remaining))
-    table.add_section()
-    table.add_row("all", str(len(trials)), str(len(trials) - len(pending)), str(len(pending)))
-    console.print(f"{name} in {where}", soft_wrap=True)
-    console.print(table)
+    counts, remaining = (Counter(trial.method for trial in some) for some in (trials, left))
+    parts = [(method, count, count - remaining[method]) for method, count in counts.items()]
+    print_table(console, f"{name} in {where}", "method", parts, "all")
     results = Results(where)
     originals = {trial.original_id for trial in trials if trial.original_id is not None}
     console.print(f"{len(originals)} originals, {len(stored_originals(results, originals))} of them trained")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from sweep.cli.arguments import ReportOutOption, report_folder
+from sweep.cli.arguments import DirectoryArgument, ReportOutOption, report_folder
 from sweep.cli.messages import showing_results, warn
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ MOST_LINES = 500
 
 
 def report(
-    directory: Annotated[str, typer.Argument(metavar="DIR")],
+    directory: DirectoryArgument,
     out: ReportOutOption = None,
     against: Annotated[
         str | None, typer.Option(metavar="OTHER", help="Another results directory, to set beside this one.")

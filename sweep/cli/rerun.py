@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from sweep.cli.arguments import DirectoryArgument
+
 
 def rerun(
-    directory: Annotated[str, typer.Argument(metavar="DIR")],
+    directory: DirectoryArgument,
     trial_id: Annotated[str, typer.Argument(metavar="TRIAL_ID", help="As in the column trial_id.")],
     plugin: Annotated[
         list[str] | None,

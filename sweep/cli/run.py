@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ran:
-    """What a sweep was to run.
+    """What a command was to run of a sweep.
 
     Attributes:
         where: the results directory.
-        trials: all of the sweep.
-        own: those of them in the command's shard: all, if it has none.
-        left: those of these that were to be run now.
-        before: the rows that were stored before, by id, with their `finished_at`.
+        trials: all trials of the sweep.
+        own: the trials of the command's shard; without a shard, all.
+        left: the trials of `own` that had to run.
+        before: the rows that were stored before the command, by trial id, with their `finished_at`.
     """
 
     where: str
@@ -120,11 +120,21 @@ def perform(
 
         def action() -> None:
             with Tracking(track, where, warn) as tracking:
-                chosen = arguments.executor_named(executor)
-                told = (console, tracking.ended, warn, heading)
-                shared = shard is not None and local_path(where) is not None
-                alone = {trial.id for trial in left}
-                request = Request(loaded, where, chosen, address, None, again, time_budget, *told, shared, alone)
+                request = Request(
+                    loaded,
+                    where,
+                    arguments.executor_named(executor),
+                    address,
+                    again=again,
+                    time_budget=time_budget,
+                    console=console,
+                    began=tracking.began,
+                    tell=tracking.ended,
+                    warn=warn,
+                    heading=heading,
+                    shared=shard is not None and local_path(where) is not None,
+                    alone={trial.id for trial in left},
+                )
                 run_sweep(request, left)
 
         located(spec, action)

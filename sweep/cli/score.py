@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from sweep.cli.arguments import ReportOutOption, report_folder
+from sweep.cli.arguments import DirectoryArgument, ReportOutOption, report_folder
 from sweep.cli.messages import showing_results, warn
 from sweep.errors import InputError, Unsuccessful, nearest
 
@@ -20,7 +20,7 @@ MOST_NAMED = 3
 
 
 def score(
-    directory: Annotated[str, typer.Argument(metavar="DIR")],
+    directory: DirectoryArgument,
     metric: Annotated[
         list[str] | None,
         typer.Option(

@@ -66,8 +66,7 @@ def search(
     located(spec, lambda: loaded.find_lists(results))
     planned = located(spec, lambda: plan_search(loaded))
     stored, suggested = results.trials(), results.suggestions()
-    for found in (stored, suggested):
-        warn_of_damage(found)
+    warn_of_damage(stored, suggested)
     console = Console(markup=False)
     names = ", ".join(definition.name for definition in planned.studies)
     heading = [f"{loaded.name}: {planned.studies[0].amount} for each of {names}"]
@@ -78,10 +77,21 @@ def search(
     missing = unrelearned(results, rows, recipe, warn_of_damage)
     heading += relearning_words(asked, missing, recipe)
     with Tracking(track or [], where, warn) as tracking:
-        chosen, again = arguments.executor_named(executor), Again(refresh, retry_failed, loaded.predictions, missing)
-        told = (console, tracking.ended, warn, heading)
-        alone = {definition.name for definition in planned.studies}
-        request = Request(loaded, where, chosen, address, storage, again, budget, *told, alone=alone)
+        request = Request(
+            loaded,
+            where,
+            arguments.executor_named(executor),
+            address,
+            storage,
+            again=Again(refresh, retry_failed, loaded.predictions, missing),
+            time_budget=budget,
+            console=console,
+            began=tracking.began,
+            tell=tracking.ended,
+            warn=warn,
+            heading=heading,
+            alone={definition.name for definition in planned.studies},
+        )
         ended = located(spec, lambda: run_search(request, planned))
     with showing_results(where):
         code = print_outcome(console, where, planned, ended, budget is not None)

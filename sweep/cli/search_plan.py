@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 
 from sweep.cli.messages import located, warn, warn_of_damage
+from sweep.cli.plan_table import print_forecast, print_table
 
 if TYPE_CHECKING:
     from sweep.spec.sweep_spec import Spec
@@ -41,23 +41,14 @@ def plan_of_search(
     located(spec, lambda: loaded.find_lists(results))
     planned = located(spec, lambda: plan_search(loaded))
     stored, suggested = results.trials(), results.suggestions()
-    for found in (stored, suggested):
-        warn_of_damage(found)
+    warn_of_damage(stored, suggested)
     rows = {row["trial_id"]: row for row in stored.table.to_pylist()}
     seeds = [*search.seeds, *search.confirm_seeds]
     checked = located(spec, lambda: check_task(loaded.model_copy(update={"seeds": seeds}), tell))
     expected = Expected(planned, rows, suggested.table.to_pylist(), checked)
     parts = expected.parts()
-    table = Table()
-    for header in ("search", "trials", "done", "to run"):
-        table.add_column(header, justify="left" if header == "search" else "right")
-    for part in parts:
-        table.add_row(part.words, str(part.trials), str(part.done), str(part.trials - part.done))
-    table.add_section()
-    total, done = sum(part.trials for part in parts), sum(part.done for part in parts)
-    table.add_row("all, at most" if search.compute is None else "all, about", str(total), str(done), str(total - done))
-    console.print(f"{loaded.name} in {where}", soft_wrap=True)
-    console.print(table)
-    if forecast and total > done:
-        words = expected.add_to(here(loaded, checked), results).words()
-        console.print(words or "how long this takes is not known", highlight=False, soft_wrap=True)
+    counts = [(part.words, part.trials, part.done) for part in parts]
+    whole = "all, at most" if search.compute is None else "all, about"
+    print_table(console, f"{loaded.name} in {where}", "search", counts, whole)
+    if forecast and any(part.trials > part.done for part in parts):
+        print_forecast(console, expected.add_to(here(loaded, checked), results))

@@ -37,9 +37,6 @@ class Server(ThreadingHTTPServer):
     the process.
     """
 
-    daemon_threads = True
-    allow_reuse_address = True
-
     def __init__(self, page: Page, port: int = 0) -> None:
         """Listen on a port; 0: on a free one.
 

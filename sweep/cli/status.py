@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from sweep.cli.arguments import DirectoryArgument
 from sweep.cli.messages import warn_of_damage
 
 PATIENCE = 10.0
@@ -14,7 +15,7 @@ PATIENCE = 10.0
 
 
 def status(
-    directory: Annotated[str, typer.Argument(metavar="DIR")],
+    directory: DirectoryArgument,
     plugin: Annotated[
         list[str] | None,
         typer.Option(
@@ -30,8 +31,7 @@ def status(
     results = existing_results(directory)
     trials, suggestions = results.trials(), results.suggestions()
     relearned = results.relearned(trials.table)
-    for found in (trials, suggestions, relearned):
-        warn_of_damage(found)
+    warn_of_damage(trials, suggestions, relearned)
     console, plugins = Console(markup=False), frozenset(plugin or ())
     print_status(console, directory, trials, suggestions, relearned, plugins)
     print_left(console, StoredPlan(results, plugins).within(PATIENCE), trials)  # last: to plan takes seconds

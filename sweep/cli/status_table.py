@@ -16,7 +16,7 @@ from sweep.search.objective import State, standings
 from sweep.store.original_labels import DIFFER, of_several_weights
 from sweep.store.parquet import Rows
 from sweep.store.relearning import Relearning
-from sweep.store.status import Row
+from sweep.store.status import ENDED, Row
 
 COLUMNS = [
     *("trial_id", "task_id", "dataset", "model", "method", "params", "seed", "status", "error", "device"),
@@ -41,7 +41,7 @@ def print_status(
     """
     rows = trials.table.select(COLUMNS).to_pylist()
     counts = Counter((row["method"], row["status"]) for row in rows)
-    statuses = sorted({row["status"] for row in rows}, key=["ok", "diverged", "failed", "pruned"].index)
+    statuses = sorted({row["status"] for row in rows}, key=[*ENDED, "pruned"].index)
     console.print(f"{len(rows)} trials in {directory}", soft_wrap=True)
     table = Table()
     for header in ("method", *statuses):

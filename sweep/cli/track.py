@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from sweep.cli.arguments import TrackerName
+from sweep.cli.arguments import DirectoryArgument, TrackerName
 from sweep.cli.messages import fail, warn_of_damage
 
 
 def track(
-    directory: Annotated[str, typer.Argument(metavar="DIR")],
+    directory: DirectoryArgument,
     to: Annotated[list[TrackerName], typer.Option("--to", help="The tracker; may be given several times.")],
 ) -> None:
     """Send the trials of a results directory that were not sent yet to an experiment tracker, each as a run."""

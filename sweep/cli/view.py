@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
+from sweep.cli.arguments import DirectoryArgument
 from sweep.cli.messages import warn
 from sweep.errors import InputError
 
 
 def view(
-    directory: Annotated[str, typer.Argument(metavar="DIR")],
+    directory: DirectoryArgument,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of this machine; 0: a free one.")] = 0,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the web browser.")] = False,
 ) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -23,8 +22,7 @@ from sweep.engine.interrupts import deadline, interruptible
 from sweep.engine.pace import computes_on_gpu, timed_pace
 from sweep.engine.progress import Progress
 from sweep.engine.schedule import GridSchedule, Schedule
-from sweep.engine.shared_grid import PAUSE, SharedGrid
-from sweep.errors import InputError
+from sweep.engine.shared_grid import SharedGrid
 from sweep.plan.check import Checked, check_task
 from sweep.plan.labels import store_labels
 from sweep.plan.pending import NOTHING, Again
@@ -39,9 +37,9 @@ from sweep.store.metrics import KINDS, gap_between
 from sweep.store.original_labels import DIFFER, of_several_weights, read_label
 from sweep.store.results import Results
 from sweep.store.row_lists import write_row_list
+from sweep.store.running import running_path
 from sweep.trial.job import Context, Job, Outcome
 from sweep.trial.rows import trial_row
-from sweep.trial.worker import Worker
 
 
 def ignore(message: str) -> None:
@@ -77,6 +75,7 @@ class Request:
         again: which trials are run again though they have a row.
         time_budget: seconds after which no further job is started; None: no limit.
         console: where progress is shown.
+        began: is called with the id of every trial that begins, each time that it does.
         tell: is called with the id of every trial that ended, once its row is stored.
         warn: is called with every warning, one line each.
         heading: lines to show first, once nothing refuses to run.
@@ -92,6 +91,7 @@ class Request:
     again: Again = NOTHING
     time_budget: float | None = None
     console: Console = field(default_factory=Console)
+    began: Callable[[str], None] = ignore
     tell: Callable[[str], None] = ignore
     warn: Callable[[str], None] = ignore
     heading: Sequence[str] = ()
@@ -107,6 +107,7 @@ class Driver:
         self.results = Results(request.out)
         self.context = run_context(request.spec, request.out, request.again.refresh)
         self.progress = Progress(request.console)
+        self._running: set[str] = set()
 
     def grid(self, trials: Sequence[Trial], originals: Sequence[Trial] = ()) -> GridSchedule:
         """A schedule of trials and of the missing originals that they start from.
@@ -179,7 +180,10 @@ class Driver:
                 checking = pool.submit(check)
                 execute = self.request.executor.load()  # at the same time, because both take seconds
                 self.progress.forecast = checking.result()
-            execute(self, schedule)
+            try:
+                execute(self, schedule)
+            finally:
+                self._no_longer_run(*self._running)
 
     @contextmanager
     def described(self, gpus: float, slots: int = 1) -> Iterator[None]:
@@ -211,6 +215,13 @@ class Driver:
         store_labels(self.results, spec)
         self.results.write("environment.json", environment_json(executor.name, spec.training.precision).encode())
 
+    def started(self, job: Job) -> None:
+        """Show that a job began."""
+        self.progress.started(job)
+        if not job.original_only:
+            self._running.add(job.trial.id)
+            self.request.began(job.trial.id)
+
     def ended(self, schedule: Schedule, job: Job, outcome: Outcome) -> None:
         """Show that a job ended, and tell the schedule. The job's row is stored already.
 
@@ -219,6 +230,7 @@ class Driver:
         """
         self.progress.finished(job, outcome, self._gap(job, outcome))
         if not job.original_only:
+            self._running.discard(job.trial.id)
             self.request.tell(job.trial.id)
         schedule.finished(job, outcome)
 
@@ -240,6 +252,13 @@ class Driver:
             OSError: it cannot be stored.
         """
         self.results.write_trial(trial_row(trial, self.context, outcome, datetime.now(UTC)))
+        self._no_longer_run(trial.id)
+
+    def _no_longer_run(self, *trial_ids: str) -> None:
+        """Remove what workers that were killed said of trials."""
+        with suppress(OSError):
+            for trial_id in trial_ids:
+                self.results.remove(running_path(trial_id))
 
     def _gap(self, job: Job, outcome: Outcome) -> float | None:
         """The average gap of a trial that ended ok, where Retrain of its seed has ended; on validation data if a study
@@ -314,42 +333,6 @@ def run_context(spec: Spec, out: str, refresh: bool) -> Context:
         refresh=refresh,
         plugins=os.getcwd(),
     )
-
-
-def gpus_of_this_process(spec: Spec) -> float:
-    """GPUs per trial where trials run in this process.
-
-    Raises:
-        InputError: the spec wants more of them, or more CPUs, than there are.
-    """
-    if spec.resources.cpus > (cpus := os.cpu_count() or 1):
-        raise InputError(f"resources.cpus: {spec.resources.cpus:g} wanted, and this machine has {cpus}")
-    wanted, found = spec.resources.gpus, torch.cuda.device_count()
-    if wanted and wanted > found:
-        raise InputError(f"resources.gpus: {wanted:g} wanted, and torch finds {found} on this machine")
-    return found if wanted is None else wanted
-
-
-def run_inline(driver: Driver, schedule: Schedule) -> None:
-    """Run a schedule's jobs in this process, one after another.
-
-    Raises:
-        InputError: the spec wants more GPUs than there are.
-        OSError: results cannot be stored.
-    """
-    with driver.described(gpus_of_this_process(driver.request.spec)):
-        worker = Worker(driver.context)
-        while not schedule.ended:
-            job = schedule.next()
-            if job is None:  # another command trains the original that is left
-                time.sleep(PAUSE)
-                continue
-            driver.progress.started(job)
-            driver.ended(schedule, job, worker.run(job))
-
-
-INLINE = Executor("inline", lambda: run_inline)
-"""Runs jobs in this process."""
 
 
 def _stored_originals(

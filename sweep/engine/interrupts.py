@@ -30,8 +30,8 @@ def deadline(schedule: Schedule, seconds: float | None) -> Iterator[None]:
 def interruptible() -> Iterator[None]:
     """Let Ctrl-C and SIGTERM raise KeyboardInterrupt. Ctrl-C stays ignored where it is, as in background jobs.
 
-    A library may swallow the exception and raise its own, as Arrow does that was importing a module: what leaves the
-    body after a signal is KeyboardInterrupt all the same.
+    A library may swallow the exception and raise its own, as Arrow does while it imports a module: what leaves the body
+    after a signal is KeyboardInterrupt all the same.
     """
     came: list[int] = []
 

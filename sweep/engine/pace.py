@@ -17,8 +17,9 @@ from sweep.trial.device import set_arithmetic, synchronise
 from sweep.trial.training import autocast_context, train
 
 TIMED_SECONDS = 0.2
-"""For about so long batches are timed; at least one is, after one that is not."""
+"""About how long batches are timed: at least one, after a first one that is not timed."""
 MOST_BATCHES = 20
+"""How many batches are timed at most."""
 
 SHARED_GPU = 0.25
 """Share of a GPU that a trial takes where there is a GPU and the spec does not say how much."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from sweep.errors import InputError
+from sweep.errors import InputError, inside
 from sweep.plan.trials import location_options, model_location, trial_for
 from sweep.plan.versions import trial_version
 from sweep.spec.spec_file import read_yaml
@@ -112,8 +112,6 @@ def _stored_spec(results: Results, config: dict[str, Any]) -> Spec:
         raise InputError(f"{results.location}: spec.yaml does not say where the dataset lies")
     if (found := section.get("name", "digits")) != name:
         raise InputError(f"{results.location}: spec.yaml is of dataset '{found}', the trial of '{name}'")
-    try:
-        sections = {"dataset": section} | ({"model": stored["model"]} if "model" in stored else {})
+    sections = {"dataset": section} | ({"model": stored["model"]} if "model" in stored else {})
+    with inside(f"{results.location}/spec.yaml"):
         return parse_spec({"name": "stored", "methods": [{"name": "retrain"}]} | sections)
-    except InputError as error:
-        raise InputError(f"{results.location}/spec.yaml: {error}") from error

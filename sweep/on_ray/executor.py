@@ -172,7 +172,7 @@ class TuneJobs:
             self._driver.progress.gpus(self._gpus, ray.cluster_resources().get("GPU", 0))
         job = self._running[name] = self._waiting.pop(name)
         self._deaths.began(name, process)
-        self._driver.progress.started(job)
+        self._driver.started(job)
 
     def ended(self, name: str, result: dict[str, Any]) -> None:
         """Note that a job ended, and whether its worker could store the result."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from sweep.errors import InputError
+from sweep.errors import InputError, first_line
 from sweep.plan.code_version import code_version
 from sweep.store.redaction import redacted
 from sweep.store.results import Results
@@ -34,7 +34,7 @@ def answer(out: str, mark: str, name: str) -> Answer:
             problem = "what is written elsewhere does not appear there: it is not the same storage"
         results.write(f"{mark}-{name}", name.encode())
     except (OSError, InputError) as error:
-        problem = redacted(str(error).splitlines()[0])
+        problem = redacted(first_line(error))
     return Answer(code_version(), problem)
 
 

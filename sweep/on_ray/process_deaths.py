@@ -38,19 +38,19 @@ class Death:
     innocent: bool = False
 
 
-def death(told: str, actor: str | None, late: float | None = None) -> Death:
+def death(told: str, actor: str, late: float | None = None) -> Death:
     """Why a process died, by what Ray says.
 
     Args:
         told: what Ray says of the death.
-        actor: id of the process's actor; None if the process had not begun its job.
+        actor: id of the process's actor.
         late: the time limit in seconds, if the job had taken longer than that; else None.
     """
     innocent = False
     if SHORT_OF_MEMORY in told:
         used = {found: float(size) for found, size in KILLED.findall(told)}
         largest = max([*used.values(), *map(float, LARGEST.findall(told))], default=0)
-        innocent = actor is None or used.get(actor, largest) < largest
+        innocent = used.get(actor, largest) < largest
         short = "the worker process was killed because its node ran low on memory"
     elif LOST.search(told):
         innocent = True

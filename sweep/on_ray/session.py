@@ -36,7 +36,7 @@ import torch  # noqa: E402
 
 import methods  # noqa: E402
 from sweep.engine.pace import SHARED_GPU  # noqa: E402
-from sweep.errors import InputError, Unsuccessful  # noqa: E402
+from sweep.errors import InputError, Unsuccessful, first_line  # noqa: E402
 from sweep.spec.sweep_spec import Spec  # noqa: E402
 
 FIRST = "sweep.on_ray.worker_setup.import_ours"
@@ -111,7 +111,7 @@ def _start() -> None:
         _init(address="local", include_dashboard=False)
     except Exception as error:  # Ray raises many kinds, Exception itself among them
         files = "; its files lie in RAY_TMPDIR, else TMPDIR, else /tmp" if isinstance(error, OSError) else ""
-        raise Unsuccessful(f"Ray does not start on this machine: {_first_line(error)}{files}") from error
+        raise Unsuccessful(f"Ray does not start on this machine: {first_line(error)}{files}") from error
 
 
 def _connect(cluster: Cluster) -> None:
@@ -121,7 +121,7 @@ def _connect(cluster: Cluster) -> None:
     try:
         _init(address=cluster.address, py_modules=packages)
     except Exception as error:
-        why = _first_line(error)
+        why = first_line(error)
         refused = isinstance(error, ConnectionError) or why.startswith("Failed to conn")
         hint = "; if the cluster asks for a token, set RAY_AUTH_MODE=token" if refused else ""
         raise InputError(f"{cluster.named}: {why}{hint}") from error
@@ -136,10 +136,6 @@ def _init(address: str, py_modules: list[str] | None = None, include_dashboard: 
         logging_level="ERROR",
         runtime_env={"worker_process_setup_hook": FIRST} | code,
     )
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _make_room_for_sockets() -> None:

@@ -11,9 +11,8 @@ import numpy as np
 
 from methods import Descent, Method, Unsuitable
 from methods.finetune import FineTune
-from sweep.errors import InputError
+from sweep.errors import InputError, inside
 from sweep.plan.labels import check_labels
-from sweep.plan.trials import of_dataset
 from sweep.spec.plugins import find_dataset, find_kind, find_method, find_model
 from sweep.spec.space import effective, make_space
 from sweep.spec.sweep_spec import MethodSpec, Spec
@@ -66,7 +65,8 @@ def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) ->
     check_labels(spec)
     kind = find_kind(dataset.name)
     model = {"name": spec.model.name} | (spec.model.model_extra or {})
-    outline = of_dataset(lambda: find_dataset(dataset.name)(**(dataset.model_extra or {})).outline(model))
+    with inside("dataset"):
+        outline = find_dataset(dataset.name)(**(dataset.model_extra or {})).outline(model)
     splits = kind.splits(outline, {key: getattr(dataset, key) for key in type(dataset).model_fields})
     fewest = len(splits.rows), len(splits.rows)
     twins = (0, 0)
@@ -106,10 +106,8 @@ def _check_model(spec: Spec, kind: Kind, outline: Outline, fewest: tuple[int, in
     name, builtin, size = spec.model.name, ":" not in spec.model.name, outline.size
     builder, options = find_model(name), spec.model.model_extra or {}
     if isinstance(builder, Files):  # which may be large: they are checked without being read
-        try:
+        with inside("model"):
             return builder.check(outline.outputs, outline.inputs, **options)
-        except InputError as error:
-            raise InputError(f"model: {error}") from error
     problem, advice = f"be used on {outline.noun}s of {size}", ""
     try:
         network = try_out(builder, kind, outline, options, builtin)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -10,7 +9,7 @@ from typing import Any
 
 from methods import Method
 from sweep.plan.check import Checked
-from sweep.plan.trials import Trial
+from sweep.plan.trials import Trial, describe
 from sweep.spec.plugins import find_method
 from sweep.store.content_ids import canonical_json
 
@@ -19,13 +18,15 @@ KNOWN: dict[str, Callable[..., Any]] = {"min": min, "max": max, "ceil": math.cei
 
 
 def passes_of(trial: Trial, checked: Checked) -> float | None:
-    """The passes of a trial's unlearning; None: its method gives none. One that may end earlier, after some hundred
-    times as many at most, is expected to make no more than Retrain.
+    """The passes of a trial's unlearning; None: its method gives none.
+
+    A method that may end earlier gives an upper bound, which may be some hundred times too high: it is expected to make
+    at most as many passes as Retrain.
 
     Args:
         checked: of the spec that has the trial.
     """
-    config = json.loads(trial.config)
+    config = describe(trial)
     retain, forget = checked.sizes.get(canonical_json(config["forget"]), checked.typical)
     named, params = config["method"]["name"], config["method"]["params"]
     method, epochs = find_method(named)(**params), config["training"]["epochs"]

@@ -10,6 +10,7 @@ from typing import Any
 from sweep.plan.trials import Trial
 from sweep.plan.versions import is_current, other_versions
 from sweep.spec.sweep_spec import Spec
+from sweep.store.status import KEPT, kept
 from sweep.tasks.kind import Wanted
 
 
@@ -42,9 +43,6 @@ class Again:
 
 NOTHING = Again()
 
-ASCENDING = (None, "forget", "true", "all")
-"""What the column `kept_predictions` says, in the order of how much was kept."""
-
 
 def with_fewer_predictions(
     trials: Iterable[Trial], left: Iterable[Trial], rows: Mapping[str, Mapping[str, Any]], wanted: Wanted
@@ -61,9 +59,7 @@ def with_fewer_predictions(
 
 
 def _kept_fewer(row: Mapping[str, Any], wanted: Wanted) -> bool:
-    kept = (row["kept_predictions"] or "true") if row["n_predictions"] else None
-    asked = "true" if wanted is True else wanted or None
-    return row["status"] == "ok" and ASCENDING.index(kept) < ASCENDING.index(asked)
+    return row["status"] == "ok" and kept(row) < KEPT[wanted]
 
 
 def untouched(

@@ -27,7 +27,7 @@ def unrelearned(
     recipe: Relearning | None,
     tell: Callable[[Rows], None],
 ) -> dict[str, datetime | None]:
-    """When the trials finished that ended ok and have no such relearning, by id; none where nothing is asked for.
+    """Of each trial that ended ok and was not relearned by the recipe, by id, when it finished; none without a recipe.
 
     Unlearned models are not stored, so only running these trials again makes up for it.
 

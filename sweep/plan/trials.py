@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from sweep.errors import InputError
+from sweep.errors import inside
 from sweep.spec.plugins import find_dataset, find_method, find_model
 from sweep.spec.space import effective, identifying
 from sweep.spec.sweep_spec import ModelSpec, Spec
@@ -18,8 +18,6 @@ from sweep.store.content_ids import canonical_json, content_id
 from sweep.store.location import absolute_location
 from sweep.tasks.kind import DatasetSpec
 from sweep.tasks.models import Files
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,8 @@ def dataset_identity(dataset: DatasetSpec) -> dict[str, Any]:
     """
     kind = find_dataset(dataset.name)
     options = dict(dataset.model_extra or {})
-    fingerprint = of_dataset(lambda: kind(**options).fingerprint())
+    with inside("dataset"):
+        fingerprint = kind(**options).fingerprint()
     usual = {item.name: item.default for item in dataclasses.fields(kind) if item.name in kind.came_later}
     identity = {"name": dataset.name} | {
         key: value
@@ -108,24 +107,14 @@ def model_identity(model: ModelSpec) -> dict[str, Any]:
     files, options = find_model(model.name), dict(model.model_extra or {})
     if not isinstance(files, Files):
         return {"name": model.name} | options
-    try:
+    with inside("model"):
         fingerprint = files.fingerprint(**_located(files, options))
-    except InputError as error:
-        raise InputError(f"model: {error}") from error
     rest = {key: value for key, value in options.items() if key not in files.located_by}
     return {"name": model.name, "fingerprint": fingerprint} | rest
 
 
 def _located(files: Files, options: Mapping[str, Any]) -> dict[str, Any]:
     return {key: options[key] for key in files.located_by if key in options}
-
-
-def of_dataset(action: Callable[[], T]) -> T:
-    """What `action` returns. If it raises InputError, name `dataset` in the message."""
-    try:
-        return action()
-    except InputError as error:
-        raise InputError(f"dataset: {error}") from error
 
 
 def trial_for(config: dict[str, Any], study: str | None = None) -> Trial:

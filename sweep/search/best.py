@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from sweep.errors import InputError
+from sweep.plan.trials import describe
 from sweep.search.plan import search_section
 from sweep.search.study import Study
 from sweep.spec.spec_file import write_new
 from sweep.spec.sweep_spec import MethodSpec, Spec
-
-REFERENCES = ("original", "retrain")
 
 TITLE = "The best of a search"
 """How the first line of such a spec begins."""
@@ -28,8 +26,8 @@ def best_specs(spec: Spec, studies: Sequence[Study]) -> list[str]:
     alone = [each for grid in spec.forget for each in grid.alone()]
     found = []
     for number, forget in enumerate(alone, start=1):
-        here = [each for each in studies if json.loads(each.definition.retrain[0].config)["forget"] in forget.sets()]
-        entries, comments = [MethodSpec(name=name) for name in REFERENCES], []
+        here = [each for each in studies if describe(each.definition.retrain[0])["forget"] in forget.sets()]
+        entries, comments = [MethodSpec(name="original"), MethodSpec(name="retrain")], []
         for study in here:
             best = study.best()
             if not best:

@@ -10,7 +10,7 @@ import optuna
 import sqlalchemy
 from optuna.storages import BaseStorage, RDBStorage
 
-from sweep.errors import InputError, Unsuccessful
+from sweep.errors import InputError, Unsuccessful, first_line
 
 CONNECT_SECONDS = 10
 """How long a database server may take to accept a connection."""
@@ -57,5 +57,4 @@ def storage_needed() -> Iterator[None]:
 
 
 def _first_line(error: Exception) -> str:
-    cause = getattr(error, "orig", None) or error.__cause__ or error
-    return (str(cause) or type(cause).__name__).splitlines()[0]
+    return first_line(getattr(error, "orig", None) or error.__cause__ or error)

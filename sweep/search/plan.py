@@ -19,9 +19,9 @@ class Plan:
 
     Attributes:
         references: Retrain on the search seeds.
-        originals: trials that are not run, but whose originals are trained, on the search seeds: the ordinary ones, and
-            those of methods that shape training where a study does so in one way only. Where it draws what shapes
-            them, each original is trained by the first trial that needs it.
+        originals: trials that are not run, but whose originals are trained beforehand, on the search seeds: the
+            ordinary ones, and those of a method that shapes training, if its study has one way to shape it. If the
+            study draws what shapes training, the first trial that needs an original trains it.
         studies: one for each method and task.
         baselines: Retrain and the entries of the spec's `methods` on the confirmation seeds.
     """

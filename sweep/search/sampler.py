@@ -24,6 +24,7 @@ SAMPLERS: dict[SamplerName, Callable[[int], BaseSampler]] = {
     "nsga2": lambda seed: NSGAIISampler(seed=seed, population_size=POPULATION),
     "random": lambda seed: RandomSampler(seed=seed),
 }
+"""Samplers that read what they know from the study: each is made anew for every suggestion (`NumberedSampler`)."""
 
 PRUNERS: dict[PrunerName, Callable[[], BasePruner]] = {
     "median": lambda: MedianPruner(n_startup_trials=5),

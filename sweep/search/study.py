@@ -18,7 +18,7 @@ from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 from optuna.trial import Trial as OptunaTrial
 
-from sweep.plan.trials import Trial, trial_for
+from sweep.plan.trials import Trial, describe, trial_for
 from sweep.search.objective import Standing, pareto_front, standing
 from sweep.search.sampler import PRUNERS, NumberedSampler
 from sweep.spec.plugins import find_method
@@ -109,7 +109,7 @@ class Definition:
         """The trials of a configuration, one for each Retrain trial in `seeds`, with that trial's seed and task."""
         kind = find_method(self.method)
         method = {"name": self.method, "version": kind.version, "params": identifying(kind, params)}
-        return tuple(trial_for(json.loads(trial.config) | {"method": method}, self.name) for trial in seeds)
+        return tuple(trial_for(describe(trial) | {"method": method}, self.name) for trial in seeds)
 
 
 def define_studies(search: SearchSpec, retrain: Mapping[str, tuple[Trial, ...]]) -> list[Definition]:
@@ -182,7 +182,7 @@ class Study:
 
     @property
     def limit(self) -> int:
-        """How many suggestions there will be, as far as it is known: with `compute` one more, while some is left."""
+        """How many suggestions there will be, as far as is known: with `compute` one more while some of it is left."""
         search = self.definition.search
         if search.compute is None:
             return search.trials
@@ -196,8 +196,9 @@ class Study:
     def compute(self, number: int) -> float:
         """The passes of a suggestion's trials, in those of Retrain of the same seed.
 
-        A trial that has not ended counts as the mean of those that have, before that as Retrain, and so does one whose
-        passes are not known, because it failed. One that was not run, because its suggestion was given up, counts as 0.
+        A trial that has not ended counts as the mean of those that have or, while none has, as Retrain. A trial that
+        failed counts as Retrain, if its passes are not known. One that a pruner gave up, and that was not run, counts
+        as 0.
         """
         return passes_relative(self.rows(self.suggestions[number]), self.references)
 
@@ -246,7 +247,7 @@ class Study:
         self._optuna_trials[number] = optuna_trial
         if number not in self.suggestions:
             trials = self.definition.trials(params, self.definition.retrain)
-            stored = json.loads(trials[0].config)["method"]["params"]
+            stored = describe(trials[0])["method"]["params"]
             self.suggestions[number] = Suggestion(self.name, number, stored, trials, (), datetime.now(UTC))
         return self.suggestions[number]
 

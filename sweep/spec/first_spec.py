@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from methods import Method
-from sweep.errors import InputError, nearest
+from sweep.errors import InputError, inside, nearest
 from sweep.spec.folder_layout import image_folder_options
 from sweep.spec.plugins import find_dataset, find_kind, find_method
 from sweep.spec.spec_file import read_yaml
@@ -107,10 +107,8 @@ def default_methods(data: str) -> list[str]:
 
 
 def _method(name: str, kind: Kind) -> type[Method]:
-    try:
+    with inside("--methods"):
         method = find_method(name)
-    except InputError as error:
-        raise InputError(f"--methods: {error}") from error
     if method.kinds is not None and not kind.names & set(method.kinds):
         raise InputError(f"--methods: {name} is for {' and '.join(method.kinds)}, and these data are {kind.name}")
     return method

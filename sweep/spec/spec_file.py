@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from sweep.errors import InputError, nearest
+from sweep.errors import InputError, first_line, nearest
 from sweep.spec.source import Overrides, Source, called
 
 NULL = "tag:yaml.org,2002:null"
@@ -181,7 +181,7 @@ def read_yaml(text: str, name: str) -> Any:
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise InputError(f"{name}: {where}not YAML: {error.problem}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{name}: not YAML: {str(error).splitlines()[0]}") from error
+        raise InputError(f"{name}: not YAML: {first_line(error)}") from error
 
 
 def _assignments(overrides: Overrides) -> Iterator[tuple[str, Any, str]]:

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationInfo, create_model, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from sweep.errors import InputError
+from sweep.errors import InputError, inside
 from sweep.spec.axis import axis
 from sweep.spec.complaints import validated
 from sweep.spec.forget_section import ForgetSpec
@@ -158,7 +158,7 @@ def _bare(values: list[Any]) -> Any:
 
 
 def load_spec(source: Source, overrides: Overrides | None = None) -> Spec:
-    """Read a spec, apply overrides, check it and fill in every default. A file without `name` is called as the file.
+    """Read a spec, apply overrides, check it and fill in every default. A spec without `name` is named after its file.
 
     Raises:
         InputError: one line with the file, the key, what is wrong, and the nearest valid name.
@@ -166,10 +166,8 @@ def load_spec(source: Source, overrides: Overrides | None = None) -> Spec:
     name, document = read_document(source, overrides or [])
     if not isinstance(source, Mapping):
         document.setdefault("name", Path(name).stem)
-    try:
+    with inside(name):
         return parse_spec(document)
-    except InputError as error:
-        raise InputError(f"{name}: {error}") from error
 
 
 def parse_spec(document: dict[str, Any]) -> Spec:
@@ -202,10 +200,8 @@ def _kind(document: Any) -> Kind:
         find_dataset(name)
     except InputError:  # the check of the whole document says so
         name = DatasetSpec().name
-    try:
+    with inside("dataset.name"):
         return find_kind(name)
-    except InputError as error:
-        raise InputError(f"dataset.name: {error}") from error
 
 
 @cache
@@ -230,10 +226,8 @@ def _check_search(spec: Spec) -> None:
     assert spec.search is not None
     for index, entry in enumerate(spec.search.methods):
         path = f"search.methods.{index}"
-        try:
+        with inside(f"{path}.name"):
             method = find_method(entry.name)
-        except InputError as error:
-            raise InputError(f"{path}.name: {error}") from error
         try:
             make_space(entry.name, method, entry.entry)
         except InputError as error:
@@ -261,10 +255,8 @@ def _with_hyperparameters(entry: MethodSpec, path: str) -> MethodSpec:
 
 def _with_options(section: Any, path: str, model_of: Callable[[str], type[BaseModel]]) -> Any:
     """The section with its further options checked by the model that belongs to its name."""
-    try:
+    with inside(f"{path}.name"):
         model = model_of(section.name)
-    except InputError as error:
-        raise InputError(f"{path}.name: {error}") from error
     own = set(type(section).model_fields)
     options = validated(model, section.model_extra or {}, tuple(path.split(".")), own)
     values = {key: getattr(section, key) for key in own} | options.model_dump()

@@ -3,11 +3,11 @@
     DIR/.index/<folder>-<hex>.parquet   rows of many files of a folder, each with the name, size and time of its file
     DIR/.index/clock                    an empty file, written to see the time of the storage's clock
 
-A reader adds the files that it read if they are many, not in the index, and the index can be written. The index is
-disposable: its files are checked as they are read; rows that it lacks or that do not fit are read from the folder; and
-no reader waits for another. A file that was written again has another time or size, so its old rows are not used. A
-damaged file, or one whose JSON cannot be parsed, never enters the index, so that every reader names it. Damage that
-comes later and changes neither time nor size is not noticed: a file is checked only when it is first read.
+A reader adds the files that it read itself, if they are many and the index can be written. The index is disposable:
+its files are checked as they are read; rows that it lacks or that do not fit are read from the folder; and no reader
+waits for another. A file that was written again has another time or size, so its old rows are not used. A damaged
+file, or one whose JSON cannot be parsed, never enters the index, so that every reader names it. Damage that comes
+later and changes neither time nor size is not noticed: a file is checked only when it is first read.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def read_labels(results: Directory) -> dict[str, str]:
 
 
 def write_labels(results: Directory, given: Mapping[str, str], proposed: Mapping[str, str]) -> None:
-    """Add labels to those of a results directory: `given` ones in place of what is there, `proposed` ones only beside.
+    """Add labels to those of a results directory: `given` ones replace those that are there, `proposed` ones do not.
 
     Raises:
         OSError: they cannot be stored.

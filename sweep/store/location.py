@@ -17,7 +17,7 @@ def is_uri(location: str) -> bool:
 
 
 def local_path(location: str) -> Path | None:
-    """The path of a location that is a path or a URI of this machine's files (file:///...); None of another URI.
+    """The path of a location that is a path or a URI of this machine's files (file:///...); None for another URI.
 
     Raises:
         InputError: it is no text, which Arrow and specs need: not UTF-8, or with a null character; or pyarrow.fs does

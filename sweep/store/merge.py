@@ -19,16 +19,13 @@ from sweep.store.merge_suggestions import merge_suggestions
 from sweep.store.original_labels import DIFFER, of_several_weights, original_path, read_label
 from sweep.store.parquet import LARGE, Rows, parquet_bytes
 from sweep.store.results import Results
-from sweep.store.status import Row
+from sweep.store.status import Row, kept
 
 RESULT = ("status", *METRICS, "other", "model_sha256")
 """What two runs of one trial are compared by."""
 
-SHARE = {"forget": 1, "all": 3}
-"""How much the values of `kept_predictions` keep; 2 is what true and older rows keep."""
-
 RULE = "kept are those that ended, then of this code version, of the original kept, with most predictions, the latest"
-"""Of those that ended alike, one whose files can be read is in the place of one with damaged files."""
+"""Of those that ended alike, one whose files can be read takes the place of one with damaged files."""
 
 
 @dataclass
@@ -188,7 +185,7 @@ def _ranked(
             _ended(row),
             current(row["code_version"]),
             row["original_sha256"] is None or models.get(row["original_id"]) == row["original_sha256"],
-            SHARE.get(row["kept_predictions"], 2) if row["n_predictions"] else 0,
+            kept(row),
             row["finished_at"] is not None,
             row["finished_at"],
         )
@@ -203,9 +200,9 @@ def _ended(row: Row) -> int:
 def _taken(
     ranked: Sequence[Candidate], sources: Sequence[Results], out: Results, done: Merged
 ) -> tuple[Candidate, Files]:
-    """The first candidate, unless files of it are damaged that another has; and what can be read of its files.
+    """The first candidate, or another that has files which are damaged there; and what can be read of its files.
 
-    Another must have ended as well. Where the merged directory has the trial, it must have the same result too.
+    Another must have ended as the first did and, where the merged directory has the trial, with the same result.
     """
     best, *others = ranked
     there = best.source is None

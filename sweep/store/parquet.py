@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs as pafs
 
+from sweep.errors import first_line
 from sweep.store.checksum import sealed, verify
 from sweep.store.retry import steady
 
@@ -170,7 +171,7 @@ def _read_part(filesystem: pafs.FileSystem, paths: list[str], schema: pa.Schema)
             continue
         except (pa.ArrowException, OSError, ValueError) as error:
             folder = path.split("/")[-2]
-            damaged.append(f"{folder}/{name}: {(str(error) or type(error).__name__).splitlines()[0]}")
+            damaged.append(f"{folder}/{name}: {first_line(error)}")
     return Rows(pa.concat_tables(found).combine_chunks(), damaged)
 
 

@@ -10,6 +10,7 @@
     DIR/suggestions/<study>-<number>.parquet   one row per configuration that a search suggested
     DIR/rows/<id>.parquet                a list of rows that were to be forgotten (sweep/store/row_lists.py)
     DIR/tracked/<tracker>/<trial>-<time>   an empty file per run that was sent to an experiment tracker
+    DIR/running/<trial_id>.json          how far a trial is, only while it runs (sweep/store/running.py)
     DIR/kinds/<kind>.json                what a plugin's kind of task measures
     DIR/.claims/                         files that commands lock (sweep/engine/claims.py, exclusive.py)
     DIR/.index/                          disposable: rows that were read before (sweep/store/index.py)

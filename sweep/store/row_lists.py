@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import fs as pafs
 
-from sweep.errors import InputError
+from sweep.errors import InputError, first_line
 from sweep.store.columns import ROWS
 from sweep.store.content_ids import canonical_json, content_id
 from sweep.store.directory import Directory
@@ -69,7 +69,7 @@ def read_row_list(location: str) -> RowList | None:
     except FileNotFoundError:
         return None
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise InputError(f"'{location}' cannot be read: {str(error).splitlines()[0]}") from error
+        raise InputError(f"'{location}' cannot be read: {first_line(error)}") from error
     if COLUMN not in names:
         raise InputError(f"'{location}' has no column {COLUMN}, but {', '.join(names) or 'none'}")
     if names.count(COLUMN) > 1:
@@ -83,7 +83,7 @@ def read_row_list(location: str) -> RowList | None:
     try:
         return RowList(np.unique(column.cast(pa.int64()).to_numpy()), absolute_location(location))
     except pa.ArrowException as error:
-        raise InputError(f"'{location}': {COLUMN}: {str(error).splitlines()[0]}") from error
+        raise InputError(f"'{location}': {COLUMN}: {first_line(error)}") from error
 
 
 def write_row_list(results: Directory, listed: RowList) -> None:
@@ -112,7 +112,7 @@ def stored_row_list(results: Directory, list_id: str) -> NDArray[np.int64]:
     try:
         found = RowList(read_parquet(content, ROWS)[COLUMN].to_numpy(), "")
     except (pa.ArrowException, ValueError) as error:
-        raise OSError(f"{path}: {str(error).splitlines()[0]}") from error
+        raise OSError(f"{path}: {first_line(error)}") from error
     if found.id != list_id:
         raise OSError(f"{path}: its rows are not those that its name stands for")
     return found.rows

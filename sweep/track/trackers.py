@@ -1,112 +1,32 @@
-"""Writes stored trials to TensorBoard, MLflow and Weights & Biases, with the library of each."""
+"""Writes trials to TensorBoard, MLflow and Weights & Biases, with the library of each: whole, or while they run."""
 
 from __future__ import annotations
 
-import json
 import logging
-import math
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sweep.errors import InputError
-from sweep.store.columns import MEASURED
 from sweep.store.results import Results
-from sweep.store.status import Row
-
-FORGET = ("scenario", "forget_ratio", "forget_fold", "forget_class", "forget_class_name", "forget_rows")
-SETTING = ("dataset", "model", "method", "seed", *FORGET)
-"""Columns that, beside the hyperparameters, say what was run."""
-
-CIRCUMSTANCES = ("status", "trial_id", "study", "code_version", "device", "threads", "host")
-"""Columns that say how a trial ended, and where it ran."""
-
-NOT_CURVES = ("trial_id", "epoch", "step", "seconds", "samples", "other")
-"""Columns of `traces` that are not drawn as curves."""
+from sweep.track.runs import Ending, Point, TrialRun
 
 
-@dataclass(frozen=True)
-class Point:
-    """A value of a curve: its name, epoch, and seconds since unlearning began."""
+class OpenRun(Protocol):
+    """A tracker's run of one trial that has not ended. Methods raise whatever the tracker's library raises."""
 
-    name: str
-    epoch: int
-    seconds: float
-    value: float
+    def add(self, points: Sequence[Point]) -> None:
+        """Store points of its curves, of epochs that do not fall."""
 
-
-@dataclass(frozen=True)
-class TrialRun:
-    """A trial as a tracker's run.
-
-    Attributes:
-        key: the trial's id and when it ended, so that a trial that is run again is another run.
-        sweep, method, seed, status: as in its row.
-        started, finished: as `started_at` and `finished_at` in its row.
-        params: what was run (hyperparameters as `param.<name>`) and how it ended; only columns with a value.
-        metrics: metrics and cost; only those that are finite.
-        curves: the values of its traces; only those that are finite.
-    """
-
-    key: str
-    sweep: str
-    method: str
-    seed: int
-    status: str
-    started: datetime
-    finished: datetime
-    params: dict[str, Any]
-    metrics: dict[str, float]
-    curves: list[Point]
-
-    @property
-    def name(self) -> str:
-        """The run's name, which need not be unique."""
-        return f"{self.method} seed {self.seed}"
+    def end(self, points: Sequence[Point], ending: Ending) -> None:
+        """Store the last points, and how the trial ended. The run takes nothing more."""
 
 
-Tracker = Callable[[TrialRun], None]
-"""Stores one trial as a run. Raises whatever its library raises."""
-
-
-def key_of(row: Row) -> str:
-    """The key of the run that a row of `trials` becomes."""
-    return f"{row['trial_id']}-{row['finished_at']:%Y%m%dT%H%M%S}"
-
-
-def trial_run(row: Row, traces: Sequence[Row]) -> TrialRun:
-    """The run made of a row of `trials` and its rows of `traces`."""
-    params = {name: row[name] for name in (*SETTING, *CIRCUMSTANCES) if row[name] is not None}
-    hyperparameters = {f"param.{name}": value for name, value in json.loads(row["params"]).items()}
-    return TrialRun(
-        key=key_of(row),
-        sweep=row["sweep"],
-        method=row["method"],
-        seed=row["seed"],
-        status=row["status"],
-        started=row["started_at"],
-        finished=row["finished_at"],
-        params=params | {name: "null" if value is None else value for name, value in hyperparameters.items()},
-        metrics={name: float(row[name]) for name in MEASURED if _finite(row[name])},
-        curves=list(_curves(traces)),
-    )
-
-
-def _curves(traces: Sequence[Row]) -> Iterator[Point]:
-    for row in traces:
-        values = {name: value for name, value in row.items() if name not in NOT_CURVES}
-        for name, value in (values | json.loads(row["other"] or "{}")).items():
-            if _finite(value):
-                yield Point("trace/" + re.sub(r"\W", "_", name), row["epoch"], row["seconds"], float(value))
-
-
-def _finite(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+Tracker = Callable[[TrialRun], OpenRun]
+"""Begins a run. Raises whatever its library raises."""
 
 
 def open_tracker(name: str, results: Results, option: str) -> Tracker:
@@ -127,7 +47,10 @@ def open_tracker(name: str, results: Results, option: str) -> Tracker:
 
 
 def to_tensorboard(results: Results) -> Tracker:
-    """Event files in `DIR/tensorboard`, written with tensorboardX, which Ray Tune needs anyway."""
+    """Event files in `DIR/tensorboard`, written with tensorboardX, which Ray Tune needs anyway.
+
+    TensorBoard reads the files of a run in the order of their names, so each one continues those before.
+    """
     from tensorboardX.proto.event_pb2 import Event
     from tensorboardX.proto.summary_pb2 import Summary
     from tensorboardX.record_writer import RecordWriter
@@ -136,28 +59,43 @@ def to_tensorboard(results: Results) -> Tracker:
     def scalar(name: str, value: float) -> Any:
         return Summary(value=[Summary.Value(tag=name, simple_value=value)])
 
-    def events(run: TrialRun) -> Iterator[Any]:
-        started, finished = run.started.timestamp(), run.finished.timestamp()
-        yield Event(wall_time=started, file_version="brain.Event:2")
-        for summary in hparams(run.params, run.metrics):
-            yield Event(wall_time=started, summary=summary)
-        for point in run.curves:
-            summary = scalar(point.name, point.value)
-            yield Event(wall_time=started + point.seconds, step=point.epoch, summary=summary)
-        for name, value in run.metrics.items():
-            yield Event(wall_time=finished, summary=scalar(name, value))
+    class TensorBoardRun:
+        def __init__(self, run: TrialRun) -> None:
+            method = re.sub(r"[^\w.:-]", "_", run.method)
+            self._run, self._files = run, 0
+            self._folder = f"tensorboard/{method}/seed-{run.seed}/{run.key}"
+            for name in results.names(self._folder):  # of a run that was killed while it sent this one
+                results.remove(f"{self._folder}/{name}")
 
-    def store(run: TrialRun) -> None:
-        method = re.sub(r"[^\w.:-]", "_", run.method)
-        with tempfile.TemporaryDirectory(prefix="unlearn-sweep-") as folder:
-            path = Path(folder) / "events.out.tfevents"
-            writer = RecordWriter(str(path))
-            for event in events(run):
-                writer.write(event.SerializeToString())
-            writer.close()
-            results.write(f"tensorboard/{method}/seed-{run.seed}/{run.key}/{path.name}", path.read_bytes())
+        def add(self, points: Sequence[Point]) -> None:
+            self._write(self._values(points))
 
-    return store
+        def end(self, points: Sequence[Point], ending: Ending) -> None:
+            finished = ending.finished.timestamp()
+            told = hparams(self._run.params | {"status": ending.status}, ending.metrics)
+            events = [Event(wall_time=self._run.started.timestamp(), summary=summary) for summary in told]
+            events += self._values(points)
+            events += [Event(wall_time=finished, summary=scalar(*item)) for item in ending.metrics.items()]
+            self._write(events)
+
+        def _values(self, points: Sequence[Point]) -> Iterator[Any]:
+            started = self._run.started.timestamp()
+            for point in points:
+                summary = scalar(point.name, point.value)
+                yield Event(wall_time=started + point.seconds, step=point.epoch, summary=summary)
+
+        def _write(self, events: Iterable[Any]) -> None:
+            with tempfile.TemporaryDirectory(prefix="unlearn-sweep-") as folder:
+                path = Path(folder) / "events"
+                writer = RecordWriter(str(path))
+                version = Event(wall_time=self._run.started.timestamp(), file_version="brain.Event:2")
+                for event in (version, *events):
+                    writer.write(event.SerializeToString())
+                writer.close()
+                results.write(f"{self._folder}/events.out.tfevents.{self._files:06}", path.read_bytes())
+            self._files += 1
+
+    return TensorBoardRun
 
 
 def to_mlflow(results: Results) -> Tracker:
@@ -178,18 +116,30 @@ def to_mlflow(results: Results) -> Tracker:
         found = client.get_experiment_by_name(name)
         return str(client.create_experiment(name) if found is None else found.experiment_id)
 
-    def store(run: TrialRun) -> None:
-        started, finished = (int(1000 * moment.timestamp()) for moment in (run.started, run.finished))
-        run_id = client.create_run(experiment(run.sweep), started, run_name=run.name).info.run_id
-        metrics = [Metric(name, value, finished, 0) for name, value in run.metrics.items()]
-        for point in run.curves:
-            metrics.append(Metric(point.name, point.value, started + int(1000 * point.seconds), point.epoch))
-        client.log_batch(run_id, params=[Param(name, str(value)) for name, value in run.params.items()])
-        for position in range(0, len(metrics), MLFLOW_BATCH):
-            client.log_batch(run_id, metrics=metrics[position : position + MLFLOW_BATCH])
-        client.set_terminated(run_id, "FAILED" if run.status == "failed" else "FINISHED", finished)
+    class MlflowRun:
+        def __init__(self, run: TrialRun) -> None:
+            self._started = int(1000 * run.started.timestamp())
+            self._id = client.create_run(experiment(run.sweep), self._started, run_name=run.name).info.run_id
+            client.log_batch(self._id, params=[Param(name, str(value)) for name, value in run.params.items()])
 
-    return store
+        def add(self, points: Sequence[Point]) -> None:
+            started = self._started
+            self._log(
+                [Metric(each.name, each.value, started + int(1000 * each.seconds), each.epoch) for each in points]
+            )
+
+        def end(self, points: Sequence[Point], ending: Ending) -> None:
+            self.add(points)
+            finished = int(1000 * ending.finished.timestamp())
+            self._log([Metric(name, value, finished, 0) for name, value in ending.metrics.items()])
+            client.log_batch(self._id, params=[Param("status", ending.status)])
+            client.set_terminated(self._id, "FAILED" if ending.status == "failed" else "FINISHED", finished)
+
+        def _log(self, metrics: Sequence[Metric]) -> None:
+            for position in range(0, len(metrics), MLFLOW_BATCH):
+                client.log_batch(self._id, metrics=metrics[position : position + MLFLOW_BATCH])
+
+    return MlflowRun
 
 
 MLFLOW_BATCH = 1000
@@ -203,6 +153,8 @@ def to_wandb(results: Results) -> Tracker:
         InputError: nobody is logged in, and WANDB_MODE is not offline.
     """
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    os.environ.setdefault("WANDB_FINISH_TIMEOUT", str(WANDB_SECONDS))
+    os.environ.setdefault("WANDB_FINISH_TIMEOUT_RAISES", "true")
     import wandb as library
 
     settings = library.Settings(
@@ -219,25 +171,36 @@ def to_wandb(results: Results) -> Tracker:
     if not offline and not library.login(prompt=False):
         raise InputError("nobody is logged in (`wandb login`, WANDB_API_KEY); WANDB_MODE=offline keeps runs here")
 
-    def store(run: TrialRun) -> None:
-        made = library.init(
-            project=run.sweep,
-            id=run.key,
-            name=run.name,
-            config=run.params,
-            resume=None if offline else "allow",
-            reinit="create_new",
-            settings=settings,
-        )
-        epochs: dict[int, dict[str, float]] = {}
-        for point in run.curves:
-            epochs.setdefault(point.epoch, {})[point.name] = point.value
-        for epoch, values in epochs.items():
-            made.log(values, step=epoch)
-        made.summary.update(run.metrics)
-        made.finish(exit_code=1 if run.status == "failed" else 0)
+    class WandbRun:
+        def __init__(self, run: TrialRun) -> None:
+            self._made = library.init(
+                project=run.sweep,
+                id=run.key,
+                name=run.name,
+                config=run.params,
+                resume=None if offline else "allow",
+                reinit="create_new",
+                settings=settings,
+            )
 
-    return store
+        def add(self, points: Sequence[Point]) -> None:
+            epochs: dict[int, dict[str, float]] = {}
+            for point in points:
+                epochs.setdefault(point.epoch, {})[point.name] = point.value
+            for epoch, values in epochs.items():  # which W&B shows once a later epoch comes, or the run ends
+                self._made.log(values, step=epoch)
+
+        def end(self, points: Sequence[Point], ending: Ending) -> None:
+            self.add(points)
+            self._made.config.update({"status": ending.status})
+            self._made.summary.update(ending.metrics)
+            self._made.finish(exit_code=1 if ending.status == "failed" else 0)
+
+    return WandbRun
+
+
+WANDB_SECONDS = 60
+"""For so long a run that ends, or the end of this process, waits for what a server does not take."""
 
 
 TRACKERS = {"tensorboard": to_tensorboard, "mlflow": to_mlflow, "wandb": to_wandb}

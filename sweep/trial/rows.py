@@ -29,6 +29,12 @@ def trial_row(trial: Trial, context: Context, outcome: Outcome, started: datetim
 
     `device` is null where a driver writes the row of a trial on a GPU: it does not know on which one the worker was.
     """
+    ended = {"status": outcome.status, "error": redacted(outcome.error) if outcome.error else None}
+    return started_row(trial, context, outcome.device, started) | ended | {"finished_at": datetime.now(UTC)}
+
+
+def started_row(trial: Trial, context: Context, device: str | None, started: datetime) -> dict[str, Any]:
+    """The columns of a trial's row that are known when it starts."""
     config = json.loads(trial.config)
     forget = config["forget"]
     label = forget.get("class")
@@ -38,8 +44,6 @@ def trial_row(trial: Trial, context: Context, outcome: Outcome, started: datetim
         "original_id": trial.original_id,
         "sweep": context.sweep,
         "study": trial.study,
-        "status": outcome.status,
-        "error": redacted(outcome.error) if outcome.error else None,
         "kind": find_kind(config["dataset"]["name"]).column,
         "dataset": config["dataset"]["name"],
         "model": config["model"]["name"],
@@ -53,12 +57,11 @@ def trial_row(trial: Trial, context: Context, outcome: Outcome, started: datetim
         "method": trial.method,
         "params": json.dumps(config["method"]["params"], sort_keys=True),
         "config": trial.config,
-        "device": outcome.device or (None if context.gpu else "cpu"),
+        "device": device or (None if context.gpu else "cpu"),
         "threads": context.threads,
         "host": platform.node(),
         "code_version": trial_version(config),
         "started_at": started,
-        "finished_at": datetime.now(UTC),
     }
 
 

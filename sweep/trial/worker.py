@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from methods import Diverged, Method, Recorder, Samples, Task, Unsuitable
-from methods.task import Build, Fit, derived_seed
+from methods.task import Build, Fit, Tell, derived_seed
 from sweep.errors import Unsuccessful
 from sweep.plan.trials import Trial, describe
 from sweep.plan.versions import original_version
@@ -47,7 +47,8 @@ from sweep.trial.device import (
 from sweep.trial.job import Context, Job, Outcome
 from sweep.trial.probe import make_probe, remembered
 from sweep.trial.relearning import relearn
-from sweep.trial.rows import measured, prediction_rows, trace_row, trial_row
+from sweep.trial.rows import measured, prediction_rows, started_row, trace_row, trial_row
+from sweep.trial.so_far import told
 from sweep.trial.timeout import OutOfTime, time_limit
 from sweep.trial.training import autocast_context, computed_in, rehearse, train
 from sweep.trial.weights import of_weights
@@ -75,16 +76,17 @@ class Worker:
             OSError: results cannot be stored.
         """
         started, device = datetime.now(UTC), device_name(self._device)
-        ended, outcome = self.measure(job)
-        outcome = replace(outcome, device=device)
         if job.original_only:
-            return outcome
-        row = trial_row(job.trial, self.context, outcome, started) | ended.columns
-        self._results.write_trial(row, ended.traces, ended.predictions, ended.relearned)
+            return replace(self.measure(job)[1], device=device)
+        with told(self._results, started_row(job.trial, self.context, device, started)) as tell:
+            ended, outcome = self.measure(job, tell)
+            outcome = replace(outcome, device=device)
+            row = trial_row(job.trial, self.context, outcome, started) | ended.columns
+            self._results.write_trial(row, ended.traces, ended.predictions, ended.relearned)
         return replace(outcome, metrics={name: row.get(name) for name in MEASURED})
 
-    def measure(self, job: Job) -> tuple[Measurements, Outcome]:
-        """Run a job; store nothing but its original, if that is missing.
+    def measure(self, job: Job, tell: Tell | None = None) -> tuple[Measurements, Outcome]:
+        """Run a job; store nothing but its original, if that is missing. `tell` hears how far a trial is.
 
         Raises:
             OSError: the original cannot be read or stored.
@@ -93,7 +95,7 @@ class Worker:
         torch.set_num_threads(self.context.threads)
         set_arithmetic(json.loads(job.trial.config)["training"]["precision"])
         self.busy = None
-        action = self._train_original if job.original_only else self._unlearn
+        action = self._train_original if job.original_only else partial(self._unlearn, tell=tell)
         ended = self._attempts(lambda: action(job.trial))
         if self.context.gpu:
             torch.cuda.empty_cache()  # other processes on the same GPU may need the memory
@@ -143,7 +145,7 @@ class Worker:
             return Measurements(), Outcome("diverged", f"the original diverged: {error}")
         return Measurements(), Outcome("ok")
 
-    def _unlearn(self, trial: Trial) -> tuple[Measurements, Outcome]:
+    def _unlearn(self, trial: Trial, tell: Tell | None) -> tuple[Measurements, Outcome]:
         config = json.loads(trial.config)
         method = find_method(config["method"]["name"])(**config["method"]["params"])
         try:
@@ -160,7 +162,7 @@ class Worker:
             again = self._original_model(trial, config, method)
             rehearse(again, (retain, forget), batch_size, kind.criterion, autocast)
             del again
-        recorder = self._recorder(trial, retain, forget, config)
+        recorder = self._recorder(trial, retain, forget, config, tell)
         unlearned: nn.Module | None
         task = Task(
             model=model,
@@ -180,7 +182,7 @@ class Worker:
             recorder.record(epoch=0, step=0, model=model)
         torch.manual_seed(derived_seed(config["seed"], "method"))
         reset_peak_memory(self._device)
-        probing = recorder.probe_seconds
+        aside = recorder.seconds_aside
         outcome = Outcome("ok")
         started = time.perf_counter()
         try:
@@ -189,7 +191,7 @@ class Worker:
             require_finite(unlearned)
         except Diverged as error:
             unlearned, outcome = None, Outcome("diverged", str(error))
-        seconds = time.perf_counter() - started - (recorder.probe_seconds - probing)
+        seconds = time.perf_counter() - started - (recorder.seconds_aside - aside)
         self.busy = busy()  # now, because evaluation also computes on the CPU
         columns: dict[str, Any] = {
             "original_version": self._original[1].version if self._original and trial.original_id else None,
@@ -310,9 +312,11 @@ class Worker:
         builder = find_model(options.pop("name"))
         return initialised(builder, data.outputs, data.inputs, options, config["seed"], self._device)
 
-    def _recorder(self, trial: Trial, retain: Samples, forget: Samples, config: dict[str, Any]) -> Recorder:
+    def _recorder(
+        self, trial: Trial, retain: Samples, forget: Samples, config: dict[str, Any], tell: Tell | None
+    ) -> Recorder:
         if not self.context.probe_every:
-            return Recorder()
+            return Recorder(tell=tell)
         autocast = autocast_context(config["training"]["precision"], self._device)
         samples, seed = self.context.probe_samples, config["seed"]
         probe = make_probe(retain, forget, samples, seed, find_kind(config["dataset"]["name"]), autocast)
@@ -321,7 +325,7 @@ class Worker:
             if self._probed is None or self._probed[0] != key:
                 self._probed = (key, {})
             probe = remembered(probe, self._original_state(trial), self._probed[1])
-        return Recorder(probe, self.context.probe_every)
+        return Recorder(probe, self.context.probe_every, tell)
 
     def _fit(self, config: dict[str, Any], recorder: Recorder) -> Fit:
         kind = find_kind(config["dataset"]["name"])

@@ -62,6 +62,24 @@ class Slow(FineTune):
 
 
 @dataclass(frozen=True)
+class Lasts(Method):
+    """Records an epoch every tenth of a second, until a file is there."""
+
+    name: ClassVar[str] = "lasts"
+    source: ClassVar[str] = "-"
+
+    until: str = hyperparameter("", "the file")
+
+    def unlearn(self, task):
+        epoch = 0
+        while not Path(self.until).exists():
+            epoch += 1
+            time.sleep(0.1)
+            task.recorder.record(epoch=epoch, step=epoch, retain_loss=1.0 / epoch)
+        return task.model
+
+
+@dataclass(frozen=True)
 class Noted(Method):
     """Notes each run in a file in the folder `notes` and takes PAUSE seconds; number `deadly` ends its process."""
 

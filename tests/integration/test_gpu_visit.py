@@ -75,5 +75,5 @@ def test_a_visit_that_was_killed_goes_on_from_what_it_left(tmp_path):
     page = (second / "gpu.md").read_text()
     assert "| methods-1 | done |" in page
     assert "| packing | still to be run |" in page
-    assert "| uam | 1 |" in page
+    assert "| UAM | 1 |" in page
     assert not list(own.glob("gpu-*"))  # its own folder

@@ -14,7 +14,6 @@ from tiny_sweeps import spec
 import sweep
 from analysis.report import write_report
 from sweep.cli.run import run as command
-from sweep.engine import driver
 from sweep.trial.worker import Worker
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "python.md").read_text("utf-8")
@@ -65,7 +64,7 @@ def test_an_interrupted_sweep_keeps_what_finished_and_the_same_call_runs_the_res
         return run(worker, job)
 
     with monkeypatch.context() as patch:
-        patch.setattr(driver.Worker, "run", interrupted)
+        patch.setattr(Worker, "run", interrupted)
         with pytest.raises(KeyboardInterrupt) as caught:
             sweep.run(spec(METHODS), tmp_path, executor="inline")
     assert caught.value.__notes__ == ["finished trials are stored; the same call runs the rest"]

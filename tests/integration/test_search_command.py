@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 import optuna
 import pytest
 import yaml
+from clusters import free_port
 from tiny_searches import QUICK, UAM, suggestions, trials, write_search
 from tiny_sweeps import (
     call,
@@ -206,12 +206,6 @@ def test_two_searches_at_once_in_one_directory_do_not_disturb_each_other(tmp_pat
     rows, ended = determined(out)
     assert rows == [row for folder in alone for row in determined(folder)[0]]
     assert ended == determined(alone[0])[1] | determined(alone[1])[1]
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 @pytest.mark.soak

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,8 @@ from sweep.store.columns import TRIALS
 from sweep.store.original_labels import HEAD, Label, read_label
 from sweep.store.originals import Original, store_original
 from sweep.store.results import Results
+from sweep.store.running import RunningFiles
+from sweep.trial import so_far
 
 METHODS = [entry for entry in BUILT_INS if entry["name"] in ("original", "finetune", "uam")]
 
@@ -93,6 +96,21 @@ def test_files_of_an_object_store_are_read_once(monkeypatch):
         [part] = [name for name in results.names(".index") if name.endswith(".parquet")]
         results.write(f".index/{part}", b"PAR1 torn")
         assert results.trials().table["seed"].to_pylist() == [0, 0, 0, 7, 0]
+
+
+def test_how_far_a_trial_is_lies_in_an_object_store_while_it_runs(flaky, monkeypatch):
+    monkeypatch.setattr(so_far, "SECONDS", 0.0)
+    results = Results(flaky.uri("running"))
+    row = {field.name: "text" for field in TRIALS if not field.nullable} | {"seed": 0, "config": "{}", "params": "{}"}
+    with so_far.told(results, row | {"trial_id": "t", "started_at": datetime.now(UTC)}) as tell:
+        tell([{"epoch": 1, "step": 3, "seconds": 0.5, "samples": 9, "retain_loss": float("nan")}])
+        [running] = RunningFiles(results).trials()
+        assert (running.id, running.traces[0]["epoch"]) == ("t", 1)
+    assert results.names("running") == []
+    began = time.monotonic()
+    with so_far.told(results, row | {"trial_id": "short"}):
+        pass
+    assert time.monotonic() - began < 5, "what is not there is removed without trying again and again"
 
 
 def test_of_an_original_in_an_object_store_a_run_reads_the_head(flaky):

@@ -4,6 +4,7 @@ import contextlib
 import io
 import threading
 import time
+from datetime import UTC, datetime
 
 import chromium
 import numpy as np
@@ -18,6 +19,7 @@ from sweep.cli.serving import Server
 from sweep.store.columns import PREDICTIONS
 from sweep.store.read_only import ReadOnly
 from sweep.store.results import Results
+from sweep.store.running import running_path, write_running
 
 pytestmark = pytest.mark.soak
 
@@ -36,7 +38,7 @@ def page(tmp_path_factory):
 
 
 @pytest.fixture
-def served(tmp_path, monkeypatch):
+def served(tmp_path, monkeypatch, page):
     """A directory with a trial of each method and a failure, and the URL of its pages, which look each second."""
     monkeypatch.setattr(followed, "SECONDS", 1)
     monkeypatch.setattr(followed, "REST", 0)
@@ -52,6 +54,7 @@ def served(tmp_path, monkeypatch):
             stack.callback(thread.join)
             stack.callback(server.shutdown)
             yield results, server.url
+            page.open("about:blank")  # a page that follows would look for a server that has ended
 
 
 def wait(page, script, seconds=30):
@@ -64,8 +67,9 @@ def wait(page, script, seconds=30):
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("dark", [False, True])
 def test_nothing_is_wider_than_the_window(page, served, width, dark):
-    _, url = served
-    for path in ("", "configurations/index.html", "trials/a-uam-0.html", "trials/a-uam-5.html"):
+    results, url = served
+    run(results, 3)
+    for path in ("", "configurations/index.html", "trials/a-uam-0.html", "trials/a-uam-5.html", "trials/a-uam-7.html"):
         page.open(url + path, width=width, dark=dark)
         page.run("document.querySelectorAll('details').forEach((details) => { details.open = true; })")
         assert page.run(OVERFLOW) <= 0
@@ -134,6 +138,59 @@ def test_following_can_be_stopped_from_the_keyboard(page, served):
     assert "4 trials are stored" in page.run("document.querySelector('#progress').textContent")
     page.press("Enter", "\r")
     wait(page, "document.querySelector('#progress').textContent.includes('5 trials are stored')")
+
+
+def run(results, epochs, seed=7):
+    """Write of a trial that it came to so many epochs."""
+    started = datetime(2030, 1, 1, tzinfo=UTC)
+    row = made_row("uam", seed, "a", 0.1, [None] * 4) | {"started_at": started}
+    points = [
+        {
+            "trial_id": row["trial_id"],
+            "epoch": at,
+            "step": at,
+            "seconds": 0.1,
+            "samples": 10,
+            "retain_loss": 3 / (at + 1),
+        }
+        for at in range(epochs + 1)
+    ]
+    del row["status"]
+    write_running(results, row, points, started)
+
+
+def test_the_page_of_a_trial_that_runs_follows_it_and_becomes_the_page_of_its_row(page, served):
+    results, url = served
+    run(results, 1)
+    page.open(url, width=390)
+    page.run("document.querySelector('#progress a').click()")
+    wait(page, "document.querySelector('#so-far')?.textContent.includes('come to epoch 1')")
+    page.run("document.querySelector('#main').style.minHeight = '3000px'")
+    page.run("scrollTo(0, 150)")
+    run(results, 3)
+    wait(page, "document.querySelector('#so-far').textContent.includes('come to epoch 3')")
+    assert "to 0.75 at epoch 3" in page.run("document.querySelector('#so-far svg').getAttribute('aria-label')")
+    assert page.run("scrollY") == 150
+    finished = {"finished_at": datetime(2031, 1, 1, tzinfo=UTC)}
+    results.write_trial(made_row("uam", 7, "a", 0.1, [98.0, 82.0, 89.0, 35.0]) | finished)
+    results.remove(running_path("a-uam-7"))
+    wait(page, "document.querySelector('#metrics') !== null && document.readyState === 'complete'")
+    assert page.run("location.pathname") == "/trials/a-uam-7.html"
+    assert page.run("[document.querySelector('#so-far'), document.querySelector('#following')]") == [None, None]
+    assert page.messages == []
+
+
+def test_a_trial_that_was_interrupted_ends_the_following_of_its_page(page, served):
+    results, url = served
+    run(results, 1)
+    page.open(url + "trials/a-uam-7.html")
+    results.remove(running_path("a-uam-7"))
+    wait(page, "document.querySelector('#following').textContent.includes('no longer runs')")
+    assert page.run("document.querySelector('#following button').textContent") == "Follow"
+    run(results, 2)
+    page.run("document.querySelector('#following button').click()")
+    wait(page, "document.querySelector('#so-far').textContent.includes('come to epoch 2')")
+    page.messages.clear()  # the browser tells of the page that was not there
 
 
 def test_without_scripts_a_reload_shows_what_is_new(page, served):

@@ -191,7 +191,7 @@ def rows(out, kind="trials"):
 
 def tracked(out):
     """Ids of the trials that became runs of TensorBoard's, sorted; one that was sent twice is there twice."""
-    return sorted(path.parent.name.partition("-")[0] for path in out.glob("tensorboard/*/*/*/events.out.tfevents"))
+    return sorted(path.parent.name.partition("-")[0] for path in out.glob("tensorboard/*/*/*/*000000"))
 
 
 def row_of(out, method):

@@ -8,8 +8,9 @@ import pytest
 import yaml
 from rich.console import Console
 
-from sweep.engine.driver import INLINE, Request
+from sweep.engine.driver import Request
 from sweep.engine.forecast import Forecast
+from sweep.engine.inline import INLINE
 from sweep.errors import InputError
 from sweep.plan.check import check_task
 from sweep.plan.trials import plan_trials

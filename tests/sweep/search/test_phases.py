@@ -14,7 +14,8 @@ from plugin_examples import Raises
 from rich.console import Console
 
 from methods import Retrain
-from sweep.engine.driver import INLINE, Request
+from sweep.engine.driver import Request
+from sweep.engine.inline import INLINE
 from sweep.errors import InputError, Unsuccessful
 from sweep.plan.code_version import code_version
 from sweep.plan.pending import NOTHING, Again

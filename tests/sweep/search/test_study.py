@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 import pytest
 
 from sweep.search.plan import plan_search
 from sweep.search.study import Study
+from sweep.spec.search_section import SamplerName
 
-SAMPLERS = ["tpe", "gp", "nsga2", "random"]
+SAMPLERS = get_args(SamplerName)
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from sweep.engine.driver import INLINE, Driver, Request
+from sweep.engine.driver import Driver, Request
+from sweep.engine.inline import INLINE
 from sweep.store.original_labels import original_path, read_label
 from sweep.store.originals import load_original, store_original
 from sweep.store.results import Results
