@@ -13,6 +13,7 @@ from analysis.reading.selection import ended_ok, references_first
 from analysis.reading.tuning import CONFIGURATION
 from analysis.statistics.intervals import CONFIDENCE, Interval, mean_interval, paired_difference
 from analysis.statistics.ranking import verdicts
+from analysis.wording.escaping import in_csv, in_markdown, markdown_line
 from analysis.wording.names import label, method_name, task_labels, varying_settings
 from analysis.wording.words import joined
 from sweep.store.metrics import shown
@@ -212,21 +213,23 @@ def _judged(row: Row, here: pd.Series, there: pd.Series, tests: int) -> Row:
 
 def to_markdown(found: Against) -> str:
     """The comparison as Markdown: a table per task, then what only one directory has."""
-    parts = [f"# {found.sides[0].place} against {found.sides[1].place}\n", f"{found.answer}\n"]
+    parts = [
+        in_markdown(f"# {found.sides[0].place} against {found.sides[1].place}\n"),
+        in_markdown(f"{found.answer}\n"),
+    ]
     tasks = dict.fromkeys(row.task for row in found.both)
     for task in tasks:
         lines = ["| method | quantity | here | there | difference | seeds in both | verdict |"]
         lines.append("|:--|:--|--:|--:|--:|--:|:--|")
         for row in found.both:
             if row.task == task:
-                method = row.method.replace("|", "\\|")
-                numbers = f"{row.here} | {row.there} | {row.difference.signed} | {row.paired}"
-                lines.append(f"| {method} | {row.quantity} | {numbers} | {row.verdict} |")
-        parts.append(f"## {task}\n\n" + "\n".join(lines) + "\n")
+                numbers = [str(row.here), str(row.there), row.difference.signed, str(row.paired), row.verdict]
+                lines.append(markdown_line(row.method, [row.quantity, *numbers]))
+        parts.append(f"## {in_markdown(task)}\n\n" + "\n".join(lines) + "\n")
     for verdict, side in zip((ONLY_HERE, ONLY_THERE), found.sides, strict=True):
         if names := found.only(verdict):
-            parts.append(f"Only in {side.place}: {', '.join(names)}.\n")
-    parts += [f"{side.words}\n" for side in found.sides]
+            parts.append(in_markdown(f"Only in {side.place}: {', '.join(names)}.\n"))
+    parts += [in_markdown(f"{side.words}\n") for side in found.sides]
     return "\n".join([*parts, f"{HOW}\n"])
 
 
@@ -238,5 +241,5 @@ def write_against(found: Against, out: Path) -> list[Path]:
     """
     out.mkdir(parents=True, exist_ok=True)
     (out / "against.md").write_text(to_markdown(found), encoding="utf-8")
-    found.frame().to_csv(out / "against.csv", index=False)
+    (out / "against.csv").write_text(in_csv(found.frame()), encoding="utf-8")
     return [out / "against.md", out / "against.csv"]

@@ -37,7 +37,7 @@ MOST_TASKS = 20
 MOST_ROWS = 100
 """Tasks on a page, and configurations of each; of every method its best ones. `methods.csv` holds them all."""
 
-COSTS = ("average_gap", "unlearn_seconds", "relative_seconds")
+COSTS = ("average_gap", "unlearn_seconds", "relative_seconds", "relative_samples")
 
 
 @dataclass(frozen=True)

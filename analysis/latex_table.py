@@ -25,6 +25,9 @@ SPECIAL: dict[str, str | int | None] = {
     "ι": r"$\iota$",
     "≤": r"$\leq$",
     "−": "$-$",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
 }
 ESCAPES = str.maketrans(SPECIAL)
 
@@ -101,7 +104,7 @@ def _table(
         starts = range(2, 2 + width * len(tasks), width)
         begin.append(" ".join(rf"\cmidrule(lr){{{start}-{start + width - 1}}}" for start in starts))
     names = [_escaped(headers[0]), *(_escaped(header) for header in headers[1:] * len(tasks))]
-    under = [[_escaped(name), *(cell for part in line for cell in part)] for name, line in lines.items()]
+    under = [[_name(name), *(cell for part in line for cell in part)] for name, line in lines.items()]
     body = [" & ".join(line) + r" \\" for line in [names, *under]]
     end = [r"\bottomrule", r"\end{tabular}}", r"\end{table}", ""]
     return "\n".join([*begin, body[0], r"\midrule", *body[1:], *end])
@@ -120,6 +123,11 @@ def _bold(rows: pd.DataFrame, headers: Sequence[str], cells: Sequence[Sequence[s
             if gap == min((each for each in gaps if each == each), default=None):
                 line[column] = rf"\textbf{{{line[column]}}}"
     return found
+
+
+def _name(text: str) -> str:
+    """A name at the start of a line, where a bracket would belong to the end of the line above."""
+    return f"{{{_escaped(text)}}}" if text.startswith("[") else _escaped(text)
 
 
 def _escaped(text: str) -> str:

@@ -24,6 +24,7 @@ from analysis.reading.tuning import CONFIGURATION
 from analysis.wording.certificates import certificate_lines, certificate_words
 from analysis.wording.code_words import code_words
 from analysis.wording.doing_nothing import doing_nothing
+from analysis.wording.escaping import in_csv, in_markdown, markdown_line
 from analysis.wording.floor import floor_words
 from analysis.wording.ideal import ideal_words, reference_words
 from analysis.wording.names import configuration_labels, display_labels, label, task_labels, unit_words
@@ -57,10 +58,11 @@ def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
         gap), `average_gap`, its `.std` and its `.n` (seeds that have it: Retrain ended ok there too), `seconds`,
         `relative_seconds`, `relative_samples` (means), `ended`: how many trials ended otherwise, in words,
         `code_versions`: how many the averaged trials are of, `label`: `method` with methods as the field writes them,
-        `compared`: whether it is one that is compared, `certificate`: what the method certifies of its result
-        (empty if nothing), `reference`: what gaps are to (`reference_words`), `remarks`: what a reader of the row's
-        task must know first (`task_remarks`), `floor`: which methods are as good as Retrain (`floor_words`), and for
-        the average gap and each metric of it the unadjusted p-value of that test, `average_gap.equivalence` and so on.
+        `params`: the hyperparameters, JSON with every digit, `compared`: whether it is one that is compared,
+        `certificate`: what the method certifies of its result (empty if nothing), `reference`: what gaps are to
+        (`reference_words`), `remarks`: what a reader of the row's task must know first (`task_remarks`), `floor`: which
+        methods are as good as Retrain (`floor_words`), and for the average gap and each metric of it the unadjusted
+        p-value of that test, `average_gap.equivalence` and so on.
     """
     if trials.empty:
         return pd.DataFrame()
@@ -72,7 +74,7 @@ def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
     table = first[["task", "kind", "label"]].set_axis(["task", "kind", "method"], axis=1)
     table = pd.concat([table, _statistics(labelled)], axis=1)
     table["code_versions"] = averaged_versions(labelled, first)
-    table["label"] = display_labels(first)
+    table["label"], table["params"] = display_labels(first), first["params"]
     table["compared"] = ~is_reference(first) & (first["method"] != ANOTHER_SEED)
     for name, words in (("reference", reference_words), ("remarks", _remarks), ("floor", floor_words)):
         table[name] = table["task"].map({task: words(rows) for task, rows in compared.groupby("task")})
@@ -133,6 +135,9 @@ def _statistics(trials: pd.DataFrame) -> pd.DataFrame:
 def _counted(statuses: pd.Series) -> str:
     return ", ".join(f"{count} {status}" for status, count in statuses.value_counts().items())
 
+
+PASSES = "passes"
+"""The header of the samples processed relative to Retrain, which the terminal and a paper have no room for."""
 
 NOT_OK, CODE = "not ok", "code"
 """The headers of what did not end ok, and of how many code versions are averaged."""
@@ -217,20 +222,25 @@ def render_rich(table: pd.DataFrame, console: Console) -> None:
 
 def to_markdown(table: pd.DataFrame) -> str:
     """One Markdown table per task."""
-
-    def escaped(cells: list[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
     parts = []
     for task, rows in _by_task(table):
-        headers, cells = display_rows(rows, "label")
+        headers, cells = _with_passes(rows, *display_rows(rows, "label"))
         rule = "|" + "|".join([":--", *["--:"] * (len(headers) - 1)]) + "|"
-        lines = [escaped(headers), rule, *(escaped(line) for line in cells)]
+        lines = [markdown_line(headers[0], headers[1:]), rule, *(markdown_line(line[0], line[1:]) for line in cells)]
         caption = _caption(rows, headers)
-        parts.append(f"## {task}\n\n" + "\n".join(lines) + f"\n\n{caption[0].upper()}{caption[1:]}.\n")
-        parts[-1] += "".join(f"\n{words}\n" for words in _sentences(rows))
-        parts[-1] += "".join(f"\n{methods}: {words}\n" for methods, words in certificate_lines(rows))
+        caption = f"{caption[0].upper()}{caption[1:]}; {PASSES}: samples processed relative to Retrain."
+        parts.append(f"## {in_markdown(task)}\n\n" + "\n".join(lines) + f"\n\n{caption}\n")
+        certified = [f"{methods}: {words}" for methods, words in certificate_lines(rows)]
+        parts[-1] += "".join(f"\n{in_markdown(words)}\n" for words in [*_sentences(rows), *certified])
     return "\n".join(parts) or "No trials.\n"
+
+
+def _with_passes(rows: pd.DataFrame, headers: list[str], cells: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    """Headers and cells with one more: the samples processed, behind the cost."""
+    behind = headers.index("cost") + 1
+    passes = rows["relative_samples"].map(_number)
+    longer = [[*line[:behind], each, *line[behind:]] for line, each in zip(cells, passes, strict=True)]
+    return [*headers[:behind], PASSES, *headers[behind:]], longer
 
 
 def to_html(table: pd.DataFrame) -> str:
@@ -268,7 +278,7 @@ def _by_task(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 WRITERS: dict[str, Callable[[pd.DataFrame], str]] = {
     "methods.md": to_markdown,
-    "methods.csv": lambda table: table.to_csv(index=False),
+    "methods.csv": in_csv,
     "methods.tex": to_latex,
 }
 """The files that `write_tables` writes."""

@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis.reading.script import bad_input_in_one_line, frames_of
 from analysis.reading.selection import ended_ok, references_first
+from analysis.wording.escaping import in_csv, in_markdown, markdown_line
 from analysis.wording.names import configuration_labels, task_labels
 
 
@@ -48,7 +49,8 @@ class PredictionTable:
         parts = []
         for task, rows in self.tasks:
             head = [f"| method | n | {' | '.join(self.labels)} |", "|:--|--:" + "|--:" * len(self.labels) + "|"]
-            parts.append(f"## {task}\n\n" + "\n".join([*head, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n")
+            lines = [*head, *(markdown_line(name, cells) for name, *cells in rows)]
+            parts.append(f"## {in_markdown(task)}\n\n" + "\n".join(lines) + "\n")
         return "\n".join(parts) + f"\n{self.meaning}\n"
 
     def write(self, out: Path) -> list[Path]:
@@ -58,7 +60,7 @@ class PredictionTable:
             OSError: a file cannot be written.
         """
         out.mkdir(parents=True, exist_ok=True)
-        files = {f"{self.name}.md": self.markdown, f"{self.name}.csv": self.table.to_csv(index=False)}
+        files = {f"{self.name}.md": self.markdown, f"{self.name}.csv": in_csv(self.table)}
         for name, text in files.items():
             (out / name).write_text(text, encoding="utf-8")
         return [out / name for name in files]

@@ -74,6 +74,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
         f"Lower left is better. Grey line: Pareto front; area: time relative to Retrain; axes linear up to {LINEAR:g}, "
     )
     key += f"then logarithmic.{hollow_words(points['method'])}"
+    fewer = f"{_unnamed_words(drawn)}{fewer}"
     finish(figure, f"{described}. {seeds_words(points['n'])}. {key}{fewer}{also(code_words(ok))}")
     _label(figure.axes[0], drawn)
 
@@ -192,6 +193,15 @@ def _label(axes: Axes, drawn: pd.DataFrame) -> None:
         for row in named.to_dict("records")
     ]
     place_labels(axes, places, [*labels, Label(0, "Retrain", looks["retrain"])], np.concatenate([others, *bars]))
+
+
+def _unnamed_words(drawn: pd.DataFrame) -> str:
+    """Which points have no name, as a sentence; empty if all have one."""
+    methods = drawn.loc[~drawn["top"], "method"].value_counts(sort=False)
+    if methods.empty:
+        return ""
+    told = [f"{count} of {method_words(str(method))}" for method, count in methods.items()]
+    return f" A method is named at its lowest average gap; its other configurations ({few(told)}) have its mark alone."
 
 
 def _names(trials: pd.DataFrame) -> dict[Key, str]:

@@ -26,6 +26,7 @@ from machine import machine
 from sweep.store import index
 from sweep.store.checksum import MARK
 from sweep.store.columns import FOLDERS, PREDICTIONS
+from sweep.store.json_columns import OBJECTS
 from sweep.store.original_labels import original_path
 from sweep.store.originals import Original, load_original, store_original
 from sweep.store.relearning import Relearning
@@ -42,7 +43,7 @@ def write(results: Results, trials: int = 8) -> None:
     generator = np.random.default_rng(0)
     for number in range(trials):
         trial_id = f"{number:016x}"
-        row = {field.name: value(field.type, generator) for field in FOLDERS["trials"]}
+        row = made("trials", generator)
         row |= {"trial_id": trial_id, "status": "ok", "config": json.dumps({"key": "x" * 700, "number": number})}
         traces = [{field.name: value(field.type, generator) for field in FOLDERS["traces"]} for _ in range(20)]
         logits = pa.array(list(generator.normal(size=(200, 10)).astype(np.float16)), pa.list_(pa.float16()))
@@ -50,12 +51,17 @@ def write(results: Results, trials: int = 8) -> None:
         named = zip(["trial_id", "sample_id", "split", "label", "logits"], columns, strict=True)
         predictions = pa.table({name: pa.nulls(200) for name in PREDICTIONS.names} | dict(named)).cast(PREDICTIONS)
         traces = [trace | {"trial_id": trial_id, "other": None} for trace in traces]
-        points = [{field.name: value(field.type, generator) for field in FOLDERS["relearned"]} for _ in range(4)]
+        points = [made("relearned", generator) for _ in range(4)]
         row |= {"model_sha256": "of the model"}
         results.write_trial(row, traces, predictions, Relearned(RELEARNING, points, predictions))
-        suggestion = {field.name: value(field.type, generator) for field in FOLDERS["suggestions"]}
-        results.write_suggestion(suggestion | {"study": "s", "number": number})
+        results.write_suggestion(made("suggestions", generator) | {"study": "s", "number": number})
         write_row_list(results, RowList(np.arange(number, number + 50), "list.csv"))
+
+
+def made(folder: str, generator: np.random.Generator) -> dict[str, object]:
+    """A row with a value in every column."""
+    row = {field.name: value(field.type, generator) for field in FOLDERS[folder]}
+    return row | dict.fromkeys(OBJECTS[folder], '{"key": 0.5}')
 
 
 def value(kind: pa.DataType, generator: np.random.Generator) -> object:

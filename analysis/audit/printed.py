@@ -20,6 +20,7 @@ from analysis.audit.tasks import whole_labels
 from analysis.drawing.terminal import fitted
 from analysis.reading.selection import references_first
 from analysis.statistics.intervals import CONFIDENCE
+from analysis.wording.escaping import in_csv, in_markdown, markdown_line
 from analysis.wording.names import configuration_labels
 from analysis.wording.words import joined
 
@@ -157,22 +158,22 @@ def to_markdown(found: Sequence[TaskTables]) -> str:
     """A heading and a summary for each task, and a table for each score."""
     parts = []
     for each in found:
-        parts.append(f"## {each.task}")
+        parts.append(f"## {in_markdown(each.task)}")
         parts += [_pipes(HEADERS, each.summary)] if each.summary else []
-        parts += each.captions
+        parts += map(in_markdown, each.captions)
         for table in each.tables:
             body = _pipes([*table.headers, "remark"], table.rows)
             words = _words(table.score)
             parts += [f"### {table.score.label}", f"{words[0].upper()}{words[1:]}.", body]
-            parts += [table.remark] if table.remark else []
+            parts += [in_markdown(table.remark)] if table.remark else []
         if each.absent:
-            parts += ["### Missing", "\n".join(f"- {line}" for line in each.absent)]
+            parts += ["### Missing", "\n".join(f"- {in_markdown(line)}" for line in each.absent)]
     return "\n\n".join(parts) + "\n"
 
 
 def _pipes(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [headers, [":--", *["--:"] * (len(headers) - 2), ":--"], *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+    return "\n".join(markdown_line(line[0], line[1:-1], line[-1]) for line in lines)
 
 
 def _words(score: Score) -> str:
@@ -207,6 +208,6 @@ def write_audit(frame: pd.DataFrame, found: Sequence[TaskTables], out: Path) -> 
     out.mkdir(parents=True, exist_ok=True)
     paths = [out / f"audit.{suffix}" for suffix in ("parquet", "csv", "md")]
     pq.write_table(audit_table(frame), paths[0])
-    frame.to_csv(paths[1], index=False)
+    paths[1].write_text(in_csv(frame), encoding="utf-8")
     paths[2].write_text(to_markdown(found), encoding="utf-8")
     return paths

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Hashable
 
 from analysis.pages import pictures
-from analysis.pages.progress import Plan
+from analysis.pages.plan import Plan
 from analysis.pages.site import OVERVIEW, Site
 from analysis.reading.frames import read_frames
 from sweep.store.results import Results

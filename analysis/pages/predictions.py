@@ -261,7 +261,8 @@ def _said(part: Part, at: int, names: Sequence[str]) -> Said:
     if not part.choices:
         return Said(f"{part.outputs[at, 0]:.4g}", None)
     preferred = int(part.outputs[at].argmax())
-    return Said(f"{_called(preferred, names)} ({100 * part.probabilities[at, preferred]:.0f} %)", bool(part.right[at]))
+    share = f"{100 * part.probabilities[at, preferred]:.0f}\N{NO-BREAK SPACE}%"
+    return Said(f"{_called(preferred, names)} ({share})", bool(part.right[at]))
 
 
 def _said_of(part: Part, sample: int, names: Sequence[str]) -> Said:

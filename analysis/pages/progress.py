@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
+from analysis.pages.plan import Plan, Planned
 from analysis.reading.frames import Frames
 from sweep.search.objective import standings
 
 STATES = ("ok", "diverged", "failed", "pruned")
-
-
-@dataclass(frozen=True)
-class Planned:
-    """What a spec asks for.
-
-    Attributes:
-        trials: the method of each trial, by its id.
-        suggestions: of each study of the spec's search; 0: it has none.
-    """
-
-    trials: Mapping[str, str]
-    suggestions: int = 0
-
-
-Plan = Planned | str
-"""What the spec asks for, or why that is not known."""
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from analysis.pages import pictures
 from analysis.pages.configuration import configuration_values, index_values
 from analysis.pages.naming import named
 from analysis.pages.overview import overview_values
+from analysis.pages.plan import Plan
 from analysis.pages.predictions import model_of
-from analysis.pages.progress import Plan, progress
+from analysis.pages.progress import progress
 from analysis.pages.running import MOST_RUNNING, running_values, runs
 from analysis.pages.trial import trial_values
 from analysis.reading.frames import Frames

@@ -14,7 +14,6 @@ from analysis.reading.selection import ANOTHER_SEED
 from analysis.reading.tuning import set_apart
 from sweep.plan.code_version import method_version
 from sweep.store.columns import RELEARNED, SUGGESTIONS, TRACES, TRIALS
-from sweep.store.json_columns import legible
 from sweep.store.labels import learn_labels
 from sweep.store.metrics import CLASSIFICATION, FARTHEST, GAPS, Metric, averaged, columns, metrics_of
 from sweep.store.parquet import Rows
@@ -67,11 +66,10 @@ def read_frames(source: str | Results, paths: bool = True) -> Frames:
     results = Results(source) if isinstance(source, str) else source
     unknown = results.learn_metrics()
     learn_labels(results)
-    trials = legible("trials", results.trials())
-    found = legible("suggestions", results.suggestions())
+    trials, found = results.trials(), results.suggestions()
     traces, relearned = Rows(TRACES.empty_table(), []), Rows(RELEARNED.empty_table(), [])
     if paths:
-        traces, relearned = results.traces(trials.table), legible("relearned", results.relearned(trials.table))
+        traces, relearned = results.traces(trials.table), results.relearned(trials.table)
     rows, suggestions = trials.table.to_pandas(), found.table.to_pandas()
     old = superseded(rows)
     trial_ids = suggestions["trial_ids"].explode()
@@ -99,7 +97,7 @@ def read_trials(location: str, wanted: Collection[str]) -> pd.DataFrame:
     results = Results(location)
     results.learn_metrics()
     learn_labels(results)
-    rows = legible("trials", results.trials()).table.to_pandas()
+    rows = results.trials().table.to_pandas()
     trials = with_gaps(flatten_params(rows[~superseded(rows, wanted)]))
     return trials[trials["trial_id"].isin(wanted)]
 

@@ -62,7 +62,7 @@ def limits(quantity: str) -> tuple[float, float]:
         return -100.0, 100.0
     if quantity.endswith("degrees"):
         return 0.0, 180.0
-    return (0.0, np.inf) if quantity.endswith(("seconds", "error")) else (-np.inf, np.inf)
+    return (0.0, np.inf) if quantity.endswith(("seconds", "samples", "error")) else (-np.inf, np.inf)
 
 
 def mean_interval(values: ArrayLike, quantity: str = "") -> Interval:

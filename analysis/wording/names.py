@@ -143,6 +143,10 @@ def model_words(row: pd.Series) -> str:
     return label_of(row["model"]) or str(row["model"])
 
 
+DIGITS, EVERY_DIGIT = 4, 17
+"""Significant digits of a number in a name: so many where they tell it from the others, at most so many."""
+
+
 def configuration_labels(trials: pd.DataFrame) -> pd.Series:
     """A name for each trial's method and hyperparameters: only those that vary within the method are spelled out."""
     return _configurations(trials, labelled)
@@ -168,10 +172,27 @@ def varying_settings(trials: pd.DataFrame) -> pd.Series:
             for name, value in record.items():
                 seen.setdefault(name, set()).add(json.dumps(value))
         varying = [name for name in seen if len(seen[name]) > 1 or any(name not in record for record in records)]
+        words = {name: shortened([record[name] for record in records if name in record]) for name in varying}
         for text, record in zip(texts, records, strict=True):
-            spelled[str(method), text] = ", ".join(f"{name}={record[name]}" for name in varying if name in record)
+            told = [f"{name}={words[name][json.dumps(record[name])]}" for name in varying if name in record]
+            spelled[str(method), text] = ", ".join(told)
     pairs = zip(trials["method"], trials["params"], strict=True)
     return pd.Series([spelled[pair] for pair in pairs], index=trials.index, dtype=object)
+
+
+def shortened(values: Sequence[Any]) -> dict[str, str]:
+    """Each value in words, by its JSON: a number with few digits, so long as it differs from the others."""
+    exact = {json.dumps(value): value for value in values}
+    for digits in range(DIGITS, EVERY_DIGIT):
+        short = {text: _short(value, digits) for text, value in exact.items()}
+        if len(set(short.values())) == len(exact):
+            return short
+    return {text: str(value) for text, value in exact.items()}
+
+
+def _short(value: Any, digits: int) -> str:
+    rounded = f"{value:.{digits}g}" if isinstance(value, float) else ""
+    return rounded if rounded and float(rounded) != value else str(value)
 
 
 def task_words(trials: pd.DataFrame, task_id: str) -> str:

@@ -46,6 +46,7 @@ def plan(
     if part is not None:
         counted = f"shard {part.number} of {part.count}: {len(trials)} of {len(whole)} trials"
         console.print(counted, highlight=False, soft_wrap=True)
+    console.print(seeds_words(loaded.seeds), highlight=False, soft_wrap=True)
     for grid in loaded.forget:
         console.print(f"forget: {grid.words()}", highlight=False, soft_wrap=True)
     for line in [
@@ -125,6 +126,14 @@ def print_plan(console: Console, name: str, trials: Sequence[Trial], left: Seque
     results = Results(where)
     originals = {trial.original_id for trial in trials if trial.original_id is not None}
     console.print(f"{len(originals)} originals, {len(stored_originals(results, originals))} of them trained")
+
+
+def seeds_words(seeds: Sequence[int]) -> str:
+    """How many seeds a sweep has, and which: `seeds: 3` is the seed 3, and not three of them."""
+    ordered = sorted(set(seeds))
+    row = len(ordered) > 2 and ordered[-1] - ordered[0] == len(ordered) - 1
+    which = f"{ordered[0]} to {ordered[-1]}" if row else ", ".join(map(str, ordered))
+    return f"1 seed: {which}" if len(ordered) == 1 else f"{len(ordered)} seeds: {which}"
 
 
 def search_words(spec: Spec) -> str:

@@ -133,6 +133,7 @@ def perform(
                     warn=warn,
                     heading=heading,
                     shared=shard is not None and local_path(where) is not None,
+                    alone={trial.id for trial in left},
                 )
                 run_sweep(request, left)
 

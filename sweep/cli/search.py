@@ -90,6 +90,7 @@ def search(
             tell=tracking.ended,
             warn=warn,
             heading=heading,
+            alone={definition.name for definition in planned.studies},
         )
         ended = located(spec, lambda: run_search(request, planned))
     with showing_results(where):

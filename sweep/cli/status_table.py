@@ -9,6 +9,7 @@ from typing import get_args
 from rich.console import Console
 from rich.table import Table
 
+from analysis.pages.plan import Plan
 from analysis.reading.mixed_code import DEVICES, REMEDY, Computed, mixed_code, mixed_devices
 from sweep.plan.code_version import code_version, method_version, package_version
 from sweep.search.objective import State, standings
@@ -71,6 +72,23 @@ def print_status(
             last = row["error"].strip().splitlines()[-1]
             line = f"{row['status']}: {row['method']} seed {row['seed']} ({row['trial_id']}): {last}"
             console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_left(console: Console, plan: Plan, trials: Rows) -> None:
+    """Print how many trials of a directory's spec.yaml are left to run, or why that is not known."""
+    if isinstance(plan, str):
+        console.print(f"how many trials are missing is not known: {plan}", highlight=False, soft_wrap=True)
+        return
+    statuses = zip(*(trials.table[name].to_pylist() for name in ("trial_id", "status")), strict=True)
+    left = len(plan.trials.keys() - {name for name, status in statuses if status != "pruned"})  # pruned: it was not run
+    if plan.trials:
+        line = (
+            f"{left or 'none'} of the {len(plan.trials)} trials of spec.yaml {'are' if left > 1 else 'is'} left to run"
+        )
+        console.print(line, highlight=False, soft_wrap=True)
+    if plan.suggestions:
+        line = f"spec.yaml asks for up to {plan.suggestions} suggestions in each study"
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def _newest(rows: Sequence[Row]) -> list[Row]:

@@ -1,4 +1,6 @@
-"""What a results directory's spec.yaml says of its plan and its images. Imports no plugin, and downloads nothing."""
+"""What a results directory's spec.yaml says of its plan and its images. Downloads nothing, and imports no
+plugin that its reader does not name.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from analysis.pages.pictures import Pictures
-from analysis.pages.progress import Plan, Planned
+from analysis.pages.plan import Plan, Planned
 from sweep.errors import InputError
 from sweep.spec.spec_file import read_yaml
 from sweep.store.location import is_uri
@@ -29,11 +31,17 @@ class StoredPlan:
     another thread makes it.
     """
 
-    def __init__(self, results: Results) -> None:
-        """Reads nothing yet."""
+    def __init__(self, results: Results, plugins: frozenset[str] = frozenset()) -> None:
+        """Reads nothing yet.
+
+        Args:
+            plugins: names that may be imported.
+        """
         self._results = results
+        self._plugins = plugins
         self._text: bytes | None = None
         self._found: Plan = "there is no spec.yaml."
+        self._made = threading.Event()
 
     def now(self) -> Plan:
         """The plan, or why it is not known; begins anew where spec.yaml has changed.
@@ -47,26 +55,40 @@ class StoredPlan:
             threading.Thread(target=self._make, args=(text,), daemon=True).start()
         return self._found
 
+    def within(self, seconds: float) -> Plan:
+        """The plan once it is known; after so many seconds why it is not.
+
+        Raises:
+            OSError: spec.yaml cannot be read.
+        """
+        if self.now() is UNREAD and not self._made.wait(seconds):
+            return f"to plan spec.yaml takes longer than {seconds:g} s."
+        return self._found
+
     def _make(self, text: bytes) -> None:
         try:
-            found: Plan = planned(self._results, text)
+            found: Plan = planned(self._results, text, self._plugins)
         except (InputError, OSError) as error:
             found = f"{error}."
         except Exception:
             traceback.print_exc()
-            found = "a bug of this program; its traceback is where view was started."
+            found = "a bug of this program; its traceback is in the terminal."
         if text == self._text:
             self._found = found
+        self._made.set()
 
 
-def planned(results: Results, text: bytes) -> Planned:
+def planned(results: Results, text: bytes, plugins: frozenset[str] = frozenset()) -> Planned:
     """The plan of a spec.yaml.
 
+    Args:
+        plugins: names that may be imported.
+
     Raises:
-        InputError: it is no spec, names a plugin or data that is not on this machine, or its data is missing.
+        InputError: it is no spec, names another plugin or data that is not on this machine, or its data is missing.
         OSError: its data, or a list of rows, cannot be read.
     """
-    document = _document(text)
+    document = _document(text, plugins)
     from sweep.plan.trials import plan_trials
     from sweep.spec.sweep_spec import parse_spec
 
@@ -149,8 +171,8 @@ class _Images:
         return content.getvalue()
 
 
-def _document(text: bytes) -> dict[str, Any]:
-    """A spec.yaml as plain data that is safe to plan: without plugins, without what lies elsewhere.
+def _document(text: bytes, plugins: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """A spec.yaml as plain data that is safe to plan: without other plugins than these, without what lies elsewhere.
 
     Raises:
         InputError: it is no mapping, or names such a thing.
@@ -161,7 +183,7 @@ def _document(text: bytes) -> dict[str, Any]:
     if any(map(is_uri, _strings(document))):
         raise InputError("spec.yaml names a URI, which is not opened here")
     for key, name in _named(document):
-        if ":" in name:
+        if ":" in name and name not in plugins:
             raise InputError(f"the {key} {name} is a plugin, which is not imported here")
     for key in ("dataset", "model"):
         section = document.get(key)

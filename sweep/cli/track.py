@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sweep.cli.arguments import DirectoryArgument, TrackerName
-from sweep.cli.messages import fail
+from sweep.cli.messages import fail, warn_of_damage
 
 
 def track(
@@ -20,6 +20,7 @@ def track(
     from sweep.track.tracking import Sender, first_line
 
     results = existing_results(directory)
+    warn_of_damage(results.trials(["trial_id"]))
     for name in dict.fromkeys(to):
         sender = Sender(results, name, open_tracker(name, results, "--to"))
         try:

@@ -45,12 +45,12 @@ class Claims:
         """
         if original_id not in self._held:
             self._folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self._folder / f"{original_id}.lock", thread_local=False)
+            lock = FileLock(self._folder / f"{original_id}.lock", thread_local=False, fallback_to_soft=False)
             try:
                 lock.acquire(blocking=False)
             except Timeout:
                 return False
-            except NotImplementedError as error:
+            except OSError as error:
                 raise OSError(f"{self._folder}: {error}") from error
             self._held[original_id] = lock
         return True

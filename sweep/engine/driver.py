@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -16,6 +16,7 @@ from rich.console import Console
 
 from sweep.engine.claims import Claims
 from sweep.engine.environment import environment_json
+from sweep.engine.exclusive import exclusively
 from sweep.engine.forecast import Forecast
 from sweep.engine.interrupts import deadline, interruptible
 from sweep.engine.pace import computes_on_gpu, timed_pace
@@ -79,6 +80,7 @@ class Request:
         warn: is called with every warning, one line each.
         heading: lines to show first, once nothing refuses to run.
         shared: whether other commands run other trials of the sweep into the same directory, which must be a path.
+        alone: ids of trials, or names of studies, that no other command may be running into the same directory.
     """
 
     spec: Spec
@@ -94,6 +96,7 @@ class Request:
     warn: Callable[[str], None] = ignore
     heading: Sequence[str] = ()
     shared: bool = False
+    alone: Set[str] = frozenset()
 
 
 class Driver:
@@ -189,8 +192,18 @@ class Driver:
         An executor runs its jobs in this, once it knows how many GPUs each job has, and how many jobs run at once.
 
         Raises:
+            InputError: another command is running the same into this directory.
             OSError: results cannot be stored.
         """
+        with exclusively(self.results.location, self.request.alone):
+            self._describe(gpus)
+            if self.progress.forecast is not None:
+                self.progress.forecast.slots = slots
+            self._show_heading()
+            with self.progress:
+                yield
+
+    def _describe(self, gpus: float) -> None:
         spec, executor = self.request.spec, self.request.executor
         self.context = replace(self.context, gpu=gpus > 0, expendable=executor.own_processes)
         self.results.write("spec.yaml", spec.to_yaml().encode())
@@ -201,11 +214,6 @@ class Driver:
             self.results.write_metrics(kind.name, kind.metrics)
         store_labels(self.results, spec)
         self.results.write("environment.json", environment_json(executor.name, spec.training.precision).encode())
-        if self.progress.forecast is not None:
-            self.progress.forecast.slots = slots
-        self._show_heading()
-        with self.progress:
-            yield
 
     def started(self, job: Job) -> None:
         """Show that a job began."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import torch
@@ -18,7 +19,7 @@ def run_inline(driver: Driver, schedule: Schedule) -> None:
     """Run a schedule's jobs in this process, one after another.
 
     Raises:
-        InputError: the spec wants more GPUs than there are.
+        InputError: the spec wants more CPUs or GPUs than there are, or another command is running the same.
         OSError: results cannot be stored.
     """
     with driver.described(_gpus(driver.request.spec)):
@@ -36,8 +37,10 @@ def _gpus(spec: Spec) -> float:
     """GPUs per trial where trials run in this process.
 
     Raises:
-        InputError: the spec wants more than there are.
+        InputError: the spec wants more of them, or more CPUs, than there are.
     """
+    if spec.resources.cpus > (cpus := os.cpu_count() or 1):
+        raise InputError(f"resources.cpus: {spec.resources.cpus:g} wanted, and this machine has {cpus}")
     wanted, found = spec.resources.gpus, torch.cuda.device_count()
     if wanted and wanted > found:
         raise InputError(f"resources.gpus: {wanted:g} wanted, and torch finds {found} on this machine")

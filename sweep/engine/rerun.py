@@ -57,8 +57,11 @@ def rerun(directory: str, trial_id: str, plugins: frozenset[str] = frozenset()) 
             where `spec.yaml` says, the list of rows to forget is missing or damaged, or there is no GPU.
     """
     results = existing_results(directory)
-    rows = {row["trial_id"]: row for row in results.trials().table.to_pylist()}
+    found = results.trials()
+    rows = {row["trial_id"]: row for row in found.table.to_pylist()}
     if trial_id not in rows:
+        if own := [problem for problem in found.damaged if problem.startswith(f"trials/{trial_id}.parquet:")]:
+            raise InputError(f"{directory}: {own[0]}")
         close = difflib.get_close_matches(trial_id, rows, n=1)
         hint = f"did you mean '{close[0]}'?" if close else "ids are in the column trial_id of trials/"
         raise InputError(f"{directory}: no trial '{trial_id}'; {hint}")

@@ -5,9 +5,9 @@
 
 A reader adds the files that it read itself, if they are many and the index can be written. The index is disposable:
 its files are checked as they are read; rows that it lacks or that do not fit are read from the folder; and no reader
-waits for another. A file that was written again has another time or size, so its old rows are not used. A damaged file
-never enters the index, so that every reader names it. Damage that comes later and changes neither time nor size is not
-noticed: a file's checksum is verified only when it is first read.
+waits for another. A file that was written again has another time or size, so its old rows are not used. A damaged
+file, or one whose JSON cannot be parsed, never enters the index, so that every reader names it. Damage that comes
+later and changes neither time nor size is not noticed: a file is checked only when it is first read.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ import pyarrow.parquet as pq
 from sweep.store.checksum import verify
 from sweep.store.columns import FOLDERS
 from sweep.store.directory import Directory
+from sweep.store.json_columns import legible, with_objects
 from sweep.store.merged_files import latest
 from sweep.store.parquet import FILE, LARGE, Rows, no_rows, parquet_bytes, read_all, with_file
 
 INDEX = ".index"
-FORMAT = {b"unlearn-sweep index": b"1"}
+FORMAT = {b"unlearn-sweep index": b"2"}
 
 MODIFIED, SIZE = ".modified", ".size"
 """Columns beside `FILE`: when the file was written, in nanoseconds by the storage's clock, and its bytes."""
@@ -57,7 +58,8 @@ def read_folder(directory: Directory, folder: str, schema: pa.Schema) -> Rows:
     rows, left = index.rows(schema, known) if len(infos) >= FEWEST else (no_rows(with_file(schema)), known)
     clock = index.clock() if len(left) >= FEWEST else None
     paths = [infos[name].path for name in left[FILE].to_pylist()]
-    found = read_all(directory.filesystem, paths, schema if clock is None else FOLDERS[folder])
+    columns = with_objects(schema, folder, FOLDERS[folder]) if clock is None else FOLDERS[folder]
+    found = legible(folder, read_all(directory.filesystem, paths, columns))
     if clock is not None:
         index.add(found.table, left, clock, known)
     if len(rows):

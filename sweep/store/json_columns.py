@@ -1,10 +1,13 @@
-"""Columns whose text is JSON. Parquet does not check it, so readers that parse it do."""
+"""Columns whose text is JSON. Parquet does not check it, so it is checked when a file is first read."""
 
 from __future__ import annotations
 
 import json
 
-from sweep.store.parquet import Rows
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sweep.store.parquet import FILE, Rows
 
 OBJECTS = {
     "trials": ("config", "params", "other", "notes"),
@@ -13,27 +16,32 @@ OBJECTS = {
 }
 """For each folder its columns of JSON objects; null where there is none."""
 
-FILES = {"trials": "{trial_id}", "suggestions": "{study}-{number}", "relearned": "{trial_id}-{relearning_id}"}
-
 SECTIONS = "method", "dataset", "model", "forget", "training"
 """The parts of a `config` that are objects too."""
 
 
+def with_objects(schema: pa.Schema, folder: str, columns: pa.Schema) -> pa.Schema:
+    """Those of a folder's columns that are in the schema or of JSON objects."""
+    wanted = {*schema.names, *OBJECTS.get(folder, ())}
+    return pa.schema([field for field in columns if field.name in wanted])
+
+
 def legible(folder: str, found: Rows) -> Rows:
-    """The rows whose JSON can be parsed; of the others the files count as damaged."""
-    texts = {column: found.table[column].to_pylist() for column in OBJECTS[folder]}
-    wrong: dict[int, str] = {}
-    for column, cells in texts.items():
-        for place, text in enumerate(cells):
+    """The rows of files whose JSON can be parsed; the others count as damaged.
+
+    Args:
+        found: with the columns of JSON objects, and `FILE`.
+    """
+    wrong: dict[str, str] = {}
+    for column in OBJECTS.get(folder, ()):
+        for place, text in enumerate(found.table[column].to_pylist()):
             if text is not None and not _is_object(column, text):
-                wrong.setdefault(place, column)
+                wrong.setdefault(found.table[FILE][place].as_py(), column)
     if not wrong:
         return found
-    rows = found.table.take(list(wrong)).to_pylist()
-    names = [f"{folder}/{FILES[folder].format_map(row)}.parquet" for row in rows]
-    damaged = [f"{name}: its {column} is no JSON object" for name, column in zip(names, wrong.values(), strict=True)]
-    kept = [place for place in range(len(found.table)) if place not in wrong]
-    return Rows(found.table.take(kept), [*found.damaged, *dict.fromkeys(damaged)])
+    sound = found.table.filter(pc.invert(pc.is_in(found.table[FILE], pa.array(list(wrong)))))
+    damaged = [f"{folder}/{name}: its {column} is no JSON object" for name, column in wrong.items()]
+    return Rows(sound, found.damaged + damaged)
 
 
 def _is_object(column: str, text: str) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from sweep.errors import InputError
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -139,10 +141,27 @@ FARTHEST = 100.0
 """Percentage points that count as the distance of whatever is farther away."""
 
 _learnt: dict[str, tuple[Metric, ...]] = {}
+_read: dict[str, tuple[str, tuple[Metric, ...]]] = {}
+"""In which directory a kind of task was read, and its metrics there."""
 
 
-def learn(kind: str, metrics: Sequence[Metric]) -> None:
-    """Make the metrics of a plugin's kind of task known."""
+def learn(kind: str, metrics: Sequence[Metric], directory: str | None = None) -> None:
+    """Make the metrics of a plugin's kind of task known to this process.
+
+    Args:
+        directory: the results directory that they were read from; None: they are those of the plugin itself.
+
+    Raises:
+        InputError: another directory's kind of that name has other metrics. Rows of both would be read by one of them.
+    """
+    if directory is not None:
+        other, known = _read.get(kind, (directory, ()))
+        if other != directory and known != tuple(metrics):
+            raise InputError(
+                f"{directory}: its kind of task {kind} measures something else than that of {other}, which this "
+                "process has read; read them in two processes"
+            )
+        _read[kind] = directory, tuple(metrics)
     _learnt[kind] = tuple(metrics)
 
 

@@ -12,7 +12,7 @@
     DIR/tracked/<tracker>/<trial>-<time>   an empty file per run that was sent to an experiment tracker
     DIR/running/<trial_id>.json          how far a trial is, only while it runs (sweep/store/running.py)
     DIR/kinds/<kind>.json                what a plugin's kind of task measures
-    DIR/.claims/                         empty files, locked by shards that train an original (sweep/engine/claims.py)
+    DIR/.claims/                         files that commands lock (sweep/engine/claims.py, exclusive.py)
     DIR/.index/                          disposable: rows that were read before (sweep/store/index.py)
 
 A trial exists if and only if its row does, and the row is written last. Every file appears whole or not at all, and is
@@ -41,9 +41,11 @@ from sweep.store.columns import (
 )
 from sweep.store.directory import Directory
 from sweep.store.index import read_folder
+from sweep.store.json_columns import legible
+from sweep.store.location import absolute_location
 from sweep.store.merged_files import earlier_files, may_hold
 from sweep.store.metrics import Metric, learn
-from sweep.store.parquet import LARGE, Rows, parquet_bytes, read_parquet
+from sweep.store.parquet import FILE, LARGE, Rows, parquet_bytes, read_parquet
 from sweep.store.relearning import Relearning
 
 
@@ -126,14 +128,19 @@ class Results(Directory):
         self.write(f"kinds/{kind}.json", json.dumps([asdict(metric) for metric in metrics]).encode())
 
     def learn_metrics(self) -> list[str]:
-        """Make known what the stored kinds of task measure; what cannot be read, and why."""
+        """Make known what the stored kinds of task measure; what cannot be read, and why.
+
+        Raises:
+            InputError: as `learn` does.
+        """
         damaged = []
         for name in self.names("kinds"):
             try:
-                stored = json.loads(self.read(f"kinds/{name}") or b"")
-                learn(name.removesuffix(".json"), [Metric(**metric) for metric in stored])
+                metrics = [Metric(**metric) for metric in json.loads(self.read(f"kinds/{name}") or b"")]
             except (ValueError, TypeError) as error:
                 damaged.append(f"kinds/{name}: {error}")
+            else:
+                learn(name.removesuffix(".json"), metrics, absolute_location(self.location))
         return damaged
 
     def trial(self, trial_id: str) -> dict[str, Any] | None:
@@ -226,6 +233,8 @@ class Results(Directory):
             table = read_parquet(content, FOLDERS[folder])
         except (pa.ArrowException, OSError):
             return None
+        rows = Rows(table.append_column(FILE, pa.repeat(name, len(table))), [])
+        table = legible(folder, rows).table.select(table.column_names)
         return table.filter(pc.equal(table["trial_id"], trial_id))
 
 

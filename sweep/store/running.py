@@ -17,7 +17,7 @@ import pyarrow as pa
 from sweep.store.columns import TRACES, TRIALS
 from sweep.store.directory import Directory
 from sweep.store.json_columns import legible
-from sweep.store.parquet import Rows
+from sweep.store.parquet import FILE, Rows
 from sweep.store.status import Row
 
 FOLDER = "running"
@@ -94,7 +94,8 @@ class RunningFiles:
             stored = json.loads(content or b"")
             started = datetime.fromisoformat(stored["row"]["started_at"])
             table = pa.Table.from_pylist([stored["row"] | {"started_at": started}], schema=TRIALS)
-            [row] = legible("trials", Rows(table, [])).table.to_pylist()
+            table = legible("trials", Rows(table.append_column(FILE, pa.array([path])), [])).table
+            [row] = table.select(TRIALS.names).to_pylist()
             traces = pa.Table.from_pylist(stored["traces"], schema=TRACES).to_pylist()
             told = datetime.fromisoformat(stored["told"])
         except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, pa.ArrowException):

@@ -364,6 +364,14 @@ def test_tradeoff_names_no_method_at_a_configuration_of_one_lucky_seed():
     assert "FineTune (retain side 0.0, forget side 15.0" in result.alt  # it has no other
 
 
+def test_tradeoff_says_which_configurations_have_no_name():
+    rows = retrains() + [uam(seed, gap, rho=gap) for seed in range(3) for gap in (1, 2, 3)]
+    rows += [row("finetune", seed, (100.0, 90.0, 90.0, 20.0)) for seed in range(3)]
+    said = " ".join(texts(drawn(tradeoff.draw(frames(rows)))))
+    assert "its other configurations (2 of UAM) have its mark alone." in said
+    assert "its mark alone" not in " ".join(texts(drawn(tradeoff.draw(frames(methods())))))
+
+
 def test_tradeoff_draws_only_so_many_configurations():
     rows = retrains(1) + [uam(0, 1 + place / 10, lr=0.001 * (place + 1)) for place in range(300)]
     result = drawn(tradeoff.draw(frames(rows)))

@@ -10,9 +10,18 @@ from made_results import CERTIFIED, CLAIM, OF_A_CLASS, TWO_SEEDS, row
 from pandas.testing import assert_frame_equal
 from rich.console import Console
 
-from analysis.methods_table import display_rows, methods_table, render_rich, to_latex, to_markdown, write_tables
+from analysis.methods_table import (
+    WRITERS,
+    display_rows,
+    methods_table,
+    render_rich,
+    to_latex,
+    to_markdown,
+    write_tables,
+)
 from analysis.reading.frames import read_frames
 from analysis.reading.selection import ANOTHER_SEED
+from analysis.wording.escaping import in_markdown
 
 METRICS = (100.0, 90.0, 90.0, 50.0)
 
@@ -228,13 +237,17 @@ def test_a_metric_that_is_in_no_average_is_named_as_such(table_of):
     rows = [row(method, kind="language", metrics=METRICS[:3], attack_auc=50.0) for method in ("retrain", "finetune")]
     assert "not in the average gap" not in to_markdown(table_of(rows))
     rows = [each | {"forget_likelihood": 5.0} for each in rows]
-    assert "; P-F: not in the average gap." in to_markdown(table_of(rows))
+    assert "; P-F: not in the average gap; passes: samples processed relative to Retrain." in to_markdown(
+        table_of(rows)
+    )
 
 
 def test_markdown_has_a_table_per_task(table_of):
     text = to_markdown(table_of([*TWO_SEEDS, row("retrain", task="other", forget_ratio=0.5, metrics=METRICS)]))
     assert text.count("## digits, small-cnn, forget ") == 2
     assert "| FineTune | 2 | 99.0 ± 0.0 [1.0] | 96.0 ± 0.0 [8.0] |" in text
+    assert "| cost | passes |" in text
+    assert "| 0.38 | 0.10 |\n" in text
 
 
 def test_markdown_escapes_the_bars_that_would_end_a_cell(table_of):
@@ -322,6 +335,13 @@ def test_methods_that_shape_training_are_told_not_to_start_from_original(table_o
     assert (f"\n\n{told}\n\n" in to_markdown(table)) == bool(told)
 
 
+def test_a_drawn_value_is_short_in_tables_and_whole_in_csv(table_of):
+    rows = [row("uam", seed=seed, params={"rho": rho}) for seed, rho in enumerate([0.123456789012345, 0.5])]
+    table = table_of(rows)
+    assert "| UAM (rho=0.1235) |" in to_markdown(table)
+    assert '{""rho"": 0.123456789012345}' in WRITERS["methods.csv"](table)
+
+
 def test_what_a_method_certifies_stands_under_the_table_of_its_task(table_of):
     twice = [CERTIFIED, CERTIFIED | {"trial_id": "failed", "seed": 1, "status": "failed", "notes": None}]
     other = row("head", params={"l2": 0.1}, task="other", forget_ratio=0.2, metrics=METRICS)
@@ -334,9 +354,9 @@ def test_what_a_method_certifies_stands_under_the_table_of_its_task(table_of):
     written = {"printed": console.file.getvalue(), "md": to_markdown(table), "tex": to_latex(table)}
     begin = {"printed": "head: ", "md": "head: ", "tex": "% head: "}
     for name, text in written.items():
-        lines = text.splitlines()
-        assert lines.count(begin[name] + CLAIM) == 1, name
-        assert lines.index(begin[name] + CLAIM) < next(i for i, each in enumerate(lines) if "forget 20 " in each)
+        lines, said = text.splitlines(), begin[name] + (in_markdown(CLAIM) if name == "md" else CLAIM)
+        assert lines.count(said) == 1, name
+        assert lines.index(said) < next(i for i, each in enumerate(lines) if "forget 20 " in each)
 
 
 def test_csv_is_the_table_unrounded(directory, tmp_path):

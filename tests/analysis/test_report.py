@@ -137,7 +137,7 @@ def test_every_mean_has_its_interval_its_number_of_seeds_and_its_gap(directory, 
     assert another.startswith("Retrain, another seed 2 99.0 [86.3, 100.0] gap 2.0 88.0 [62.6, 100.0] gap 4.0")
     assert finetune == (
         "FineTune 2 1 diverged 99.0 gap 1.0 96.0 gap 8.0 [0.0, 33.4] 91.0 gap 1.0 30.0 gap 15.0 [0.0, 78.5] "
-        "6.2 [0.0, 15.8] 5.00 0.38 [0.00, 1.96]"
+        "6.2 [0.0, 15.8] 5.00 0.38 [0.00, 1.96] 0.10"
     )
 
 

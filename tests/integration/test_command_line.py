@@ -50,6 +50,10 @@ BAD_SPECS = {
         "methods.0: scrub with these hyperparameters reads held-out samples: set dataset.reference",
     ),
     "resources out of reach": ({"resources": {"gpus": 8}}, "resources.gpus: 8 wanted"),
+    "resources beyond the machine": (
+        {"resources": {"cpus": 1024}},
+        f"resources.cpus: 1024 wanted, and this machine has {os.cpu_count()}",
+    ),
     "missing plugin": ({"methods": [{"name": "no_such_module:Method"}]}, "plugin 'no_such_module:Method'"),
 }
 
@@ -151,6 +155,21 @@ def test_plan_counts_and_creates_nothing(tmp_path):
         ("2", "originals,", "0", "of", "them", "trained"),
     }
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("seeds", "line"),
+    [
+        ("3", "1 seed: 3"),
+        ("[5,1]", "2 seeds: 1, 5"),
+        ("range(0,4)", "4 seeds: 0 to 3"),
+        ("[0,1,3]", "3 seeds: 0, 1, 3"),
+    ],
+)
+def test_plan_tells_a_seed_from_a_number_of_seeds(tmp_path, seeds, line):
+    path = write_spec(tmp_path, RETRAIN)
+    shown = call("plan", path, "--out", tmp_path / "out", "--set", f"seeds={seeds}", "--no-forecast")
+    assert (shown.code, f"\n{line}\n" in shown.out) == (0, True)
 
 
 def test_plan_subtracts_what_is_done(inline_sweep, tmp_path):
@@ -276,6 +295,17 @@ def test_what_started_from_an_original_of_another_code_version_is_refreshed_too(
     call("run", tmp_path / "tiny.yaml", *options, tmp_path / "fresh")
     assert rows(tmp_path / "out") == rows(tmp_path / "fresh")
     assert row_of(tmp_path / "fresh", "neggrad")["test_accuracy"] != stale["test_accuracy"]
+
+
+def test_status_tells_what_is_left_to_run(finished):
+    plugins = [argument for entry in MISBEHAVING for argument in ("--plugin", entry["name"])]
+    assert "none of the 11 trials of spec.yaml is left to run\n" in call("status", finished, *plugins).out
+    (finished / "trials" / f"{row_of(finished, 'neggrad')['trial_id']}.parquet").unlink()
+    assert "1 of the 11 trials of spec.yaml is left to run\n" in call("status", finished, *plugins).out
+    Results(str(finished)).write_trial(row_of(finished, "uam") | {"status": "pruned"})  # it was not run
+    assert "2 of the 11 trials of spec.yaml are left to run\n" in call("status", finished, *plugins).out
+    told = f"how many trials are missing is not known: the method {plugins[1]} is a plugin, which is not imported here."
+    assert told in call("status", finished).out
 
 
 def test_devices_that_are_mixed_within_a_task_are_told(finished):

@@ -41,6 +41,13 @@ def test_shards_at_once_one_killed_and_given_again_write_the_rows_of_one_run(who
             time.sleep(0.02)
     victim.send_signal(signal.SIGKILL)
     victim.communicate()
+    with ended_on_error(processes[1]):
+        while not runs_trials(out, processes[1]):
+            assert processes[1].poll() is None
+            time.sleep(0.02)
+    refused = [call("run", path, "--out", out, "--executor", "inline", *more) for more in (("--shard", "2/3"), ())]
+    assert {(ended.code, ended.out, ended.err.count("\n")) for ended in refused} == {(2, "", 1)}
+    assert f"process {processes[1].pid} on " in refused[0].err
     ends = [process.communicate(timeout=500) for process in processes[1:]]
     assert [process.returncode for process in processes[1:]] == [0, 0], ends
     last = call("run", path, "--out", out, "--executor", "inline", "--shard", f"1/{SHARDS}")
@@ -52,6 +59,14 @@ def test_shards_at_once_one_killed_and_given_again_write_the_rows_of_one_run(who
     said = "\n".join([*(text for text, _ in ends), last.out])
     trained = re.findall(r"training of original \w+", said)
     assert len(trained) == len(set(trained)) <= 2
+
+
+def runs_trials(out, process):
+    """Whether a command has told the others that it does."""
+    try:
+        return any(f'"process": {process.pid},' in path.read_text() for path in out.glob(".claims/*.command"))
+    except FileNotFoundError:  # another command has ended meanwhile
+        return False
 
 
 def test_a_shard_is_counted_and_a_bad_one_refused(whole, tmp_path):

@@ -160,8 +160,8 @@ def test_a_directory_may_hold_several_kinds_and_a_plugins_is_told_by_its_file(in
         assert (ended.code, ended.err) == (0, ""), ended.err
     assert json.loads((out / "kinds" / "within-one.json").read_text())[0]["label"] == "RW"
     text = to_markdown(methods_table(read_frames(str(out)).trials))
-    assert "| method | n | RW | FW | TW | avg. gap | cost |" in text
-    assert "| method | n | RA | FA | TA | MIA | avg. gap | cost |" in text
+    assert "| method | n | RW | FW | TW | avg. gap | cost | passes |" in text
+    assert "| method | n | RA | FA | TA | MIA | avg. gap | cost | passes |" in text
     assert call("report", out, "--out", tmp_path / "report").code == 0
     page = (tmp_path / "report" / "index.html").read_text()
     assert "retain samples within one deviation" in page

@@ -145,7 +145,7 @@ def test_gaps_are_to_an_ideal_and_the_table_and_the_report_say_so(ran, tmp_path)
     assert page.count('<h2 id="comparison">') == 1
     assert "accuracy on the retain data" not in page
     table = (tmp_path / "methods.md").read_text()
-    assert "| method | n | FA | TA | P-F | avg. gap | cost |" in table
+    assert "| method | n | FA | TA | P-F | avg. gap | cost | passes |" in table
     assert sentence in table
 
 

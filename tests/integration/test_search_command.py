@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from tiny_sweeps import (
 )
 
 from methods import METHODS
+from sweep.engine.exclusive import exclusively
 
 LR = {"low": 0.001, "high": 0.1}
 SLOW = {"name": "sweep_plugins:Slow", "epochs": 1, "lr": LR}
@@ -147,6 +149,10 @@ def test_a_search_without_time_exits_3_and_the_same_command_goes_on(tmp_path):
     assert (ended.code, ended.err) == (3, "")
     assert "were not run; the same command runs them" in ended.out
     assert trials(out) == {}
+    [study] = re.findall(r"for each of (finetune-\w+)", ended.out)
+    with exclusively(str(out), {study}):  # as another command that runs it
+        refused = call(*command)
+    assert (refused.code, f"process {os.getpid()} on " in refused.err, trials(out)) == (2, True, {})
     done, again = call(*command, "--time-budget", "2h"), call(*command)
     assert (done.code, again.code) == (0, 0)
     heading = "tiny: 2 suggestions for each of finetune-"

@@ -1,22 +1,30 @@
 """Pages that follow a sweep in a real browser: what is new appears, and the reader's place is kept. Needs Chromium."""
 
 import contextlib
+import io
 import threading
 import time
 from datetime import UTC, datetime
 
 import chromium
+import numpy as np
+import pyarrow as pa
 import pytest
+from PIL import Image
 from test_report_browser import OVERFLOW, made_row
 
 from analysis.pages import followed
 from analysis.pages.followed import Followed
 from sweep.cli.serving import Server
+from sweep.store.columns import PREDICTIONS
 from sweep.store.read_only import ReadOnly
 from sweep.store.results import Results
 from sweep.store.running import running_path, write_running
 
 pytestmark = pytest.mark.soak
+
+PICTURES = [""]
+"""What a trial's page is given of the data set."""
 
 NUMBERS = {"retrain": [99.0, 80.0, 90.0, 40.0], "uam": [98.0, 82.0, 89.0, 35.0], "finetune": [97.0, 95.0, 91.0, 9.0]}
 METHODS = "[...document.querySelectorAll('.comparison tbody th')].map((cell) => cell.dataset.value.trim())"
@@ -39,7 +47,7 @@ def served(tmp_path, monkeypatch, page):
         results.write_trial(made_row(method, 0, "a", 0.1, numbers))
     failed = {"status": "failed", "error": "Traceback\nValueError: no"}
     results.write_trial(made_row("uam", 5, "a", 0.1, [None] * 4) | failed)
-    with Server(Followed(ReadOnly(str(tmp_path)), lambda config: "", lambda: "unknown.").page) as server:
+    with Server(Followed(ReadOnly(str(tmp_path)), lambda config: PICTURES[0], lambda: "unknown.").page) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         with contextlib.ExitStack() as stack:
@@ -66,6 +74,35 @@ def test_nothing_is_wider_than_the_window(page, served, width, dark):
         page.run("document.querySelectorAll('details').forEach((details) => { details.open = true; })")
         assert page.run(OVERFLOW) <= 0
     assert page.messages == []
+
+
+class Made:
+    """Images of a data set whose classes have one name."""
+
+    def __init__(self, name):
+        self.classes = (name,) * 10
+
+    def png(self, part, sample):
+        content = io.BytesIO()
+        Image.new("L", (8, 8)).save(content, "PNG")
+        return content.getvalue()
+
+
+@pytest.mark.parametrize("name", ["7", "aeroplane", "great white shark"])
+def test_the_samples_that_differ_most_need_no_scrolling(page, served, monkeypatch, name):
+    results, url = served
+    monkeypatch.setattr(f"{__name__}.PICTURES", [Made(name)])
+    for method in ("retrain", "original", "finetune"):
+        logits = np.eye(10)[[3] * 40] * (5 if method == "retrain" else 1)
+        said = {"trial_id": [f"a-{method}-0"] * 40, "sample_id": range(1000, 1040), "split": ["forget", "test"] * 20}
+        said |= {"label": [7] * 40, "logits": logits.tolist()}
+        table = pa.Table.from_pylist(pa.table(said).to_pylist(), schema=PREDICTIONS)
+        results.write_trial(made_row(method, 0, "a", 0.1, NUMBERS["uam"]), [], table)
+    page.open(url + "trials/a-finetune-0.html")
+    tables = "[...document.querySelectorAll('.samples')]"
+    assert page.run(f"{tables}.every((table) => table.scrollWidth <= table.parentElement.clientWidth)")
+    first, second = page.run(f"{tables}.map((table) => table.getBoundingClientRect().top)")
+    assert (first == second) == (name == "7")  # beside each other where there is room
 
 
 def test_what_is_new_appears_and_the_readers_place_is_kept(page, served):

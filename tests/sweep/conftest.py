@@ -109,15 +109,15 @@ def make_row() -> Callable[..., dict[str, Any]]:
         now = datetime(2030, 1, 1, tzinfo=UTC)
         row = {
             **dict.fromkeys(("task_id", "original_id", "sweep", "study", "error", "dataset", "model"), "text"),
-            **dict.fromkeys(("scenario", "forget_class_name", "method", "params", "config", "device", "host"), "text"),
-            **dict.fromkeys(("code_version", "original_version", "original_sha256", "precision", "notes"), "text"),
+            **dict.fromkeys(("scenario", "forget_class_name", "method", "device", "host"), "text"),
+            **dict.fromkeys(("code_version", "original_version", "original_sha256", "precision"), "text"),
             **dict.fromkeys(("forget_rows", "kept_predictions", "model_sha256"), "text"),
             **dict.fromkeys(("seed", "n_retain", "n_forget", "threads", "forget_fold"), 1),
             "forget_class": 3_000_000_000,
             **dict.fromkeys(METRICS, 50.0),
             **dict.fromkeys(("mia", "validation_mia", "forget_ratio", "unlearn_seconds", "eval_seconds"), 0.5),
             "kind": "classification",
-            "other": "{}",
+            **dict.fromkeys(("params", "config", "notes", "other"), "{}"),
             **dict.fromkeys(("samples_processed", "peak_memory_bytes"), 2**40),
             **dict.fromkeys(("n_traces", "n_predictions"), 0),  # as `write_trial` counts them
             "trial_id": trial_id,

@@ -8,7 +8,7 @@ from made_sites import HOSTILE, VALUES, classified, compared, one_hot, predictio
 from page_document import Document
 
 from analysis.pages.files import write_pages
-from analysis.pages.progress import Planned
+from analysis.pages.plan import Planned
 from analysis.pages.site import Site
 from analysis.reading.frames import read_frames
 from analysis.report import write_report

@@ -1,4 +1,6 @@
 import json
+import shutil
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -7,6 +9,10 @@ from made_results import TWO_SEEDS, row, versioned
 from analysis.comparison import comparisons
 from analysis.methods_table import methods_table
 from analysis.reading.frames import Frames, flatten_params, metrics_in, read_frames, read_trials, with_gaps
+from sweep.errors import InputError
+from sweep.store import metrics
+from sweep.store.metrics import Metric
+from sweep.store.results import Results
 
 
 def one(trials, method, seed=0):
@@ -28,6 +34,26 @@ def test_costs_are_shares_of_the_retrain_of_the_same_seed(directory):
     trials = read_frames(directory(TWO_SEEDS)).trials
     assert [one(trials, "finetune", seed)["relative_seconds"] for seed in (0, 1)] == [0.5, 0.25]
     assert one(trials, "finetune")["relative_samples"] == 0.1
+
+
+def test_two_kinds_of_one_name_are_not_read_in_one_process(directory, tmp_path, monkeypatch):
+    for known in ("_learnt", "_read"):
+        monkeypatch.setattr(metrics, known, {})
+    found = [Results(str(directory(TWO_SEEDS)))]
+    for name in ("alike", "other"):
+        found.append(Results(str(shutil.copytree(found[0].location, tmp_path / name))))
+    first, alike, other = found
+    words = Metric("mine", "M", "what a plugin measures", "forget")
+    for results, metric in ((first, words), (alike, words), (other, replace(words, side="retain"))):
+        results.write_metrics("own", [metric])
+    for results in (first, alike, first):
+        read_frames(results)
+    metrics.learn("own", [replace(words, side="retain")])  # as an edited plugin has it
+    with pytest.raises(InputError, match=f"{other.location}: its kind of task own .* than that of {first.location}"):
+        read_frames(other)
+    first.write_metrics("own", [replace(words, label="N")])
+    read_frames(first)
+    assert metrics.columns()["mine"].label == "N"
 
 
 def test_retrain_has_no_gap_to_itself(directory):

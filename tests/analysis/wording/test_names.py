@@ -79,6 +79,21 @@ def test_a_figures_task_names_its_forget_set(task, words):
     assert task_words(trials, task) == f"digits, small-cnn, {words}"
 
 
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([0.123456789012345, 1.0, 5e-06, 3], ["0.1235", "1.0", "5e-06", "3"]),
+        ([0.12341, 0.12342, 2.000000001], ["0.12341", "0.12342", "2"]),
+        ([0.1 + 0.2, 0.3], ["0.30000000000000004", "0.3"]),
+        ([1.00001, 1, [0.123456]], ["1.00001", "1", "[0.123456]"]),
+        ([True, "a", None, 1234567.5], ["True", "a", "None", "1.235e+06"]),
+    ],
+)
+def test_numbers_in_labels_are_as_short_as_they_differ(values, words):
+    rows = [row("uam", seed=seed, params={"rho": value}) for seed, value in enumerate(values)]
+    assert configuration_labels(pd.DataFrame(rows)).tolist() == [f"uam (rho={word})" for word in words]
+
+
 @pytest.mark.usefixtures("labels_forgotten")
 def test_labels_of_the_results_are_what_everything_is_called(tmp_path):
     results = Results(str(tmp_path))

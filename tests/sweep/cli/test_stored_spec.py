@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+import threading
 
 import numpy as np
 import pyarrow as pa
@@ -10,11 +11,15 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from PIL import Image
+from rich.console import Console
 
+from analysis.pages.plan import Planned
+from sweep.cli.status_table import print_left
 from sweep.cli.stored_spec import StoredPictures, StoredPlan, planned
 from sweep.errors import InputError
 from sweep.plan.trials import dataset_identity, plan_trials
 from sweep.spec.sweep_spec import parse_spec
+from sweep.store.parquet import Rows
 from sweep.store.results import Results
 from sweep.tasks.datasets import Digits
 
@@ -127,6 +132,42 @@ def test_the_plan_comes_later_and_follows_the_spec(results, monkeypatch):
 
 def test_without_a_spec_no_plan_is_known(tmp_path):
     assert StoredPlan(Results(str(tmp_path))).now() == "there is no spec.yaml."
+    assert StoredPlan(Results(str(tmp_path))).within(60) == "there is no spec.yaml."
+
+
+def test_a_plan_is_waited_for_as_long_as_one_has_patience(results, monkeypatch):
+    hashed = threading.Event()
+    monkeypatch.setattr(Digits, "fingerprint", lambda dataset: hashed.wait(60) or None)
+    plan = StoredPlan(results)
+    assert plan.within(0.01) == "to plan spec.yaml takes longer than 0.01 s."
+    hashed.set()
+    monkeypatch.setattr(Digits, "fingerprint", lambda dataset: None)
+    assert len(StoredPlan(results).within(60).trials) == 6
+
+
+def test_a_plugin_is_imported_where_it_is_named(results, tmp_path, monkeypatch):
+    (tmp_path / "own_finetune.py").write_text("from methods.finetune import FineTune as Own\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    content = text(methods=[{"name": "own_finetune:Own"}])
+    assert len(planned(results, content, frozenset(["own_finetune:Own"])).trials) == 2
+    with pytest.raises(InputError, match="is a plugin"):
+        planned(results, content, frozenset(["another:Own"]))
+
+
+@pytest.mark.parametrize(
+    ("plan", "line"),
+    [
+        (Planned({"a": "retrain", "b": "retrain"}), "1 of the 2 trials of spec.yaml is left to run"),
+        (Planned({"a": "retrain"}), "none of the 1 trials of spec.yaml is left to run"),
+        (Planned({}, 7), "spec.yaml asks for up to 7 suggestions in each study"),
+        ("there is no spec.yaml.", "how many trials are missing is not known: there is no spec.yaml."),
+    ],
+)
+def test_what_status_says_of_a_plan(plan, line):
+    stored = pa.table({"trial_id": ["a"], "status": ["ok"]})
+    console = Console(file=io.StringIO())
+    print_left(console, plan, Rows(stored, []))
+    assert console.file.getvalue() == f"{line}\n"
 
 
 def config_of(**dataset):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import subprocess
 import sys
 
@@ -82,6 +84,17 @@ def test_the_claim_of_a_command_that_was_killed_is_free(grid, results):
         process.kill()
         process.communicate()
     assert (before, names(schedule)) == ([], ["[a]"])
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK])
+def test_where_files_cannot_be_locked_no_original_is_claimed(results, monkeypatch, number):
+    def refuse(descriptor, operation):
+        raise OSError(number, "no locks here")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    for _ in range(2):
+        with pytest.raises(OSError, match=r"\.claims: .*no locks here"):
+            Claims(results, bool).take("a")
 
 
 def test_claims_are_asked_for_no_more_often_than_the_pause(grid, monkeypatch):

@@ -230,7 +230,7 @@ def test_many_parts_become_one(twelve, write, read, monkeypatch):
 def test_suggestions_are_remembered_too(results, monkeypatch):
     monkeypatch.setattr(index, "FEWEST", 4)
     row = {field.name: "x" for field in columns.SUGGESTIONS} | {"suggested_at": 0, "objectives": ["mia", "cost"]}
-    row |= {"trial_ids": ["t", "u"], "confirm_trial_ids": []}
+    row |= {"trial_ids": ["t", "u"], "confirm_trial_ids": [], "params": "{}", "space": "{}"}
     for number in range(6):
         results.write_suggestion(row | {"study": "s", "number": number})
         back_date(Path(results.location, "suggestions", f"s-{number}.parquet"))
@@ -246,6 +246,7 @@ import sys, time
 from sweep.store.columns import TRIALS
 from sweep.store.results import Results
 results, row = Results(sys.argv[1]), {field.name: "text" for field in TRIALS if not field.nullable}
+row |= {"params": "{}", "config": "{}"}
 for number in range(80):
     row |= {"trial_id": f"w{number:03}", "seed": number}
     results.write_trial(row, [{"trial_id": row["trial_id"], "epoch": 0, "step": 1, "seconds": 0.5, "samples": 9}])

@@ -39,7 +39,7 @@ def original(value, version="text"):
 
 
 def suggestion(number, lr, confirmed=(), study="finetune-1"):
-    text = dict.fromkeys(("sweep", "method", "task_id", "space", "sampler"), "text")
+    text = dict.fromkeys(("sweep", "method", "task_id", "sampler"), "text") | {"space": "{}"}
     ids = {"trial_ids": [f"lr{lr}"], "confirm_trial_ids": list(confirmed)}
     when = {"suggested_at": None, "objectives": ["average_gap"]}
     return text | ids | when | {"study": study, "number": number, "params": canonical_json({"lr": lr})}

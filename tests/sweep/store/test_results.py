@@ -396,7 +396,8 @@ from sweep.store.columns import TRIALS
 from sweep.store.results import Results
 
 results = Results(sys.argv[1])
-row = {field.name: "text" for field in TRIALS if not field.nullable} | {"config": "x" * 100_000, "seed": 1}
+row = {field.name: "text" for field in TRIALS if not field.nullable} | {"params": "{}", "seed": 1}
+row["config"] = "{" + " " * 100_000 + "}"
 while True:
     for number in range(20):
         results.write_trial(row | {"trial_id": str(number)})
@@ -416,7 +417,7 @@ def test_a_process_killed_while_it_writes_leaves_only_whole_files(results):
         found = results.trials()
         assert found.damaged == []
         assert found.table.num_rows > 0
-        assert set(found.table["config"].to_pylist()) == {"x" * 100_000}
+        assert set(found.table["config"].to_pylist()) == {"{" + " " * 100_000 + "}"}
 
 
 STATE = {
