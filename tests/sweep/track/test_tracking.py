@@ -250,6 +250,18 @@ def test_wandb_without_an_account_is_bad_input(results, tmp_path, monkeypatch):
         open_tracker("wandb", results, "--to")
 
 
+def test_a_tracker_that_does_not_open_is_one_line_and_nothing_is_run(tmp_path, monkeypatch, capsys):
+    database = tmp_path / "no-database.txt"
+    database.write_text("words\n" * 1000)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
+    arguments = ("run", "digits", "--out", tmp_path / "out", "--executor", "inline", "--track", "mlflow")
+    code, printed = command(monkeypatch, capsys, *arguments)
+    assert (code, printed.out) == (2, "")
+    assert printed.err.splitlines()[-1].startswith("unlearn-sweep: --track mlflow: ")
+    assert "Traceback" not in printed.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_cannot_be_tracked_is_one_line(tmp_path, monkeypatch, capsys):
     code, printed = command(monkeypatch, capsys, "track", tmp_path / "none", "--to", "mlflow")
     assert (code, printed.err) == (2, f"unlearn-sweep: {tmp_path / 'none'}: no such results directory\n")
