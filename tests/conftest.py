@@ -15,3 +15,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UNLEARN_SWEEP_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture(autouse=True)
+def plugins_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget plugins that a test wrote: `sweep.run` in a later test would miss their files."""
+    monkeypatch.setattr("sweep.spec.plugins._imported", {})

@@ -79,7 +79,12 @@ def test_every_command_reads_an_object_store(on_flaky, tmp_path):
 
 def test_files_of_an_object_store_are_read_once(monkeypatch):
     monkeypatch.setattr(index, "FEWEST", 4)
-    row = {field.name: "text" for field in TRIALS if not field.nullable} | {"status": "ok", "seed": 0}
+    row = {field.name: "text" for field in TRIALS if not field.nullable} | {
+        "status": "ok",
+        "seed": 0,
+        "config": "{}",
+        "params": "{}",
+    }
     with ObjectStore() as store:
         results = Results(store.uri("many"))
         for number in range(6):

@@ -28,5 +28,7 @@ def test_modules_that_pythonpath_puts_in_the_place_of_ours_are_named(tmp_path, f
     (folder / "sweep.py").unlink()
     ended = run("plan", "digits", prefix=["env", f"PYTHONPATH={folder}"])
     assert ended.code == 2
-    assert ended.err.startswith(f"unlearn-sweep: {folder}/analysis/__init__.py hides this project's package")
+    assert ended.err.startswith(
+        f"unlearn-sweep: PYTHONPATH: {folder}/analysis/__init__.py hides this project's package"
+    )
     assert len(ended.err.splitlines()) == 1

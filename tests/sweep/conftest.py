@@ -31,12 +31,6 @@ settings.register_profile("quick", deadline=None, max_examples=50, database=None
 settings.load_profile("quick")
 
 
-@pytest.fixture(autouse=True)
-def plugins_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget plugins that a test wrote: `sweep.run` in a later test would miss their files."""
-    monkeypatch.setattr("sweep.spec.plugins._imported", {})
-
-
 @pytest.fixture(scope="session")
 def make_spec() -> Callable[..., Spec]:
     """A checked spec of one method on the smallest settings; keyword arguments replace its keys."""
