@@ -115,10 +115,11 @@ def perform(
     heading = [f"{name}: {counts}", *other]
     heading += relearning_words({trial.id for trial in trials}, again.unrelearned, asked_relearning(loaded))
     if left or track:
-        from sweep.engine.driver import Request, run_sweep
+        from sweep.engine.driver import Overtaken, Request, run_sweep
         from sweep.track.tracking import Tracking
 
-        def action() -> None:
+        def action() -> bool:
+            """Whether the trials were still to be run when Ray had started."""
             with Tracking(track, where, warn) as tracking:
                 request = Request(
                     loaded,
@@ -134,10 +135,28 @@ def perform(
                     heading=heading,
                     shared=shard is not None and local_path(where) is not None,
                     alone={trial.id for trial in left},
+                    before=rows,
                 )
-                run_sweep(request, left)
+                try:
+                    run_sweep(request, left)
+                except Overtaken:
+                    return False
+            return True
 
-        located(spec, action)
+        if not located(spec, action):
+            return perform(
+                console,
+                spec,
+                out=out,
+                overrides=overrides,
+                executor=executor,
+                address=address,
+                refresh=refresh,
+                retry_failed=retry_failed,
+                time_budget=time_budget,
+                track=track,
+                shard=shard,
+            )
     else:
         located(spec, lambda: check_labels(loaded))
         store_labels(Results(where), loaded)

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import Any
 
 import pyarrow.compute as pc
 import torch
@@ -25,7 +26,7 @@ from sweep.engine.schedule import GridSchedule, Schedule
 from sweep.engine.shared_grid import SharedGrid
 from sweep.plan.check import Checked, check_task
 from sweep.plan.labels import store_labels
-from sweep.plan.pending import NOTHING, Again
+from sweep.plan.pending import NOTHING, Again, untouched
 from sweep.plan.relearning import asked_relearning
 from sweep.plan.trials import Trial, describe, location_options, model_location
 from sweep.plan.versions import original_version
@@ -44,6 +45,10 @@ from sweep.trial.rows import trial_row
 
 def ignore(message: str) -> None:
     """Do nothing."""
+
+
+class Overtaken(Exception):
+    """Another command has ended some of the trials since they were planned: plan again."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,7 @@ class Request:
         heading: lines to show first, once nothing refuses to run.
         shared: whether other commands run other trials of the sweep into the same directory, which must be a path.
         alone: ids of trials, or names of studies, that no other command may be running into the same directory.
+        before: by their ids the rows that those trials had when it was decided to run them.
     """
 
     spec: Spec
@@ -97,6 +103,7 @@ class Request:
     heading: Sequence[str] = ()
     shared: bool = False
     alone: Set[str] = frozenset()
+    before: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 class Driver:
@@ -167,6 +174,7 @@ class Driver:
 
         Raises:
             InputError: the resources asked for are not there, or no cluster answers.
+            Overtaken: another command has run some of it since it was planned.
             Unsuccessful: Ray does not start, or how earlier jobs ended makes it pointless to go on.
             OSError: results cannot be stored.
             KeyboardInterrupt: interrupted (Ctrl-C or SIGTERM); rows of finished trials are stored.
@@ -193,15 +201,24 @@ class Driver:
 
         Raises:
             InputError: another command is running the same into this directory.
-            OSError: results cannot be stored.
+            Overtaken: another command has run some of it since it was planned.
+            OSError: results cannot be read or stored.
         """
         with exclusively(self.results.location, self.request.alone):
+            self._require_untouched()
             self._describe(gpus)
             if self.progress.forecast is not None:
                 self.progress.forecast.slots = slots
             self._show_heading()
             with self.progress:
                 yield
+
+    def _require_untouched(self) -> None:
+        """Raise Overtaken if a trial that is to be run got another row while Ray started."""
+        columns = ["trial_id", "finished_at"]
+        now = {row["trial_id"]: row for row in self.results.trials(columns).table.select(columns).to_pylist()}
+        if untouched(self.request.alone, self.request.before, now) != self.request.alone:
+            raise Overtaken
 
     def _describe(self, gpus: float) -> None:
         spec, executor = self.request.spec, self.request.executor
@@ -307,7 +324,7 @@ def run_sweep(request: Request, pending: Sequence[Trial]) -> None:
 
     Raises:
         InputError: what `check_task` finds.
-        InputError, Unsuccessful, OSError, KeyboardInterrupt: as in `Driver.run`.
+        InputError, Overtaken, Unsuccessful, OSError, KeyboardInterrupt: as in `Driver.run`.
     """
     driver = Driver(request)
     schedule = driver.grid(pending)

@@ -55,7 +55,7 @@ def _claimed(location: str, names: Set[str]) -> FileLock | None:
                 if (other := _running(path)) is not None and not names.isdisjoint(other["names"]):
                     raise InputError(
                         f"--out {location}: process {other['process']} on {other['host']} is running trials of this "
-                        "command; let it end, or divide the sweep among commands with --shard K/N"
+                        "command; let it end (`run --shard K/N` divides a sweep among commands from the start)"
                     )
             path = folder / f"{uuid.uuid4().hex}.command"
             (claim := _lock(path)).acquire()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -76,7 +77,7 @@ class RunningFiles:
             wanted: ids of trials; None: all.
 
         Raises:
-            OSError: there is no reading here.
+            OSError: their list cannot be read.
         """
         paths = None if wanted is None else {running_path(trial_id) for trial_id in wanted}
         found: dict[str, tuple[tuple[int, int], Running | None]] = {}
@@ -89,7 +90,9 @@ class RunningFiles:
         return [running for _, running in found.values() if running is not None]
 
     def _parsed(self, path: str) -> Running | None:
-        content = self._results.read(path)
+        content = None
+        with suppress(OSError):  # another user's, perhaps
+            content = self._results.read(path)
         try:
             stored = json.loads(content or b"")
             started = datetime.fromisoformat(stored["row"]["started_at"])

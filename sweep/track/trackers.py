@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from sweep.errors import InputError
+from sweep.errors import InputError, first_line
 from sweep.store.results import Results
 from sweep.track.runs import Ending, Point, TrialRun
 
@@ -36,14 +36,14 @@ def open_tracker(name: str, results: Results, option: str) -> Tracker:
         option: the command line's option that named it, for messages.
 
     Raises:
-        InputError: its library is not installed, or nobody is logged in there.
+        InputError: its library is not installed, nobody is logged in there, or it does not open.
     """
     try:
         return TRACKERS[name](results)
     except ModuleNotFoundError as error:
         raise InputError(f"{option} {name}: needs the extra {name} (pip install 'unlearn-sweep[{name}]')") from error
-    except InputError as error:
-        raise InputError(f"{option} {name}: {error}") from error
+    except Exception as error:  # of whatever class its library has
+        raise InputError(f"{option} {name}: {first_line(error)}") from error
 
 
 def to_tensorboard(results: Results) -> Tracker:

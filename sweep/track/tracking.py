@@ -200,11 +200,12 @@ class Sending(threading.Thread):
         """Do what is told, and every `SECONDS` send what is new, until nothing more comes."""
         due = time.monotonic() + SECONDS
         while True:
+            if time.monotonic() >= due:  # also where news never end, because the tracker is slower than trials
+                sender.send_new()
+                due = time.monotonic() + SECONDS
             try:
                 news = self.news.get(timeout=max(0.0, due - time.monotonic()))
             except queue.Empty:
-                sender.send_new()
-                due = time.monotonic() + SECONDS
                 continue
             if news is None:
                 return

@@ -13,7 +13,7 @@ import yaml
 from PIL import Image
 from tiny_sweeps import BUILT_INS, MISBEHAVING, call, row_of, rows, run, spec, write_spec
 
-from sweep.engine import driver
+from sweep.engine import driver, inline
 from sweep.plan.code_version import code_version
 from sweep.store.results import Results
 from sweep.trial.training import train
@@ -231,6 +231,23 @@ def test_rows_of_another_code_version_are_kept_counted_and_refreshed_when_asked(
     refreshed = row_of(finished, "neggrad")
     assert refreshed["code_version"] == code_version()
     assert refreshed["test_accuracy"] == row["test_accuracy"] != 0.0
+
+
+def test_what_another_command_ended_while_the_executor_started_is_not_run_again(tmp_path, monkeypatch):
+    methods = [{"name": name, "epochs": 1} for name in ("neggrad", "finetune")]
+    command = ("run", write_spec(tmp_path, methods), "--out", tmp_path / "out", "--executor", "inline")
+    gpus = inline._gpus
+
+    def slowly(spec):
+        monkeypatch.setattr(inline, "_gpus", gpus)
+        assert call(*command, "--set", "name=first", "--set", 'methods=[{"name": "neggrad", "epochs": 1}]').code == 0
+        return gpus(spec)
+
+    monkeypatch.setattr(inline, "_gpus", slowly)
+    ended = call(*command)
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith("tiny: 2 trials, 1 done before, 1 to run, about ")
+    assert [row_of(tmp_path / "out", name)["sweep"] for name in ("neggrad", "finetune")] == ["first", "tiny"]
 
 
 @pytest.mark.parametrize("option", ["--refresh", "--retry-failed"])

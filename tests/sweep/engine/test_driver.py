@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from sweep.engine.driver import Driver, Executor, Request
+from sweep.engine.driver import Driver, Executor, Overtaken, Request
 from sweep.engine.inline import INLINE
 from sweep.store.results import Results
 from sweep.store.running import running_path
@@ -56,3 +57,23 @@ def test_a_row_in_place_of_a_worker_that_was_killed_ends_what_it_said(make_spec,
     Driver(Request(make_spec(), results.location, INLINE)).store(trial, Outcome("failed", "its process died"))
     assert results.trial(trial.id)["status"] == "failed"
     assert results.names("running") == []
+
+
+def test_a_trial_that_another_command_ended_meanwhile_is_not_run_again(make_spec, make_trial, results):
+    trial = make_trial()
+    store = Driver(Request(make_spec(), results.location, INLINE)).store
+    store(trial, Outcome("failed", "it failed"))
+    before = {trial.id: results.trial(trial.id)}
+    asked = Request(
+        make_spec(), results.location, INLINE, console=Console(quiet=True), alone={trial.id, "a study"}, before=before
+    )
+    store(trial, Outcome("ok"))
+    late = Driver(asked)
+    with pytest.raises(Overtaken):
+        late.run(late.grid([trial]), lambda: None)
+    assert (results.trial(trial.id)["status"], results.names("models")) == ("ok", [])
+
+    again = Driver(replace(asked, before={trial.id: results.trial(trial.id)}))
+    ended = results.trial(trial.id)["finished_at"]
+    again.run(again.grid([trial]), lambda: None)
+    assert results.trial(trial.id)["finished_at"] > ended

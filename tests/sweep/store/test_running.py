@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 from datetime import UTC, datetime
@@ -86,6 +87,20 @@ def test_what_cannot_be_read_is_passed_over(results, write, broken):
     write("u")
     stored = json.loads(results.read(running_path("t")))
     results.write(running_path("t"), broken(stored).encode())
+    assert [running.id for running in RunningFiles(results).trials()] == ["u"]
+
+
+def test_a_file_that_cannot_be_opened_hides_no_other(results, write, monkeypatch):
+    write("t")
+    write("u")
+    read = results.read
+
+    def refused(path):
+        if path == running_path("t"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return read(path)
+
+    monkeypatch.setattr(results, "read", refused)
     assert [running.id for running in RunningFiles(results).trials()] == ["u"]
 
 
