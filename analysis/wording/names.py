@@ -217,9 +217,8 @@ def forget_words(row: pd.Series) -> str:
         return f"{count}listed rows ({row['forget_rows'][:8]})"
     forget = {key: value for key, value in json.loads(row["config"])["forget"].items() if key != "scenario"}
     words = [f"{key} {value:g}" if isinstance(value, int | float) else str(value) for key, value in forget.items()]
-    return {"range": "targets", "group": "group", "given": "the dataset's own forget set"}[row["scenario"]] + "".join(
-        f" {each}" for each in words
-    )
+    known = {"range": "targets", "group": "group", "given": "the dataset's own forget set"}
+    return " ".join([known.get(row["scenario"], row["scenario"]), *words])  # a later version may know others
 
 
 def _fold(row: pd.Series) -> int | None:

@@ -41,6 +41,10 @@ FORGET_SETS = {
     "rows": ({"scenario": "rows", "forget_rows": "0123456789abcdef", "n_forget": 50}, "50 listed rows (01234567)"),
     "alike": ({"scenario": "rows", "forget_rows": "01234567ffffffff", "n_forget": 50}, "50 listed rows (01234567)"),
     "lost": ({"scenario": "rows", "forget_rows": "fedcba9876543210"}, "listed rows (fedcba98)"),
+    "later": (
+        {"scenario": "dated", "config": '{"forget": {"scenario": "dated", "before": 2020}}'},
+        "dated before 2020",
+    ),
 }
 
 
