@@ -57,7 +57,7 @@ class Nothing(Empty):
     name: ClassVar[str] = "nothing"
 
     def unlearn(self, task: Task) -> nn.Module:
-        Worker.measure = lambda worker, job: (Measurements(), Outcome("ok"))
+        Worker.measure = lambda worker, job, tell=None: (Measurements(), Outcome("ok"))
         return task.model
 
 
