@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -18,6 +21,7 @@ from sweep.spec.source import Overrides, Source
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sweep.engine.driver import Request
     from sweep.plan.shards import Shard
     from sweep.plan.trials import Trial
 
@@ -106,63 +110,51 @@ def perform(
     from sweep.store.location import local_path
     from sweep.store.results import Results
 
-    loaded, whole, left, where, rows, again = planned(spec, overrides, out, refresh, retry_failed)
-    trials, left = share(shard, whole, left, where)
-    adopt(Results(where), trials, rows)
-    counts = f"{len(trials)} trials, {len(trials) - len(left)} done before, {len(left)} to run"
-    other = of_other_code(loaded, trials, left, rows) + with_fewer_predictions(trials, left, rows, loaded.predictions)
-    name = loaded.name if shard is None else f"{loaded.name}, shard {shard.number} of {shard.count}"
-    heading = [f"{name}: {counts}", *other]
-    heading += relearning_words({trial.id for trial in trials}, again.unrelearned, asked_relearning(loaded))
-    if left or track:
-        from sweep.engine.driver import Overtaken, Request, run_sweep
-        from sweep.track.tracking import Tracking
+    started = time.monotonic()
+    while True:
+        loaded, whole, left, where, rows, again = planned(spec, overrides, out, refresh, retry_failed)
+        trials, left = share(shard, whole, left, where)
+        ran = Ran(where, whole, trials, left, rows)
+        adopt(Results(where), trials, rows)
+        counts = f"{len(trials)} trials, {len(trials) - len(left)} done before, {len(left)} to run"
+        name = loaded.name if shard is None else f"{loaded.name}, shard {shard.number} of {shard.count}"
+        heading = [f"{name}: {counts}", *of_other_code(loaded, trials, left, rows)]
+        heading += with_fewer_predictions(trials, left, rows, loaded.predictions)
+        heading += relearning_words({trial.id for trial in trials}, again.unrelearned, asked_relearning(loaded))
+        if not (left or track):
+            located(spec, partial(check_labels, loaded))
+            store_labels(Results(where), loaded)
+            for line in heading:
+                console.print(line, highlight=False, soft_wrap=True)
+            return ran
+        from sweep.engine.driver import Overtaken, Request
 
-        def action() -> bool:
-            """Whether the trials were still to be run when Ray had started."""
-            with Tracking(track, where, warn) as tracking:
-                request = Request(
-                    loaded,
-                    where,
-                    arguments.executor_named(executor),
-                    address,
-                    again=again,
-                    time_budget=time_budget,
-                    console=console,
-                    began=tracking.began,
-                    tell=tracking.ended,
-                    warn=warn,
-                    heading=heading,
-                    shared=shard is not None and local_path(where) is not None,
-                    alone={trial.id for trial in left},
-                    before=rows,
-                )
-                try:
-                    run_sweep(request, left)
-                except Overtaken:
-                    return False
-            return True
+        request = Request(
+            loaded,
+            where,
+            arguments.executor_named(executor),
+            address,
+            again=again,
+            time_budget=None if time_budget is None else time_budget - (time.monotonic() - started),
+            console=console,
+            warn=warn,
+            heading=heading,
+            shared=shard is not None and local_path(where) is not None,
+            alone={trial.id for trial in left},
+            before=rows,
+        )
+        with suppress(Overtaken):
+            located(spec, partial(_run_tracked, request, left, track))
+            return ran
 
-        if not located(spec, action):
-            return perform(
-                console,
-                spec,
-                out=out,
-                overrides=overrides,
-                executor=executor,
-                address=address,
-                refresh=refresh,
-                retry_failed=retry_failed,
-                time_budget=time_budget,
-                track=track,
-                shard=shard,
-            )
-    else:
-        located(spec, lambda: check_labels(loaded))
-        store_labels(Results(where), loaded)
-        for line in heading:
-            console.print(line, highlight=False, soft_wrap=True)
-    return Ran(where, whole, trials, left, rows)
+
+def _run_tracked(request: Request, left: Sequence[Trial], track: Sequence[str]) -> None:
+    """Run the trials that are left, and send them to trackers."""
+    from sweep.engine.driver import run_sweep
+    from sweep.track.tracking import Tracking
+
+    with Tracking(track, request.out, warn) as tracking:
+        run_sweep(replace(request, began=tracking.began, tell=tracking.ended), left)
 
 
 def print_outcome(console: Console, ran: Ran, budgeted: bool) -> int:

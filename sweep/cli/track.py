@@ -8,6 +8,7 @@ import typer
 
 from sweep.cli.arguments import DirectoryArgument, TrackerName
 from sweep.cli.messages import fail, warn_of_damage
+from sweep.errors import first_line
 
 
 def track(
@@ -17,7 +18,7 @@ def track(
     """Send the trials of a results directory that were not sent yet to an experiment tracker, each as a run."""
     from sweep.store.results import existing_results
     from sweep.track.trackers import open_tracker
-    from sweep.track.tracking import Sender, first_line
+    from sweep.track.tracking import Sender
 
     results = existing_results(directory)
     warn_of_damage(results.trials(["trial_id"]))

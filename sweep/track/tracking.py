@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sweep.errors import first_line
 from sweep.store.results import Results
 from sweep.store.running import RunningFiles
 from sweep.store.status import ENDED, Row
@@ -228,8 +229,3 @@ class Sending(threading.Thread):
     def _give_up(self, why: str) -> None:
         rest = f"results are complete, and `unlearn-sweep track {self._out} --to {self._to}` sends the rest"
         self._warn(f"--track {self._to}: {why}; {rest}")
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error's message, or its type."""
-    return (str(error) or type(error).__name__).splitlines()[0]
