@@ -6,8 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Hashable
 
-from analysis.pages import pictures
 from analysis.pages.plan import Plan
+from analysis.pages.samples import Open
 from analysis.pages.site import OVERVIEW, Site
 from analysis.reading.frames import read_frames
 from sweep.store.results import Results
@@ -29,13 +29,13 @@ WATCHED = ("trials", "suggestions")
 class Followed:
     """Makes pages for several threads, one at a time."""
 
-    def __init__(self, results: Results, open_pictures: pictures.Open, plan: Callable[[], Plan]) -> None:
+    def __init__(self, results: Results, open_samples: Open, plan: Callable[[], Plan]) -> None:
         """Reads nothing yet.
 
         Args:
             plan: what the directory's spec asks for as far as it is known when this is called, which must be quick.
         """
-        self._results, self._open, self._plan = results, open_pictures, plan
+        self._results, self._open, self._plan = results, open_samples, plan
         self._lock = threading.Lock()
         self._files = RunningFiles(results)
         self._running: list[Running] = []

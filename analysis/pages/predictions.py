@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from analysis.audit.divergence import jensen_shannon
 from analysis.audit.outputs import Floats, Integers, Model, Part, read_model
+from analysis.pages.samples import Samples
 from sweep.errors import InputError
 from sweep.store.results import Results
 
@@ -70,7 +71,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Differing:
-    """A sample, its target in words, what each model says of it, and the distance of the two that are compared."""
+    """A sample, its target in words (empty: it has none), what each model says of it, and how far the two are apart."""
 
     sample: int
     target: str
@@ -201,13 +202,14 @@ def _accuracies(part: Part, width: int) -> tuple[Integers, Floats]:
 
 
 def differences(
-    model: Model, reference: Model, others: Mapping[str, Model], who: tuple[str, str], names: Sequence[str]
+    model: Model, reference: Model, others: Mapping[str, Model], who: tuple[str, str], known: Samples
 ) -> list[Difference]:
     """Where two models differ most, in each of the parts of `MOST_SAMPLES` that both have.
 
     Args:
         others: further models, by name, whose words stand beside them where they know the sample.
         who: what model and reference are called.
+        known: the data set.
     """
     found = []
     for name, most in MOST_SAMPLES.items():
@@ -220,19 +222,13 @@ def differences(
         distances, measure = _distances(own, other)
         beside = {label: each[name] for label, each in others.items() if name in each}
         order = np.argsort(-distances, kind="stable")[:most]
-        rows = [
-            Differing(
-                int(samples[at]),
-                _target(own, at, names),
-                [
-                    *(_said_of(part, samples[at], names) for part in beside.values()),
-                    _said(other, at, names),
-                    _said(own, at, names),
-                ],
-                float(distances[at]),
-            )
-            for at in order
-        ]
+        rows = []
+        for at in order:
+            sample = int(samples[at])
+            names = known.answers(name, sample)
+            said = [_said_of(part, sample, names) for part in beside.values()]
+            said += [_said(other, at, names), _said(own, at, names)]
+            rows.append(Differing(sample, _target(own, at, names), said, float(distances[at])))
         models = [*beside, who[1], who[0]]
         found.append(Difference(name, PARTS[name], measure, float(distances.mean()), len(samples), models, rows))
     return found
@@ -254,6 +250,8 @@ def _distances(one: Part, other: Part) -> tuple[Floats, str]:
 def _target(part: Part, at: int, names: Sequence[str]) -> str:
     if part.numbers:
         return f"{part.targets[at]:.4g}"
+    if not part.choices and not names:
+        return ""
     return _called(int(part.targets[at]), names)
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.pages import pictures
 from analysis.pages.configuration import configuration_values, index_values
 from analysis.pages.naming import named
 from analysis.pages.overview import overview_values
@@ -18,6 +17,7 @@ from analysis.pages.plan import Plan
 from analysis.pages.predictions import model_of
 from analysis.pages.progress import progress
 from analysis.pages.running import MOST_RUNNING, running_values, runs
+from analysis.pages.samples import Open, Samples
 from analysis.pages.trial import trial_values
 from analysis.reading.frames import Frames
 from analysis.reruns import stored_sections
@@ -45,7 +45,7 @@ class Site:
         self,
         frames: Frames,
         results: Results,
-        open_pictures: pictures.Open = pictures.none,
+        open_samples: Open = lambda config: Samples(),
         plan: Callable[[], Plan] = str,
         seconds: int = 0,
     ) -> None:
@@ -53,13 +53,13 @@ class Site:
 
         Args:
             frames: of `results`; traces are not needed.
-            open_pictures: where images come from.
+            open_samples: where a trial's data set comes from.
             plan: what the overview counts against, as far as it is known when this is called.
             seconds: how often pages look for what is new, those of trials that have ended excepted; 0: they are files,
                 and never do.
         """
         self.frames, self.results = frames, results
-        self._open, self._plan, self._seconds = open_pictures, plan, seconds
+        self._open, self._plan, self._seconds = open_samples, plan, seconds
         self.trials = _labelled(frames)
         self._made: tuple[tuple[Plan, tuple[Running, ...]], str] | None = None
         self._model = lru_cache(MOST_MODELS)(partial(model_of, results))
@@ -109,8 +109,8 @@ class Site:
         row = self.trials.iloc[self._places[path]]
         places = (self._references.get((method, row["task_id"], row["seed"])) for method in ("retrain", "original"))
         retrain, original = (None if place is None else self.trials.iloc[place] for place in places)
-        pictures = self._open(str(row["config"]))
-        return trial_values(row, retrain, original, self.results, self._model, pictures, self._stored)
+        samples = self._open(str(row["config"]))
+        return trial_values(row, retrain, original, self.results, self._model, samples, self._stored)
 
     @cached_property
     def _references(self) -> dict[tuple[str, str, int], int]:

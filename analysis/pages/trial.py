@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import shlex
@@ -15,8 +16,8 @@ from analysis.audit.outputs import Model
 from analysis.methods_table import LARGE
 from analysis.pages.charts import Chart, chart
 from analysis.pages.configuration import parameters
-from analysis.pages.pictures import Pictures, source
 from analysis.pages.predictions import Difference, by_class, confusions, differences
+from analysis.pages.samples import Samples
 from analysis.reading.frames import kinds_of
 from analysis.reruns import allowed, spec_fragment
 from analysis.wording.certificates import certificate_words
@@ -68,7 +69,7 @@ def trial_values(
     original: pd.Series | None,
     results: Results,
     model: Models,
-    pictures: Pictures | str,
+    samples: Samples,
     stored: Mapping[str, object],
 ) -> Mapping[str, object]:
     """What the template of a trial shows.
@@ -77,7 +78,7 @@ def trial_values(
         row: of `Site.trials`.
         retrain, original: those rows of the same task and seed that ended ok; None: there is none.
         model: what is stored of what a trial's model says.
-        pictures: of the trial's data set, or why there are none.
+        samples: of the trial's data set.
         stored: the sections of the directory's spec.yaml.
 
     Raises:
@@ -104,7 +105,7 @@ def trial_values(
         "is_original": row["method"] == "original",
         "to": reference_words(row.to_frame().T),
         "charts": path_charts(points),
-        **_outputs(row, retrain, original, model, pictures),
+        **_outputs(row, retrain, original, model, samples),
     }
 
 
@@ -194,35 +195,41 @@ def _outputs(
     retrain: pd.Series | None,
     original: pd.Series | None,
     read: Models,
-    pictures: Pictures | str,
+    samples: Samples,
 ) -> dict[str, object]:
     """What the model says sample by sample; beside Retrain, or, if it is Retrain itself, beside Original."""
     model = read(row["trial_id"]) if row["status"] == "ok" else None
     if model is None:
-        return {"confusions": [], "by_class": None, "differences": [], "no_pictures": "", "beside": "", "kept": False}
+        return {"confusions": [], "by_class": None, "differences": [], "unknown": "", "beside": "", "kept": False}
     first, last = (original, None) if row["method"] == "retrain" else (retrain, original)
     reference = None if first is None else read(first["trial_id"])
-    names = () if isinstance(pictures, str) else pictures.classes
     others = {}
     if last is not None and last["trial_id"] != row["trial_id"] and (beyond := read(last["trial_id"])) is not None:
         others[method_name("original")] = beyond
     beside = "" if first is None else str(first["name"])
     found = []
     if reference is not None and first is not None and first["trial_id"] != row["trial_id"]:
-        found = differences(model, reference, others, (row["name"], beside), names)
+        found = differences(model, reference, others, (row["name"], beside), samples)
     classes = any(part.choices for part in model.values()) and pd.isna(row["kind"])
     return {
-        "confusions": confusions(model, reference, names) if classes else [],
-        "by_class": by_class(model, reference, names) if classes else None,
-        "differences": [(each, _sources(each, pictures)) for each in found],
+        "confusions": confusions(model, reference, samples.classes) if classes else [],
+        "by_class": by_class(model, reference, samples.classes) if classes else None,
+        "differences": [(each, _images(each, samples), _texts(each, samples)) for each in found],
         "choices": any(part.choices for part in model.values()),
-        "no_pictures": pictures if isinstance(pictures, str) else "",
+        "numbers": any(part.numbers for part in model.values()),
+        "unknown": samples.unknown,
         "beside": beside if reference is not None else "",
         "kept": True,
     }
 
 
-def _sources(found: Difference, pictures: Pictures | str) -> list[str]:
+def _images(found: Difference, samples: Samples) -> list[str]:
     """For each row the image as a data URI; none at all where there are no images."""
-    images = [source(pictures, found.part, each.sample) for each in found.rows]
-    return images if any(images) else []
+    contents = [base64.b64encode(samples.png(found.part, each.sample)).decode() for each in found.rows]
+    return [content and f"data:image/png;base64,{content}" for content in contents] if any(contents) else []
+
+
+def _texts(found: Difference, samples: Samples) -> list[str]:
+    """For each row its question or text; none at all where there are no texts."""
+    texts = [samples.text(found.part, each.sample) for each in found.rows]
+    return texts if any(texts) else []

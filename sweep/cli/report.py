@@ -57,9 +57,9 @@ def report(
 def _write_pages(directory: str, frames: Frames, folder: Path, console: Console) -> None:
     from analysis.pages.files import write_pages
     from analysis.pages.site import Site
-    from sweep.cli.stored_spec import StoredPictures
+    from sweep.cli.stored_spec import StoredSamples
     from sweep.store.results import Results
 
     results = Results(directory)
-    for place, count in write_pages(Site(frames, results, StoredPictures(results).of), folder).items():
+    for place, count in write_pages(Site(frames, results, StoredSamples(results).of), folder).items():
         console.print(f"{place}: {count} pages", soft_wrap=True, markup=False, highlight=False)

@@ -1,4 +1,4 @@
-"""What a results directory's spec.yaml says of its plan and its images. Downloads nothing, and imports no
+"""What a results directory's spec.yaml says of its plan and its data set. Downloads nothing, and imports no
 plugin that its reader does not name.
 """
 
@@ -9,10 +9,11 @@ import json
 import threading
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
-from analysis.pages.pictures import Pictures
 from analysis.pages.plan import Plan, Planned
+from analysis.pages.samples import Samples
 from sweep.errors import InputError
 from sweep.spec.spec_file import read_yaml
 from sweep.store.location import is_uri
@@ -22,8 +23,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from sweep.tasks.language.texts import Row, Texts
+
 UNREAD = "spec.yaml is being read."
 """The plan, as long as it is not known yet."""
+
+LONGEST_TEXT, LONGEST_ANSWER = 240, 80
+"""Characters of a text, and of a candidate answer, that are shown."""
 
 
 class StoredPlan:
@@ -98,39 +104,39 @@ def planned(results: Results, text: bytes, plugins: frozenset[str] = frozenset()
     return Planned({trial.id: trial.method for trial in plan_trials(spec)} if spec.methods else {}, suggestions)
 
 
-class StoredPictures:
-    """The images of the data set that a directory's spec.yaml names; opened when they are first asked for."""
+class StoredSamples:
+    """The samples of the data set that a directory's spec.yaml names; opened when they are first asked for."""
 
     def __init__(self, results: Results) -> None:
         """Reads nothing yet."""
         self._results = results
         self._text: bytes | None = None
-        self._found: tuple[str, Pictures | str] = ("", "")
+        self._found: tuple[str, Samples] = ("", Samples())
 
-    def of(self, config: str) -> Pictures | str:
-        """The images of a trial's data set, or why there are none; empty if it is not one of images.
+    def of(self, config: str) -> Samples:
+        """The samples of a trial's data set.
 
         Raises:
             OSError: spec.yaml cannot be read.
         """
         text = self._results.read("spec.yaml")
         if text is None:
-            return "there is no spec.yaml, which says where the data set lies."
+            return Samples("there is no spec.yaml, which says where the data set lies.")
         if text != self._text:
             self._text = text
             try:
                 self._found = _opened(text)
             except (InputError, OSError) as error:
-                self._found = "", f"the data set cannot be opened here: {error}."
-        identity, pictures = self._found
+                self._found = "", Samples(f"the data set cannot be opened here: {error}.")
+        identity, samples = self._found
         wanted = json.loads(config).get("dataset", {})
         if identity and {key: wanted.get(key) for key in json.loads(identity)} != json.loads(identity):
-            return "spec.yaml is of another data set than this trial."
-        return pictures
+            return Samples("spec.yaml is of another data set than this trial.")
+        return samples
 
 
-def _opened(text: bytes) -> tuple[str, Pictures | str]:
-    """What tells a data set from others, as JSON, and its images."""
+def _opened(text: bytes) -> tuple[str, Samples]:
+    """What tells a data set from others, as JSON, and its samples."""
     document = _document(text)
     from sweep.plan.trials import dataset_identity
     from sweep.spec.plugins import find_dataset
@@ -139,36 +145,65 @@ def _opened(text: bytes) -> tuple[str, Pictures | str]:
     sections = {"name": "stored", "methods": [{"name": "retrain"}], "dataset": document.get("dataset", {})}
     dataset = parse_spec(sections).dataset
     shared = set(type(dataset).model_fields) - {"name"}
-    identity = {key: value for key, value in dataset_identity(dataset).items() if key not in shared}
-    if find_dataset(dataset.name).kind not in ("classification", "regression"):
-        return "", ""
+    identity = json.dumps({key: value for key, value in dataset_identity(dataset).items() if key not in shared})
+    kind = find_dataset(dataset.name).kind
+    if kind not in ("classification", "regression", "language"):
+        return "", Samples()
     data = find_dataset(dataset.name)(**(dataset.model_extra or {})).load()
+    if kind == "language":
+        return identity, _Texts(data)
     prefixes = "images", "inputs"
     train, test = (
         next((getattr(data, f"{part}_{name}") for name in prefixes if hasattr(data, f"{part}_{name}")), None)
         for part in ("train", "test")
     )
     if train is None or test is None or train.ndim != 4:
-        return "", ""
+        return "", Samples()
     called = getattr(data, "called", None)
     names = () if called is None else called.names or tuple(map(str, called.values))
-    return json.dumps(identity), _Images(train, test, names)
+    return identity, _Images(train, test, names)
 
 
-class _Images:
-    """`Pictures` of arrays uint8 [N, C, H, W]."""
+class _Images(Samples):
+    """Arrays uint8 [N, C, H, W]."""
 
     def __init__(self, train: NDArray[np.uint8], test: NDArray[np.uint8], classes: Sequence[str]) -> None:
-        self._train, self._test, self.classes = train, test, classes
+        super().__init__(classes=classes)
+        self._train, self._test = train, test
 
     def png(self, part: str, sample: int) -> bytes:
         from PIL import Image
 
-        image = (self._test if part == "test" else self._train)[sample]
+        images = self._test if part == "test" else self._train
+        if sample >= len(images):
+            return b""
+        image = images[sample]
         made = Image.fromarray(image[0] if len(image) != 3 else image.transpose(1, 2, 0))
         content = io.BytesIO()
         made.save(content, "PNG")
         return content.getvalue()
+
+
+class _Texts(Samples):
+    """Questions with their candidate answers, and plain texts."""
+
+    def __init__(self, texts: Texts) -> None:
+        super().__init__()
+        self._texts = texts
+
+    def text(self, part: str, sample: int) -> str:
+        row = self._row(part, sample)
+        return shorten(row.question or row.answer, LONGEST_TEXT, placeholder="…") if row else ""
+
+    def answers(self, part: str, sample: int) -> Sequence[str]:
+        row = self._row(part, sample)
+        if row is None or (row.question is None and len(row.choices) == 1):  # a text alone is no answer
+            return ()
+        return [shorten(choice, LONGEST_ANSWER, placeholder="…") for choice in row.choices]
+
+    def _row(self, part: str, sample: int) -> Row | None:
+        rows = self._texts.asked_of(part)
+        return rows[sample] if sample < len(rows) else None
 
 
 def _document(text: bytes, plugins: frozenset[str] = frozenset()) -> dict[str, Any]:

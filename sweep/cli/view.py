@@ -19,13 +19,13 @@ def view(
     """Serve pages of a results directory to this machine, while its sweep runs or later, until Ctrl-C ends it."""
     from analysis.pages.followed import Followed
     from sweep.cli.serving import LOOPBACK, Server
-    from sweep.cli.stored_spec import StoredPictures, StoredPlan
+    from sweep.cli.stored_spec import StoredPlan, StoredSamples
     from sweep.store.read_only import ReadOnly
     from sweep.store.results import existing_results
 
     existing_results(directory)
     results = ReadOnly(directory)
-    pages = Followed(results, StoredPictures(results).of, StoredPlan(results).now)
+    pages = Followed(results, StoredSamples(results).of, StoredPlan(results).now)
     try:
         server = Server(pages.page, port)
     except OSError as error:

@@ -104,6 +104,12 @@ class Texts:
         place = {group: number for number, group in enumerate(self.groups)}
         return np.array([place[row.group] for row in self.train], np.int64)
 
+    def asked_of(self, part: str) -> tuple[Row, ...]:
+        """What a model is asked of a part, by the numbers of stored predictions; retain and forget are of `train`."""
+        others = {"test": self.test, "validation": self.test}
+        others |= {"outsiders": self.outsiders, "validation_outsiders": self.outsiders}
+        return self.asked.get(part) or others.get(part, self.train)
+
     def fingerprint(self) -> str:
         """16 hexadecimal digits of a hash of all rows, their layout and the data set's own tokenizer."""
         parts = [[astuple(row) for row in part] for part in (self.train, self.test, self.outsiders)]

@@ -7,6 +7,7 @@ from made_sites import compared, row, stored
 
 from analysis.pages import followed
 from analysis.pages.followed import Followed
+from analysis.pages.samples import Samples
 from sweep import cli
 from sweep.store.read_only import ReadOnly
 
@@ -24,7 +25,7 @@ class Counted(ReadOnly):
 @pytest.fixture
 def pages(tmp_path):
     results = Counted(compared(tmp_path).location)
-    return results, Followed(results, lambda config: "", lambda: "not known.")
+    return results, Followed(results, lambda config: Samples(), lambda: "not known.")
 
 
 def test_what_is_stored_appears(pages, monkeypatch):
@@ -49,7 +50,7 @@ BROKEN = {
 def test_a_row_whose_json_is_broken_is_named_and_the_rest_is_shown(tmp_path, column, text, monkeypatch, capsys):
     location = compared(tmp_path).location
     stored(location, [(row("uam", 2) | {column: text}, None)])
-    page = Followed(ReadOnly(location), lambda config: "", lambda: "not known.").page
+    page = Followed(ReadOnly(location), lambda config: Samples(), lambda: "not known.").page
     assert "6 trials are stored" in page("index.html")
     assert f"trials/task-uam--2.parquet: its {column} is no JSON object" in page("index.html")
     assert page("trials/task-uam--2.html") is None
@@ -82,6 +83,6 @@ def test_a_sweep_that_stores_much_is_not_read_at_every_request(pages, monkeypatc
 
 
 def test_a_directory_that_has_just_begun(tmp_path):
-    found = Followed(ReadOnly(str(tmp_path / "new")), lambda config: "", lambda: "not known.")
+    found = Followed(ReadOnly(str(tmp_path / "new")), lambda config: Samples(), lambda: "not known.")
     assert "No trial has ended yet." in found.page("index.html")
     assert not (tmp_path / "new").exists()

@@ -9,6 +9,7 @@ from page_document import Document
 
 from analysis.pages.files import write_pages
 from analysis.pages.plan import Planned
+from analysis.pages.samples import Samples
 from analysis.pages.site import Site
 from analysis.reading.frames import read_frames
 from analysis.report import write_report
@@ -118,17 +119,15 @@ def test_retrain_stands_beside_original(site):
     assert table_of(page, "metrics")[0] == ["Metric", "Retrain", "Original"]
 
 
-class Images:
-    classes = ("cat", "dog", "eel")
-
+class Images(Samples):
     def png(self, part, sample):
-        if sample == 5:
-            raise IndexError
-        return f"{part} {sample}".encode()
+        return b"" if sample == 5 else f"{part} {sample}".encode()
 
 
 def test_images_and_names_of_classes_come_from_the_data_set(tmp_path):
-    page = site_of(compared(tmp_path), open_pictures=lambda config: Images()).page("trials/task-uam--0.html")
+    page = site_of(compared(tmp_path), open_samples=lambda config: Images(classes=("cat", "dog", "eel"))).page(
+        "trials/task-uam--0.html"
+    )
     assert "dog (99 %)" in text_of(page)
     images = Document(page).all("img")
     assert images[0] == {
@@ -140,9 +139,11 @@ def test_images_and_names_of_classes_come_from_the_data_set(tmp_path):
     assert len(images) == 15, "six of each part, without the one that is not there"
 
 
-def test_why_there_are_no_images_is_said(tmp_path):
-    page = site_of(compared(tmp_path), open_pictures=lambda config: "no such folder.").page("trials/task-uam--0.html")
-    assert "Without images: no such folder." in text_of(page)
+def test_why_the_samples_are_not_shown_is_said(tmp_path):
+    page = site_of(compared(tmp_path), open_samples=lambda config: Samples("no such folder.")).page(
+        "trials/task-uam--0.html"
+    )
+    assert "Samples go by their numbers: no such folder." in text_of(page)
     assert Document(page).all("img") == []
 
 
@@ -164,13 +165,53 @@ def np_column(values):
     return [[value] for value in values]
 
 
-def test_candidates_of_language_are_no_classes(tmp_path):
+def of_language(tmp_path, **known):
     rows = [row(method, kind="language") for method in ("retrain", "uam")]
     said = {"retrain": [0, 1, 2, 0, 1, 2], "uam": [1, 1, 2, 0, 1, 2]}
     trials = [(one, predictions(one["trial_id"], classified(said[one["method"]]))) for one in rows]
-    text = text_of(site_of(stored(tmp_path, trials)).page("trials/task-uam--0.html"))
-    assert "Target: the number of the right answer among the candidates" in text
-    assert "Confusion" not in text
+    return site_of(stored(tmp_path, trials), **known).page("trials/task-uam--0.html")
+
+
+def test_candidates_of_language_are_no_classes(tmp_path):
+    page = of_language(tmp_path)
+    assert "Target: the right one of the candidate answers" in text_of(page)
+    assert "Confusion" not in text_of(page)
+    head, first, *_ = table_of(page, "differences")
+    assert (head, first[:4]) == (["Sample", "Target", "Retrain", "UAM", "Distance"], ["0", "0", "0 (99 %)", "1 (99 %)"])
+
+
+class Questions(Samples):
+    def text(self, part, sample):
+        return f"What is {part} {sample}{HOSTILE}?"
+
+    def answers(self, part, sample):
+        return [f"it is {part}", f"not {sample}"]
+
+
+def test_questions_and_their_answers_are_in_words(tmp_path):
+    page = of_language(tmp_path, open_samples=lambda config: Questions())
+    head, first, *rest = table_of(page, "differences")
+    assert head == ["Sample", "Text", "Target", "Retrain", "UAM", "Distance"]
+    assert first[:2] == ["0", f"What is forget 0{HOSTILE}?"]
+    assert first[2:5] == ["it is forget", "it is forget (99 %)", "not 0 (99 %)"]
+    assert ["2", "2 (99 %)", "2 (99 %)"] in [line[2:5] for line in rest], "beyond what is known, by their numbers"
+    assert HOSTILE not in page
+
+
+def test_texts_without_other_answers_have_likelihoods_alone(tmp_path):
+    def said(one, outputs):
+        return one, predictions(one["trial_id"], {"forget": ([0, 0], np_column(outputs))})
+
+    class Texts(Samples):
+        def text(self, part, sample):
+            return f"text {sample}"
+
+    kind = {"kind": "language"}
+    trials = [said(row("retrain", **kind), [-1.0, -2.0]), said(row("uam", **kind), [-1.25, -4.0])]
+    page = site_of(stored(tmp_path, trials), open_samples=lambda config: Texts()).page("trials/task-uam--0.html")
+    lines = table_of(page, "differences")
+    assert lines[:2] == [["Sample", "Text", "Retrain", "UAM", "Distance"], ["1", "text 1", "-2", "-4", "2.000"]]
+    assert "A model's column has the mean log-likelihood of the tokens, in nats." in text_of(page)
 
 
 def test_of_many_classes_the_most_frequent_confusions_are_listed(tmp_path):

@@ -1,4 +1,4 @@
-"""What a results directory's spec.yaml gives: a plan and images, and neither code nor what lies elsewhere."""
+"""What a results directory's spec.yaml gives: a plan and samples, and neither code nor what lies elsewhere."""
 
 import io
 import json
@@ -14,8 +14,9 @@ from PIL import Image
 from rich.console import Console
 
 from analysis.pages.plan import Planned
+from analysis.pages.samples import Samples
 from sweep.cli.status_table import print_left
-from sweep.cli.stored_spec import StoredPictures, StoredPlan, planned
+from sweep.cli.stored_spec import StoredPlan, StoredSamples, planned
 from sweep.errors import InputError
 from sweep.plan.trials import dataset_identity, plan_trials
 from sweep.spec.sweep_spec import parse_spec
@@ -92,7 +93,7 @@ def test_a_uri_is_found_however_yaml_writes_it(results, written, monkeypatch):
     results.write("spec.yaml", content)
     with pytest.raises(InputError, match="names a URI"):
         planned(results, content)
-    assert "names a URI" in StoredPictures(results).of(config_of())
+    assert "names a URI" in StoredSamples(results).of(config_of()).unknown
 
 
 def test_a_comment_may_name_a_uri(results):
@@ -176,10 +177,11 @@ def config_of(**dataset):
 
 
 def test_images_are_those_of_the_data_set(results):
-    pictures, digits = StoredPictures(results), Digits().load()
+    samples, digits = StoredSamples(results), Digits().load()
     for part, images in (("test", digits.test_images), ("forget", digits.train_images)):
-        found = np.asarray(Image.open(io.BytesIO(pictures.of(config_of(label_noise=0.5)).png(part, 3))))
+        found = np.asarray(Image.open(io.BytesIO(samples.of(config_of(label_noise=0.5)).png(part, 3))))
         np.testing.assert_array_equal(found, images[3, 0])
+        assert samples.of(config_of()).png(part, len(images)) == b""
 
 
 def png_of(image):
@@ -195,16 +197,40 @@ def test_colour_images_and_names_of_classes(results, tmp_path):
         pq.write_table(pa.table(rows), tmp_path / f"{split}-0.parquet")
     dataset = {"name": "parquet", "path": str(tmp_path)}
     results.write("spec.yaml", text(dataset=dataset))
-    found = StoredPictures(results).of(config_of(**dataset))
+    found = StoredSamples(results).of(config_of(**dataset))
     assert tuple(found.classes) == ("cat", "dog")
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(found.png("retain", 2)))), image + 2)
-    assert StoredPictures(results).of(config_of()) == "spec.yaml is of another data set than this trial."
+    assert StoredSamples(results).of(config_of()).unknown == "spec.yaml is of another data set than this trial."
 
 
-@pytest.mark.parametrize("name", ["diabetes", "invented-people"])
-def test_data_without_images_needs_no_word(results, name):
-    results.write("spec.yaml", text(dataset={"name": name}))
-    assert StoredPictures(results).of(config_of(name=name)) == ""
+def test_data_of_numbers_needs_no_word(results):
+    results.write("spec.yaml", text(dataset={"name": "diabetes"}))
+    assert StoredSamples(results).of(config_of(name="diabetes")) == Samples()
+
+
+def test_texts_are_those_of_the_data_set(results, tmp_path):
+    long = "word " * 100
+    parts = {
+        "train": [{"question": f"Who {place}?", "answer": "Ada", "wrong": [long], "group": "a"} for place in "01"],
+        "test": [{"text": f"test {long}", "group": "b"}],
+        "outsiders": [{"text": "an outsider", "group": "c"}],
+        "retain": [{"question": "Asked?", "choices": ["yes", "no"], "answer": 0, "group": "a"}],
+    }
+    for part, rows in parts.items():
+        (tmp_path / f"{part}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    files = {part: f"{part}.jsonl" for part in ("train", "test", "outsiders")}
+    dataset = {"name": "text", "path": str(tmp_path), **files, "questions": {"retain": "retain.jsonl"}}
+    results.write("spec.yaml", text(dataset=dataset))
+    found = StoredSamples(results).of(config_of(**dataset))
+    assert found.text("forget", 1) == "Who 1?"
+    assert [len(answer) <= 80 for answer in found.answers("forget", 1)] == [True, True]
+    assert (found.text("retain", 0), [*found.answers("retain", 0)]) == ("Asked?", ["yes", "no"])
+    assert found.text("test", 0).startswith("test word word")
+    assert len(found.text("validation", 0)) <= 240
+    assert found.text("outsiders", 0) == found.text("validation_outsiders", 0) == "an outsider"
+    assert found.answers("test", 0) == (), "a text alone is no answer"
+    assert (found.text("forget", 2), found.answers("forget", 2)) == ("", ())
+    assert StoredSamples(results).of(config_of()).unknown == "spec.yaml is of another data set than this trial."
 
 
 @pytest.mark.parametrize(
@@ -218,8 +244,8 @@ def test_data_without_images_needs_no_word(results, name):
         (text(dataset={"name": "hostile:Data"}), "the data set hostile:Data is a plugin"),
     ],
 )
-def test_why_there_are_no_images(tmp_path, content, message):
+def test_why_no_samples_are_known(tmp_path, content, message):
     results = Results(str(tmp_path / "other"))
     if content:
         results.write("spec.yaml", content)
-    assert message in StoredPictures(results).of("{}")
+    assert message in StoredSamples(results).of("{}").unknown
