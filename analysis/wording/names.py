@@ -264,7 +264,8 @@ def task_labels(trials: pd.DataFrame) -> pd.Series:
 def _differences(configs: list[dict[str, Any]]) -> list[str]:
     """What differs among the configs of tasks, for each of them, as a.b=1, c=2; long values are left out."""
     of_tasks = [{key: value for key, value in each.items() if key not in OF_A_TRIAL} for each in configs]
-    flat = [pd.json_normalize(each).to_dict("records")[0] for each in of_tasks]
+    rows = [pd.json_normalize(each).to_dict("records") for each in of_tasks]
+    flat = [row[0] if row else {} for row in rows]  # pandas 3.0 makes no row of a config without keys
     texts = {str(name): [str(each.get(name, "")) for each in flat] for name in dict.fromkeys(chain(*flat))}
     told = [name for name, of in texts.items() if len(set(of)) > 1 and max(map(len, of)) <= LONGEST_VALUE]
     return [
