@@ -290,7 +290,7 @@ def all_steps() -> list[Step]:
     data = ("--set", "dataset.name=parquet", "--set", "dataset.path={data}")
     return [
         # All seeds at once: the card is never without work while an original or the last trial of a seed is computed.
-        resnet18("methods", "Which method comes closest to Retrain? Three seeds.", "methods-cifar10", [0, 1, 2], 520),
+        resnet18("methods", "Which method comes closest to Retrain? Three seeds.", "methods-cifar10", [0, 1, 2], 580),
         Smoke("smoke", "Does Ray Tune give on the GPU what one process gives? Is a killed one survived?", 45, 120),
         Tests("tests", "Do the tests that need a GPU pass?", 20, 60),
         Script(
