@@ -1,17 +1,17 @@
 """What this project is to be tried for on a GPU, in the minutes that one is there.
 
-    python benchmarks/gpu.py --out DIR --budget SECONDS [--from results.tar] [--steps NAMES] [--tiny]
+    python benchmarks/gpu.py --out DIR --budget SECONDS [--work DIR] [--from results.tar] [--steps NAMES] [--tiny]
 
 Runs steps in order, the most valuable first. A step that does not fit into what is left of the budget is left out, and
 one that takes longer than it may is ended; the trials that it finished stay. After every step, and during it every 20
 seconds, DIR holds `gpu.md`, which says what was found and what is still to be run, and `results.tar`: rows and traces,
 without models and logits, about 12 kB a trial. Given with --from, it goes on from there on another day: what is done
-is not done again. --tiny runs everything in a tiny form without a GPU.
+is not done again. With --work, the next command on the same machine goes on with the models, too: no original is
+trained twice. --tiny runs everything in a tiny form without a GPU.
 """
 
 import contextlib
 import importlib.util
-import json
 import os
 import random
 import shutil
@@ -58,7 +58,8 @@ class Sweep(Step):
         folder: the results directory; sweeps with one network and recipe share it, and so each other's trials.
         preset, settings: what is run: a preset and PATH=VALUEs, as of `run`.
         share: of the GPU, for each trial.
-        tail: about as long as one trial takes: none is started in the last so many seconds.
+        tail: as long as a trial may take: none is started in the last so many seconds, because one that has not ended
+            is lost.
         images: whether it is about the images that came along.
         predictions: which are kept until the visit ends.
         needs: a package without which it is not run.
@@ -125,24 +126,6 @@ class Audit(Sweep):
 
 
 @dataclass(frozen=True)
-class Recipe(Sweep):
-    """A sweep of Original and Retrain alone, one at a time, which shows what the training recipe gives and takes."""
-
-    def findings(self, visit: Visit, rows: pd.DataFrame) -> str:
-        traces = Results(str(visit.work / self.folder)).traces().table.to_pandas()
-        lines = []
-        for row in rows.sort_values("method").to_dict("records"):
-            accuracies = ", ".join(f"{name} {row[name]:.2f}" for name in METRICS if pd.notna(row[name]))
-            lines.append(f"- {row['method']}: {accuracies}; evaluated in {row['eval_seconds']:.1f} s")
-            seconds = traces.loc[traces["trial_id"] == row["trial_id"], "seconds"].sort_values().diff().dropna()
-            if row["method"] == "retrain" and len(seconds):
-                epochs = json.loads(row["config"])["training"]["epochs"]
-                total = f"{row['unlearn_seconds']:.1f} s in all for {epochs} epochs of {row['n_retain']} images"
-                lines[-1] += f"; {seconds.median():.2f} s an epoch (median), {total}"
-        return "\n".join(lines) + "\n"
-
-
-@dataclass(frozen=True)
 class Script(Step):
     """Another benchmark, in a short form; what it prints is what was found."""
 
@@ -164,6 +147,17 @@ class Script(Step):
         if code != 0:
             how = f"ended with {code}" if code is not None else f"was ended after {seconds:.0f} s"
             record.say(f"Visit {len(visit.machines)}: it {how}.")
+
+
+@dataclass(frozen=True)
+class Tests(Step):
+    """The tests that are skipped where there is no GPU."""
+
+    def run(self, visit: Visit, seconds: float) -> None:
+        record = visit.record(self)
+        words = [sys.executable, "-m", "pytest", "-q", "-k", "gpu", "-p", "no:cacheprovider"]
+        code, lines = visit.command([*words, str(HERE.parent / "tests" / "methods")], seconds)
+        record.text, record.done = quoted(lines), code == 0
 
 
 @dataclass(frozen=True)
@@ -248,7 +242,7 @@ def tiny(preset: str, settings: list[str], images: bool = True) -> list[str]:
 
 
 def asked(query: str) -> str | None:
-    """What nvidia-smi says of the first GPU; None where there is none."""
+    """What nvidia-smi says of the first GPU, which may be [N/A]; None where there is none."""
     command = ["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader,nounits"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.splitlines()[0]
@@ -257,9 +251,9 @@ def asked(query: str) -> str | None:
 
 
 def gpu_memory() -> int | None:
-    """MiB of the first GPU that are in use, for whomever."""
-    used = asked("memory.used")
-    return int(used) if used is not None else None
+    """MiB of the first GPU that are in use, for whomever; None where nobody says."""
+    used = asked("memory.used") or ""
+    return int(used) if used.isdigit() else None
 
 
 def described() -> str:
@@ -291,77 +285,14 @@ def all_steps() -> list[Step]:
     """The most valuable first."""
 
     def resnet18(name: str, title: str, preset: str, seeds: list[int], limit: float = 300) -> Sweep:
-        return Sweep(name, title, 75, limit, "resnet18", preset, (f"seeds={seeds}",), share=0.125, tail=50)
+        return Sweep(name, title, 150, limit, "resnet18", preset, (f"seeds={seeds}",), share=0.125, tail=90)
 
     data = ("--set", "dataset.name=parquet", "--set", "dataset.path={data}")
     return [
+        # All seeds at once: the card is never without work while an original or the last trial of a seed is computed.
+        resnet18("methods", "Which method comes closest to Retrain? Three seeds.", "methods-cifar10", [0, 1, 2], 580),
         Smoke("smoke", "Does Ray Tune give on the GPU what one process gives? Is a killed one survived?", 45, 120),
-        Recipe(
-            "recipe",
-            "What do ResNet-18 and the recipe of the presets give, and how fast?",
-            70,
-            200,
-            "resnet18",
-            "methods-cifar10",
-            ("seeds=[0]", as_setting(REFERENCES)),
-            share=1,
-            tail=40,
-        ),
-        resnet18("methods-1", "Which method comes closest to Retrain? One seed.", "methods-cifar10", [0], 200),
-        resnet18("methods-2", "The same over two seeds.", "methods-cifar10", [0, 1], 240),
-        resnet18("methods-3", "The same over three seeds.", "methods-cifar10", [0, 1, 2], 240),
-        Sweep(
-            "methods-small",
-            "Which method comes closest to Retrain? 20,000 images, an 8-layer ResNet, three seeds.",
-            50,
-            150,
-            "resnet8",
-            "cifar10-small",
-            ("seeds=[0, 1, 2]",),
-            share=1 / 12,
-            tail=25,
-        ),
-        Sweep(
-            "rho-gamma-small",
-            "Do rho and gamma interact, for either inner step? 20,000 images, an 8-layer ResNet, one seed.",
-            50,
-            240,
-            "resnet8",
-            "cifar10-small",
-            (as_setting(RHO_GAMMA_SMALL),),
-            share=1 / 12,
-            tail=25,
-        ),
-        resnet18("rho-gamma", "Do UAM's rho and gamma interact? One seed.", "ablation-rho-gamma-cifar10", [0]),
-        resnet18("ascent", "Which inner step, and how long? One seed.", "ablation-ascent-cifar10", [0]),
-        resnet18("hessian", "Does UAM's Hessian term save epochs? One seed.", "ablation-hessian-cifar10", [0]),
-        resnet18("class", "Which method forgets a whole class? One seed.", "class-forgetting-cifar10", [0]),
-        resnet18("ratio", "How do methods hold up as more is forgotten? One seed.", "ablation-ratio-cifar10", [0]),
-        Audit(
-            "audit",
-            "Can unlearned models be told from Retrain, sample by sample? Four originals.",
-            75,
-            300,
-            "audit",
-            "audit-cifar10",
-            ("seeds=[0, 1, 2, 3]",),
-            share=0.125,
-            tail=50,
-            predictions="true",
-        ),
-        Sweep(
-            "language",
-            "Which method makes a small language model forget people?",
-            30,
-            240,
-            "language",
-            "language",
-            (),
-            share=0.125,
-            tail=20,
-            images=False,
-            needs="transformers",
-        ),
+        Tests("tests", "Do the tests that need a GPU pass?", 20, 60),
         Script(
             "step",
             "What does a UAM step cost beside its two passes?",
@@ -377,6 +308,58 @@ def all_steps() -> list[Step]:
             ("peer.py", "--peer-python", "{python}", "--steps", "20"),
             needs="torchunlearn",
         ),
+        Sweep(
+            "language",
+            "Which method makes a small language model forget people?",
+            60,
+            240,
+            "language",
+            "language",
+            (),
+            share=0.125,
+            tail=20,
+            images=False,
+            needs="transformers",
+        ),
+        Sweep(
+            "methods-small",
+            "Which method comes closest to Retrain? 20,000 images, an 8-layer ResNet, three seeds.",
+            70,
+            150,
+            "resnet8",
+            "cifar10-small",
+            ("seeds=[0, 1, 2]",),
+            share=1 / 12,
+            tail=25,
+        ),
+        Sweep(
+            "rho-gamma-small",
+            "Do rho and gamma interact, for either inner step? 20,000 images, an 8-layer ResNet, one seed.",
+            70,
+            240,
+            "resnet8",
+            "cifar10-small",
+            (as_setting(RHO_GAMMA_SMALL),),
+            share=1 / 12,
+            tail=25,
+        ),
+        resnet18("rho-gamma", "Do UAM's rho and gamma interact? One seed.", "ablation-rho-gamma-cifar10", [0]),
+        resnet18("ascent", "Which inner step, and how long? One seed.", "ablation-ascent-cifar10", [0]),
+        resnet18("hessian", "Does UAM's Hessian term save epochs? One seed.", "ablation-hessian-cifar10", [0]),
+        resnet18("class", "Which method forgets a whole class? One seed.", "class-forgetting-cifar10", [0]),
+        resnet18("ratio", "How do methods hold up as more is forgotten? One seed.", "ablation-ratio-cifar10", [0]),
+        Audit(
+            "audit",
+            "Can unlearned models be told from Retrain, sample by sample? Four originals.",
+            200,
+            520,
+            "audit",
+            "audit-cifar10",
+            ("seeds=[0, 1, 2, 3]",),
+            share=0.125,
+            tail=150,
+            predictions="true",
+        ),
         Script("packing", "How many trials should share a GPU?", 150, 300, ("packing.py", "--shares", "2,8", *data)),
     ]
 
@@ -384,6 +367,12 @@ def all_steps() -> list[Step]:
 def main(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where gpu.md and results.tar are written.")],
     budget: Annotated[float, typer.Option(metavar="SECONDS", help="In all.")],
+    work: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Where results lie meanwhile; what lies there is gone on from, before --from."
+        ),
+    ] = None,
     earlier: Annotated[
         Path | None, typer.Option("--from", metavar="TAR", help="results.tar of an earlier visit, to go on from.")
     ] = None,
@@ -411,11 +400,12 @@ def main(
         raise typer.Exit(2)
     signal.signal(signal.SIGTERM, end)
     out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="gpu-") as work:
+    kept = contextlib.nullcontext(work) if work is not None else tempfile.TemporaryDirectory(prefix="gpu-")
+    with kept as folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
         options = Options(tiny, epochs, data)
-        visit = Visit(out, Path(work), options, began + budget, described(), list(steps.values()))
-        if earlier is not None:
-            visit.go_on_from(earlier)
+        visit = Visit(out, Path(folder), options, began + budget, described(), list(steps.values()))
+        visit.go_on(earlier)
         visit.go([steps[name] for name in names.split(",") if name] or visit.steps)
     print((out / "gpu.md").read_text(), flush=True)
 

@@ -96,16 +96,23 @@ class Visit:
     def left(self) -> float:
         return self.ends - time.monotonic()
 
+    @property
+    def state(self) -> Path:
+        """The file that says what is known of the steps."""
+        return self.work / "visits.json"
+
     def record(self, step: Step) -> Record:
         return self.records.setdefault(step.name, Record())
 
-    def go_on_from(self, path: Path) -> None:
-        """Unpack what an earlier visit left."""
-        with tarfile.open(path) as archive:
-            archive.extractall(self.work, filter="data")
-        state = json.loads((self.work / "visits.json").read_text())
-        self.records = {name: Record(**record) for name, record in state["records"].items()}
-        self.machines = state["machines"]
+    def go_on(self, earlier: Path | None) -> None:
+        """Go on from what lies in `work`, or else from an earlier visit's `results.tar`, if there is one."""
+        if not self.state.is_file() and earlier is not None:
+            with tarfile.open(earlier) as archive:
+                archive.extractall(self.work, filter="data")
+        if self.state.is_file():
+            state = json.loads(self.state.read_text())
+            self.records = {name: Record(**record) for name, record in state["records"].items()}
+            self.machines = state["machines"]
 
     def go(self, chosen: list[Step]) -> None:
         """Take the steps that fit into what is left."""
@@ -168,10 +175,11 @@ class Visit:
         return code, lines
 
     def store(self) -> None:
-        """Write `gpu.md` and `results.tar`, each as a whole or not at all."""
+        """Write the state, `results.tar` and `gpu.md`, each as a whole or not at all."""
         state = {name: dataclasses.asdict(record) for name, record in self.records.items()}
-        (self.work / "visits.json").write_text(json.dumps({"machines": self.machines, "records": state}))
-        archive, page = self.out / "results.tar", self.out / "gpu.md"
+        archive, page, new = self.out / "results.tar", self.out / "gpu.md", self.work / ".visits.json"
+        new.write_text(json.dumps({"machines": self.machines, "records": state}))
+        os.replace(new, self.state)
         with tarfile.open(f"{archive}.new", "w") as writing:
             for path in sorted(self.work.iterdir()):
                 writing.add(path, path.name, filter=wanted)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from methods.descent import PROBE_BATCHES, Descent, Pass, over_one_set
 from methods.method import Range, hyperparameter
-from methods.task import Batch, Samples, Task, Unsuitable
+from methods.task import Batch, Samples, Task, Unsuitable, sent
 
 STEEPEST = 88.0
 """The exponent of the highest temperature that a number of 32 bits can be."""
@@ -119,7 +119,7 @@ def distillation_targets(logits: Tensor, forgotten: Tensor, temperature: float, 
         noise: a generator of the CPU's.
     """
     gumbel = -torch.empty(logits.shape, dtype=logits.dtype).exponential_(generator=noise).log()
-    noisy = logits + gumbel.to(logits.device)
+    noisy = logits + sent(gumbel, logits.device)
     hard = torch.zeros_like(noisy).scatter(1, noisy.argmax(dim=1, keepdim=True), 1.0)
     return torch.where(forgotten[:, None] == 1, (noisy / temperature).softmax(dim=1), hard)
 

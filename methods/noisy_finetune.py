@@ -14,7 +14,7 @@ from methods.descent import PROBE_BATCHES, trainable
 from methods.finetune import FineTune
 from methods.method import Range, hyperparameter
 from methods.privacy import concentrated_rho
-from methods.task import Task, Unsuitable
+from methods.task import Task, Unsuitable, sent
 
 
 @dataclass(frozen=True)
@@ -147,5 +147,5 @@ def noise_like(tensors: list[Tensor], generator: torch.Generator) -> list[Tensor
     """Standard normal numbers from a CPU generator, shaped like the tensors."""
     count = sum(tensor.numel() for tensor in tensors)
     drawn = torch.randn(count, generator=generator, dtype=tensors[0].dtype)
-    parts = drawn.to(tensors[0].device, non_blocking=True).split([tensor.numel() for tensor in tensors])
+    parts = sent(drawn, tensors[0].device).split([tensor.numel() for tensor in tensors])
     return [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)]

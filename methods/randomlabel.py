@@ -10,7 +10,7 @@ from torch import Tensor
 
 from methods.descent import Descent, loss_gradients
 from methods.method import Range, hyperparameter
-from methods.task import Batch, Task
+from methods.task import Batch, Task, sent
 
 
 @dataclass(frozen=True)
@@ -53,5 +53,5 @@ class RandomLabel(Descent):
 
 def other_labels(labels: Tensor, classes: int, generator: torch.Generator) -> Tensor:
     """For each label [n], one drawn uniformly from the other `classes` - 1."""
-    drawn = torch.randint(classes - 1, labels.shape, generator=generator).to(labels.device)
+    drawn = sent(torch.randint(classes - 1, labels.shape, generator=generator), labels.device)
     return drawn + (drawn >= labels)

@@ -14,7 +14,7 @@ from methods.blocks import blocks_up_to, hidden_states, state_distance
 from methods.descent import trainable
 from methods.distillation import teacher
 from methods.method import Range, hyperparameter
-from methods.task import Batch, Task, Unsuitable
+from methods.task import Batch, Task, Unsuitable, sent
 from methods.two_terms import Term, TwoTerms
 
 
@@ -62,7 +62,7 @@ class RMU(TwoTerms):
             random = task.generator("rmu direction")  # anew in each step: always the same direction
             direction = torch.rand(states.shape[-1], generator=random, dtype=states.dtype)
             goal = self.c * direction / torch.linalg.vector_norm(direction)
-            return state_distance(states, goal.to(states.device, non_blocking=True), batch[1])
+            return state_distance(states, sent(goal, states.device), batch[1])
 
         return term
 

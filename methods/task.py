@@ -60,8 +60,8 @@ class Samples:
         device and cost one transfer.
         """
         count = len(self)
-        order = self.index[_sent(torch.randperm(count, generator=generator), self.index.device)]
-        draws = None if self.draw is None else _sent(self.draw(count, generator), self.index.device)
+        order = self.index[sent(torch.randperm(count, generator=generator), self.index.device)]
+        draws = None if self.draw is None else sent(self.draw(count, generator), self.index.device)
         for start, stop in batch_bounds(count, batch_size):
             rows = order[start:stop]
             drawn = None if draws is None else draws[start:stop]
@@ -93,9 +93,9 @@ class Samples:
         return replace(self, targets=everyone)
 
 
-def _sent(drawn: Tensor, device: torch.device) -> Tensor:
+def sent(drawn: Tensor, device: torch.device) -> Tensor:
     """A tensor of the CPU's on the device, without waiting for what a GPU still has to do."""
-    return drawn.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else drawn.to(device)
+    return (drawn.pin_memory() if device.type == "cuda" else drawn).to(device, non_blocking=True)
 
 
 def batch_bounds(count: int, batch_size: int) -> list[tuple[int, int]]:

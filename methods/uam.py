@@ -15,7 +15,7 @@ from methods.derivatives import all_derivatives
 from methods.descent import Descent, Gradients, Pass, trainable
 from methods.distillation import teacher
 from methods.method import Range, hyperparameter
-from methods.task import Batch, Task
+from methods.task import Batch, Task, sent
 
 Ascent = Literal["radius", "rise", "rosu"]
 Hessian = Literal["none", "projection", "scalar", "exact"]
@@ -128,7 +128,7 @@ class UAM(Descent):
                     hidden_states(task, original, inputs, self.layer) for inputs, _ in (forget, retain)
                 )
             xi = self.noise * torch.randn(before_f.shape, generator=random, dtype=before_f.dtype)
-            goal_f = before_f - xi.to(before_f.device, non_blocking=True)
+            goal_f = before_f - sent(xi, before_f.device)
 
             def distance(batch: Batch, goal: Tensor) -> Tensor:
                 return state_distance(hidden_states(task, task.model, batch[0], self.layer), goal, batch[1])

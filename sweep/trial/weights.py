@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from methods import Recorder, Samples
+from methods.fisher import GRADIENT_BUDGET, gradient_budget
 from sweep.trial.device import lost, out_of_memory
 
 GRADIENT_BYTES = 2**28
-"""Memory that the gradients of the samples that are taken together may need."""
+"""Memory that the gradients of the samples that are taken together may need; on a GPU more, see `gradient_budget`."""
 
 MOST_TOGETHER = 64
 """Samples whose gradients are taken together at most."""
@@ -91,6 +92,12 @@ def forget_information(model: nn.Module, forget: Samples, criterion: Callable[[T
 
     of_batch = torch.func.vmap(squared_length, in_dims=(None, 0, 0))
     size = sum(weight.numel() * weight.element_size() for weight in learning.values())
-    together = max(1, min(MOST_TOGETHER, GRADIENT_BYTES // (2 * size)))
-    total = sum(of_batch(learning, *batch).sum().item() for batch in forget.in_order(together))
+    batches = forget.in_order(taken_together(size, forget.index.device))
+    total = sum(of_batch(learning, *batch).sum().item() for batch in batches)
     return float(total) / len(forget)
+
+
+def taken_together(size: int, device: torch.device) -> int:
+    """How many samples' gradients are taken together on a device; each has so many bytes."""
+    room = GRADIENT_BYTES * gradient_budget(device) // GRADIENT_BUDGET
+    return max(1, min(MOST_TOGETHER, room // (2 * size)))

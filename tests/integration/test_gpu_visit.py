@@ -16,7 +16,7 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "gpu.py"
 
 def visit(out, temporary, *options):
     """A visit's process, with its folders under `temporary`."""
-    words = [sys.executable, SCRIPT, "--tiny", "--out", out, "--budget", "500", "--steps", "recipe,methods-1", *options]
+    words = [sys.executable, SCRIPT, "--tiny", "--out", out, "--budget", "500", "--steps", "hessian,ascent", *options]
     return subprocess.Popen(
         list(map(str, words)),
         stdout=subprocess.PIPE,
@@ -53,9 +53,8 @@ def test_a_visit_that_was_killed_goes_on_from_what_it_left(tmp_path):
     (temporary := tmp_path / "temporary").mkdir()
     process = visit(first, temporary)
     try:
-        for line in process.stdout:
-            if line.startswith("  [3/"):  # of the second step's trials; those of the first are stored already
-                break
+        next(line for line in process.stdout if line.startswith("ascent: "))
+        next(line for line in process.stdout if line.startswith("  [2/"))  # those of the first step are stored already
         os.kill(process.pid, signal.SIGKILL)
     finally:
         end_everything_in(temporary)
@@ -63,17 +62,22 @@ def test_a_visit_that_was_killed_goes_on_from_what_it_left(tmp_path):
         process.wait()
     stored = rows(first / "results.tar")
     assert len(stored) >= 2
-    assert "| recipe | done |" in (first / "gpu.md").read_text()
-    assert "| methods-1 | done |" not in (first / "gpu.md").read_text()
+    assert "| hessian | done |" in (first / "gpu.md").read_text()
+    assert "| ascent | done |" not in (first / "gpu.md").read_text()
 
     (own := tmp_path / "own").mkdir()
-    said, _ = visit(second, own, "--from", first / "results.tar").communicate(timeout=500)
-    assert "recipe: done before" in said
+    options = "--work", tmp_path / "work", "--from", first / "results.tar"
+    said, _ = visit(second, own, *options).communicate(timeout=500)
+    assert "hessian: done before" in said
     found = rows(second / "results.tar")
-    assert len(found) == 8, said
+    assert "12 of 12 trials are there" in said
     assert {name: found[name] for name in stored} == stored
     page = (second / "gpu.md").read_text()
-    assert "| methods-1 | done |" in page
+    assert "| ascent | done |" in page
     assert "| packing | still to be run |" in page
-    assert "| UAM | 1 |" in page
-    assert not list(own.glob("gpu-*"))  # its own folder
+    assert not list(own.glob("gpu-*"))
+
+    assert list((tmp_path / "work" / "resnet18" / "models").iterdir())
+    said, _ = visit(second, own, *options).communicate(timeout=500)
+    assert "ascent: done before" in said
+    assert rows(second / "results.tar") == found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -154,3 +155,11 @@ def test_a_distance_does_not_depend_on_how_weights_lie_in_memory():
         original = {name: weight.detach() + 0.01 for name, weight in network.named_parameters()}
         turned = original | {"weight": original["weight"].to(memory_format=torch.channels_last)}
         assert weight_distance(network, original) == weight_distance(network, turned)
+
+
+def test_a_large_gpu_takes_more_samples_of_a_large_network_together(monkeypatch):
+    card = SimpleNamespace(total_memory=80 * 2**30)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: card)
+    resnet18, devices = 4 * 11_173_962, (torch.device("cpu"), torch.device("cuda"))
+    assert [weights.taken_together(resnet18, device) for device in devices] == [3, 48]
+    assert [weights.taken_together(4 * 300_000, device) for device in devices] == [weights.MOST_TOGETHER] * 2
