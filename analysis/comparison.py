@@ -21,6 +21,7 @@ from analysis.reading.selection import (
 )
 from analysis.reading.tuning import CONFIGURATION
 from analysis.statistics.intervals import Interval, mean_intervals
+from analysis.statistics.jackknife import circle_interval
 from analysis.statistics.ranking import pairs, rank
 from analysis.wording.code_words import code_words
 from analysis.wording.doing_nothing import doing_nothing, original_level, told_from_nothing
@@ -105,6 +106,7 @@ def comparisons(trials: pd.DataFrame) -> tuple[list[Comparison], int]:
 
 def _comparison(task: str, trials: pd.DataFrame) -> Comparison:
     answer, mixed, floor = _answer(trials), code_words(trials), floor_words(trials)
+    distances = _floor(trials)
     trials = with_another_seed(trials)
     trials = trials.assign(group=trials.groupby(WITHIN_TASK, sort=False).ngroup())
     ok = trials[trials["status"] == "ok"]
@@ -117,6 +119,8 @@ def _comparison(task: str, trials: pd.DataFrame) -> Comparison:
     drawn = order.loc[order.index.isin(best_first)]
     metrics = shown(metrics_in(trials))
     means = _means(ok, drawn.index.to_numpy(), metrics)
+    for group in drawn.index[drawn["method"] == ANOTHER_SEED]:
+        means[group] |= distances
     ended = _ended(trials)
     rows = [
         Row(
@@ -145,6 +149,14 @@ def _means(ok: pd.DataFrame, groups: NDArray[np.int64], metrics: tuple[Metric, .
     arrays = [values[places.get(group, []), column] for group in groups for column in range(len(names))]
     found = iter(mean_intervals(arrays))
     return {group: {name: next(found).within(name) for name in names} for group in groups}
+
+
+def _floor(trials: pd.DataFrame) -> dict[str, Interval]:
+    """The intervals of the gaps of `ANOTHER_SEED`, in two of which each Retrain is; none of fewer than two seeds."""
+    steps = (with_another_seed(trials, ahead) for ahead in (1, 2))
+    near, far = (rows[rows["method"] == ANOTHER_SEED] for rows in steps)
+    gaps = [str(name) for name in near if name == "average_gap" or str(name).startswith("gap.")]
+    return {name: circle_interval(near[name], far[name]).within(name) for name in gaps if len(near)}
 
 
 def _ended(trials: pd.DataFrame) -> dict[int, str]:

@@ -11,7 +11,7 @@ import numpy as np
 from analysis.audit.cohort import Beside, Cohort
 from analysis.audit.outputs import Floats, Model
 from analysis.statistics.intervals import mean_interval
-from analysis.statistics.jackknife import jackknife
+from analysis.statistics.jackknife import circle_interval, jackknife
 
 NAN = float("nan")
 
@@ -107,7 +107,7 @@ class ScoreFailed(RuntimeError):
 class ModelScore(Score):
     """A number for each model; a cohort has their mean, with Student's t interval over originals.
 
-    Its floor compares each Retrain with the next seed's in its place.
+    Its floor compares each Retrain with the next seed's in its place (`circle_interval`).
     """
 
     @abstractmethod
@@ -129,6 +129,13 @@ class ModelScore(Score):
 
     def perfect(self, cohort: Cohort) -> Cohort | None:
         return next_seeds(cohort) if cohort.crossed else None
+
+    def floor(self, cohort: Cohort) -> Estimate:
+        found, skipping = super().floor(cohort), next_seeds(cohort, 2)
+        if found.per_seed is None or skipping is None:
+            return found
+        interval = circle_interval(found.per_seed, self.per_seed(skipping)).within(self.unit)
+        return replace(found, low=interval.low, high=interval.high)
 
 
 class CohortScore(Score):
@@ -155,11 +162,11 @@ class CohortScore(Score):
         return halves(cohort) if len(cohort.seeds) >= 2 * self.fewest else None
 
 
-def next_seeds(cohort: Cohort) -> Cohort | None:
-    """The Retrain of the next seed in the place of each unlearned model; None where there is one seed."""
+def next_seeds(cohort: Cohort, ahead: int = 1) -> Cohort | None:
+    """The Retrain of the next seed, or of so many ahead, in the place of each unlearned model; None of one seed."""
     if len(cohort.seeds) < 2:
         return None
-    sets = (replace(each, unlearned=each.retrain[1:] + each.retrain[:1]) for each in cohort.sets)
+    sets = (replace(each, unlearned=each.retrain[ahead:] + each.retrain[:ahead]) for each in cohort.sets)
     return replace(cohort, sets=tuple(sets))
 
 
