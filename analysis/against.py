@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.reading.frames import Frames, metrics_in
 from analysis.reading.selection import ended_ok, references_first
 from analysis.reading.tuning import CONFIGURATION
-from analysis.statistics.intervals import CONFIDENCE, Interval, mean_interval, paired_difference
+from analysis.statistics.intervals import CONFIDENCE, ROUNDING, Interval, mean_interval, paired_difference
 from analysis.statistics.ranking import verdicts
 from analysis.wording.escaping import in_csv, in_markdown, markdown_line
 from analysis.wording.names import label, method_name, task_labels, varying_settings
@@ -182,7 +182,7 @@ def _difference(here: pd.Series, there: pd.Series) -> Interval:
     if len(shared) > 1:
         return paired_difference(here, there)
     mean = float(here.mean() - there.mean())
-    if min(len(here), len(there)) < 2 or (here.nunique() == 1 and there.nunique() == 1):
+    if min(len(here), len(there)) < 2 or not (mean_interval(here).known or mean_interval(there).known):
         return Interval(mean, np.nan, np.nan, 0)
     from scipy import stats
 
@@ -199,16 +199,16 @@ def _values(trials: pd.DataFrame, row: Row) -> tuple[pd.Series, pd.Series]:
 def _judged(row: Row, here: pd.Series, there: pd.Series, tests: int) -> Row:
     """The row with its verdict, where the whole table makes so many tests."""
     if row.paired > 1:
-        found = float(verdicts((here - there).dropna().to_numpy(dtype=float), tests))
+        found = float(verdicts(here - there, tests))
     else:
         from scipy import stats
 
         p = float(stats.ttest_ind(here, there, equal_var=False).pvalue)
         found = float(np.sign(row.difference.mean)) if p * tests < 1 - CONFIDENCE else 0.0
     words = UNJUDGED if np.isnan(found) else {1.0: HIGHER, -1.0: LOWER}.get(found, UNTOLD)
-    if row.paired > 1 and (here - there).dropna().eq(0).all():
+    if row.paired > 1 and (here - there).dropna().abs().le(ROUNDING).all():
         words = EQUAL
-    return Row(row.task, row.method, row.quantity, row.here, row.there, row.difference, row.paired, words)
+    return replace(row, verdict=words)
 
 
 def to_markdown(found: Against) -> str:
