@@ -13,7 +13,7 @@ from analysis.audit.cohort import Cohort
 from analysis.audit.outputs import Floats, Model, Part
 from analysis.audit.score import NAN, Estimate, Score, next_seeds
 from analysis.audit.single import SingleScore
-from analysis.statistics.intervals import mean_interval
+from analysis.statistics.intervals import mean_interval, p_values
 
 MOST = 2000
 """Members, and as many non-members, that an attack is fitted on at most: its time grows with their square."""
@@ -153,8 +153,6 @@ class WorstAttack(Score):
     attacks: ClassVar[tuple[SVCAttack, ...]] = ATTACKS
 
     def estimate(self, cohort: Cohort) -> Estimate:
-        from scipy.stats import ttest_1samp
-
         if missing := self.missing(cohort):
             return Estimate(NAN, note=missing)
         retrain = cohort.of("retrain")
@@ -162,9 +160,8 @@ class WorstAttack(Score):
         worst = max(found, key=lambda attack: abs(found[attack][::2].mean()))
         left = found[worst][1::2]
         apart = mean_interval(left)
-        known = not np.isnan(apart.low)
-        p = float(ttest_1samp(left, 0).pvalue) if known else NAN
-        return Estimate(apart.mean, apart.low, apart.high, f"by {worst.label}", p)
+        p, _ = p_values(left)
+        return Estimate(apart.mean, apart.low, apart.high, f"by {worst.label}", float(p))
 
     def perfect(self, cohort: Cohort) -> Cohort | None:
         return next_seeds(cohort)

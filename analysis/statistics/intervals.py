@@ -105,7 +105,15 @@ def summarise(trials: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
 
 def paired_difference(left: pd.Series, right: pd.Series) -> Interval:
     """The mean of `left` - `right` over the seeds (the index) that both have, paired by seed."""
-    return mean_interval((left - right).dropna().to_numpy(dtype=float))
+    return mean_interval(left - right)
+
+
+def p_values(differences: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Over the last axis: the p-value of a two-sided t test of mean 0, and the mean; NaN as in `standard_errors`."""
+    from scipy import special
+
+    counts, means, errors = standard_errors(np.asarray(differences, dtype=float))
+    return 2 * special.stdtr(np.maximum(counts - 1, 1), -np.abs(means / errors)), means
 
 
 def standard_errors(
