@@ -13,7 +13,7 @@ from analysis.audit.cohort import Cohort
 from analysis.audit.outputs import Floats
 from analysis.audit.score import Estimate
 from analysis.audit.shown import NEEDS, Shown, shown
-from analysis.audit.ulira import LEAST_ABOVE, OWN_VARIANCES, OnePercent, Scored, likelihood_ratios
+from analysis.audit.ulira import LEAST_ABOVE, OnePercent, Scored, scored
 from analysis.drawing.figure import (
     STYLES,
     WIDTH,
@@ -90,16 +90,10 @@ def draw(frames: Frames) -> Drawn | Skipped:
 
 
 def _curve(cohort: Cohort, grid: Floats) -> Curve:
-    unlearned, retrain = cohort.margins("unlearned"), cohort.margins("retrain")
-    own = len(unlearned) >= OWN_VARIANCES
-    shares = _rates(likelihood_ratios(unlearned, retrain, own), grid)
-    without = [
-        _rates(likelihood_ratios(np.delete(unlearned, seed, 0), np.delete(retrain, seed, 0), own), grid)
-        for seed in range(len(unlearned))
-    ]
+    shares, *without = (_rates(each, grid) for each in scored(cohort))
+    size = len(cohort.seeds) * len(cohort.samples)
     ends = [
-        share_spread(share, others, unlearned.size)
-        for share, others in zip(shares.tolist(), np.transpose(without), strict=True)
+        share_spread(share, others, size) for share, others in zip(shares.tolist(), np.transpose(without), strict=True)
     ]
     low, high, _ = np.transpose(ends)
     return Curve(100 * shares, 100 * low, 100 * high)
