@@ -101,9 +101,7 @@ def _score_table(rows: pd.DataFrame, score: Score) -> ScoreTable:
     every = rows[rows["stratum"].isna()]
     notes = every["note"][every["method"] != "retrain"].unique()
     shared = str(notes[0]) if len(notes) == 1 and NO_POWER not in notes[0] else ""
-    distance = (every["value"] - every["expected"]).abs()
-    order = every.assign(rank=references_first(every["method"]), distance=distance)
-    order = order.sort_values(["rank", "distance", "label"], na_position="last")
+    order = ordered(every)
     strata = [name for name in STRATA if rows.loc[rows["stratum"] == name, "value"].notna().any()]
     cells = {
         (row["method"], row["params"], row["stratum"]): cell(row["value"], row["low"], row["high"], score.unit)
@@ -127,6 +125,12 @@ def _score_table(rows: pd.DataFrame, score: Score) -> ScoreTable:
         lacking.setdefault(str(here["note"].iloc[0]), []).append(str(name))
     remarks += [f"{joined(names)}: {why}." for why, names in lacking.items()]
     return ScoreTable(score, ["method", "n", "all", *strata], lines, " ".join(remarks))
+
+
+def ordered(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `table.audit` of one score, with a column `label`: references first, then what is nearest to perfect."""
+    rank, distance = references_first(rows["method"]), (rows["value"] - rows["expected"]).abs()
+    return rows.assign(rank=rank, distance=distance).sort_values(["rank", "distance", "label"])
 
 
 def cell(value: float, low: float, high: float, unit: str) -> str:
