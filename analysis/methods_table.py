@@ -29,7 +29,7 @@ from analysis.wording.floor import floor_words
 from analysis.wording.ideal import ideal_words, reference_words
 from analysis.wording.names import configuration_labels, display_labels, label, task_labels, unit_words
 from analysis.wording.own_originals import own_originals
-from analysis.wording.words import joined
+from analysis.wording.words import ended_words, joined
 from sweep.store.metrics import GAPS, metrics_of, shown
 
 HOW = (
@@ -125,15 +125,9 @@ def _statistics(trials: pd.DataFrame) -> pd.DataFrame:
     statistics["seconds"] = ok["unlearn_seconds"].mean()
     statistics["relative_seconds"] = ok["relative_seconds"].mean()
     statistics["relative_samples"] = ok["relative_samples"].mean()
-    others = trials[trials["status"] != "ok"].set_index("row")["status"].groupby(level=0)
-    ended = {row: _counted(statuses) for row, statuses in others}
-    statistics["ended"] = [ended.get(row, "") for row in rows]
+    statistics["ended"] = trials.groupby("row")["status"].agg(ended_words)
     statistics["certificate"] = ok["notes"].first().map(certificate_words).reindex(rows, fill_value="")
     return statistics
-
-
-def _counted(statuses: pd.Series) -> str:
-    return ", ".join(f"{count} {status}" for status, count in statuses.value_counts().items())
 
 
 PASSES = "passes"
@@ -216,8 +210,6 @@ def render_rich(table: pd.DataFrame, console: Console) -> None:
         console.print(view)
         for words in _sentences(rows):
             console.print(words, markup=False, highlight=False)
-        for methods, words in certificate_lines(rows):
-            console.print(f"{methods}: {words}", markup=False, highlight=False)
 
 
 def to_markdown(table: pd.DataFrame) -> str:
@@ -230,8 +222,7 @@ def to_markdown(table: pd.DataFrame) -> str:
         caption = _caption(rows, headers)
         caption = f"{caption[0].upper()}{caption[1:]}; {PASSES}: samples processed relative to Retrain."
         parts.append(f"## {in_markdown(task)}\n\n" + "\n".join(lines) + f"\n\n{caption}\n")
-        certified = [f"{methods}: {words}" for methods, words in certificate_lines(rows)]
-        parts[-1] += "".join(f"\n{in_markdown(words)}\n" for words in [*_sentences(rows), *certified])
+        parts[-1] += "".join(f"\n{in_markdown(words)}\n" for words in _sentences(rows))
     return "\n".join(parts) or "No trials.\n"
 
 
@@ -248,11 +239,9 @@ def to_html(table: pd.DataFrame) -> str:
     parts = []
     for task, rows in _by_task(table):
         headers, cells = display_rows(rows)
-        below = [_caption(rows, headers), *_sentences(rows)]
-        below += [f"{methods}: {words}" for methods, words in certificate_lines(rows)]
         parts.append(f"<p><b>{escape(task)}</b></p>")
         parts.append(pd.DataFrame(cells, columns=headers).to_html(index=False, border=0))
-        parts += [f"<p>{escape(words)}</p>" for words in below]
+        parts += [f"<p>{escape(words)}</p>" for words in (_caption(rows, headers), *_sentences(rows))]
     return "\n".join(parts) or "<p>no trials</p>"
 
 
@@ -261,15 +250,15 @@ def to_latex(table: pd.DataFrame) -> str:
 
     def notes(rows: pd.DataFrame) -> list[str]:
         caption = _caption(rows, display_rows(rows)[0])
-        certified = [f"{methods}: {words}" for methods, words in certificate_lines(rows)]
-        return [f"{caption[0].upper()}{caption[1:]}.", *_sentences(rows), *certified]
+        return [f"{caption[0].upper()}{caption[1:]}.", *_sentences(rows)]
 
     return latex_tables(table, lambda rows: display_rows(rows, "label"), notes)
 
 
 def _sentences(rows: pd.DataFrame) -> list[str]:
     """What stands under one task's table."""
-    return [words for words in (rows["remarks"].iloc[0], rows["floor"].iloc[0]) if words]
+    certified = [f"{methods}: {words}" for methods, words in certificate_lines(rows)]
+    return [words for words in (rows["remarks"].iloc[0], rows["floor"].iloc[0], *certified) if words]
 
 
 def _by_task(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:

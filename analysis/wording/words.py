@@ -37,6 +37,11 @@ def few(items: Sequence[str]) -> str:
     return joined([*items[:FEW], *([f"{len(items) - FEW} more"] if len(items) > FEW else [])])
 
 
+def ended_words(statuses: pd.Series) -> str:
+    """How many of these trials ended otherwise than ok, and how; empty if none did."""
+    return ", ".join(f"{count} {status}" for status, count in statuses[statuses != "ok"].value_counts().items())
+
+
 def left_out_words(trials: pd.DataFrame) -> str:
     """The number of trials that did not end ok, to end a sentence with; empty if there is none."""
     counts = trials.loc[trials["status"] != "ok", "status"].value_counts().sort_index()
