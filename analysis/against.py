@@ -14,7 +14,7 @@ from analysis.reading.tuning import CONFIGURATION
 from analysis.statistics.intervals import CONFIDENCE, ROUNDING, Interval, mean_interval, paired_difference
 from analysis.statistics.ranking import verdicts
 from analysis.wording.escaping import in_csv, in_markdown, markdown_line
-from analysis.wording.names import label, method_name, task_labels, varying_settings
+from analysis.wording.names import display_labels, label, task_labels
 from analysis.wording.words import joined
 from sweep.store.metrics import shown
 
@@ -127,9 +127,7 @@ def against(here: Frames, there: Frames) -> Against:
     ok = ended_ok(trials)
     if ok.empty:
         return Against((_side(here, ok), _side(there, ok)), [])
-    settings = varying_settings(ok)
-    names = ok["method"].map(method_name) + (" (" + settings + ")").where(settings != "", "")
-    ok = ok.assign(task=task_labels(ok), name=names, rank=references_first(ok["method"]))
+    ok = ok.assign(task=task_labels(ok), name=display_labels(ok), rank=references_first(ok["method"]))
     ok = ok.sort_values(["task", "rank", "name"], kind="stable")
     common = [set(map(tuple, ok.loc[ok["side"] == side, CONFIGURATION].to_numpy())) for side in (0, 1)]
     compared = ok[[key in common[0] & common[1] for key in map(tuple, ok[CONFIGURATION].to_numpy())]]
