@@ -240,17 +240,11 @@ def _apart(wanted: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
 
     Where there is room they stay between 0 and 1.
     """
+    from scipy.optimize import isotonic_regression
+
     order = np.argsort(wanted, kind="stable")
-    blocks: list[list[float]] = []  # sum and number of neighbours' places, had they no height, that must be level
-    for value in (wanted[order] - gap * np.arange(len(wanted))).tolist():
-        blocks.append([value, 1])
-        while len(blocks) > 1 and blocks[-2][0] / blocks[-2][1] > blocks[-1][0] / blocks[-1][1]:
-            total, count = blocks.pop()
-            blocks[-1][0] += total
-            blocks[-1][1] += count
-    level = np.concatenate([np.full(int(count), total / count) for total, count in blocks])
     ranks = np.arange(len(wanted))
-    places = level + gap * ranks
+    places = isotonic_regression(wanted[order] - gap * ranks).x + gap * ranks
     if gap * len(wanted) <= 1 + gap:
         places = np.minimum(np.maximum(places, gap * ranks), 1 - gap * ranks[::-1])
     placed = np.empty(len(wanted))
