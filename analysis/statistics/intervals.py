@@ -19,6 +19,9 @@ CONFIDENCE = 0.95
 ROUNDING = 1e-9
 """Values that differ by less, relative to the largest and to 1, are equal but for the rounding of their arithmetic."""
 
+PERCENTS = ("accuracy", "mia", "auc", "likelihood", "_gap")
+"""Ends of the names of columns whose values are between 0 and 100."""
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -56,7 +59,7 @@ class Interval:
 
 def limits(quantity: str) -> tuple[float, float]:
     """The least and the largest value that a column of this name can have; infinite for one that may be negative."""
-    if quantity == "percent" or quantity.startswith("gap.") or quantity.endswith(("accuracy", "mia", "_gap", "_side")):
+    if quantity == "percent" or quantity.startswith("gap.") or quantity.endswith(PERCENTS):
         return 0.0, 100.0
     if quantity == "percent_difference":
         return -100.0, 100.0
