@@ -64,7 +64,8 @@ def draw(frames: Frames) -> Drawn | Skipped:
     described = task_words(frames.trials, task)
 
     here = tuned[tuned["task_id"] == task]
-    shown = ok[(ok["task_id"] == task) & _of(ok, found)]
+    seeds = {seed for pair in found for seed in pair.after.index}
+    shown = ok[(ok["task_id"] == task) & _of(ok, found) & ok["seed"].isin(seeds)]
     original = original_level(shown)
     figure = _panels(found, original)
     draw_hollow_key(figure, here["method"])
