@@ -32,7 +32,7 @@ from analysis.statistics.jackknife import share_spread
 from analysis.wording.code_words import code_words
 from analysis.wording.finding import finding
 from analysis.wording.names import method_words
-from analysis.wording.words import also, choice_words
+from analysis.wording.words import also, choice_words, span_words
 
 NAME = "roc"
 QUESTION = "Can unlearned models be told from Retrain, sample by sample?"
@@ -80,8 +80,8 @@ def draw(frames: Frames) -> Drawn | Skipped:
     finish(
         figure,
         f"{found.words}. {choice_words(found.usable)}A likelihood ratio for each of {samples} forgotten samples "
-        f"(U-LiRA); its laws are of the other {seeds - 1} of {seeds} originals. Bands: 95 % intervals over originals; "
-        f"{grey}dotted: chance, and the rates that are named.{more}",
+        f"(U-LiRA) of n = {span_words(len(cohort.seeds) for cohort in methods)} originals; its laws are of the n - 1 "
+        f"others. Bands: 95 % intervals over originals; {grey}dotted: chance, and the rates that are named.{more}",
     )
     estimates = {cohort.method: score.estimate(cohort) for cohort in methods}
     return Drawn(

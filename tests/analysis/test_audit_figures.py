@@ -53,6 +53,15 @@ def figures(audited):
     return {name: drawn(draw(audited)) for name, draw in DRAW.items()}
 
 
+def test_captions_say_how_many_originals_methods_have(tmp_path):
+    results = Results(str(tmp_path))
+    for method, count in (("finetune", 5), ("uam", 4)):
+        stored(results, made(method).take(range(count)), row)
+    frames = read_frames(results.location)
+    for draw, words in ((samples.draw, "of 4 to 5 originals each"), (roc.draw, "of n = 4 to 5 originals")):
+        assert words in " ".join(" ".join(texts(drawn(draw(frames)))).split())
+
+
 @pytest.mark.parametrize("name", DRAW)
 def test_figures_of_an_audit_say_what_they_show(figures, name):
     result = figures[name]
