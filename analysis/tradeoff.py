@@ -20,7 +20,8 @@ from analysis.drawing.figure import (
     run_figure,
     styles,
 )
-from analysis.drawing.marks import SMALL, Label, draw_front, finish, fixed_ticks, place_labels, titled
+from analysis.drawing.labels import place_labels
+from analysis.drawing.marks import SMALL, Label, draw_front, finish, fixed_ticks, titled
 from analysis.reading.frames import Frames, metrics_in
 from analysis.reading.selection import WITHIN_TASK, ended_ok, fullest_task, on_front, own_reference
 from analysis.statistics.intervals import summarise
