@@ -59,14 +59,15 @@ def draw(frames: Frames) -> Drawn | Skipped:
     found = shown(frames, score.fewest)
     if found is None:
         return Skipped(NAME, NEEDS)
-    seeds, samples = found.retrain.margins("retrain").shape
+    samples = len(found.retrain.samples)
     if why := score.missing(found.retrain):
         return Skipped(NAME, f"U-LiRA {why}: preset audit")
-    grid = np.geomspace(100 * LEAST_ABOVE / (seeds * samples), 100, POINTS)
     lacking = {cohort.method: why for cohort in found.methods if (why := score.missing(cohort))}
     methods = [cohort for cohort in found.methods if cohort.method not in lacking]
     if not methods:
         return Skipped(NAME, f"U-LiRA {next(iter(lacking.values()))}: preset audit")
+    negatives = min(len(cohort.seeds) * len(cohort.samples) for cohort in methods)
+    grid = np.geomspace(100 * LEAST_ABOVE / negatives, 100, POINTS)
     if found.original is not None and score.missing(found.original):
         found = replace(found, original=None)
     curves = {cohort.method: _curve(cohort, grid) for cohort in methods}

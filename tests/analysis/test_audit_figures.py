@@ -59,7 +59,9 @@ def test_captions_say_how_many_originals_methods_have(tmp_path):
         stored(results, made(method).take(range(count)), row)
     frames = read_frames(results.location)
     for draw, words in ((samples.draw, "of 4 to 5 originals each"), (roc.draw, "of n = 4 to 5 originals")):
-        assert words in " ".join(" ".join(texts(drawn(draw(frames)))).split())
+        result = drawn(draw(frames))
+        assert words in " ".join(" ".join(texts(result)).split())
+    assert result.figure.axes[0].get_xlim()[0] == pytest.approx(100 * 10 / (4 * SAMPLES))  # ten Retrains of UAM's
 
 
 @pytest.mark.parametrize("name", DRAW)
