@@ -13,7 +13,7 @@ from analysis.reading.selection import ended_ok, references_first
 from analysis.reading.tuning import CONFIGURATION
 from analysis.statistics.intervals import CONFIDENCE, ROUNDING, Interval, mean_interval, paired_difference
 from analysis.statistics.ranking import verdicts
-from analysis.wording.escaping import in_csv, in_markdown, markdown_line
+from analysis.wording.escaping import in_csv, in_markdown, markdown_table
 from analysis.wording.names import display_labels, label, task_labels
 from analysis.wording.words import joined
 from sweep.store.metrics import shown
@@ -217,13 +217,13 @@ def to_markdown(found: Against) -> str:
     ]
     tasks = dict.fromkeys(row.task for row in found.both)
     for task in tasks:
-        lines = ["| method | quantity | here | there | difference | seeds in both | verdict |"]
-        lines.append("|:--|:--|--:|--:|--:|--:|:--|")
+        headers = ["method", "quantity", "here", "there", "difference", "seeds in both", "verdict"]
+        cells = []
         for row in found.both:
             if row.task == task:
-                numbers = [str(row.here), str(row.there), row.difference.signed, str(row.paired), row.verdict]
-                lines.append(markdown_line(row.method, [row.quantity, *numbers]))
-        parts.append(f"## {in_markdown(task)}\n\n" + "\n".join(lines) + "\n")
+                numbers = [str(row.here), str(row.there), row.difference.signed, str(row.paired)]
+                cells.append([row.method, row.quantity, *numbers, row.verdict])
+        parts.append(f"## {in_markdown(task)}\n\n{markdown_table(headers, cells, texts=(0, 1, 6))}\n")
     for verdict, side in zip((ONLY_HERE, ONLY_THERE), found.sides, strict=True):
         if names := found.only(verdict):
             parts.append(in_markdown(f"Only in {side.place}: {', '.join(names)}.\n"))

@@ -24,7 +24,7 @@ from analysis.reading.tuning import CONFIGURATION
 from analysis.wording.certificates import certificate_lines, certificate_words
 from analysis.wording.code_words import code_words
 from analysis.wording.doing_nothing import doing_nothing
-from analysis.wording.escaping import in_csv, in_markdown, markdown_line
+from analysis.wording.escaping import in_csv, in_markdown, markdown_table
 from analysis.wording.floor import floor_words
 from analysis.wording.ideal import ideal_words, reference_words
 from analysis.wording.names import configuration_labels, display_labels, label, task_labels, unit_words
@@ -217,11 +217,9 @@ def to_markdown(table: pd.DataFrame) -> str:
     parts = []
     for task, rows in _by_task(table):
         headers, cells = _with_passes(rows, *display_rows(rows, "label"))
-        rule = "|" + "|".join([":--", *["--:"] * (len(headers) - 1)]) + "|"
-        lines = [markdown_line(headers[0], headers[1:]), rule, *(markdown_line(line[0], line[1:]) for line in cells)]
         caption = _caption(rows, headers)
         caption = f"{caption[0].upper()}{caption[1:]}; {PASSES}: samples processed relative to Retrain."
-        parts.append(f"## {in_markdown(task)}\n\n" + "\n".join(lines) + f"\n\n{caption}\n")
+        parts.append(f"## {in_markdown(task)}\n\n" + markdown_table(headers, cells) + f"\n\n{caption}\n")
         parts[-1] += "".join(f"\n{in_markdown(words)}\n" for words in _sentences(rows))
     return "\n".join(parts) or "No trials.\n"
 

@@ -20,7 +20,7 @@ from analysis.audit.tasks import whole_labels
 from analysis.drawing.terminal import fitted
 from analysis.reading.selection import references_first
 from analysis.statistics.intervals import CONFIDENCE
-from analysis.wording.escaping import in_csv, in_markdown, markdown_line
+from analysis.wording.escaping import in_csv, in_markdown, markdown_table
 from analysis.wording.names import configuration_labels
 from analysis.wording.words import joined
 
@@ -163,21 +163,16 @@ def to_markdown(found: Sequence[TaskTables]) -> str:
     parts = []
     for each in found:
         parts.append(f"## {in_markdown(each.task)}")
-        parts += [_pipes(HEADERS, each.summary)] if each.summary else []
+        parts += [markdown_table(HEADERS, each.summary, (0, len(HEADERS) - 1))] if each.summary else []
         parts += map(in_markdown, each.captions)
         for table in each.tables:
-            body = _pipes([*table.headers, "remark"], table.rows)
+            body = markdown_table([*table.headers, "remark"], table.rows, (0, len(table.headers)))
             words = _words(table.score)
             parts += [f"### {table.score.label}", f"{words[0].upper()}{words[1:]}.", body]
             parts += [in_markdown(table.remark)] if table.remark else []
         if each.absent:
             parts += ["### Missing", "\n".join(f"- {in_markdown(line)}" for line in each.absent)]
     return "\n\n".join(parts) + "\n"
-
-
-def _pipes(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [headers, [":--", *["--:"] * (len(headers) - 2), ":--"], *rows]
-    return "\n".join(markdown_line(line[0], line[1:-1], line[-1]) for line in lines)
 
 
 def _words(score: Score) -> str:
