@@ -79,9 +79,14 @@ class Score(ABC):
             return "it is for classes, or for several candidates"
         return ""
 
-    @abstractmethod
     def estimate(self, cohort: Cohort) -> Estimate:
         """The number for the unlearned models of a cohort."""
+        missing = self.missing(cohort)
+        return Estimate(NAN, note=missing) if missing else self.measured(cohort)
+
+    @abstractmethod
+    def measured(self, cohort: Cohort) -> Estimate:
+        """The number for a cohort for which nothing is missing."""
 
     @abstractmethod
     def perfect(self, cohort: Cohort) -> Cohort | None:
@@ -114,9 +119,7 @@ class ModelScore(Score):
     def of(self, model: Model, retrain: Model, original: Model | None) -> float:
         """The number for one model beside those of the same seed."""
 
-    def estimate(self, cohort: Cohort) -> Estimate:
-        if missing := self.missing(cohort):
-            return Estimate(NAN, note=missing)
+    def measured(self, cohort: Cohort) -> Estimate:
         values = self.per_seed(cohort)
         if unknown := len(values) - int(np.isfinite(values).sum()):
             return Estimate(NAN, note=f"no finite number in {unknown} of {len(values)} seeds")
@@ -150,9 +153,7 @@ class CohortScore(Score):
     def of(self, cohort: Cohort) -> float:
         """The number for the unlearned models."""
 
-    def estimate(self, cohort: Cohort) -> Estimate:
-        if missing := self.missing(cohort):
-            return Estimate(NAN, note=missing)
+    def measured(self, cohort: Cohort) -> Estimate:
         count = len(cohort.seeds)
         if count <= self.fewest:
             return Estimate(self.of(cohort))

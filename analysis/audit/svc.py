@@ -11,7 +11,7 @@ import numpy as np
 from analysis.audit import signals
 from analysis.audit.cohort import Cohort
 from analysis.audit.outputs import Floats, Model, Part
-from analysis.audit.score import NAN, Estimate, Score, next_seeds
+from analysis.audit.score import Estimate, Score, next_seeds
 from analysis.audit.single import SingleScore
 from analysis.statistics.intervals import mean_interval, p_values
 
@@ -152,9 +152,7 @@ class WorstAttack(Score):
 
     attacks: ClassVar[tuple[SVCAttack, ...]] = ATTACKS
 
-    def estimate(self, cohort: Cohort) -> Estimate:
-        if missing := self.missing(cohort):
-            return Estimate(NAN, note=missing)
+    def measured(self, cohort: Cohort) -> Estimate:
         retrain = cohort.of("retrain")
         found = {attack: attack.per_seed(cohort) - attack.per_seed(retrain) for attack in self.attacks}
         worst = max(found, key=lambda attack: abs(found[attack][::2].mean()))

@@ -127,9 +127,7 @@ class ULiRA(CohortScore):
     def of(self, cohort: Cohort) -> float:
         return self.estimate(cohort).value
 
-    def estimate(self, cohort: Cohort) -> Estimate:
-        if why := self.missing(cohort):
-            return Estimate(float("nan"), note=why)
+    def measured(self, cohort: Cohort) -> Estimate:
         count = len(cohort.seeds)
         value, *without = map(self.share, scored(cohort))
         low, high, p = share_spread(value, without, count * len(cohort.samples), self.expected / 100)
