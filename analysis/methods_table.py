@@ -76,7 +76,7 @@ def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
     table["code_versions"] = averaged_versions(labelled, first)
     table["label"], table["params"] = display_labels(first), first["params"]
     table["compared"] = ~is_reference(first) & (first["method"] != ANOTHER_SEED)
-    for name, words in (("reference", reference_words), ("remarks", _remarks), ("floor", floor_words)):
+    for name, words in (("reference", reference_words), ("remarks", task_remarks), ("floor", floor_words)):
         table[name] = table["task"].map({task: words(rows) for task, rows in compared.groupby("task")})
     table = table.join(_p_values(compared, first))
     order = table.assign(rank=references_first(first["method"])).sort_values(
@@ -85,14 +85,10 @@ def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
     return table.loc[order.index].reset_index(drop=True)
 
 
-def task_remarks(trials: pd.DataFrame) -> list[str]:
+def task_remarks(trials: pd.DataFrame) -> str:
     """What a reader of one task's table must know first, as sentences."""
     found = (ideal_words(trials), doing_nothing(trials), own_originals(trials), code_words(trials))
-    return [words for words in found if words]
-
-
-def _remarks(trials: pd.DataFrame) -> str:
-    return " ".join(task_remarks(trials))
+    return " ".join(filter(None, found))
 
 
 def _p_values(trials: pd.DataFrame, configurations: pd.DataFrame) -> pd.DataFrame:
