@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,10 @@ import pandas as pd
 from analysis.reading.frames import Frames, metrics_in
 from analysis.reading.selection import ended_ok, references_first
 from analysis.reading.tuning import CONFIGURATION
-from analysis.statistics.intervals import CONFIDENCE, Interval, mean_interval, paired_difference
+from analysis.statistics.intervals import CONFIDENCE, ROUNDING, Interval, mean_interval, paired_difference
 from analysis.statistics.ranking import verdicts
-from analysis.wording.escaping import in_csv, in_markdown, markdown_line
-from analysis.wording.names import label, method_name, task_labels, varying_settings
+from analysis.wording.escaping import in_csv, in_markdown, markdown_table
+from analysis.wording.names import display_labels, label, task_labels
 from analysis.wording.words import joined
 from sweep.store.metrics import shown
 
@@ -127,9 +127,7 @@ def against(here: Frames, there: Frames) -> Against:
     ok = ended_ok(trials)
     if ok.empty:
         return Against((_side(here, ok), _side(there, ok)), [])
-    settings = varying_settings(ok)
-    names = ok["method"].map(method_name) + (" (" + settings + ")").where(settings != "", "")
-    ok = ok.assign(task=task_labels(ok), name=names, rank=references_first(ok["method"]))
+    ok = ok.assign(task=task_labels(ok), name=display_labels(ok), rank=references_first(ok["method"]))
     ok = ok.sort_values(["task", "rank", "name"], kind="stable")
     common = [set(map(tuple, ok.loc[ok["side"] == side, CONFIGURATION].to_numpy())) for side in (0, 1)]
     compared = ok[[key in common[0] & common[1] for key in map(tuple, ok[CONFIGURATION].to_numpy())]]
@@ -182,7 +180,7 @@ def _difference(here: pd.Series, there: pd.Series) -> Interval:
     if len(shared) > 1:
         return paired_difference(here, there)
     mean = float(here.mean() - there.mean())
-    if min(len(here), len(there)) < 2 or (here.nunique() == 1 and there.nunique() == 1):
+    if min(len(here), len(there)) < 2 or not (mean_interval(here).known or mean_interval(there).known):
         return Interval(mean, np.nan, np.nan, 0)
     from scipy import stats
 
@@ -199,16 +197,16 @@ def _values(trials: pd.DataFrame, row: Row) -> tuple[pd.Series, pd.Series]:
 def _judged(row: Row, here: pd.Series, there: pd.Series, tests: int) -> Row:
     """The row with its verdict, where the whole table makes so many tests."""
     if row.paired > 1:
-        found = float(verdicts((here - there).dropna().to_numpy(dtype=float), tests))
+        found = float(verdicts(here - there, tests))
     else:
         from scipy import stats
 
         p = float(stats.ttest_ind(here, there, equal_var=False).pvalue)
         found = float(np.sign(row.difference.mean)) if p * tests < 1 - CONFIDENCE else 0.0
     words = UNJUDGED if np.isnan(found) else {1.0: HIGHER, -1.0: LOWER}.get(found, UNTOLD)
-    if row.paired > 1 and (here - there).dropna().eq(0).all():
+    if row.paired > 1 and (here - there).dropna().abs().le(ROUNDING).all():
         words = EQUAL
-    return Row(row.task, row.method, row.quantity, row.here, row.there, row.difference, row.paired, words)
+    return replace(row, verdict=words)
 
 
 def to_markdown(found: Against) -> str:
@@ -219,13 +217,13 @@ def to_markdown(found: Against) -> str:
     ]
     tasks = dict.fromkeys(row.task for row in found.both)
     for task in tasks:
-        lines = ["| method | quantity | here | there | difference | seeds in both | verdict |"]
-        lines.append("|:--|:--|--:|--:|--:|--:|:--|")
+        headers = ["method", "quantity", "here", "there", "difference", "seeds in both", "verdict"]
+        cells = []
         for row in found.both:
             if row.task == task:
-                numbers = [str(row.here), str(row.there), row.difference.signed, str(row.paired), row.verdict]
-                lines.append(markdown_line(row.method, [row.quantity, *numbers]))
-        parts.append(f"## {in_markdown(task)}\n\n" + "\n".join(lines) + "\n")
+                numbers = [str(row.here), str(row.there), row.difference.signed, str(row.paired)]
+                cells.append([row.method, row.quantity, *numbers, row.verdict])
+        parts.append(f"## {in_markdown(task)}\n\n{markdown_table(headers, cells, texts=(0, 1, 6))}\n")
     for verdict, side in zip((ONLY_HERE, ONLY_THERE), found.sides, strict=True):
         if names := found.only(verdict):
             parts.append(in_markdown(f"Only in {side.place}: {', '.join(names)}.\n"))

@@ -21,6 +21,7 @@ from analysis.reading.selection import (
 )
 from analysis.reading.tuning import CONFIGURATION
 from analysis.statistics.intervals import Interval, mean_intervals
+from analysis.statistics.jackknife import circle_interval
 from analysis.statistics.ranking import pairs, rank
 from analysis.wording.code_words import code_words
 from analysis.wording.doing_nothing import doing_nothing, original_level, told_from_nothing
@@ -29,7 +30,7 @@ from analysis.wording.floor import floor_words
 from analysis.wording.ideal import reference_words
 from analysis.wording.names import METHODS, method_name, method_words, task_labels, varying_settings
 from analysis.wording.page_names import configuration_page
-from analysis.wording.words import ranking_words
+from analysis.wording.words import ended_words, ranking_words
 from sweep.store.columns import REFERENCES
 from sweep.store.metrics import Metric, shown
 
@@ -105,11 +106,13 @@ def comparisons(trials: pd.DataFrame) -> tuple[list[Comparison], int]:
 
 def _comparison(task: str, trials: pd.DataFrame) -> Comparison:
     answer, mixed, floor = _answer(trials), code_words(trials), floor_words(trials)
+    distances = _floor(trials)
     trials = with_another_seed(trials)
     trials = trials.assign(group=trials.groupby(WITHIN_TASK, sort=False).ngroup())
     ok = trials[trials["status"] == "ok"]
     order = trials.drop_duplicates("group").set_index("group")[["task_id", "method", "params", "setting"]]
     order["versions"] = averaged_versions(trials, order)
+    order["ended"] = trials.groupby("group")["status"].agg(ended_words)
     order["gap"] = ok.groupby("group")["average_gap"].mean()
     order["rank"] = references_first(order["method"])
     order = order.sort_values(["rank", "gap", "method"], na_position="last")
@@ -117,7 +120,8 @@ def _comparison(task: str, trials: pd.DataFrame) -> Comparison:
     drawn = order.loc[order.index.isin(best_first)]
     metrics = shown(metrics_in(trials))
     means = _means(ok, drawn.index.to_numpy(), metrics)
-    ended = _ended(trials)
+    for group in drawn.index[drawn["method"] == ANOTHER_SEED]:
+        means[group] |= distances
     rows = [
         Row(
             method=method_name(method),
@@ -125,12 +129,12 @@ def _comparison(task: str, trials: pd.DataFrame) -> Comparison:
             page="" if method == ANOTHER_SEED else configuration_page(task_id, method, params),
             reference=method == "retrain",
             n=int((ok["group"] == group).sum()),
-            ended=ended.get(group, ""),
+            ended=ended,
             versions=versions,
             values=means[group],
         )
-        for group, task_id, method, params, setting, versions in zip(
-            drawn.index, *(drawn[name] for name in (*CONFIGURATION, "setting", "versions")), strict=True
+        for group, task_id, method, params, setting, versions, ended in zip(
+            drawn.index, *(drawn[name] for name in (*CONFIGURATION, "setting", "versions", "ended")), strict=True
         )
     ]
     return Comparison(task, answer, mixed, floor, metrics, rows, len(order) - len(drawn))
@@ -147,13 +151,12 @@ def _means(ok: pd.DataFrame, groups: NDArray[np.int64], metrics: tuple[Metric, .
     return {group: {name: next(found).within(name) for name in names} for group in groups}
 
 
-def _ended(trials: pd.DataFrame) -> dict[int, str]:
-    """For every group how many of its trials did not end ok, in words."""
-    counts = trials[trials["status"] != "ok"].groupby(["group", "status"]).size().reset_index(name="count")
-    words: dict[int, list[str]] = {}
-    for group, status, count in zip(counts["group"], counts["status"], counts["count"], strict=True):
-        words.setdefault(group, []).append(f"{count} {status}")
-    return {group: ", ".join(parts) for group, parts in words.items()}
+def _floor(trials: pd.DataFrame) -> dict[str, Interval]:
+    """The intervals of the gaps of `ANOTHER_SEED`, in two of which each Retrain is; none of fewer than two seeds."""
+    steps = (with_another_seed(trials, ahead) for ahead in (1, 2))
+    near, far = (rows[rows["method"] == ANOTHER_SEED] for rows in steps)
+    gaps = [str(name) for name in near if name == "average_gap" or str(name).startswith("gap.")]
+    return {name: circle_interval(near[name], far[name]).within(name) for name in gaps if len(near)}
 
 
 def _answer(trials: pd.DataFrame) -> str:

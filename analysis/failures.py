@@ -51,8 +51,14 @@ def failures(trials: pd.DataFrame) -> list[Failure]:
                 method=row["label"],
                 seed=int(row["seed"]),
                 status=row["status"],
-                line=error.splitlines()[-1] if error else "",
+                line=last_line(error),
                 error=error,
             )
         )
     return found
+
+
+def last_line(error: object) -> str:
+    """The last line of an error; empty where there is none."""
+    text = error.strip() if isinstance(error, str) else ""
+    return text.splitlines()[-1] if text else ""

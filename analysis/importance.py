@@ -21,7 +21,7 @@ from analysis.wording.searches import (
     search_seeds_words,
     study_labels,
 )
-from analysis.wording.words import joined
+from analysis.wording.words import joined, span_words
 
 NAME = "importance"
 QUESTION = "Which hyperparameters matter?"
@@ -67,10 +67,9 @@ def draw(frames: Frames) -> Drawn | Skipped:
         f"{meaning_words(frames, complete, [objective])}{fewer}{mixed}",
     )
     tops = [f"on {_top(found, labels[study])}" for study, found in shares.items()]
-    n = f"{counts[studies].min()} to {counts[studies].max()}" if counts[studies].nunique() > 1 else counts[studies[0]]
     finding = (
-        f"By an estimate from {n} complete suggestions ({search_seeds_words(complete)} each), the "
-        f"{objective_words(objective)} depends most {joined(tops)}.{mixed}"
+        f"By an estimate from {span_words(counts[studies])} complete suggestions ({search_seeds_words(complete)} "
+        f"each), the {objective_words(objective)} depends most {joined(tops)}.{mixed}"
     )
     return Drawn(NAME, QUESTION, figure, finding, _alt(shares, labels, described))
 

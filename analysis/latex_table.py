@@ -118,7 +118,7 @@ def _bold(rows: pd.DataFrame, headers: Sequence[str], cells: Sequence[Sequence[s
         name = "average_gap" if header == "avg. gap" else f"{header}.gap"
         if name not in rows:
             continue
-        gaps = rows[name].where(compared).round(1).to_numpy(dtype=float)  # as they are written
+        gaps = [float(f"{gap:.1f}") for gap in rows[name].where(compared)]  # as they are written
         for line, gap in zip(found, gaps, strict=True):
             if gap == min((each for each in gaps if each == each), default=None):
                 line[column] = rf"\textbf{{{line[column]}}}"

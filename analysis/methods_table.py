@@ -24,12 +24,12 @@ from analysis.reading.tuning import CONFIGURATION
 from analysis.wording.certificates import certificate_lines, certificate_words
 from analysis.wording.code_words import code_words
 from analysis.wording.doing_nothing import doing_nothing
-from analysis.wording.escaping import in_csv, in_markdown, markdown_line
+from analysis.wording.escaping import in_csv, in_markdown, markdown_table
 from analysis.wording.floor import floor_words
 from analysis.wording.ideal import ideal_words, reference_words
 from analysis.wording.names import configuration_labels, display_labels, label, task_labels, unit_words
 from analysis.wording.own_originals import own_originals
-from analysis.wording.words import joined
+from analysis.wording.words import ended_words, joined
 from sweep.store.metrics import GAPS, metrics_of, shown
 
 HOW = (
@@ -76,7 +76,7 @@ def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
     table["code_versions"] = averaged_versions(labelled, first)
     table["label"], table["params"] = display_labels(first), first["params"]
     table["compared"] = ~is_reference(first) & (first["method"] != ANOTHER_SEED)
-    for name, words in (("reference", reference_words), ("remarks", _remarks), ("floor", floor_words)):
+    for name, words in (("reference", reference_words), ("remarks", task_remarks), ("floor", floor_words)):
         table[name] = table["task"].map({task: words(rows) for task, rows in compared.groupby("task")})
     table = table.join(_p_values(compared, first))
     order = table.assign(rank=references_first(first["method"])).sort_values(
@@ -85,14 +85,10 @@ def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
     return table.loc[order.index].reset_index(drop=True)
 
 
-def task_remarks(trials: pd.DataFrame) -> list[str]:
+def task_remarks(trials: pd.DataFrame) -> str:
     """What a reader of one task's table must know first, as sentences."""
     found = (ideal_words(trials), doing_nothing(trials), own_originals(trials), code_words(trials))
-    return [words for words in found if words]
-
-
-def _remarks(trials: pd.DataFrame) -> str:
-    return " ".join(task_remarks(trials))
+    return " ".join(filter(None, found))
 
 
 def _p_values(trials: pd.DataFrame, configurations: pd.DataFrame) -> pd.DataFrame:
@@ -125,15 +121,9 @@ def _statistics(trials: pd.DataFrame) -> pd.DataFrame:
     statistics["seconds"] = ok["unlearn_seconds"].mean()
     statistics["relative_seconds"] = ok["relative_seconds"].mean()
     statistics["relative_samples"] = ok["relative_samples"].mean()
-    others = trials[trials["status"] != "ok"].set_index("row")["status"].groupby(level=0)
-    ended = {row: _counted(statuses) for row, statuses in others}
-    statistics["ended"] = [ended.get(row, "") for row in rows]
+    statistics["ended"] = trials.groupby("row")["status"].agg(ended_words)
     statistics["certificate"] = ok["notes"].first().map(certificate_words).reindex(rows, fill_value="")
     return statistics
-
-
-def _counted(statuses: pd.Series) -> str:
-    return ", ".join(f"{count} {status}" for status, count in statuses.value_counts().items())
 
 
 PASSES = "passes"
@@ -216,8 +206,6 @@ def render_rich(table: pd.DataFrame, console: Console) -> None:
         console.print(view)
         for words in _sentences(rows):
             console.print(words, markup=False, highlight=False)
-        for methods, words in certificate_lines(rows):
-            console.print(f"{methods}: {words}", markup=False, highlight=False)
 
 
 def to_markdown(table: pd.DataFrame) -> str:
@@ -225,13 +213,10 @@ def to_markdown(table: pd.DataFrame) -> str:
     parts = []
     for task, rows in _by_task(table):
         headers, cells = _with_passes(rows, *display_rows(rows, "label"))
-        rule = "|" + "|".join([":--", *["--:"] * (len(headers) - 1)]) + "|"
-        lines = [markdown_line(headers[0], headers[1:]), rule, *(markdown_line(line[0], line[1:]) for line in cells)]
         caption = _caption(rows, headers)
         caption = f"{caption[0].upper()}{caption[1:]}; {PASSES}: samples processed relative to Retrain."
-        parts.append(f"## {in_markdown(task)}\n\n" + "\n".join(lines) + f"\n\n{caption}\n")
-        certified = [f"{methods}: {words}" for methods, words in certificate_lines(rows)]
-        parts[-1] += "".join(f"\n{in_markdown(words)}\n" for words in [*_sentences(rows), *certified])
+        parts.append(f"## {in_markdown(task)}\n\n" + markdown_table(headers, cells) + f"\n\n{caption}\n")
+        parts[-1] += "".join(f"\n{in_markdown(words)}\n" for words in _sentences(rows))
     return "\n".join(parts) or "No trials.\n"
 
 
@@ -248,11 +233,9 @@ def to_html(table: pd.DataFrame) -> str:
     parts = []
     for task, rows in _by_task(table):
         headers, cells = display_rows(rows)
-        below = [_caption(rows, headers), *_sentences(rows)]
-        below += [f"{methods}: {words}" for methods, words in certificate_lines(rows)]
         parts.append(f"<p><b>{escape(task)}</b></p>")
         parts.append(pd.DataFrame(cells, columns=headers).to_html(index=False, border=0))
-        parts += [f"<p>{escape(words)}</p>" for words in below]
+        parts += [f"<p>{escape(words)}</p>" for words in (_caption(rows, headers), *_sentences(rows))]
     return "\n".join(parts) or "<p>no trials</p>"
 
 
@@ -261,15 +244,15 @@ def to_latex(table: pd.DataFrame) -> str:
 
     def notes(rows: pd.DataFrame) -> list[str]:
         caption = _caption(rows, display_rows(rows)[0])
-        certified = [f"{methods}: {words}" for methods, words in certificate_lines(rows)]
-        return [f"{caption[0].upper()}{caption[1:]}.", *_sentences(rows), *certified]
+        return [f"{caption[0].upper()}{caption[1:]}.", *_sentences(rows)]
 
     return latex_tables(table, lambda rows: display_rows(rows, "label"), notes)
 
 
 def _sentences(rows: pd.DataFrame) -> list[str]:
     """What stands under one task's table."""
-    return [words for words in (rows["remarks"].iloc[0], rows["floor"].iloc[0]) if words]
+    certified = [f"{methods}: {words}" for methods, words in certificate_lines(rows)]
+    return [words for words in (rows["remarks"].iloc[0], rows["floor"].iloc[0], *certified) if words]
 
 
 def _by_task(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:

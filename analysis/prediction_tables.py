@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis.reading.script import bad_input_in_one_line, frames_of
 from analysis.reading.selection import ended_ok, references_first
-from analysis.wording.escaping import in_csv, in_markdown, markdown_line
+from analysis.wording.escaping import in_csv, in_markdown, markdown_table
 from analysis.wording.names import configuration_labels, task_labels
 
 
@@ -48,9 +48,7 @@ class PredictionTable:
         """One Markdown table per task."""
         parts = []
         for task, rows in self.tasks:
-            head = [f"| method | n | {' | '.join(self.labels)} |", "|:--|--:" + "|--:" * len(self.labels) + "|"]
-            lines = [*head, *(markdown_line(name, cells) for name, *cells in rows)]
-            parts.append(f"## {in_markdown(task)}\n\n" + "\n".join(lines) + "\n")
+            parts.append(f"## {in_markdown(task)}\n\n{markdown_table(['method', 'n', *self.labels], rows)}\n")
         return "\n".join(parts) + f"\n{self.meaning}\n"
 
     def write(self, out: Path) -> list[Path]:

@@ -137,7 +137,7 @@ def _claim(lines: list[Line], retrain: Line, metric: Metric, recipe: str) -> str
             f"{told} and {method_words(most.method)}'s from {most.before.mean():.1f} to {most.after.mean():.1f}, n = 1"
         )
     sign = -1 if lower_is_known(metric.column) else 1
-    judged = {line.method: sign * _verdict(line, len(lines)) for line in lines}
+    judged = {line.method: sign * float(verdicts(line.after - line.retrain, len(lines))) for line in lines}
     clear = [line for line in lines if judged[line.method] > 0]
     count = f"n = {max(line.beyond.n for line in lines)}"
     if not clear:
@@ -145,11 +145,6 @@ def _claim(lines: list[Line], retrain: Line, metric: Metric, recipe: str) -> str
     words = [f"{method_words(line.method)} ({line.beyond.signed})" for line in clear]
     verb = "is" if len(words) == 1 else "are"
     return f"{told}; clearly beyond that, so that more was kept, {verb} {joined(words)}, {count}"
-
-
-def _verdict(line: Line, comparisons: int) -> float:
-    differences = (line.after - line.retrain).dropna().to_numpy(dtype=float)
-    return float(verdicts(differences, comparisons))
 
 
 def _alt(lines: list[Line], metric: Metric, described: str) -> str:

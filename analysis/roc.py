@@ -13,7 +13,7 @@ from analysis.audit.cohort import Cohort
 from analysis.audit.outputs import Floats
 from analysis.audit.score import Estimate
 from analysis.audit.shown import NEEDS, Shown, shown
-from analysis.audit.ulira import LEAST_ABOVE, OWN_VARIANCES, OnePercent, Scored, likelihood_ratios
+from analysis.audit.ulira import LEAST_ABOVE, OnePercent, Scored, scored
 from analysis.drawing.figure import (
     STYLES,
     WIDTH,
@@ -32,7 +32,7 @@ from analysis.statistics.jackknife import share_spread
 from analysis.wording.code_words import code_words
 from analysis.wording.finding import finding
 from analysis.wording.names import method_words
-from analysis.wording.words import also, choice_words
+from analysis.wording.words import also, choice_words, span_words
 
 NAME = "roc"
 QUESTION = "Can unlearned models be told from Retrain, sample by sample?"
@@ -59,14 +59,15 @@ def draw(frames: Frames) -> Drawn | Skipped:
     found = shown(frames, score.fewest)
     if found is None:
         return Skipped(NAME, NEEDS)
-    seeds, samples = found.retrain.margins("retrain").shape
+    samples = len(found.retrain.samples)
     if why := score.missing(found.retrain):
         return Skipped(NAME, f"U-LiRA {why}: preset audit")
-    grid = np.geomspace(100 * LEAST_ABOVE / (seeds * samples), 100, POINTS)
     lacking = {cohort.method: why for cohort in found.methods if (why := score.missing(cohort))}
     methods = [cohort for cohort in found.methods if cohort.method not in lacking]
     if not methods:
         return Skipped(NAME, f"U-LiRA {next(iter(lacking.values()))}: preset audit")
+    negatives = min(len(cohort.seeds) * len(cohort.samples) for cohort in methods)
+    grid = np.geomspace(100 * LEAST_ABOVE / negatives, 100, POINTS)
     if found.original is not None and score.missing(found.original):
         found = replace(found, original=None)
     curves = {cohort.method: _curve(cohort, grid) for cohort in methods}
@@ -80,8 +81,8 @@ def draw(frames: Frames) -> Drawn | Skipped:
     finish(
         figure,
         f"{found.words}. {choice_words(found.usable)}A likelihood ratio for each of {samples} forgotten samples "
-        f"(U-LiRA); its laws are of the other {seeds - 1} of {seeds} originals. Bands: 95 % intervals over originals; "
-        f"{grey}dotted: chance, and the rates that are named.{more}",
+        f"(U-LiRA) of n = {span_words(len(cohort.seeds) for cohort in methods)} originals; its laws are of the n - 1 "
+        f"others. Bands: 95 % intervals over originals; {grey}dotted: chance, and the rates that are named.{more}",
     )
     estimates = {cohort.method: score.estimate(cohort) for cohort in methods}
     return Drawn(
@@ -90,16 +91,10 @@ def draw(frames: Frames) -> Drawn | Skipped:
 
 
 def _curve(cohort: Cohort, grid: Floats) -> Curve:
-    unlearned, retrain = cohort.margins("unlearned"), cohort.margins("retrain")
-    own = len(unlearned) >= OWN_VARIANCES
-    shares = _rates(likelihood_ratios(unlearned, retrain, own), grid)
-    without = [
-        _rates(likelihood_ratios(np.delete(unlearned, seed, 0), np.delete(retrain, seed, 0), own), grid)
-        for seed in range(len(unlearned))
-    ]
+    shares, *without = (_rates(each, grid) for each in scored(cohort))
+    size = len(cohort.seeds) * len(cohort.samples)
     ends = [
-        share_spread(share, others, unlearned.size)
-        for share, others in zip(shares.tolist(), np.transpose(without), strict=True)
+        share_spread(share, others, size) for share, others in zip(shares.tolist(), np.transpose(without), strict=True)
     ]
     low, high, _ = np.transpose(ends)
     return Curve(100 * shares, 100 * low, 100 * high)

@@ -25,7 +25,7 @@ from analysis.reading.frames import Frames
 from analysis.wording.code_words import code_words
 from analysis.wording.finding import finding
 from analysis.wording.names import method_words
-from analysis.wording.words import also, choice_words
+from analysis.wording.words import also, choice_words, span_words
 
 NAME = "samples"
 QUESTION = "Which samples do unlearned models know better than Retrain, and which less?"
@@ -49,7 +49,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
     finish(
         figure,
         f"{found.words}. {choice_words(found.usable)}AUC of a sample: how often an unlearned model's margin exceeds a "
-        f"Retrain's, of {len(found.retrain.seeds)} originals each. Black line: its law where both are alike.{more}",
+        f"Retrain's, of {span_words(seeds.values())} originals each. Black line: its law where both are alike.{more}",
     )
     return Drawn(NAME, QUESTION, figure, finding(_claim(found.methods), found.usable, quantity=NAME), _alt(rows, found))
 

@@ -133,7 +133,7 @@ def _told_apart(differences: pd.DataFrame, among: int) -> str:
     """
     if len(differences) < 2:
         return "; too few seeds to tell it from Retrain"
-    found = verdicts(differences.to_numpy(dtype=float).T, among * differences.shape[1]).tolist()
+    found = verdicts(differences.T, among * differences.shape[1]).tolist()
     same = [label(str(metric)) for metric, verdict in zip(differences, found, strict=True) if verdict == 0]
     unjudged = [label(str(metric)) for metric, verdict in zip(differences, found, strict=True) if np.isnan(verdict)]
     counted = f"with {among * differences.shape[1]} comparisons counted"

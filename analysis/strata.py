@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 
 from analysis.audit.cohort import Cohort
 from analysis.audit.memorisation import STRATA, strata
-from analysis.audit.score import Estimate
 from analysis.audit.shown import NEEDS, Shown, shown
 from analysis.audit.ulira import OnePercent
 from analysis.drawing.figure import WIDTH, Drawn, Skipped, draw_hollow_key, hollow_words, new_figure, run_figure, styles
@@ -58,13 +57,9 @@ def draw(frames: Frames) -> Drawn | Skipped:
 def _rows(cohort: Cohort) -> list[dict[str, object]]:
     score = OnePercent()
     return [
-        {"method": cohort.method, "stratum": name, "samples": len(part.samples)} | vars(_known(score, part))
+        {"method": cohort.method, "stratum": name, "samples": len(part.samples)} | vars(score.estimate(part))
         for name, part in strata(cohort)
     ]
-
-
-def _known(score: OnePercent, part: Cohort) -> Estimate:
-    return score.estimate(part) if len(part.seeds) >= score.fewest else Estimate(float("nan"))
 
 
 def _panels(points: pd.DataFrame, names: list[str], order: list[str], originals: dict[object, object]) -> Figure:

@@ -20,14 +20,15 @@ from analysis.drawing.figure import (
     run_figure,
     styles,
 )
-from analysis.drawing.marks import SMALL, Label, draw_front, finish, fixed_ticks, place_labels, titled
+from analysis.drawing.labels import place_labels
+from analysis.drawing.marks import SMALL, Label, draw_front, finish, fixed_ticks, titled
 from analysis.reading.frames import Frames, metrics_in
 from analysis.reading.selection import WITHIN_TASK, ended_ok, fullest_task, on_front, own_reference
 from analysis.statistics.intervals import summarise
-from analysis.statistics.ranking import Key, rank
+from analysis.statistics.ranking import rank
 from analysis.wording.code_words import code_words
 from analysis.wording.finding import finding
-from analysis.wording.names import gap_words, method_words, task_words, varying_settings
+from analysis.wording.names import configurations, gap_words, method_words, task_words
 from analysis.wording.words import also, few, left_out_words, ranking_words, seeds_words
 
 NAME = "tradeoff"
@@ -78,7 +79,8 @@ def draw(frames: Frames) -> Drawn | Skipped:
     finish(figure, f"{described}. {seeds_words(points['n'])}. {key}{fewer}{also(code_words(ok))}")
     _label(figure.axes[0], drawn)
 
-    names = _names(ok)
+    labels = configurations(ok, method_words)
+    names = dict(zip(ok[WITHIN_TASK].itertuples(index=False, name=None), labels, strict=True))
     front = [names[key] for key in points.loc[points["front"], WITHIN_TASK].itertuples(index=False, name=None)]
     claim = (
         f"The mean average gap (percentage points) is lowest for {names[ranking.best]}: {ranking.interval}"
@@ -202,16 +204,6 @@ def _unnamed_words(drawn: pd.DataFrame) -> str:
         return ""
     told = [f"{count} of {method_words(str(method))}" for method, count in methods.items()]
     return f" A method is named at its lowest average gap; its other configurations ({few(told)}) have its mark alone."
-
-
-def _names(trials: pd.DataFrame) -> dict[Key, str]:
-    """Each configuration's method and the hyperparameters that vary."""
-    rows = trials.drop_duplicates(WITHIN_TASK)
-    settings = varying_settings(rows)
-    return {
-        (method, params): method_words(method) + (f" ({setting})" if setting else "")
-        for method, params, setting in zip(rows["method"], rows["params"], settings, strict=True)
-    }
 
 
 def _alt(drawn: pd.DataFrame, described: str, sides: dict[str, str]) -> str:

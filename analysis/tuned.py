@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
+from operator import attrgetter
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -63,7 +64,8 @@ def draw(frames: Frames) -> Drawn | Skipped:
     described = task_words(frames.trials, task)
 
     here = tuned[tuned["task_id"] == task]
-    shown = ok[(ok["task_id"] == task) & _of(ok, found)]
+    seeds = {seed for pair in found for seed in pair.after.index}
+    shown = ok[(ok["task_id"] == task) & _of(ok, found) & ok["seed"].isin(seeds)]
     original = original_level(shown)
     figure = _panels(found, original)
     draw_hollow_key(figure, here["method"])
@@ -148,7 +150,7 @@ def _changes(found: list[Pair]) -> str:
         elif not change.known:
             parts.append(f"changes {method_words(pair.method)}'s by {change.signed}, n = {change.n}")
         else:
-            verb = VERBS[int(_verdict(pair.after - pair.before, comparisons))]
+            verb = VERBS[int(verdicts(pair.after - pair.before, comparisons))]
             parts.append(f"{verb} {method_words(pair.method)}'s ({change.signed}, n = {change.n})")
     return f"On seeds that no search saw, tuning, in average gap (percentage points), {joined(parts)}"
 
@@ -162,7 +164,8 @@ def _conclusions(found: list[Pair]) -> str:
     """
     if len(found) < 2:
         return "With one method tuned, no comparison of tuned methods can change"
-    first = [min(found, key=lambda pair: float(values(pair).mean())) for values in (_before, _after)]
+    moments = attrgetter("before"), attrgetter("after")
+    first = [min(found, key=lambda pair: float(of(pair).mean())) for of in moments]
     names = [method_words(pair.method) for pair in first]
     best = (
         f"{names[0]} has the lowest mean gap before and after tuning"
@@ -173,8 +176,8 @@ def _conclusions(found: list[Pair]) -> str:
     chosen = [[pair.untuned for pair in found], [pair.tuned for pair in found]]
     comparisons = sum(pairs(counts) for counts in (*chosen, [pair.untuned * pair.tuned for pair in found]))
     for left, right in combinations(found, 2):
-        before, after = (_verdict(values(left) - values(right), comparisons) for values in (_before, _after))
-        shift = _verdict((left.after - left.before) - (right.after - right.before), comparisons)
+        before, after = (float(verdicts(of(left) - of(right), comparisons)) for of in moments)
+        shift = verdicts((left.after - left.before) - (right.after - right.before), comparisons)
         if abs(after - before) > 0 and abs(shift) > 0:  # NaN is not above 0
             pair = (method_words(left.method), method_words(right.method))
             changed.append(f"{_sentence(*pair, after)} (before: {_sentence(*pair, before)})")
@@ -186,19 +189,6 @@ def _conclusions(found: list[Pair]) -> str:
         return f"{best}; their comparison changes: {changed[0]}"
     verb = "changes" if len(changed) == 1 else "change"
     return f"{best}; of {count} comparisons of two methods {len(changed)} {verb}: {', '.join(changed[:FEW])}{more}"
-
-
-def _before(pair: Pair) -> pd.Series:
-    return pair.before
-
-
-def _after(pair: Pair) -> pd.Series:
-    return pair.after
-
-
-def _verdict(difference: pd.Series, comparisons: int) -> float:
-    """`verdicts` on one difference, given by seed."""
-    return float(verdicts(difference.to_numpy(dtype=float), comparisons))
 
 
 def _sentence(left: str, right: str, verdict: float) -> str:

@@ -35,6 +35,18 @@ class Beside:
     original: tuple[Model, ...] | None
     untrained: tuple[Model, ...] | None = None
 
+    def of_all(self, change: Callable[[tuple[Model, ...]], tuple[Model, ...]]) -> Beside:
+        """The same with all models of a kind changed together."""
+        return Beside(**{who: models and change(models) for who, models in vars(self).items()})
+
+    def with_samples(self, samples: Integers) -> Beside:
+        """The same with only these of the forgotten samples."""
+
+        def only(model: Model) -> Model:
+            return {**model, "forget": model["forget"].subset(np.isin(model["forget"].samples, samples))}
+
+        return self.of_all(lambda models: tuple(map(only, models)))
+
 
 @dataclass(frozen=True, eq=False)
 class Cohort:
@@ -91,11 +103,7 @@ class Cohort:
         """The cohort of these of its seeds, by their places."""
         sets = []
         for each in self.sets:
-            unlearned, retrain = (tuple(models[place] for place in places) for models in (each.unlearned, each.retrain))
-            original, untrained = (
-                models and tuple(models[place] for place in places) for models in (each.original, each.untrained)
-            )
-            sets.append(Beside(unlearned, retrain, original, untrained))
+            sets.append(each.of_all(lambda models: tuple(models[place] for place in places)))
         return replace(self, seeds=tuple(self.seeds[place] for place in places), sets=tuple(sets))
 
     def where(self, chosen: NDArray[np.bool_]) -> Cohort:
@@ -103,14 +111,8 @@ class Cohort:
         sets, start = [], 0
         for each in self.sets:
             end = start + len(each.unlearned[0]["forget"].samples)
-            mask = chosen[start:end]
+            sets.append(each.with_samples(each.unlearned[0]["forget"].samples[chosen[start:end]]))
             start = end
-
-            def only(models: tuple[Model, ...], mask: NDArray[np.bool_] = mask) -> tuple[Model, ...]:
-                return tuple({**model, "forget": model["forget"].subset(mask)} for model in models)
-
-            original, untrained = (models and only(models) for models in (each.original, each.untrained))
-            sets.append(Beside(only(each.unlearned), only(each.retrain), original, untrained))
         return replace(self, sets=tuple(sets))
 
     def common(self) -> Cohort:
@@ -127,13 +129,7 @@ class Cohort:
             shared = reduce(np.intersect1d, forgotten)
             if len(shared) < LEAST_SHARED * max(map(len, forgotten)):
                 return self
-
-            def only(models: tuple[Model, ...], shared: Integers = shared) -> tuple[Model, ...]:
-                parts = (model["forget"].subset(np.isin(model["forget"].samples, shared)) for model in models)
-                return tuple({**model, "forget": part} for model, part in zip(models, parts, strict=True))
-
-            kept = {"unlearned": only(each.unlearned), "retrain": only(each.retrain)}
-            sets.append(replace(each, **kept, original=each.original and only(each.original)))
+            sets.append(each.with_samples(shared))
         return replace(self, sets=tuple(sets))
 
     def of(self, who: str) -> Cohort:

@@ -75,9 +75,7 @@ class Distinguishability(CohortScore):
     def of(self, cohort: Cohort) -> float:
         return float(_signed_root(squared(sample_areas(cohort), len(cohort.seeds))))
 
-    def estimate(self, cohort: Cohort) -> Estimate:
-        if why := self.missing(cohort):
-            return Estimate(float("nan"), note=why)
+    def measured(self, cohort: Cohort) -> Estimate:
         found, count = _areas(cohort), len(cohort.seeds)
         square = float(squared(found.all, count))
         if count <= self.fewest:
@@ -112,9 +110,7 @@ class Side(CohortScore):
     def of(self, cohort: Cohort) -> float:
         return self.estimate(cohort).value
 
-    def estimate(self, cohort: Cohort) -> Estimate:
-        if why := self.missing(cohort):
-            return Estimate(float("nan"), note=why)
+    def measured(self, cohort: Cohort) -> Estimate:
         found = _areas(cohort)
         value, *without = ((self.sign * (areas - 0.5) > 1e-9).mean() for areas in (found.all, *found.without))
         if len(cohort.seeds) <= self.fewest:

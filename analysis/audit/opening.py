@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 
 from analysis.audit.distinguish import Distinguishability, OverForgotten, Remembered
-from analysis.audit.printed import ENDS, cell, verdict
+from analysis.audit.printed import ENDS, cell, ordered, verdict
 from analysis.audit.score import Score
 from analysis.audit.table import NO_POWER, audit
 from analysis.audit.tasks import whole_labels, whole_tasks
 from analysis.audit.ulira import Area, OnePercent, OnePermille
-from analysis.reading.selection import is_reference, references_first
+from analysis.reading.selection import is_reference
 from analysis.wording.names import display_labels
 from analysis.wording.own_originals import own_originals
 from analysis.wording.words import also
@@ -77,10 +77,7 @@ def openings(
 
 
 def _opening(task: str, scored: pd.DataFrame, rows: pd.DataFrame, own: str) -> Opening:
-    order = scored.assign(
-        rank=references_first(scored["method"]), distance=(scored["value"] - scored["expected"]).abs()
-    )
-    order = order.sort_values(["rank", "distance", "label"])
+    order = ordered(scored)
     values = {(row["method"], row["params"], row["metric"]): row for row in rows.to_dict("records")}
     known = [score for score in SCORES if rows.loc[rows["metric"] == score.name, "value"].notna().any()]
     tested = int(scored["p"].notna().sum())

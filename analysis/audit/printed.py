@@ -20,7 +20,7 @@ from analysis.audit.tasks import whole_labels
 from analysis.drawing.terminal import fitted
 from analysis.reading.selection import references_first
 from analysis.statistics.intervals import CONFIDENCE
-from analysis.wording.escaping import in_csv, in_markdown, markdown_line
+from analysis.wording.escaping import in_csv, in_markdown, markdown_table
 from analysis.wording.names import configuration_labels
 from analysis.wording.words import joined
 
@@ -101,9 +101,7 @@ def _score_table(rows: pd.DataFrame, score: Score) -> ScoreTable:
     every = rows[rows["stratum"].isna()]
     notes = every["note"][every["method"] != "retrain"].unique()
     shared = str(notes[0]) if len(notes) == 1 and NO_POWER not in notes[0] else ""
-    distance = (every["value"] - every["expected"]).abs()
-    order = every.assign(rank=references_first(every["method"]), distance=distance)
-    order = order.sort_values(["rank", "distance", "label"], na_position="last")
+    order = ordered(every)
     strata = [name for name in STRATA if rows.loc[rows["stratum"] == name, "value"].notna().any()]
     cells = {
         (row["method"], row["params"], row["stratum"]): cell(row["value"], row["low"], row["high"], score.unit)
@@ -127,6 +125,12 @@ def _score_table(rows: pd.DataFrame, score: Score) -> ScoreTable:
         lacking.setdefault(str(here["note"].iloc[0]), []).append(str(name))
     remarks += [f"{joined(names)}: {why}." for why, names in lacking.items()]
     return ScoreTable(score, ["method", "n", "all", *strata], lines, " ".join(remarks))
+
+
+def ordered(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `table.audit` of one score, with a column `label`: references first, then what is nearest to perfect."""
+    rank, distance = references_first(rows["method"]), (rows["value"] - rows["expected"]).abs()
+    return rows.assign(rank=rank, distance=distance).sort_values(["rank", "distance", "label"])
 
 
 def cell(value: float, low: float, high: float, unit: str) -> str:
@@ -159,21 +163,16 @@ def to_markdown(found: Sequence[TaskTables]) -> str:
     parts = []
     for each in found:
         parts.append(f"## {in_markdown(each.task)}")
-        parts += [_pipes(HEADERS, each.summary)] if each.summary else []
+        parts += [markdown_table(HEADERS, each.summary, (0, len(HEADERS) - 1))] if each.summary else []
         parts += map(in_markdown, each.captions)
         for table in each.tables:
-            body = _pipes([*table.headers, "remark"], table.rows)
+            body = markdown_table([*table.headers, "remark"], table.rows, (0, len(table.headers)))
             words = _words(table.score)
             parts += [f"### {table.score.label}", f"{words[0].upper()}{words[1:]}.", body]
             parts += [in_markdown(table.remark)] if table.remark else []
         if each.absent:
             parts += ["### Missing", "\n".join(f"- {in_markdown(line)}" for line in each.absent)]
     return "\n\n".join(parts) + "\n"
-
-
-def _pipes(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [headers, [":--", *["--:"] * (len(headers) - 2), ":--"], *rows]
-    return "\n".join(markdown_line(line[0], line[1:-1], line[-1]) for line in lines)
 
 
 def _words(score: Score) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from analysis.audit.cohort import Beside, Cohort
 from analysis.audit.outputs import Floats, Model
 from analysis.statistics.intervals import mean_interval
-from analysis.statistics.jackknife import jackknife
+from analysis.statistics.jackknife import circle_interval, jackknife
 
 NAN = float("nan")
 
@@ -79,9 +79,14 @@ class Score(ABC):
             return "it is for classes, or for several candidates"
         return ""
 
-    @abstractmethod
     def estimate(self, cohort: Cohort) -> Estimate:
         """The number for the unlearned models of a cohort."""
+        missing = self.missing(cohort)
+        return Estimate(NAN, note=missing) if missing else self.measured(cohort)
+
+    @abstractmethod
+    def measured(self, cohort: Cohort) -> Estimate:
+        """The number for a cohort for which nothing is missing."""
 
     @abstractmethod
     def perfect(self, cohort: Cohort) -> Cohort | None:
@@ -107,16 +112,14 @@ class ScoreFailed(RuntimeError):
 class ModelScore(Score):
     """A number for each model; a cohort has their mean, with Student's t interval over originals.
 
-    Its floor compares each Retrain with the next seed's in its place.
+    Its floor compares each Retrain with the next seed's in its place (`circle_interval`).
     """
 
     @abstractmethod
     def of(self, model: Model, retrain: Model, original: Model | None) -> float:
         """The number for one model beside those of the same seed."""
 
-    def estimate(self, cohort: Cohort) -> Estimate:
-        if missing := self.missing(cohort):
-            return Estimate(NAN, note=missing)
+    def measured(self, cohort: Cohort) -> Estimate:
         values = self.per_seed(cohort)
         if unknown := len(values) - int(np.isfinite(values).sum()):
             return Estimate(NAN, note=f"no finite number in {unknown} of {len(values)} seeds")
@@ -129,6 +132,13 @@ class ModelScore(Score):
 
     def perfect(self, cohort: Cohort) -> Cohort | None:
         return next_seeds(cohort) if cohort.crossed else None
+
+    def floor(self, cohort: Cohort) -> Estimate:
+        found, skipping = super().floor(cohort), next_seeds(cohort, 2)
+        if found.per_seed is None or skipping is None:
+            return found
+        interval = circle_interval(found.per_seed, self.per_seed(skipping)).within(self.unit)
+        return replace(found, low=interval.low, high=interval.high)
 
 
 class CohortScore(Score):
@@ -143,9 +153,7 @@ class CohortScore(Score):
     def of(self, cohort: Cohort) -> float:
         """The number for the unlearned models."""
 
-    def estimate(self, cohort: Cohort) -> Estimate:
-        if missing := self.missing(cohort):
-            return Estimate(NAN, note=missing)
+    def measured(self, cohort: Cohort) -> Estimate:
         count = len(cohort.seeds)
         if count <= self.fewest:
             return Estimate(self.of(cohort))
@@ -155,11 +163,11 @@ class CohortScore(Score):
         return halves(cohort) if len(cohort.seeds) >= 2 * self.fewest else None
 
 
-def next_seeds(cohort: Cohort) -> Cohort | None:
-    """The Retrain of the next seed in the place of each unlearned model; None where there is one seed."""
+def next_seeds(cohort: Cohort, ahead: int = 1) -> Cohort | None:
+    """The Retrain of the next seed, or of so many ahead, in the place of each unlearned model; None of one seed."""
     if len(cohort.seeds) < 2:
         return None
-    sets = (replace(each, unlearned=each.retrain[1:] + each.retrain[:1]) for each in cohort.sets)
+    sets = (replace(each, unlearned=each.retrain[ahead:] + each.retrain[:ahead]) for each in cohort.sets)
     return replace(cohort, sets=tuple(sets))
 
 

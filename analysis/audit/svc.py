@@ -11,9 +11,9 @@ import numpy as np
 from analysis.audit import signals
 from analysis.audit.cohort import Cohort
 from analysis.audit.outputs import Floats, Model, Part
-from analysis.audit.score import NAN, Estimate, Score, next_seeds
+from analysis.audit.score import Estimate, Score, next_seeds
 from analysis.audit.single import SingleScore
-from analysis.statistics.intervals import mean_interval
+from analysis.statistics.intervals import mean_interval, p_values
 
 MOST = 2000
 """Members, and as many non-members, that an attack is fitted on at most: its time grows with their square."""
@@ -152,19 +152,14 @@ class WorstAttack(Score):
 
     attacks: ClassVar[tuple[SVCAttack, ...]] = ATTACKS
 
-    def estimate(self, cohort: Cohort) -> Estimate:
-        from scipy.stats import ttest_1samp
-
-        if missing := self.missing(cohort):
-            return Estimate(NAN, note=missing)
+    def measured(self, cohort: Cohort) -> Estimate:
         retrain = cohort.of("retrain")
         found = {attack: attack.per_seed(cohort) - attack.per_seed(retrain) for attack in self.attacks}
         worst = max(found, key=lambda attack: abs(found[attack][::2].mean()))
         left = found[worst][1::2]
         apart = mean_interval(left)
-        known = not np.isnan(apart.low)
-        p = float(ttest_1samp(left, 0).pvalue) if known else NAN
-        return Estimate(apart.mean, apart.low, apart.high, f"by {worst.label}", p)
+        p, _ = p_values(left)
+        return Estimate(apart.mean, apart.low, apart.high, f"by {worst.label}", float(p))
 
     def perfect(self, cohort: Cohort) -> Cohort | None:
         return next_seeds(cohort)

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -14,7 +13,7 @@ from analysis.audit.cohort import Cohort, cohorts
 from analysis.audit.memorisation import strata
 from analysis.audit.score import Estimate, Score, ScoreFailed
 from analysis.audit.scores import SCORES
-from analysis.statistics.intervals import CONFIDENCE, standard_errors
+from analysis.statistics.intervals import CONFIDENCE, p_values
 from sweep.store.columns import REFERENCES
 
 AUDIT = pa.schema(
@@ -143,12 +142,10 @@ def _row(part: _Part, score: Score, between: _Range) -> dict[str, object]:
 
 def _p(found: Estimate, floor: Estimate) -> float:
     """`Estimate.p`; of means by the differences to the floor, seed by seed."""
-    from scipy import special
-
     if found.per_seed is None or floor.per_seed is None or len(found.per_seed) != len(floor.per_seed):
         return found.p
-    count, mean, error = standard_errors(found.per_seed - floor.per_seed)
-    return float(2 * special.stdtr(max(int(count) - 1, 1), -np.abs(mean / error)))
+    p, _ = p_values(found.per_seed - floor.per_seed)
+    return float(p)
 
 
 class _References:

@@ -11,6 +11,7 @@ remembered.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -70,6 +71,15 @@ def likelihood_ratios(unlearned: Floats, retrain: Floats, own_variances: bool) -
     return Scored(ratio(unlearned), ratio(retrain))
 
 
+def scored(cohort: Cohort) -> Iterator[Scored]:
+    """What all models of a cohort score, and what they do without each seed's in turn."""
+    unlearned, retrain = cohort.margins("unlearned"), cohort.margins("retrain")
+    own = len(unlearned) >= OWN_VARIANCES
+    yield likelihood_ratios(unlearned, retrain, own)
+    for seed in range(len(unlearned)):
+        yield likelihood_ratios(np.delete(unlearned, seed, 0), np.delete(retrain, seed, 0), own)
+
+
 def _others(margins: Floats) -> tuple[Floats, Floats]:
     """For each model the mean of the others', and the sum of their squared deviations from it, [K, n] each."""
     count = len(margins)
@@ -117,18 +127,10 @@ class ULiRA(CohortScore):
     def of(self, cohort: Cohort) -> float:
         return self.estimate(cohort).value
 
-    def estimate(self, cohort: Cohort) -> Estimate:
-        if why := self.missing(cohort):
-            return Estimate(float("nan"), note=why)
-        unlearned, retrain = cohort.margins("unlearned"), cohort.margins("retrain")
-        count = len(unlearned)
-        own = count >= OWN_VARIANCES
-        value = self.share(likelihood_ratios(unlearned, retrain, own))
-        without = [
-            self.share(likelihood_ratios(np.delete(unlearned, seed, 0), np.delete(retrain, seed, 0), own))
-            for seed in range(count)
-        ]
-        low, high, p = share_spread(value, without, unlearned.size, self.expected / 100)
+    def measured(self, cohort: Cohort) -> Estimate:
+        count = len(cohort.seeds)
+        value, *without = map(self.share, scored(cohort))
+        low, high, p = share_spread(value, without, count * len(cohort.samples), self.expected / 100)
         note = f"the laws it fits are hardly known with fewer than {DEPENDABLE} originals" if count < DEPENDABLE else ""
         return Estimate(100 * value, 100 * low, 100 * high, note, p)
 

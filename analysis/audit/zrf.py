@@ -9,7 +9,7 @@ import numpy as np
 from analysis.audit.cohort import Cohort
 from analysis.audit.divergence import jensen_shannon
 from analysis.audit.outputs import Floats
-from analysis.audit.score import NAN, Estimate, Score
+from analysis.audit.score import Estimate, Score
 
 
 class ZeroRetrainForgetting(Score):
@@ -30,9 +30,7 @@ class ZeroRetrainForgetting(Score):
             return "needs trials of the method untrained"
         return super().missing(cohort)
 
-    def estimate(self, cohort: Cohort) -> Estimate:
-        if missing := self.missing(cohort):
-            return Estimate(NAN, note=missing)
+    def measured(self, cohort: Cohort) -> Estimate:
         return Estimate.of_seeds(per_seed(cohort))
 
     def perfect(self, cohort: Cohort) -> Cohort | None:

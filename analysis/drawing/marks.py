@@ -1,4 +1,4 @@
-"""What figures are built of: lines with intervals, Retrain's band, labels beside lines and points, ticks, the note."""
+"""What figures are built of: lines with intervals, Retrain's band, labels beside lines, ticks, the note."""
 
 from __future__ import annotations
 
@@ -29,8 +29,6 @@ DENSE = 15
 MARGIN_MARKER, MARGIN_TEXT = 1.035, 1.07
 """Where margin labels stand, in widths of the axes."""
 LINE_HEIGHT = 1.25
-AWAY = (1.0, 2.0, 3.2, 4.6, 6.4, 8.6, 11.2, 14.4, 18.0)
-"""How far from its point a label may stand, in steps of 7 points; far enough that there is room in any crowd."""
 POINT = 72.0
 """Points in an inch."""
 
@@ -240,17 +238,11 @@ def _apart(wanted: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
 
     Where there is room they stay between 0 and 1.
     """
+    from scipy.optimize import isotonic_regression
+
     order = np.argsort(wanted, kind="stable")
-    blocks: list[list[float]] = []  # sum and number of neighbours' places, had they no height, that must be level
-    for value in (wanted[order] - gap * np.arange(len(wanted))).tolist():
-        blocks.append([value, 1])
-        while len(blocks) > 1 and blocks[-2][0] / blocks[-2][1] > blocks[-1][0] / blocks[-1][1]:
-            total, count = blocks.pop()
-            blocks[-1][0] += total
-            blocks[-1][1] += count
-    level = np.concatenate([np.full(int(count), total / count) for total, count in blocks])
     ranks = np.arange(len(wanted))
-    places = level + gap * ranks
+    places = isotonic_regression(wanted[order] - gap * ranks).x + gap * ranks
     if gap * len(wanted) <= 1 + gap:
         places = np.minimum(np.maximum(places, gap * ranks), 1 - gap * ranks[::-1])
     placed = np.empty(len(wanted))
@@ -270,52 +262,3 @@ def _hide_overlapping_ticks(axes: Axes) -> None:
         else:
             written.append(box)
     axes.xaxis.set_major_formatter(FixedFormatter(texts))
-
-
-def place_labels(axes: Axes, points: NDArray[np.float64], labels: Sequence[Label], obstacles: ArrayLike) -> None:
-    """Write each label beside its point, where it hides no other text and as little else as possible.
-
-    Args:
-        points: one for each label, [n, 2] in data coordinates; `Label.y` is not used.
-        obstacles: further points [m, 2] to keep clear of.
-    """
-    figure = axes.get_figure(root=True)
-    assert figure is not None
-    figure.draw_without_rendering()
-    scale = figure.dpi / POINT
-    everything = axes.transData.transform(np.concatenate([points, np.asarray(obstacles, dtype=float).reshape(-1, 2)]))
-    inside = axes.get_window_extent()
-    taken: list[Bbox] = []
-    for place, point, label in zip(everything, points.tolist(), labels, strict=False):
-        text = axes.annotate(label.text, point, (0, 0), textcoords="offset points", fontsize=SMALL, zorder=5)
-        size = text.get_window_extent()
-        box, distance = min(
-            _boxes_around(place, size.width, size.height, scale),
-            key=lambda candidate: _cost(candidate[0], candidate[1], taken, everything, inside),
-        )
-        taken.append(box)
-        text.set_position(((box.x0 - place[0]) / scale, (box.y0 - place[1]) / scale))
-        if distance > 1:
-            middle = np.clip(place, box.p0, box.p1)
-            ends = axes.transData.inverted().transform([place, middle])
-            axes.add_line(Line2D(*ends.T, color=label.style.color, linewidth=0.8, zorder=2.5))
-
-
-def _boxes_around(place: NDArray[np.float64], width: float, height: float, scale: float) -> list[tuple[Bbox, float]]:
-    """Boxes for a text around a point, and how far away they are (1: beside it)."""
-    found = []
-    for distance in AWAY:
-        away = 7 * scale * distance
-        for angle in np.deg2rad(np.arange(0, 360, 22.5)).tolist():
-            x = place[0] + np.cos(angle) * (away + width / 2) - width / 2
-            y = place[1] + np.sin(angle) * (away + height / 2) - height / 2
-            found.append((Bbox.from_bounds(x, y, width, height), distance))
-    return found
-
-
-def _cost(box: Bbox, distance: float, taken: list[Bbox], places: NDArray[np.float64], inside: Bbox) -> float:
-    padded = box.padded(6)
-    overlaps = sum(1 for other in taken if padded.overlaps(other))
-    hidden = int(((places > padded.p0) & (places < padded.p1)).all(axis=1).sum())
-    outside: bool = box.x0 < inside.x0 or box.x1 > inside.x1 or box.y0 < inside.y0 or box.y1 > inside.y1
-    return 1000 * (overlaps + outside) + 5 * hidden + distance

@@ -9,10 +9,12 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.failures import last_line
 from analysis.reading.frames import kinds_of
 from analysis.statistics.intervals import Interval, mean_interval
 from analysis.wording.ideal import reference_words
 from analysis.wording.names import metric_words
+from analysis.wording.words import ended_words
 from sweep.store.metrics import Metric, metrics_of, shown
 
 
@@ -92,12 +94,6 @@ def parameters(params: str) -> list[tuple[str, str]]:
     return [(name, value if isinstance(value, str) else json.dumps(value)) for name, value in parsed.items()]
 
 
-def last_line(error: object) -> str:
-    """The last line of an error; empty where there is none."""
-    text = error.strip() if isinstance(error, str) else ""
-    return text.splitlines()[-1] if text else ""
-
-
 def _line(row: pd.Series, metrics: tuple[Metric, ...]) -> Line:
     return Line(
         trial_id=row["trial_id"],
@@ -121,11 +117,9 @@ def index_values(trials: pd.DataFrame) -> Mapping[str, object]:
     listed = []
     for page, rows in trials.groupby("page", sort=False):
         first, ok = rows.iloc[0], rows[rows["status"] == "ok"]
-        others = rows.loc[rows["status"] != "ok", "status"].value_counts()
-        ended = ", ".join(f"{count} {status}" for status, count in others.items())
         gap = mean_interval(ok["average_gap"], "average_gap")
         named = (first["task"], first["name"], first["setting"])
-        listed.append(Listed(*named, str(page), len(ok), ended, gap, bool(first["searched"])))
+        listed.append(Listed(*named, str(page), len(ok), ended_words(rows["status"]), gap, bool(first["searched"])))
     listed.sort(key=lambda each: (each.task, each.searched, not each.average_gap.n, each.average_gap.mean, each.name))
     tasks: dict[str, list[Listed]] = {}
     for each in listed:

@@ -151,9 +151,9 @@ def with_gaps(trials: pd.DataFrame) -> pd.DataFrame:
     return result
 
 
-def with_another_seed(trials: pd.DataFrame) -> pd.DataFrame:
-    """Add Retrain's trials once more, as the method `ANOTHER_SEED`: each beside Retrain of the next seed, after the
-    last the first.
+def with_another_seed(trials: pd.DataFrame, ahead: int = 1) -> pd.DataFrame:
+    """Add Retrain's trials once more, as the method `ANOTHER_SEED`: each beside Retrain of the next seed, or of so many
+    ahead, after the last the first.
 
     Their gaps are distances between two models that both never saw what they were to forget: what seeds alone make.
     None is added where a task has one seed of Retrain.
@@ -165,7 +165,7 @@ def with_another_seed(trials: pd.DataFrame) -> pd.DataFrame:
     retrain = retrain[retrain.groupby("task_id")["seed"].transform("size") > 1]
     if retrain.empty:
         return trials
-    following = pd.concat([rows.iloc[np.roll(np.arange(len(rows)), -1)] for _, rows in retrain.groupby("task_id")])
+    following = pd.concat([rows.iloc[np.roll(np.arange(len(rows)), -ahead)] for _, rows in retrain.groupby("task_id")])
     added = _with_distances(retrain.assign(method=ANOTHER_SEED), following.set_index(retrain.index))
     return pd.concat([trials, added], ignore_index=True)
 

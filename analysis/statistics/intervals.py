@@ -19,6 +19,9 @@ CONFIDENCE = 0.95
 ROUNDING = 1e-9
 """Values that differ by less, relative to the largest and to 1, are equal but for the rounding of their arithmetic."""
 
+PERCENTS = ("accuracy", "mia", "auc", "likelihood", "_gap")
+"""Ends of the names of columns whose values are between 0 and 100."""
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -56,7 +59,7 @@ class Interval:
 
 def limits(quantity: str) -> tuple[float, float]:
     """The least and the largest value that a column of this name can have; infinite for one that may be negative."""
-    if quantity == "percent" or quantity.startswith("gap.") or quantity.endswith(("accuracy", "mia", "_gap", "_side")):
+    if quantity == "percent" or quantity.startswith("gap.") or quantity.endswith(PERCENTS):
         return 0.0, 100.0
     if quantity == "percent_difference":
         return -100.0, 100.0
@@ -105,7 +108,15 @@ def summarise(trials: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
 
 def paired_difference(left: pd.Series, right: pd.Series) -> Interval:
     """The mean of `left` - `right` over the seeds (the index) that both have, paired by seed."""
-    return mean_interval((left - right).dropna().to_numpy(dtype=float))
+    return mean_interval(left - right)
+
+
+def p_values(differences: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Over the last axis: the p-value of a two-sided t test of mean 0, and the mean; NaN as in `standard_errors`."""
+    from scipy import special
+
+    counts, means, errors = standard_errors(np.asarray(differences, dtype=float))
+    return 2 * special.stdtr(np.maximum(counts - 1, 1), -np.abs(means / errors)), means
 
 
 def standard_errors(

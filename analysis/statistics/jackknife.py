@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.statistics.intervals import CONFIDENCE, ROUNDING
+from analysis.statistics.intervals import CONFIDENCE, ROUNDING, Interval, mean_interval
 
 
 class Spread(NamedTuple):
@@ -42,6 +43,25 @@ def jackknife(statistic: Callable[[NDArray[np.int64]], float], count: int) -> tu
         return value, float("nan"), float("nan")
     low, high, _ = jackknife_spread(value, [statistic(np.delete(places, place)) for place in places])
     return value, low, high
+
+
+def circle_interval(apart: ArrayLike, skipping: ArrayLike) -> Interval:
+    """The mean distance of neighbours on a circle, with its 95 % interval; none of fewer than three observations.
+
+    Each observation is in two of the distances. So these depend on one another, and Student's interval of their mean
+    is too narrow. Here each observation is left out in turn, so that its neighbours are next to each other.
+
+    Args:
+        apart: from each observation to the next, after the last to the first, [n].
+        skipping: from each to the one after the next, [n].
+    """
+    near, far = np.asarray(apart, dtype=float), np.asarray(skipping, dtype=float)
+    found = mean_interval(near)
+    if len(near) < 3:
+        return replace(found, low=np.nan, high=np.nan)
+    without = (near.sum() - near - np.roll(near, 1) + np.roll(far, 1)) / (len(near) - 1)
+    spread = jackknife_spread(found.mean, without)
+    return replace(found, low=spread.low, high=spread.high)
 
 
 def jackknife_spread(value: float, without: ArrayLike, expected: float = float("nan")) -> Spread:

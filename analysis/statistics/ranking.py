@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.statistics.intervals import CONFIDENCE, ROUNDING, Interval, mean_interval, standard_errors
+from analysis.statistics.intervals import CONFIDENCE, ROUNDING, Interval, mean_interval, p_values, standard_errors
 
 Key = tuple[Any, ...]
 """What a group of trials shares: a value for each column that it is grouped by."""
@@ -110,10 +110,8 @@ def verdicts(differences: ArrayLike, comparisons: ArrayLike) -> NDArray[np.float
         differences: [..., seeds], paired by seed; NaN where one lacks a value.
         comparisons: [...] or one number: how many the same sentence makes, or would have made of other data.
     """
-    from scipy import special
-
-    counts, means, errors = standard_errors(np.asarray(differences, dtype=float))
-    p = 2 * special.stdtr(np.maximum(counts - 1, 1), -np.abs(means / errors)) * np.maximum(comparisons, 1)
-    found = np.where(p < 1 - CONFIDENCE, np.sign(means), 0.0)
-    nothing = np.isnan(errors) & ~((counts > 1) & (np.abs(means) <= ROUNDING))
-    return np.where(nothing, np.nan, found)
+    values = np.asarray(differences, dtype=float)
+    p, means = p_values(values)
+    found = np.where(p * np.maximum(comparisons, 1) < 1 - CONFIDENCE, np.sign(means), 0.0)
+    same = (np.isfinite(values).sum(axis=-1) > 1) & (np.abs(means) <= ROUNDING)
+    return np.where(np.isnan(p) & ~same, np.nan, found)

@@ -30,7 +30,7 @@ def doing_nothing(trials: pd.DataFrame, who: str = "no method") -> str:
     means = beyond.groupby(rivals["method"]).mean()
     if means.empty or (means < 0).any():
         return ""
-    clear = verdicts(beyond[rivals["method"] == means.idxmin()].to_numpy(dtype=float), comparisons) > 0
+    clear = verdicts(beyond[rivals["method"] == means.idxmin()], comparisons) > 0
     level = original_level(rivals)
     closer = f"{who} has a lower mean gap to {reference_words(ended_ok(trials))} than doing nothing"
     told = ", from which even the closest is distinguishable" if clear else ""
@@ -40,7 +40,7 @@ def doing_nothing(trials: pd.DataFrame, who: str = "no method") -> str:
 def told_from_nothing(trials: pd.DataFrame, method: str) -> bool:
     """Whether a method's average gap is distinguishable from Original's, judged as in `doing_nothing`."""
     rivals, beyond, comparisons = _beyond(trials)
-    own = beyond[rivals["method"] == method].to_numpy(dtype=float)
+    own = beyond[rivals["method"] == method]
     return bool(len(own) and verdicts(own, comparisons) != 0)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 
 import pandas as pd
 
@@ -21,10 +21,15 @@ def in_markdown(text: str) -> str:
     return MARKUP.sub(r"\\\g<0>", text.translate(ENTITIES))
 
 
-def markdown_line(name: str, cells: Sequence[str], last: str | None = None) -> str:
-    """A line of a Markdown table: a name, cells that are numbers or headers, and, if it has one, a text at its end."""
-    numbers = [cell.replace("|", "\\|") for cell in cells]
-    return "| " + " | ".join([in_markdown(name), *numbers, *([] if last is None else [in_markdown(last)])]) + " |"
+def markdown_table(headers: Sequence[str], rows: Iterable[Sequence[str]], texts: Collection[int] = (0,)) -> str:
+    """A Markdown table; columns are of numbers, but for those at the places `texts`."""
+
+    def line(cells: Sequence[str]) -> str:
+        written = [in_markdown(cell) if at in texts else cell.replace("|", "\\|") for at, cell in enumerate(cells)]
+        return f"| {' | '.join(written)} |"
+
+    rule = "|".join(":--" if at in texts else "--:" for at in range(len(headers)))
+    return "\n".join([line(headers), f"|{rule}|", *map(line, rows)])
 
 
 def in_csv(frame: pd.DataFrame) -> str:

@@ -149,15 +149,16 @@ DIGITS, EVERY_DIGIT = 4, 17
 
 def configuration_labels(trials: pd.DataFrame) -> pd.Series:
     """A name for each trial's method and hyperparameters: only those that vary within the method are spelled out."""
-    return _configurations(trials, labelled)
+    return configurations(trials, labelled)
 
 
 def display_labels(trials: pd.DataFrame) -> pd.Series:
     """`configuration_labels`, with methods as the field writes them."""
-    return _configurations(trials, method_name)
+    return configurations(trials, method_name)
 
 
-def _configurations(trials: pd.DataFrame, named: Callable[[str], str]) -> pd.Series:
+def configurations(trials: pd.DataFrame, named: Callable[[str], str]) -> pd.Series:
+    """`configuration_labels`, with the words that `named` has for a method."""
     settings = varying_settings(trials)
     return trials["method"].map(named).astype(object) + (" (" + settings + ")").where(settings != "", "")
 

@@ -10,7 +10,7 @@ from analysis.reading.frames import Frames, metrics_in
 from analysis.reading.searches import COST
 from analysis.wording.code_words import code_words
 from analysis.wording.names import gap_words, method_words
-from analysis.wording.words import also, joined
+from analysis.wording.words import also, joined, span_words
 from sweep.store.columns import REFERENCES
 from sweep.store.metrics import GAPS
 
@@ -57,9 +57,8 @@ def meaning_words(frames: Frames, tried: pd.DataFrame, names: Iterable[str]) -> 
 
 def search_seeds_words(tried: pd.DataFrame) -> str:
     """Over how many search seeds a suggestion's value is the mean."""
-    counts = sorted(tried["seeds"].unique())
-    span = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    return f"n = {span} search seed{'' if counts == [1] else 's'}"
+    span = span_words(tried["seeds"])
+    return f"n = {span} search seed{'' if span == '1' else 's'}"
 
 
 def study_labels(tried: pd.DataFrame) -> dict[str, str]:

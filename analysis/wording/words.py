@@ -12,13 +12,16 @@ FEW = 3
 """Up to so many things are named one by one; of more, only the number is given."""
 
 
+def span_words(counts: Iterable[int]) -> str:
+    """The smallest and the largest of some counts: 2 to 5; of equal ones the only one."""
+    numbers = {int(count) for count in counts}
+    return " to ".join(map(str, sorted({min(numbers), max(numbers)})))
+
+
 def seeds_words(counts: Iterable[int]) -> str:
     """How many seeds the means are over."""
-    numbers = sorted({int(count) for count in counts})
-    if numbers == [1]:
-        return "n = 1 seed, so no intervals"
-    span = str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
-    return f"Mean and 95 % interval over n = {span} seeds"
+    span = span_words(counts)
+    return "n = 1 seed, so no intervals" if span == "1" else f"Mean and 95 % interval over n = {span} seeds"
 
 
 def choice_words(trials: pd.DataFrame) -> str:
@@ -35,6 +38,11 @@ def joined(items: Sequence[str]) -> str:
 def few(items: Sequence[str]) -> str:
     """The first `FEW` of these, and how many more there are."""
     return joined([*items[:FEW], *([f"{len(items) - FEW} more"] if len(items) > FEW else [])])
+
+
+def ended_words(statuses: pd.Series) -> str:
+    """How many of these trials ended otherwise than ok, and how; empty if none did."""
+    return ", ".join(f"{count} {status}" for status, count in statuses[statuses != "ok"].value_counts().items())
 
 
 def left_out_words(trials: pd.DataFrame) -> str:

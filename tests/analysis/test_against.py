@@ -53,6 +53,19 @@ def test_a_difference_is_paired_by_seed_and_judged_among_all_of_the_table():
     assert found.answer == "None of 9 differences is beyond noise."
 
 
+def test_values_that_are_equal_but_for_rounding_show_no_spread():
+    def side(forgotten, first):
+        known = [row("finetune", first + place, (100.0, fa, 90.0, 40.0)) for place, fa in enumerate(forgotten)]
+        return frames([*known, *(row("retrain", one["seed"]) for one in known)])
+
+    unpaired = against(side((33.1 + 47.2, 80.3), 0), side((80.4, 80.4), 2))
+    assert 0 < abs((33.1 + 47.2) - 80.3) < 1e-9
+    assert cells(unpaired)["FA"].verdict == UNJUDGED
+    assert not cells(unpaired)["FA"].difference.known
+    paired = against(side((33.1 + 47.2, 80.3), 0), side((80.3, 80.3), 0))
+    assert cells(paired)["FA"].verdict == EQUAL
+
+
 def test_one_of_many_differences_must_be_clearer_than_one_of_one():
     shift = (1.0, 2.0, 0.4, 1.6, 0.6)
     p = stats.ttest_1samp(shift, 0).pvalue

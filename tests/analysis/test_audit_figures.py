@@ -53,6 +53,17 @@ def figures(audited):
     return {name: drawn(draw(audited)) for name, draw in DRAW.items()}
 
 
+def test_captions_say_how_many_originals_methods_have(tmp_path):
+    results = Results(str(tmp_path))
+    for method, count in (("finetune", 5), ("uam", 4)):
+        stored(results, made(method).take(range(count)), row)
+    frames = read_frames(results.location)
+    for draw, words in ((samples.draw, "of 4 to 5 originals each"), (roc.draw, "of n = 4 to 5 originals")):
+        result = drawn(draw(frames))
+        assert words in " ".join(" ".join(texts(result)).split())
+    assert result.figure.axes[0].get_xlim()[0] == pytest.approx(100 * 10 / (4 * SAMPLES))  # ten Retrains of UAM's
+
+
 @pytest.mark.parametrize("name", DRAW)
 def test_figures_of_an_audit_say_what_they_show(figures, name):
     result = figures[name]

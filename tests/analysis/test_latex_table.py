@@ -50,6 +50,12 @@ def test_the_method_closest_to_retrain_is_bold_and_no_reference_ever_is(latex):
     assert not any(any(cells) for name, cells in bold.items() if name not in ("FineTune", "UAM"))
 
 
+def test_gaps_are_alike_where_they_are_written_alike(latex):
+    accuracies = {"retrain": 0.0, "uam": 0.4, "ssd": 0.45}
+    [rows] = bodies(latex([row(name, metrics=(accuracy,) * 4) for name, accuracy in accuracies.items()]))
+    assert [rows[name][1] for name in ("UAM", "SSD")] == [r"\textbf{0.4 [0.4]}", "0.5 [0.5]"]
+
+
 def test_several_forget_sets_stand_beside_one_another(latex):
     text = latex([*TWO_SEEDS, *RIVAL, *FIVE])
     [rows] = bodies(text)

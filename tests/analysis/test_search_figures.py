@@ -246,6 +246,11 @@ def test_the_finding_of_tuned_says_first_that_no_method_is_closer_than_doing_not
     assert any("Dashed: Original." in text for text in texts(result))
 
 
+def test_original_in_tuned_is_that_of_the_seeds_that_are_shown():
+    found = before_and_after(uam=([5.0, 5.1, 5.2], [4.0, 4.1]), original=([1.0, 2.0, 30.0], []))
+    assert drawn(tuned.draw(found)).finding.startswith("The original is at 1.5: at this setting no method")
+
+
 def before_and_after(**gaps):
     """Results in which each method has these gaps, untuned and tuned, seed by seed."""
     rows, suggestions = references(), []

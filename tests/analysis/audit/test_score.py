@@ -6,6 +6,7 @@ from made_cohorts import cohort, drawn
 from scipy import stats
 
 from analysis.audit.score import CohortScore, Estimate, ModelScore, halves, next_seeds
+from analysis.audit.single import SingleScore
 
 
 class Mean(ModelScore):
@@ -13,6 +14,13 @@ class Mean(ModelScore):
 
     def of(self, model, retrain, original):
         return model["forget"].margins.mean() - retrain["forget"].margins.mean()
+
+
+class Distance(ModelScore):
+    name, label, words = "distance", "distance", "the distance of mean margins to Retrain's"
+
+    def of(self, model, retrain, original):
+        return abs(model["forget"].margins.mean() - retrain["forget"].margins.mean())
 
 
 class Median(CohortScore):
@@ -47,10 +55,29 @@ def test_a_cohort_s_number_has_the_interval_of_the_jackknife():
 def test_a_method_that_is_perfect_has_the_floor_and_one_that_does_nothing_the_ceiling(score):
     made = drawn(0, 12, 50, 1.0, ceiling=3.0)
     perfect = next_seeds(made) if isinstance(score, ModelScore) else halves(made)
-    assert score.floor(made) == score.estimate(perfect)
+    assert score.floor(made).value == score.estimate(perfect).value
     assert abs(score.floor(made).value) < 0.5
     assert score.ceiling(made) == score.estimate(made.of("original"))
     assert score.ceiling(made).value == pytest.approx(3, abs=0.5)
+
+
+@pytest.mark.parametrize("folds", [1, 2])
+def test_the_interval_of_a_floor_leaves_out_each_retrain_in_turn(folds):
+    made = drawn(0, 7, 20, folds=folds)
+    without = [Distance().floor(made.take(np.delete(np.arange(7), seed))).value for seed in range(7)]
+    half = stats.t.ppf(0.975, 6) * np.sqrt(6 * np.var(without))
+    found = Distance().floor(made)
+    assert (found.low, found.high) == pytest.approx((found.value - half, found.value + half))
+    assert np.isnan(Distance().floor(made.take([0, 1])).low)
+
+
+def test_the_floor_of_a_model_by_itself_has_student_s_interval():
+    made = drawn(0, 7, 20, 1.0)
+    score = type("Own", (SingleScore,), {"of": lambda self, model, retrain, original: model["forget"].margins.mean()})()
+    own = made.margins("retrain").mean(axis=1)
+    low, high = stats.t.interval(0.95, 6, own.mean(), stats.sem(own))
+    found = score.floor(made)
+    assert (found.value, found.low, found.high) == pytest.approx((own.mean(), low, high))
 
 
 def test_halves_are_of_different_seeds():

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from analysis.drawing.figure import STYLES, WIDTH, new_figure
-from analysis.drawing.marks import Label, place_labels
+from analysis.drawing.labels import place_labels
+from analysis.drawing.marks import Label
 
 NAMES = ["Original", "FineTune", "UNDIAL", "TaskVector", "SimNPO", "NegGrad", "NPO", "RMU", "UAM", "Retrain"]
 

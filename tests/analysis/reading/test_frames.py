@@ -2,13 +2,23 @@ import json
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 from made_results import TWO_SEEDS, row, versioned
+from scipy import stats
 
 from analysis.comparison import comparisons
 from analysis.methods_table import methods_table
-from analysis.reading.frames import Frames, flatten_params, metrics_in, read_frames, read_trials, with_gaps
+from analysis.reading.frames import (
+    Frames,
+    flatten_params,
+    metrics_in,
+    read_frames,
+    read_trials,
+    with_another_seed,
+    with_gaps,
+)
 from sweep.errors import InputError
 from sweep.store import metrics
 from sweep.store.metrics import Metric
@@ -155,6 +165,24 @@ def test_of_several_versions_of_a_method_only_the_newest_is_compared(directory, 
     ]
     [comparison] = comparisons(frames.trials)[0]
     assert [(one.n, one.values["forget_accuracy"].mean) for one in comparison.rows] == 3 * [(2, 50.0)]
+
+
+def test_the_gaps_of_another_seed_have_an_interval_that_leaves_out_each_retrain_in_turn(directory):
+    accuracies = [80.0, 84.0, 79.0, 90.0, 86.0]
+    rows = [row("retrain", seed, metrics=(100.0, forget, 90.0, 40.0)) for seed, forget in enumerate(accuracies)]
+    rows.append(row("retrain", 0, task="other", metrics=(100.0, 80.0, 90.0, 40.0)))
+    every = read_frames(directory(rows)).trials
+    assert sorted(len(each.rows) for each in comparisons(every)[0]) == [1, 2]
+    trials = every[every["task_id"] == "task"]
+    rest = [trials[trials["seed"] != seed] for seed in range(5)]
+    gaps = [with_another_seed(kept).query("method != 'retrain'")["gap.forget_accuracy"].mean() for kept in rest]
+    half = stats.t.ppf(0.975, 4) * np.sqrt(4 * np.var(gaps))
+    another = comparisons(trials)[0][0].rows[1]
+    found = another.values["gap.forget_accuracy"]
+    assert (found.mean, found.low, found.high) == pytest.approx((6.0, 6.0 - half, 6.0 + half))
+    low, high = stats.t.interval(0.95, 4, np.mean(accuracies), stats.sem(accuracies))
+    found = another.values["forget_accuracy"]
+    assert (found.low, found.high) == pytest.approx((low, high))
 
 
 def test_a_version_is_superseded_on_its_own_task_and_by_its_own_method_only(directory):

@@ -62,6 +62,8 @@ def test_summarise_groups_and_leaves_out_what_is_missing():
     ("quantity", "expected"),
     [
         ("mia", (0, 100)),
+        ("attack_auc", (0, 100)),
+        ("forget_likelihood", (0, 100)),
         ("gap.mia", (0, 100)),
         ("probe_degrees", (0, 180)),
         ("unlearn_seconds", (0, 90 + 127.062)),

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.statistics.jackknife import jackknife, jackknife_spread, share_spread
+from analysis.statistics.intervals import mean_interval
+from analysis.statistics.jackknife import circle_interval, jackknife, jackknife_spread, share_spread
 
 
 @pytest.mark.parametrize("count", [3, 8, 40])
@@ -51,3 +52,36 @@ def test_its_p_value_of_a_mean_is_student_s():
     found = jackknife_spread(values.mean(), without, expected=0.8)
     assert found.p == pytest.approx(stats.ttest_1samp(values, 0.8).pvalue)
     assert np.isnan(jackknife_spread(values.mean(), without).p)
+
+
+def distances(values, ahead=1):
+    return np.abs(np.roll(values, -ahead) - values)
+
+
+@pytest.mark.parametrize("count", [3, 4, 9])
+def test_of_neighbours_on_a_circle_it_leaves_each_observation_out(count):
+    values = np.random.default_rng(count).normal(size=count)
+    without = [distances(np.delete(values, place)).mean() for place in range(count)]
+    half = stats.t.ppf(0.975, count - 1) * np.sqrt((count - 1) * np.var(without))
+    found = circle_interval(distances(values), distances(values, 2))
+    mean = distances(values).mean()
+    assert (found.mean, found.low, found.high, found.n) == pytest.approx((mean, mean - half, mean + half, count))
+
+
+def test_of_two_neighbours_or_where_one_is_unknown_there_is_none():
+    for values in (np.array([1.0, 4.0]), np.array([1.0, np.nan, 2.0, 7.0, 9.0])):
+        found = circle_interval(distances(values), distances(values, 2))
+        assert np.isnan([found.low, found.high]).all()
+        assert found.mean == np.nanmean(distances(values))
+
+
+@pytest.mark.parametrize("count", [3, 5, 10])
+def test_of_neighbours_it_holds_the_truth_more_often_than_student_s(count):
+    draws = np.random.default_rng(0).normal(size=(2000, count))
+    found = [circle_interval(distances(values), distances(values, 2)) for values in draws]
+    alone = [mean_interval(distances(values)) for values in draws]
+    held, before = (
+        np.mean([each.low < 2 / np.sqrt(np.pi) < each.high for each in each_of]) for each_of in (found, alone)
+    )
+    assert before < 0.89
+    assert 0.9 < held < 0.97

@@ -16,7 +16,7 @@ from analysis.audit.ulira import Area
 from analysis.methods_table import write_tables
 from analysis.prediction_tables import PredictionTable
 from analysis.reading.frames import read_frames
-from analysis.wording.escaping import in_csv, in_markdown, markdown_line
+from analysis.wording.escaping import in_csv, in_markdown, markdown_table
 from sweep.store.labels import write_labels
 from sweep.store.results import Results
 
@@ -35,7 +35,9 @@ def harmless(text):
 def test_markdown_shows_what_is_written():
     assert in_markdown("UAM (weight_decay=0.1), _a_") == "UAM (weight_decay=0.1), \\_a\\_"
     assert in_markdown("a<b>&|`*\\") == "a&lt;b&gt;&amp;\\|\\`\\*\\\\"
-    assert markdown_line("*", ["81.1 [0.3]", "a|b"], "~") == "| \\* | 81.1 [0.3] | a\\|b | \\~ |"
+    assert markdown_table(["*a*", "n", "b"], [["*", "81.1 [0.3]", "a|b"]], (0, 2)) == (
+        "| \\*a\\* | n | b |\n|:--|--:|:--|\n| \\* | 81.1 [0.3] | a\\|b |"
+    )
 
 
 @pytest.mark.usefixtures("labels_forgotten")

@@ -18,4 +18,5 @@ def test_words_for_a_ranking_do_not_pass_over_what_could_not_be_judged():
 
 def test_words_for_seeds():
     assert seeds_words([1, 1]) == "n = 1 seed, so no intervals"
-    assert seeds_words([3, 5]).endswith("n = 3 to 5 seeds")
+    assert seeds_words([3, 5, 4]).endswith("n = 3 to 5 seeds")
+    assert seeds_words([3, 3]).endswith("n = 3 seeds")
