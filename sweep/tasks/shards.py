@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs as pafs
 
-from sweep.errors import InputError
+from sweep.errors import InputError, first_line
 from sweep.store.location import open_location
 from sweep.store.retry import steady
 from sweep.tasks.node_cache import local_copy
@@ -35,7 +35,7 @@ class Shard:
         try:
             return pq.ParquetFile(self.open())
         except pa.ArrowException as error:
-            raise InputError(f"'{self.name}' is not Parquet: {str(error).splitlines()[0]}") from error
+            raise InputError(f"'{self.name}' is not Parquet: {first_line(error)}") from error
 
 
 def find_shards(location: str, split: str, other: str, option: str) -> list[Shard]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from methods import Recorder, Samples
+from sweep.errors import first_line
 from sweep.trial.device import lost, out_of_memory
 
 GRADIENT_BYTES = 2**28
@@ -41,8 +42,7 @@ def of_weights(
         except Exception as error:
             if out_of_memory(error) or lost(forget.index.device):
                 raise
-            why = str(error).strip().splitlines() or [type(error).__name__]
-            recorder.note(forget_information=f"none: no gradient per sample: {why[0]}")
+            recorder.note(forget_information=f"none: no gradient per sample: {first_line(error)}")
     return found
 
 

@@ -21,7 +21,7 @@ from torch import nn
 
 from methods import Diverged, Method, Recorder, Samples, Task, Unsuitable
 from methods.task import Build, Fit, Tell, derived_seed
-from sweep.errors import Unsuccessful
+from sweep.errors import Unsuccessful, first_line
 from sweep.plan.trials import Trial, describe
 from sweep.plan.versions import original_version
 from sweep.spec.plugins import find_dataset, find_kind, find_method, find_model
@@ -126,10 +126,8 @@ class Worker:
         if self.context.expendable:
             print(failure, file=sys.stderr, flush=True)
             os._exit(1)
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise Unsuccessful(
-            f"the GPU no longer works in this process: {first}; what was stored is kept, and the same command goes on"
-        ) from error
+        why = f"the GPU no longer works in this process: {first_line(error)}"
+        raise Unsuccessful(f"{why}; what was stored is kept, and the same command goes on") from error
 
     def _release_memory(self) -> None:
         """Drop what is kept between trials, so that the next attempt has all memory."""

@@ -12,7 +12,7 @@ from typing import Literal
 from safetensors import SafetensorError
 from torch import nn
 
-from sweep.errors import InputError
+from sweep.errors import InputError, first_line
 from sweep.tasks.language.tiny_llama import NextToken
 
 CONTENT = ("*.json", "*.safetensors", "*.bin", "*.model", "*.txt", "*.jinja")
@@ -63,7 +63,7 @@ def pretrained(
             output_loading_info=True,
         )
     except (OSError, ValueError, ImportError, SafetensorError, UnpicklingError) as error:
-        raise InputError(f"'{path}' cannot be loaded: {str(error).strip().splitlines()[0]}") from error
+        raise InputError(f"'{path}' cannot be loaded: {first_line(error)}") from error
     if missing := sorted(loading["missing_keys"]):
         raise InputError(f"'{path}' has no weights for {len(missing)} of its parameters, such as {missing[0]}")
     known = network.get_input_embeddings().num_embeddings
@@ -88,7 +88,7 @@ def check_pretrained(
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as error:
-        raise InputError(f"'{path}' cannot be loaded: {str(error).strip().splitlines()[0]}") from error
+        raise InputError(f"'{path}' cannot be loaded: {first_line(error)}") from error
     _require_fit(path, vocabulary, int(config.vocab_size), length, getattr(config, "max_position_embeddings", length))
     try:
         re.compile(train)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from sweep.errors import InputError
+from sweep.errors import InputError, first_line
 
 if TYPE_CHECKING:
     import tokenizers
@@ -118,9 +118,7 @@ def tokenizer_of(folder: str) -> ModelTokenizer:
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        raise InputError(
-            f"'{folder}' has no tokenizer that can be read: {str(error).strip().splitlines()[0]}"
-        ) from error
+        raise InputError(f"'{folder}' has no tokenizer that can be read: {first_line(error)}") from error
     if not tokenizer.is_fast:
         raise InputError(f"'{folder}' has no tokenizer.json: only fast tokenizers are read")
     return ModelTokenizer(tokenizer)
