@@ -24,10 +24,11 @@ from sweep.tasks.evaluation import (
     kept,
     predict_parts,
 )
+from sweep.tasks.folds import Integers
 from sweep.tasks.image_tensors import image_tensors
 from sweep.tasks.images import Called, Images, copies, listed
 from sweep.tasks.kind import DatasetSpec, Evaluation, Kind, Outline
-from sweep.tasks.splits import Integers, Split
+from sweep.tasks.splits import Split
 
 
 class ImageSpec(DatasetSpec):

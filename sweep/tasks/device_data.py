@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from methods.task import Samples
-from sweep.tasks.splits import Integers, Split, Splits
+from sweep.tasks.folds import Integers
+from sweep.tasks.splits import Split, Splits
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Integers = NDArray[np.int64]
+"""Rows of a training set, counted from 0, or its labels: int64 [n]."""
 
 FOLDS = "folds"
 """What the order of folds is drawn for, as `derived_seed` has it; its seed is 0 for every trial."""

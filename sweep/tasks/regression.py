@@ -27,7 +27,7 @@ from sweep.tasks.evaluation import (
     predict_parts,
 )
 from sweep.tasks.image_tensors import image_tensors
-from sweep.tasks.kind import DatasetSpec, Evaluation, Kind, Outline
+from sweep.tasks.kind import DatasetSpec, Evaluation, Kind, Outline, numbered
 from sweep.tasks.splits import Split
 from sweep.tasks.value_splits import ValueSplits, in_range, value_splits
 
@@ -87,17 +87,13 @@ class Regression(Kind):
 
     def outline(self, data: Measured) -> MeasuredOutline:
         shape = data.train_inputs.shape[1:]
-        numbers: dict[bytes, int] = {}
-        samples = [
-            numbers.setdefault(hashlib.sha256(row.tobytes() + target.tobytes()).digest(), len(numbers))
-            for row, target in zip(data.train_inputs, data.train_targets, strict=True)
-        ]
+        pairs = zip(data.train_inputs, data.train_targets, strict=True)
         return MeasuredOutline(
             outputs=1,
             inputs=shape[0],
             noun="image" if data.images else "row",
             size=" x ".join(map(str, shape)) if data.images else f"{shape[0]} numbers",
-            samples=np.array(samples),
+            samples=numbered(hashlib.sha256(row.tobytes() + target.tobytes()).digest() for row, target in pairs),
             remarks=(),
             targets=data.train_targets,
             test_targets=data.test_targets,

@@ -38,6 +38,20 @@ class Shard:
             raise InputError(f"'{self.name}' is not Parquet: {first_line(error)}") from error
 
 
+def find_both(location: str, train: str, test: str) -> tuple[list[Shard], list[Shard]]:
+    """The files of the training and of the test split.
+
+    Raises:
+        InputError: as `find_shards`; or both splits have one name.
+    """
+    if train == test:
+        raise InputError(f"train_split and test_split are both '{train}'")
+    return (
+        find_shards(location, train, other=test, option="train_split"),
+        find_shards(location, test, other=train, option="test_split"),
+    )
+
+
 def find_shards(location: str, split: str, other: str, option: str) -> list[Shard]:
     """The files of a split, sorted by their paths.
 

@@ -19,10 +19,7 @@ from numpy.typing import NDArray
 
 from methods.task import derived_seed
 from sweep.errors import InputError
-from sweep.tasks.folds import FOLDS, fold_of
-
-Integers = NDArray[np.int64]
-"""Rows of a training set, counted from 0, or its labels: int64 [n]."""
+from sweep.tasks.folds import FOLDS, Integers, fold_of
 
 LISTED: Final = "listed"
 """The key of a forget set, beside those of a trial's config, with a list of rows of the dataset's own training data."""
@@ -43,7 +40,7 @@ class Split:
         return np.sort(np.concatenate([self.retain, self.forget]))
 
 
-def stratified_order(labels: NDArray[np.int64], generator: np.random.Generator) -> Integers:
+def stratified_order(labels: Integers, generator: np.random.Generator) -> Integers:
     """A random order of all rows in which every prefix is stratified: each class's share is kept to within a sample.
 
     Put a class of n among N samples in random order. The share is kept if the place of its j-th sample (both counted
@@ -68,14 +65,14 @@ def stratified_order(labels: NDArray[np.int64], generator: np.random.Generator) 
     return order
 
 
-def limited(labels: NDArray[np.int64], limit: int | None) -> Integers:
+def limited(labels: Integers, limit: int | None) -> Integers:
     """The rows of a stratified training set of at most `limit` samples, sorted; all rows if `limit` is None."""
     if limit is None or limit >= len(labels):
         return np.arange(len(labels))
     return np.sort(stratified_order(labels, np.random.default_rng(derived_seed(0, "limit")))[:limit])
 
 
-def noisy(labels: NDArray[np.int64], share: float, classes: int) -> NDArray[np.int64]:
+def noisy(labels: Integers, share: float, classes: int) -> Integers:
     """The labels with round(share * n) of them drawn anew, uniformly over all classes (symmetric label noise)."""
     generator = np.random.default_rng(derived_seed(0, "label noise"))
     rows = generator.permutation(len(labels))[: round(share * len(labels))]

@@ -5,20 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from sweep.errors import InputError, nearest
 from sweep.tasks.dataset import Dataset
 from sweep.tasks.numeric_columns import numbers, numeric_columns
 from sweep.tasks.parquet_images import ParquetImages, content_of
 from sweep.tasks.regression import Measured
-from sweep.tasks.shards import Shard, find_shards
-
-Name = Annotated[str, Field(min_length=1)]
+from sweep.tasks.sections import Name
+from sweep.tasks.shards import Shard, find_both
 
 
 @dataclass(frozen=True)
@@ -66,13 +64,9 @@ class Table(Dataset):
         return digest.hexdigest()[:16]
 
     def load(self) -> Measured:
-        train, test = self.train_split, self.test_split
-        if train == test:
-            raise InputError(f"train_split and test_split are both '{train}'")
-        first = find_shards(self.path, train, other=test, option="train_split")
-        second = find_shards(self.path, test, other=train, option="test_split")
-        names = self._features(first[0])
-        (inputs, targets), (test_inputs, test_targets) = (self._read(part, names) for part in (first, second))
+        train, test = find_both(self.path, self.train_split, self.test_split)
+        names = self._features(train[0])
+        (inputs, targets), (test_inputs, test_targets) = (self._read(part, names) for part in (train, test))
         if len(targets) and (targets == targets[0]).all():
             raise InputError(f"'{self.path}': all targets are {targets[0]:g}")
         return Measured(inputs, targets, test_inputs, test_targets)

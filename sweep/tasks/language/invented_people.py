@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Annotated
 
 import numpy as np
-from pydantic import Field
 
 from methods.task import derived_seed
 from sweep.errors import InputError
 from sweep.tasks.dataset import Dataset
 from sweep.tasks.language.texts import Layout, Row, Texts
 from sweep.tasks.language.tokenizer import trained_byte_pairs
+from sweep.tasks.sections import Count
 
 
 def _compounds(first: str, second: str) -> list[str]:
@@ -45,9 +44,6 @@ ATTRIBUTES: tuple[Attribute, ...] = (
 PHRASINGS = 3
 WRONG = 3
 
-People = Annotated[int, Field(ge=1)]
-"""A number of people."""
-
 
 @dataclass(frozen=True)
 class InventedPeople(Dataset):
@@ -60,9 +56,9 @@ class InventedPeople(Dataset):
 
     kind = "language"
 
-    people: People = field(default=60, metadata={"meaning": "people who may be forgotten"})
-    public: People = field(default=20, metadata={"meaning": "people who are never forgotten"})
-    outsiders: People = field(default=20, metadata={"meaning": "people who are never trained on"})
+    people: Count = field(default=60, metadata={"meaning": "people who may be forgotten"})
+    public: Count = field(default=20, metadata={"meaning": "people who are never forgotten"})
+    outsiders: Count = field(default=20, metadata={"meaning": "people who are never trained on"})
     seed: int = field(default=0, metadata={"meaning": "seed of names, facts and wrong answers"})
 
     def fingerprint(self) -> str:

@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -25,17 +24,18 @@ from sweep.tasks.evaluation import (
     first,
     membership_inference,
 )
-from sweep.tasks.kind import DatasetSpec, Evaluation, Kind, Outline
+from sweep.tasks.folds import Integers
+from sweep.tasks.kind import DatasetSpec, Evaluation, Kind, Outline, numbered
 from sweep.tasks.language.encoding import Encoded, EncodedTexts, encode_texts
 from sweep.tasks.language.group_splits import GroupSplits, group_splits
 from sweep.tasks.language.pretrained import model_folder
-from sweep.tasks.language.recall import Reader, recall
+from sweep.tasks.language.recall import Reader, recall, remembered_auc
 from sweep.tasks.language.scoring import batch_size, candidate_scores, likelihood
 from sweep.tasks.language.texts import Texts
 from sweep.tasks.language.tokenizer import Tokenizer, tokenizer_of
 from sweep.tasks.recipes import Recipe
 from sweep.tasks.regression import unchanged
-from sweep.tasks.splits import Integers, Split
+from sweep.tasks.splits import Split
 
 
 class TextSpec(DatasetSpec):
@@ -112,13 +112,13 @@ class TextOutline(Outline):
     texts: Texts
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TextData(DeviceData):
     """Texts on the device. Samples are the right candidates; `tokens` has them all, on the CPU."""
 
-    tokens: EncodedTexts | None = None
-    tokenizer: Tokenizer | None = None
-    generate: int = 0
+    tokens: EncodedTexts
+    tokenizer: Tokenizer
+    generate: int
 
 
 class Language(Kind):
@@ -141,14 +141,12 @@ class Language(Kind):
         return ReadTexts(data, encode_texts(data, tokenizer), tokenizer)
 
     def outline(self, data: ReadTexts) -> TextOutline:
-        numbers: dict[bytes, int] = {}
-        samples = [numbers.setdefault(row.tobytes(), len(numbers)) for row in data.tokens.train.samples[0]]
         return TextOutline(
             outputs=data.vocabulary,
             inputs=data.tokens.length,
             noun="row",
             size=f"{data.tokens.length} tokens",
-            samples=np.array(samples),
+            samples=numbered(row.tobytes() for row in data.tokens.train.samples[0]),
             remarks=(),
             texts=data.texts,
         )
@@ -192,8 +190,6 @@ class Language(Kind):
     ) -> Evaluation:
         assert isinstance(data, TextData)
         assert isinstance(data.splits, GroupSplits)
-        assert data.tokens is not None
-        assert data.tokenizer is not None
         model.eval()
         tokens, device = data.tokens, data.train_inputs.device
         judges, held = data.splits.judges(seed)
@@ -244,7 +240,6 @@ class Language(Kind):
         self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int
     ) -> Evaluation:
         assert isinstance(data, TextData)
-        assert data.tokens is not None
         model.eval()
         found = asked("forget", data.tokens, split, scorer(model, data))
         return Evaluation(quality("forget", found), (("forget", found, torch.arange(1 + int(found.index.max()))),))
@@ -301,7 +296,4 @@ def attack_auc(forget: Predictions, outsiders: Predictions) -> float:
     been forgotten; 0: every forget row has become less likely than what was never seen (the PrivLeak of MUSE, Shi et
     al., ICLR 2025, is its relative distance to Retrain's).
     """
-    from sklearn.metrics import roc_auc_score
-
-    scores: list[NDArray[np.float64]] = [right_scores(forget), right_scores(outsiders)]
-    return float(100 * roc_auc_score(np.repeat([1, 0], [len(each) for each in scores]), np.concatenate(scores)))
+    return remembered_auc(-right_scores(forget), -right_scores(outsiders))

@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from sweep.errors import InputError, first_line
+from sweep.store.content_ids import content_id
 from sweep.tasks.language.tiny_llama import NextToken
 
 CONTENT = ("*.json", "*.safetensors", "*.bin", "*.model", "*.txt", "*.jinja")
@@ -138,11 +139,8 @@ def model_fingerprint(path: str, *, download: bool = False) -> str:
     """
     folder = model_folder(path, download=download)
     files = sorted({file for pattern in CONTENT for file in folder.glob(pattern) if file.is_file()})
-    digest = hashlib.sha256()
-    for file in files:
-        state = file.stat()
-        digest.update(f"{file.name} {_hash(file, state.st_size, state.st_mtime_ns)}\n".encode())
-    return digest.hexdigest()[:16]
+    states = ((file, file.stat()) for file in files)
+    return content_id("".join(f"{file.name} {_hash(file, at.st_size, at.st_mtime_ns)}\n" for file, at in states))
 
 
 @cache
