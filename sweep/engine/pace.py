@@ -42,7 +42,7 @@ def timed_pace(spec: Spec, checked: Checked, device: torch.device) -> float | No
     set_arithmetic(recipe.precision)
     try:
         with torch.random.fork_rng(devices=[]):
-            network = builder(checked.outline.outputs, checked.outline.inputs, **(spec.model.model_extra or {}))
+            network = builder(checked.outline.outputs, checked.outline.inputs, **spec.model.own_options)
             network = network.to(device).to(memory_format=torch.channels_last)
 
             def seconds(batches: int) -> float:

@@ -120,7 +120,7 @@ def define_studies(search: SearchSpec, retrain: Mapping[str, tuple[Trial, ...]])
     """
     found: dict[str, Definition] = {}
     for entry in search.methods:
-        space = make_space(entry.name, find_method(entry.name), entry.entry)
+        space = make_space(entry.name, find_method(entry.name), entry.own_options)
         for task_id, trials in retrain.items():
             definition = Definition(entry.name, task_id, space, trials, tuple(search.objective), search)
             found.setdefault(definition.name, definition)

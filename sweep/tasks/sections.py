@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,3 +20,8 @@ class OpenSection(Section):
     """A part of a spec whose further keys depend on what it names."""
 
     model_config = ConfigDict(extra="allow")
+
+    @property
+    def own_options(self) -> dict[str, Any]:
+        """These further keys."""
+        return dict(self.model_extra or {})
