@@ -37,7 +37,7 @@ def environment_json(executor: str, precision: str) -> str:
         "commit": _commit(),
         "executor": executor,
         "python": sys.version.split()[0],
-        "packages": {name: metadata.version(name) for name in PACKAGES if _installed(name)},
+        "packages": {name: version for name in PACKAGES if (version := _version(name)) is not None},
         "platform": platform.platform(),
         "cpu": _cpu_name(),
         "cpus": os.cpu_count(),
@@ -51,12 +51,11 @@ def environment_json(executor: str, precision: str) -> str:
     return json.dumps(described, indent=2) + "\n"
 
 
-def _installed(name: str) -> bool:
+def _version(package: str) -> str | None:
     try:
-        metadata.version(name)
+        return metadata.version(package)
     except metadata.PackageNotFoundError:
-        return False
-    return True
+        return None
 
 
 def _commit() -> str | None:
