@@ -15,7 +15,7 @@ from sweep.plan.passes import passes_of
 from sweep.plan.pending import NOTHING, Again
 from sweep.plan.trials import Trial
 from sweep.search.objective import standings
-from sweep.search.plan import Plan
+from sweep.search.plan import Plan, to_run, within_budget
 from sweep.search.study import Definition, passes_relative
 from sweep.store.original_labels import stored_originals
 from sweep.store.results import Results
@@ -139,7 +139,7 @@ class Expected:
 
     def _of(self, study: Definition) -> list[Row]:
         """The stored suggestions of a study within its budget."""
-        return [each for each in self._suggestions if each["study"] == study.name and each["number"] < study.budget]
+        return within_budget([study], self._suggestions)
 
     def _by_method(self) -> dict[str, list[Definition]]:
         found: dict[str, list[Definition]] = {}
@@ -151,8 +151,7 @@ class Expected:
         return Part(words, len(trials), sum(not self._to_run(trial) for trial in trials))
 
     def _to_run(self, trial: Trial) -> bool:
-        row = self._rows.get(trial.id)
-        return row is None or not ended(row) or self._again.wants(trial, row)
+        return to_run(trial, self._rows.get(trial.id), self._again)
 
 
 def mean_passes(study: Definition, checked: Checked) -> float | None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from methods import Method
 from sweep.errors import InputError
+from sweep.plan.pending import Again
 from sweep.plan.trials import Trial, plan_trials
 from sweep.search.study import Definition, define_studies
 from sweep.spec.plugins import find_method
 from sweep.spec.search_section import SearchSpec
 from sweep.spec.sweep_spec import MethodSpec, Spec
+from sweep.store.status import Row, ended
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,17 @@ def plan_search(spec: Spec) -> Plan:
         studies=studies,
         baselines=planned([*([] if "retrain" in named else [retrain]), *spec.methods], search.confirm_seeds),
     )
+
+
+def within_budget(studies: Sequence[Definition], suggestions: Iterable[Row]) -> list[Row]:
+    """The rows of `suggestions` that these studies ask for."""
+    budgets = {study.name: study.budget for study in studies}
+    return [each for each in suggestions if each["number"] < budgets.get(each["study"], 0)]
+
+
+def to_run(trial: Trial, row: Row | None, again: Again) -> bool:
+    """Whether a search has to run a trial that has this row."""
+    return row is None or not ended(row) or again.wants(trial, row)
 
 
 def search_section(spec: Spec) -> SearchSpec:

@@ -264,13 +264,8 @@ class Study:
 
     def tell(self, number: int) -> None:
         """Tell Optuna how a suggestion ended, by its rows."""
-        values, state = self.verdict(number)
-        self.optuna.tell(self._optuna_trials[number].number, values, state)
-
-    def verdict(self, number: int) -> tuple[tuple[float, ...] | None, TrialState]:
-        """A suggestion's values, if it is complete, and its state in Optuna's terms."""
         found = self.standing(number)
-        return found.values, STATES[found.state]
+        self.optuna.tell(self._optuna_trials[number].number, found.values, STATES[found.state])
 
     def standing(self, number: int) -> Standing:
         """How far a suggestion has come."""
