@@ -14,9 +14,10 @@ from sweep.plan.check import Checked
 from sweep.plan.passes import passes_of
 from sweep.plan.pending import NOTHING, Again
 from sweep.plan.trials import Trial
+from sweep.search.definition import Definition
 from sweep.search.objective import standings
 from sweep.search.plan import Plan, to_run, within_budget
-from sweep.search.study import Definition, passes_relative
+from sweep.search.study import passes_relative
 from sweep.store.original_labels import stored_originals
 from sweep.store.results import Results
 from sweep.store.status import Row, ended

@@ -16,10 +16,11 @@ from sweep.plan.check import Checked, check_task
 from sweep.plan.pending import Again, untouched
 from sweep.plan.trials import Trial, trial_for
 from sweep.plan.versions import other_versions
+from sweep.search.definition import Definition
 from sweep.search.expected import Expected
 from sweep.search.optuna_storage import open_storage, storage_needed
 from sweep.search.plan import Plan, search_section, to_run, within_budget
-from sweep.search.study import Definition, Study
+from sweep.search.study import Study
 from sweep.search.suggestions import SuggestionSchedule
 from sweep.store.results import Results
 from sweep.store.status import Row, ended

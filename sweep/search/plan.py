@@ -9,7 +9,7 @@ from methods import Method
 from sweep.errors import InputError
 from sweep.plan.pending import Again
 from sweep.plan.trials import Trial, plan_trials
-from sweep.search.study import Definition, define_studies
+from sweep.search.definition import Definition, define_studies
 from sweep.spec.plugins import find_method
 from sweep.spec.search_section import SearchSpec
 from sweep.spec.sweep_spec import MethodSpec, Spec
