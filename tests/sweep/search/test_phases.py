@@ -337,9 +337,9 @@ def test_originals_that_all_suggestions_share_are_trained_before_the_first(
 ):
     trained, new_original = [], Worker._new_original
 
-    def noted(worker, trial):
+    def noted(worker, trial, setting):
         trained.append((trial.original_id, len(suggestions(results))))
-        return new_original(worker, trial)
+        return new_original(worker, trial, setting)
 
     monkeypatch.setattr(Worker, "_new_original", noted)
     section = {"methods": [entry], "trials": 2, "pruner": "none"}

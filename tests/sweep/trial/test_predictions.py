@@ -134,7 +134,7 @@ def test_no_evaluation_rounds_to_tf32(make_trial, make_worker, monkeypatch, prec
         return noted
 
     monkeypatch.setattr("sweep.tasks.evaluation.predict", note("evaluation", predict))
-    monkeypatch.setattr("sweep.trial.worker.train", note("training", train))
+    monkeypatch.setattr("sweep.trial.setting.train", note("training", train))
     make_worker().run(Job(make_trial("retrain", training={"epochs": 1, "precision": precision})))
     assert seen == {"training": {precision == "tf32"}, "evaluation": {False}}
     assert torch.backends.cuda.matmul.allow_tf32 == (precision == "tf32")

@@ -120,8 +120,7 @@ def test_amnesiac_takes_back_what_its_stored_original_logged(make_trial, make_wo
     make_worker().run(Job(trial, original_only=True))
     state = load_original(results, trial.original_id).state
     [first] = [state[name].sum(0) for name in state if name == "changes.0"]
-    config = json.loads(trial.config)
-    initial = make_worker()._builder(config)().state_dict()
+    initial = make_worker()._setting(trial).build().state_dict()
     torch.testing.assert_close(initial["0.weight"] + first, state["network.0.weight"], rtol=0, atol=1e-5)
     row = run(trial)
     labels = Digits().load().train_labels[limited(Digits().load().train_labels, 200)]
