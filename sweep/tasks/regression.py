@@ -18,14 +18,7 @@ from methods.task import derived_seed
 from sweep.errors import InputError
 from sweep.store.metrics import KINDS
 from sweep.tasks.device_data import DeviceData
-from sweep.tasks.evaluation import (
-    Floats,
-    Predictions,
-    judged,
-    judged_forget,
-    kept,
-    predict_parts,
-)
+from sweep.tasks.evaluation import Floats, Predictions, judged, judged_forget, predict_parts
 from sweep.tasks.image_tensors import image_tensors
 from sweep.tasks.kind import DatasetSpec, Evaluation, Kind, Outline, numbered
 from sweep.tasks.splits import Split
@@ -140,9 +133,7 @@ class Regression(Kind):
         tested = _where(parts.test, outside), _where(parts.test, ~outside)
         chosen = ~in_range(data.splits.targets[split.validation], forget)
         validated = None if parts.validation is None else _where(parts.validation, chosen)
-        metrics, members = judged(parts, tested, validated, seed, "error", error, losses)
-        found = kept(data, parts, members, forget)
-        return Evaluation(metrics, found, retained=("retain", parts.retain, found[0][2]))
+        return Evaluation(*judged(data, forget, parts, tested, validated, seed, "error", error, losses))
 
     def evaluate_forget(
         self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int
