@@ -37,11 +37,6 @@ class Checked:
     sizes: Mapping[str, tuple[int, int]]
 
     @property
-    def outputs(self) -> int:
-        """How many outputs the network has."""
-        return self.outline.outputs
-
-    @property
     def typical(self) -> tuple[int, int]:
         """The sizes of the first forget set."""
         return next(iter(self.sizes.values()))

@@ -22,7 +22,7 @@ def passes_of(trial: Trial, checked: Checked) -> float | None:
     named, params = config["method"]["name"], config["method"]["params"]
     method, epochs = find_method(named)(**params), config["training"]["epochs"]
     try:
-        found = max(0.0, method.passes_counted(retain, forget, checked.outputs, epochs))
+        found = max(0.0, method.passes_counted(retain, forget, checked.outline.outputs, epochs))
     except Exception:  # "", "sum of ...", or an expression of a plugin that does not hold
         return None
     return min(found, epochs * retain) if method.cost.startswith("<= ") else found

@@ -74,9 +74,9 @@ class Expected:
         for method, studies in self._by_method().items():
             each = studies[0]
             seeds = f" x {len(each.retrain)} seeds" if each.search.compute is None else ""
-            words = f"{method}: {_times(len(studies))}{each.amount}{seeds}"
-            left = sum(map(self.left, studies))
-            found.append(Part(words, left + sum(map(self._done, studies)), sum(map(self._done, studies))))
+            times = f"{len(studies)} x " if len(studies) > 1 else ""
+            left, done = sum(map(self.left, studies)), sum(map(self._done, studies))
+            found.append(Part(f"{method}: {times}{each.amount}{seeds}", left + done, done))
         for method, studies in self._by_method().items():
             best = [trial for study in studies for trial in self.confirming(study)]
             done = sum(self._confirmed(study) for study in studies)
@@ -163,7 +163,3 @@ def mean_passes(study: Definition, checked: Checked) -> float | None:
     ]
     known = [each for each in counted if each is not None]
     return sum(known) / len(known) if len(known) == len(counted) else None
-
-
-def _times(count: int) -> str:
-    return "" if count == 1 else f"{count} x "

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from methods import Method
 from sweep.errors import InputError
 from sweep.plan.pending import Again
 from sweep.plan.trials import Trial, plan_trials
@@ -52,7 +51,8 @@ def plan_search(spec: Spec) -> Plan:
     for trial in references:
         by_task[trial.task_id] = (*by_task.get(trial.task_id, ()), trial)
     studies = define_studies(search, by_task)
-    ordinary = any(_starts_from_ordinary(find_method(entry.name)) for entry in search.methods)
+    searched = [find_method(entry.name) for entry in search.methods]
+    ordinary = any(method.needs_original and method.shapes_training is None for method in searched)
     shaped = [trial for study in studies for trial in _shaped_in_one_way(study)]
     named = {entry.name for entry in spec.methods}
     return Plan(
@@ -79,10 +79,6 @@ def search_section(spec: Spec) -> SearchSpec:
     if spec.search is None:
         raise InputError("search: required, and missing")
     return spec.search
-
-
-def _starts_from_ordinary(method: type[Method]) -> bool:
-    return method.needs_original and method.shapes_training is None
 
 
 def _shaped_in_one_way(study: Definition) -> tuple[Trial, ...]:

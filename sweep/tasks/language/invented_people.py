@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import chain, product
 
 import numpy as np
 
@@ -85,12 +85,12 @@ class InventedPeople(Dataset):
         facts = [_facts(name, generator) for name in names]
         known = self.people + self.public
         return Texts(
-            train=_joined(trained for trained, _ in facts[:known]),
-            test=_joined(held_out for _, held_out in facts[self.people : known]),
-            outsiders=_joined(trained for trained, _ in facts[known:]),
+            train=tuple(chain.from_iterable(trained for trained, _ in facts[:known])),
+            test=tuple(chain.from_iterable(held_out for _, held_out in facts[self.people : known])),
+            outsiders=tuple(chain.from_iterable(trained for trained, _ in facts[known:])),
             eligible=frozenset(names[: self.people]),
             layout=Layout(max_length=64, end=False),
-            tokenizer=trained_byte_pairs(text for both in facts for row in _joined(both) for text in _written(row)),
+            tokenizer=trained_byte_pairs(text for both in facts for row in chain(*both) for text in _written(row)),
         )
 
 
@@ -113,7 +113,3 @@ def _facts(name: str, generator: np.random.Generator) -> tuple[list[Row], list[R
             row = Row(phrasing.format(name), choices, order.index(0), name)
             (held_out if number == kept else trained).append(row)
     return trained, held_out
-
-
-def _joined(people: Iterable[list[Row]]) -> tuple[Row, ...]:
-    return tuple(row for rows in people for row in rows)

@@ -99,11 +99,6 @@ class ReadTexts:
     tokens: EncodedTexts
     tokenizer: Tokenizer
 
-    @property
-    def vocabulary(self) -> int:
-        """One more than the tokenizer's highest id."""
-        return self.tokenizer.vocabulary
-
 
 @dataclass(frozen=True)
 class TextOutline(Outline):
@@ -142,7 +137,7 @@ class Language(Kind):
 
     def outline(self, data: ReadTexts) -> TextOutline:
         return TextOutline(
-            outputs=data.vocabulary,
+            outputs=data.tokenizer.vocabulary,
             inputs=data.tokens.length,
             noun="row",
             size=f"{data.tokens.length} tokens",
@@ -168,7 +163,7 @@ class Language(Kind):
             tested,
             wanted,
             group_splits(data.texts, options),
-            outputs=data.vocabulary,
+            outputs=data.tokenizer.vocabulary,
             inputs=data.tokens.length,
             classes=None,
             prepare=unchanged,
@@ -194,22 +189,21 @@ class Language(Kind):
         tokens, device = data.tokens, data.train_inputs.device
         judges, held = data.splits.judges(seed)
         scored = scorer(model, data)
-
-        def trained_on(part: str) -> Predictions:
-            return scored(tokens.train, getattr(split, part))
-
         parts = {part: asked(part, tokens, split, scored) for part in ("retain", "forget")}
         parts["test"] = scored(tokens.test, judges["test"])
         metrics: dict[str, float | None] = {}
         for name, part in parts.items():
             metrics |= quality(name, part)
         metrics["chance"] = 100 / candidates(parts["forget"]) if candidates(parts["forget"]) > 1 else None
+        subsets = {part: tokens.train.subset(getattr(split, part)) for part in ("retain", "forget")}
+        subsets["test"] = tokens.test.subset(judges["test"])
         unseen = {}
         if len(held["test"]):
             unseen["validation"] = unasked = scored(tokens.test, held["test"])
             metrics["validation_accuracy"] = accuracy(unasked) if candidates(unasked) > 1 else None
         if tokens.outsiders is not None:
-            known = {part: trained_on(part) if part in tokens.asked else parts[part] for part in ("retain", "forget")}
+            subsets["outsiders"] = tokens.outsiders.subset(judges["outsiders"])
+            known = parts | {part: scored(tokens.train, getattr(split, part)) for part in tokens.asked}
             parts["outsiders"] = scored(tokens.outsiders, judges["outsiders"])
             members, strangers = equally_many(known["retain"], parts["outsiders"], seed)
             metrics["attack_auc"] = attack_auc(known["forget"], parts["outsiders"])
@@ -218,12 +212,7 @@ class Language(Kind):
             if len(held["outsiders"]):
                 unseen["validation_outsiders"] = scored(tokens.outsiders, held["outsiders"])
                 metrics["validation_attack_auc"] = attack_auc(known["forget"], unseen["validation_outsiders"])
-        chosen = {"retain": (tokens.train, split.retain), "forget": (tokens.train, split.forget)}
-        chosen["test"] = (tokens.test, judges["test"])
-        if tokens.outsiders is not None:
-            chosen["outsiders"] = (tokens.outsiders, judges["outsiders"])
         reader = Reader(model, data.tokenizer, device, batch_size(device, data.inputs, 8 * data.outputs))
-        subsets = {name: encoded.subset(places) for name, (encoded, places) in chosen.items()}
         metrics |= recall(reader, subsets, data.generate, seed)
         retained, others = parts["retain"], parts.get("outsiders", parts["test"])
         few, _ = equally_many(retained, others, seed)

@@ -91,8 +91,12 @@ def check_pretrained(
     except (OSError, ValueError) as error:
         raise InputError(f"'{path}' cannot be loaded: {first_line(error)}") from error
     _require_fit(path, vocabulary, int(config.vocab_size), length, getattr(config, "max_position_embeddings", length))
+    _expression(train)
+
+
+def _expression(train: str) -> re.Pattern[str]:
     try:
-        re.compile(train)
+        return re.compile(train)
     except re.error as error:
         raise InputError(f"train '{train}' is no regular expression: {error}") from error
 
@@ -105,10 +109,8 @@ def _require_fit(path: str, vocabulary: int, known: int, length: int, most: int)
 
 
 def _train_only(network: nn.Module, pattern: str, path: str) -> None:
-    try:
-        chosen = {name: re.search(pattern, name) is not None for name, _ in network.named_parameters()}
-    except re.error as error:
-        raise InputError(f"train '{pattern}' is no regular expression: {error}") from error
+    expression = _expression(pattern)
+    chosen = {name: expression.search(name) is not None for name, _ in network.named_parameters()}
     if not any(chosen.values()):
         raise InputError(f"train '{pattern}' is found in no parameter's name of '{path}', such as {next(iter(chosen))}")
     for name, parameter in network.named_parameters():

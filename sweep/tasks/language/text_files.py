@@ -90,7 +90,5 @@ class TextFiles(Dataset):
 
     def _read(self, part: str, name: str) -> tuple[Row, ...]:
         with inside(part):
-            return tuple(map(self._formatted, read_rows(f"{self.path.rstrip('/') or '/'}/{name}")))
-
-    def _formatted(self, row: Row) -> Row:
-        return row if self.format == "answers" or row.question is None else lettered(row)
+            rows = read_rows(f"{self.path.rstrip('/') or '/'}/{name}")
+            return tuple(row if self.format == "answers" or row.question is None else lettered(row) for row in rows)
