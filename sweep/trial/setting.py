@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from methods import Method, Recorder, Samples
+from methods import Method, Recorder, Samples, Task
 from methods.task import Build, Fit
-from sweep.spec.plugins import find_kind, find_method, find_model
+from sweep.spec.plugins import find_model
 from sweep.tasks.device_data import DeviceData
 from sweep.tasks.kind import Kind
 from sweep.tasks.models import initialised
@@ -27,6 +27,8 @@ class Setting:
 
     Attributes:
         config: the trial's, parsed.
+        kind: of task.
+        method: with its hyperparameters.
         model: the network's name and options in a spec.
         data: on the device.
         forget_set: as `Splits.split` takes it.
@@ -34,27 +36,17 @@ class Setting:
     """
 
     config: dict[str, Any]
+    kind: Kind
+    method: Method
     model: dict[str, Any]
     data: DeviceData
     forget_set: dict[str, Any]
     device: torch.device
 
-    @cached_property
-    def kind(self) -> Kind:
-        """The kind of task."""
-        return find_kind(self.config["dataset"]["name"])
-
-    @cached_property
-    def method(self) -> Method:
-        """The method with its hyperparameters."""
-        method = self.config["method"]
-        return find_method(method["name"])(**method["params"])
-
     @property
     def seed(self) -> int:
         """The trial's seed."""
-        seed: int = self.config["seed"]
-        return seed
+        return int(self.config["seed"])
 
     @property
     def autocast(self) -> Callable[[], AbstractContextManager[object]]:
@@ -71,6 +63,16 @@ class Setting:
         """What the original is trained on."""
         return self.data.train(self.split.training)
 
+    @cached_property
+    def retain(self) -> Samples:
+        """The retain set."""
+        return self.data.train(self.split.retain)
+
+    @cached_property
+    def forget(self) -> Samples:
+        """The forget set."""
+        return self.data.train(self.split.forget)
+
     @property
     def build(self) -> Build:
         """Builds the network, freshly initialised."""
@@ -83,6 +85,24 @@ class Setting:
         if self.method.shapes_training is None:
             return self.build()
         return self.method.build_original(self.build, self.training_set).to(self.device)
+
+    def task(self, model: nn.Module, recorder: Recorder) -> Task:
+        """What the method is given; `model` is the original."""
+        reference = self.split.reference
+        return Task(
+            model=model,
+            retain=self.retain,
+            forget=self.forget,
+            classes=self.data.classes,
+            seed=self.seed,
+            build=self.build,
+            fit=self.fit(recorder),
+            criterion=self.kind.criterion,
+            optimizer=self.kind.optimizer,
+            autocast=self.autocast,
+            recorder=recorder,
+            reference=self.data.held_out(reference) if len(reference) else None,
+        )
 
     def fit(self, recorder: Recorder) -> Fit:
         """The recipe of originals and of Retrain."""

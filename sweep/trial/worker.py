@@ -20,17 +20,16 @@ import pyarrow as pa
 import torch
 from torch import nn
 
-from methods import Diverged, Recorder, Samples, Task, Unsuitable
+from methods import Diverged, Recorder, Task, Unsuitable
 from methods.task import Tell, derived_seed
 from sweep.errors import Unsuccessful, first_line
 from sweep.plan.trials import Trial, describe
 from sweep.plan.versions import original_version
-from sweep.spec.plugins import find_dataset
+from sweep.spec.plugins import find_dataset, find_kind, find_method
 from sweep.store.columns import MEASURED
 from sweep.store.originals import Original, State, checksum, load_original, store_original
 from sweep.store.results import Relearned, Results
 from sweep.store.row_lists import stored_row_list
-from sweep.tasks.dataset import kind_of
 from sweep.tasks.device_data import DeviceData
 from sweep.tasks.models import load_state, stored_state, tensors_of
 from sweep.tasks.splits import LISTED
@@ -147,33 +146,18 @@ class Worker:
 
     def _unlearn(self, trial: Trial, tell: Tell | None) -> tuple[Measurements, Outcome]:
         setting = self._setting(trial)
-        data, kind, method, split = setting.data, setting.kind, setting.method, setting.split
+        method, training = setting.method, setting.config["training"]
         try:
             model = self._original_model(trial, setting)
         except Diverged as error:
             return Measurements(), Outcome("diverged", f"the original diverged: {error}")
-        retain, forget = data.train(split.retain), data.train(split.forget)
-        training = setting.config["training"]
         batch_size = getattr(method, "batch_size", None if method.needs_original else training["batch_size"])
         if self.context.gpu and batch_size is not None:
             again = self._original_model(trial, setting)
-            rehearse(again, (retain, forget), batch_size, kind.criterion, setting.autocast)
+            rehearse(again, (setting.retain, setting.forget), batch_size, setting.kind.criterion, setting.autocast)
             del again
-        recorder = self._recorder(trial, setting, retain, forget, tell)
-        task = Task(
-            model=model,
-            retain=retain,
-            forget=forget,
-            classes=data.classes,
-            seed=setting.seed,
-            build=setting.build,
-            fit=setting.fit(recorder),
-            criterion=kind.criterion,
-            optimizer=kind.optimizer,
-            autocast=setting.autocast,
-            recorder=recorder,
-            reference=data.held_out(split.reference) if len(split.reference) else None,
-        )
+        recorder = self._recorder(trial, setting, tell)
+        task = setting.task(model, recorder)
         if method.needs_original:
             recorder.record(epoch=0, step=0, model=model)
         torch.manual_seed(derived_seed(setting.seed, "method"))
@@ -194,18 +178,18 @@ class Worker:
         columns: dict[str, Any] = {
             "original_version": original.version if original else None,
             "original_sha256": original.sha256 if original else None,
-            "n_retain": len(retain),
-            "n_forget": len(forget),
+            "n_retain": len(setting.retain),
+            "n_forget": len(setting.forget),
             "unlearn_seconds": seconds,
             "samples_processed": recorder.samples_processed,
             "peak_memory_bytes": peak_memory(self._device),
             "precision": computed_in(training["precision"], self._device),
         }
+        ended = Measurements(columns)
         if unlearned is not None:
             recorder.finish(unlearned)
-        ended = Measurements(columns, [trace_row(trial.id, row) for row in recorder.rows])
-        if unlearned is not None:
             outcome = self._judge(trial, setting, task, unlearned, ended)
+        ended.traces = [trace_row(trial.id, row) for row in recorder.rows]
         columns["notes"] = json.dumps(recorder.notes, sort_keys=True) if recorder.notes else None
         return ended, outcome
 
@@ -270,29 +254,26 @@ class Worker:
         """What the trial works with. The dataset is kept from the last trial if that had the same."""
         config = describe(trial)
         options, forget = config["dataset"], config["forget"]
+        kind, method = find_kind(options["name"]), find_method(config["method"]["name"])(**config["method"]["params"])
         model = {key: value for key, value in config["model"].items() if key != "fingerprint"}
         model |= self.context.model_location
         key = json.dumps([options, config["model"]], sort_keys=True)
         if self._data is None or self._data[0] != key:
             self._data = None
-            dataset = find_dataset(options["name"])
-            kind = kind_of(dataset)
             shared = set(kind.dataset_keys.model_fields) | {"fingerprint"}
             own = {name: value for name, value in options.items() if name not in shared} | self.context.location
-            read = kind.for_model(dataset(**own).load(), model)
+            read = kind.for_model(find_dataset(options["name"])(**own).load(), model)
             self._data = (key, kind.on_device(read, options, self._device))
         if "rows" in forget:
             with storage_access():
                 forget = forget | {LISTED: stored_row_list(self._results, forget["rows"])}
-        return Setting(config, model, self._data[1], forget, self._device)
+        return Setting(config, kind, method, model, self._data[1], forget, self._device)
 
-    def _recorder(
-        self, trial: Trial, setting: Setting, retain: Samples, forget: Samples, tell: Tell | None
-    ) -> Recorder:
+    def _recorder(self, trial: Trial, setting: Setting, tell: Tell | None) -> Recorder:
         if not self.context.probe_every:
             return Recorder(tell=tell)
-        samples = self.context.probe_samples
-        probe = make_probe(retain, forget, samples, setting.seed, setting.kind, setting.autocast)
+        samples, seed = self.context.probe_samples, setting.seed
+        probe = make_probe(setting.retain, setting.forget, samples, seed, setting.kind, setting.autocast)
         if trial.original_id is not None:
             key = (trial.original_id, json.dumps(setting.config["forget"], sort_keys=True))
             if self._probed is None or self._probed[0] != key:
