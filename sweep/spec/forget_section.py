@@ -11,9 +11,8 @@ from sweep.errors import InputError
 from sweep.spec.axis import axis, combinations
 from sweep.store.directory import Directory
 from sweep.store.row_lists import RowList, read_row_list, row_list_from
-from sweep.tasks.folds import fold_count
 from sweep.tasks.sections import Section
-from sweep.tasks.splits import LISTED
+from sweep.tasks.splits import LISTED, fold_count
 
 CLASS_VERSION = 2
 """The version of what forgetting a class means. Like a method's version it enters the identity: raise it with a change.

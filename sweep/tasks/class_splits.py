@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from sweep.errors import InputError
-from sweep.tasks.folds import Integers
 from sweep.tasks.images import Called, class_number
-from sweep.tasks.splits import Drawing, Split, Splits, fixed_words, held_out, limited, noisy, order_of_folds
+from sweep.tasks.splits import Drawing, Integers, Split, Splits, fixed_words, held_out, limited, noisy, order_of_folds
 
 
 @dataclass(frozen=True, eq=False)

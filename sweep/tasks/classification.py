@@ -16,11 +16,10 @@ from sweep.store.metrics import CLASSIFICATION, KINDS
 from sweep.tasks.class_splits import ClassSplits, class_splits
 from sweep.tasks.device_data import DeviceData
 from sweep.tasks.evaluation import accuracy, apart, confidence, judged, judged_forget, predict_parts
-from sweep.tasks.folds import Integers
 from sweep.tasks.image_tensors import image_tensors
 from sweep.tasks.images import Called, Images, copies, listed
 from sweep.tasks.kind import DatasetSpec, Evaluation, Kind, Outline
-from sweep.tasks.splits import Split
+from sweep.tasks.splits import Integers, Split
 
 
 class ImageSpec(DatasetSpec):

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from methods.task import Samples
-from sweep.tasks.folds import Integers
-from sweep.tasks.splits import Split, Splits
+from sweep.tasks.splits import Integers, Split, Splits
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,9 @@ from sweep.store.content_ids import canonical_json, content_id
 from sweep.store.location import open_location
 from sweep.store.retry import steady
 from sweep.tasks.dataset import Dataset
-from sweep.tasks.image_stack import DECODING, stacked
 from sweep.tasks.images import Called, Images
 from sweep.tasks.node_cache import kept_array
-from sweep.tasks.pixels import Background, Unusable, decode
+from sweep.tasks.pixels import DECODING, Background, Unusable, decode, stacked
 from sweep.tasks.sections import Name
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sweep.tasks.folds import Integers
+from sweep.tasks.splits import Integers
 
 IMAGES_AT_ONCE = 2048
 """Images whose values are counted at once: few, to need little memory."""

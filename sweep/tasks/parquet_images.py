@@ -18,10 +18,9 @@ from sweep.errors import InputError, nearest
 from sweep.store.content_ids import canonical_json, content_id
 from sweep.tasks.class_labels import read_labels
 from sweep.tasks.dataset import Dataset
-from sweep.tasks.image_stack import DECODING, stacked
 from sweep.tasks.images import Images, keys
 from sweep.tasks.node_cache import kept_array
-from sweep.tasks.pixels import Background, Unusable, decode
+from sweep.tasks.pixels import DECODING, Background, Unusable, decode, stacked
 from sweep.tasks.sections import Name
 from sweep.tasks.shards import Shard, find_both
 

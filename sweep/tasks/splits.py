@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import Any, Final
 
@@ -19,7 +20,9 @@ from numpy.typing import NDArray
 
 from methods.task import derived_seed
 from sweep.errors import InputError
-from sweep.tasks.folds import FOLDS, Integers, fold_of
+
+Integers = NDArray[np.int64]
+"""Rows of a training set, counted from 0, or its labels: int64 [n]."""
 
 LISTED: Final = "listed"
 """The key of a forget set, beside those of a trial's config, with a list of rows of the dataset's own training data."""
@@ -209,9 +212,27 @@ def fixed_words(forget: dict[str, Any]) -> str:
     return f"fold {forget['fold']} of ratio {forget['ratio']}" if "fold" in forget else "the list of rows"
 
 
+FOLDS = "folds"
+"""What the order of folds is drawn for, as `derived_seed` has it; its seed is 0 for every trial."""
+
+
 def order_of_folds(strata: Integers) -> Integers:
     """The order of all samples, with these strata [N], whose consecutive places are folds."""
     return stratified_order(strata, np.random.default_rng(derived_seed(0, FOLDS)))
+
+
+def fold_count(ratio: float) -> int:
+    """How many folds of this ratio there are: the whole part of 1 / ratio, of the ratio as it is written."""
+    return int(1 / Fraction(str(ratio)))
+
+
+def fold_of(order: Integers, ratio: float, fold: int) -> Integers:
+    """A fold, counted from 0: as many entries of an order [n] as the whole part of ratio * n.
+
+    Folds are disjoint shares of a data set, the same for every seed, that are forgotten in turn.
+    """
+    size = int(Fraction(str(ratio)) * len(order))
+    return order[fold * size : (fold + 1) * size]
 
 
 def held_out(count: int, share: float) -> int:

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.errors import InputError
-from sweep.tasks.folds import Integers
-from sweep.tasks.splits import Drawing, Split, Splits, fixed_words, limited, order_of_folds
+from sweep.tasks.splits import Drawing, Integers, Split, Splits, fixed_words, limited, order_of_folds
 
 STRATA = 10
 

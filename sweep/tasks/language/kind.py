@@ -24,7 +24,6 @@ from sweep.tasks.evaluation import (
     first,
     membership_inference,
 )
-from sweep.tasks.folds import Integers
 from sweep.tasks.kind import DatasetSpec, Evaluation, Kind, Outline, numbered
 from sweep.tasks.language.encoding import Encoded, EncodedTexts, encode_texts
 from sweep.tasks.language.group_splits import GroupSplits, group_splits
@@ -35,7 +34,7 @@ from sweep.tasks.language.texts import Texts
 from sweep.tasks.language.tokenizer import Tokenizer, tokenizer_of
 from sweep.tasks.recipes import Recipe
 from sweep.tasks.regression import unchanged
-from sweep.tasks.splits import Split
+from sweep.tasks.splits import Integers, Split
 
 
 class TextSpec(DatasetSpec):
