@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sweep.plan.trials import Trial, describe, trial_for
@@ -51,7 +52,7 @@ class Definition:
             return f"{self.search.trials} suggestions"
         return f"the passes of {self.search.compute:g} Retrains"
 
-    @property
+    @cached_property
     def name(self) -> str:
         """`<method>-<hash>`: 8 hexadecimal digits of everything that determines the suggestions and their values."""
         method = find_method(self.method)

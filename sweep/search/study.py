@@ -74,7 +74,6 @@ class Study:
         self.definition = definition
         self.name = definition.name
         self.suggestions: dict[int, Suggestion] = {}
-        self.stored: set[int] = set()
         self._rows = rows
         self._sweep = sweep
         self._numbers: dict[int, int] = {}
