@@ -147,33 +147,27 @@ class Drawing:
     """What a seed decides of a training set. All splits of the seed come from one drawing.
 
     Attributes:
-        trained: the labels trained on, with their noise, int64 [N]. They stratify the parts held out and a share that
-            is forgotten.
-        true: the labels without noise, int64 [N]. They decide which samples a forgotten class has.
+        strata: int64 [N], as the labels trained on. They stratify the parts held out and a share that is forgotten.
         seed: a trial's seed.
         validation: the share of the samples that is held out for validation.
         reference: the share held out for methods that compare with samples never trained on.
     """
 
-    trained: Integers
-    true: Integers
+    strata: Integers
     seed: int
     validation: float
     reference: float = 0.0
 
-    def split(self, *, ratio: float | None = None, forget_class: int | None = None) -> Split:
-        """Split the samples; forget round(`ratio` * n) of the n that are not held out, or all of `forget_class`.
+    def split(self, ratio: float) -> Split:
+        """Split the samples; forget round(`ratio` * n) of the n that are not held out.
 
         The forget sets of larger ratios contain those of smaller ones.
 
         Raises:
             InputError: no sample would be forgotten, or none retained.
         """
-        if forget_class is not None:
-            return self.split_off(self.true == forget_class, f"class {forget_class}")
-        assert ratio is not None
         rest = self._parts[2]
-        chosen = np.zeros(len(self.trained), dtype=bool)
+        chosen = np.zeros(len(self.strata), dtype=bool)
         chosen[rest[self._ranked[: round(ratio * len(rest))]]] = True
         return self.split_off(chosen, f"ratio {ratio}")
 
@@ -193,18 +187,18 @@ class Drawing:
     @cached_property
     def _parts(self) -> tuple[Integers, Integers, Integers]:
         """The rows of the validation part, of the reference part, and the other rows."""
-        first = held_out(len(self.trained), self.validation)
-        both = first + held_out(len(self.trained), self.reference)
-        order = np.arange(len(self.trained))
+        first = held_out(len(self.strata), self.validation)
+        both = first + held_out(len(self.strata), self.reference)
+        order = np.arange(len(self.strata))
         if both:
-            order = stratified_order(self.trained, np.random.default_rng(derived_seed(self.seed, "validation")))
+            order = stratified_order(self.strata, np.random.default_rng(derived_seed(self.seed, "validation")))
         return np.sort(order[:first]), np.sort(order[first:both]), np.sort(order[both:])
 
     @cached_property
     def _ranked(self) -> Integers:
         """Positions in the other rows, in the order in which samples are forgotten."""
         generator = np.random.default_rng(derived_seed(self.seed, "forget"))
-        return stratified_order(self.trained[self._parts[2]], generator)
+        return stratified_order(self.strata[self._parts[2]], generator)
 
 
 def fixed_words(forget: dict[str, Any]) -> str:

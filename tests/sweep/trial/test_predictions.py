@@ -25,7 +25,7 @@ def test_predictions_name_rows_of_the_datasets_own_data(make_trial, run, results
     images = Digits().load()
     kept = limited(images.train_labels, 200)
     labels = images.train_labels[kept]
-    parts = Drawing(labels, labels, 3, 0).split(ratio=0.1)
+    parts = Drawing(labels, 3, 0).split(ratio=0.1)
     found = {"retain": [], "forget": [], "test": []}
     for each in results.predictions(trial.id).to_pylist():
         found[each["split"]].append(each)
