@@ -23,6 +23,7 @@ import yaml
 from command_line import script
 from machine import machine
 
+from sweep.store.columns import VARYING
 from sweep.store.results import Results
 
 TRIALS = 16
@@ -39,7 +40,6 @@ SPEC = {
     ],
 }
 VICTIMS = ("worker", "raylet", "driver")
-VARYING = ("unlearn_seconds", "eval_seconds", "peak_memory_bytes", "host", "started_at", "finished_at")
 PATIENCE = 300
 
 

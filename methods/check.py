@@ -214,10 +214,7 @@ def _counts(problem: Problem, method: Method) -> str | None:
         return None
     task = problem.task(method)
     method.unlearn(task)
-    sizes = {"n_r": RETAIN, "n_f": FORGET, "n": RETAIN + FORGET, "classes": CLASSES, "training_epochs": EPOCHS}
-    values = {item.name: getattr(method, item.name) for item in fields(method)}
-    expression = method.cost.removeprefix("<= ")
-    expected = eval(expression, {"min": min, "max": max, "ceil": math.ceil, "round": round}, sizes | values)
+    expected = method.passes_counted(RETAIN, FORGET, CLASSES, EPOCHS)
     counted = task.recorder.samples_processed
     right = counted <= expected if method.cost.startswith("<= ") else counted == expected
     return None if right else f"it counted {counted}, and {method.cost} is {expected}"

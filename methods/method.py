@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 from torch import nn
@@ -71,6 +72,15 @@ class Method(ABC):
     """Forward and backward passes of one sample each, as `Recorder.count` counts them: an expression of Python in the
     sizes n_r, n_f and n (both), in `classes` and in the hyperparameters; "<= ..." where it may end earlier. It is exact
     where batches divide the sets. `methods.check` evaluates it. A method that runs others says "sum of ..."."""
+
+    def passes_counted(self, retain: int, forget: int, classes: int, training_epochs: int) -> float:
+        """The value of `cost` for sets of these sizes; raises what Python does where it is no expression."""
+        known = {"min": min, "max": max, "ceil": math.ceil, "round": round}
+        sizes = {"n_r": retain, "n_f": forget, "n": retain + forget, "classes": classes}
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        expression = self.cost.removeprefix("<= ")
+        value: float = eval(expression, known, sizes | {"training_epochs": training_epochs} | values)
+        return value
 
     @property
     def needs_reference(self) -> bool:

@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import Any
 
 import pyarrow.compute as pc
-import torch
 from rich.console import Console
 
 from sweep.engine.claims import Claims
@@ -20,7 +19,7 @@ from sweep.engine.environment import environment_json
 from sweep.engine.exclusive import exclusively
 from sweep.engine.forecast import Forecast
 from sweep.engine.interrupts import deadline, interruptible
-from sweep.engine.pace import computes_on_gpu, timed_pace
+from sweep.engine.pace import computes_on_gpu, here
 from sweep.engine.progress import Progress
 from sweep.engine.schedule import GridSchedule, Schedule
 from sweep.engine.shared_grid import SharedGrid
@@ -35,7 +34,7 @@ from sweep.spec.sweep_spec import Spec
 from sweep.store.columns import METRICS
 from sweep.store.location import absolute_location
 from sweep.store.metrics import KINDS, gap_between
-from sweep.store.original_labels import DIFFER, of_several_weights, read_label
+from sweep.store.original_labels import DIFFER, Label, of_several_weights, read_label
 from sweep.store.results import Results
 from sweep.store.row_lists import write_row_list
 from sweep.store.running import running_path
@@ -126,11 +125,13 @@ class Driver:
         Raises:
             OSError: results cannot be read.
         """
-        stored, stale, weights = _stored_originals(self.results, [*trials, *originals])
+        labels, stale = self._labels([*trials, *originals])
         columns = ["original_id", "original_sha256"]
-        rows = self.results.trials(columns).table.select(columns).to_pylist() if stored else []
-        if other := of_several_weights([*rows, *weights]) & stored:
+        rows = self.results.trials(columns).table.select(columns).to_pylist() if labels else []
+        rows += [{"original_id": name, "original_sha256": label.sha256} for name, label in labels.items()]
+        if other := of_several_weights(rows) & labels.keys():
             self.request.warn(f"{len(other)} originals {DIFFER}")
+        stored = set(labels)
         if self.request.again.refresh:
             stored -= stale.keys()
         elif stale:
@@ -148,22 +149,29 @@ class Driver:
         of = {trial.original_id: trial for trial in (*trials, *originals)}
 
         def there(original_id: str) -> bool:
-            found, stale, _ = _stored_originals(self.results, [of[original_id]])
-            return bool(found) and not (self.request.again.refresh and stale)
+            labels, stale = self._labels([of[original_id]])
+            return bool(labels) and not (self.request.again.refresh and stale)
 
         claims = Claims(self.results, there)
         return SharedGrid(trials, stored, originals, self.record, claims, lambda _: self.progress.expect(originals=-1))
 
+    def _labels(self, trials: Sequence[Trial]) -> tuple[dict[str, Label], dict[str, str]]:
+        """The labels of the stored originals that trials need, by id; the versions of those that other code trained."""
+        needed = {trial.original_id: trial for trial in trials if trial.original_id is not None}
+        labels = {name: label for name in needed if (label := read_label(self.results, name)) is not None}
+        versions = {name: label.version for name, label in labels.items()}
+        ours = {name: original_version(describe(needed[name])) for name in labels}
+        return labels, {name: version for name, version in versions.items() if version != ours[name]}
+
     def forecast(self, checked: Checked) -> Forecast:
-        """A forecast that expects nothing yet. Times a few batches on the device of a trial.
+        """A forecast that expects nothing yet, as `here` says.
 
         Where Ray's processes compute on a GPU, that stays theirs, and nothing is timed.
         """
-        spec, pace = self.request.spec, None
-        gpu = computes_on_gpu(spec)
-        if not (gpu and self.request.executor.own_processes):
-            pace = timed_pace(spec, checked, torch.device("cuda" if gpu else "cpu"))
-        return Forecast(checked, spec.training.epochs, pace)
+        spec = self.request.spec
+        if self.request.executor.own_processes and computes_on_gpu(spec):
+            return Forecast(checked, spec.training.epochs, None)
+        return here(spec, checked)
 
     def run(self, schedule: Schedule, check: Callable[[], Forecast | None]) -> None:
         """Run a schedule's jobs until it has ended or the time budget is spent. Load no executor if it ended before.
@@ -350,23 +358,3 @@ def run_context(spec: Spec, out: str, refresh: bool) -> Context:
         refresh=refresh,
         plugins=os.getcwd(),
     )
-
-
-def _stored_originals(
-    results: Results, trials: Sequence[Trial]
-) -> tuple[set[str], dict[str, str], list[dict[str, str | None]]]:
-    """The originals that trials need and that are stored. Reads only the heads of their files.
-
-    Returns:
-        Their ids; by id the versions of those that another code version trained; and for each its id and the checksum
-        of its weights, in the columns that `of_several_weights` reads.
-    """
-    needed = {trial.original_id: trial for trial in trials if trial.original_id is not None}
-    found: dict[str, str] = {}
-    weights: list[dict[str, str | None]] = []
-    for name in needed:
-        if (label := read_label(results, name)) is not None:
-            found[name] = label.version
-            weights.append({"original_id": name, "original_sha256": label.sha256})
-    stale = {name: found[name] for name in found if found[name] != original_version(describe(needed[name]))}
-    return set(found), stale, weights

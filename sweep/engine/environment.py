@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import sys
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def environment_json(executor: str, precision: str) -> str:
         "commit": _commit(),
         "executor": executor,
         "python": sys.version.split()[0],
-        "packages": {name: metadata.version(name) for name in PACKAGES if _installed(name)},
+        "packages": {name: version for name in PACKAGES if (version := _version(name)) is not None},
         "platform": platform.platform(),
         "cpu": _cpu_name(),
         "cpus": os.cpu_count(),
@@ -51,12 +52,11 @@ def environment_json(executor: str, precision: str) -> str:
     return json.dumps(described, indent=2) + "\n"
 
 
-def _installed(name: str) -> bool:
+def _version(package: str) -> str | None:
     try:
-        metadata.version(name)
+        return metadata.version(package)
     except metadata.PackageNotFoundError:
-        return False
-    return True
+        return None
 
 
 def _commit() -> str | None:
@@ -80,10 +80,8 @@ def _first_line(*command: str) -> str | None:
 
 
 def _cpu_name() -> str:
-    try:
+    with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
-    except OSError:
-        pass
     return platform.processor() or platform.machine()

@@ -25,14 +25,16 @@ SHARED_GPU = 0.25
 """Share of a GPU that a trial takes where there is a GPU and the spec does not say how much."""
 
 
-def timed_pace(spec: Spec, checked: Checked, device: torch.device) -> float | None:
-    """Seconds of a pass in training, measured on a few batches here; None where the network must not be built for that.
+def timed_pace(spec: Spec, checked: Checked) -> float | None:
+    """Seconds of a pass in training, measured on a few batches on the device that trials have here; None where the
+    network must not be built for that.
 
     Takes about `TIMED_SECONDS`, or as long as two batches.
     """
     builder = find_model(spec.model.name)
     if isinstance(builder, Files):  # which may be large
         return None
+    device = torch.device("cuda" if computes_on_gpu(spec) else "cpu")
     recipe, threads = spec.training, torch.get_num_threads()
     size = min(recipe.batch_size, checked.typical[0])
     made = checked.kind.examples(checked.outline, size)
@@ -42,7 +44,7 @@ def timed_pace(spec: Spec, checked: Checked, device: torch.device) -> float | No
     set_arithmetic(recipe.precision)
     try:
         with torch.random.fork_rng(devices=[]):
-            network = builder(checked.outline.outputs, checked.outline.inputs, **(spec.model.model_extra or {}))
+            network = builder(checked.outline.outputs, checked.outline.inputs, **spec.model.own_options)
             network = network.to(device).to(memory_format=torch.channels_last)
 
             def seconds(batches: int) -> float:
@@ -84,8 +86,7 @@ def computes_on_gpu(spec: Spec) -> bool:
 
 
 def here(spec: Spec, checked: Checked) -> Forecast:
-    """A forecast for this machine that expects nothing yet. Times a few batches on the device that trials have here."""
-    device = torch.device("cuda" if computes_on_gpu(spec) else "cpu")
-    forecast = Forecast(checked, spec.training.epochs, timed_pace(spec, checked, device))
+    """A forecast for this machine that expects nothing yet. Times a few batches."""
+    forecast = Forecast(checked, spec.training.epochs, timed_pace(spec, checked))
     forecast.slots = slots_here(spec)
     return forecast

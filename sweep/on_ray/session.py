@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -108,7 +109,7 @@ def _start() -> None:
     """Start Ray on this machine."""
     _make_room_for_sockets()
     try:
-        _init(address="local", include_dashboard=False)
+        _init({}, address="local", include_dashboard=False)
     except Exception as error:  # Ray raises many kinds, Exception itself among them
         files = "; its files lie in RAY_TMPDIR, else TMPDIR, else /tmp" if isinstance(error, OSError) else ""
         raise Unsuccessful(f"Ray does not start on this machine: {first_line(error)}{files}") from error
@@ -119,7 +120,7 @@ def _connect(cluster: Cluster) -> None:
     _check_address(cluster)
     packages = [str(Path(__file__).parents[1]), str(Path(str(methods.__file__)).parent)]
     try:
-        _init(address=cluster.address, py_modules=packages)
+        _init({"py_modules": packages}, address=cluster.address)
     except Exception as error:
         why = first_line(error)
         refused = isinstance(error, ConnectionError) or why.startswith("Failed to conn")
@@ -127,15 +128,9 @@ def _connect(cluster: Cluster) -> None:
         raise InputError(f"{cluster.named}: {why}{hint}") from error
 
 
-def _init(address: str, py_modules: list[str] | None = None, include_dashboard: bool | None = None) -> None:
-    code = {} if py_modules is None else {"py_modules": py_modules}
-    ray.init(
-        address=address,
-        include_dashboard=include_dashboard,
-        log_to_driver=False,
-        logging_level="ERROR",
-        runtime_env={"worker_process_setup_hook": FIRST} | code,
-    )
+def _init(code: dict[str, list[str]], **options: Any) -> None:
+    environment = {"worker_process_setup_hook": FIRST} | code
+    ray.init(log_to_driver=False, logging_level="ERROR", runtime_env=environment, **options)
 
 
 def _make_room_for_sockets() -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from methods import Descent, Method, Unsuitable
 from methods.finetune import FineTune
 from sweep.errors import InputError, inside
 from sweep.plan.labels import check_labels
+from sweep.spec.axis import combinations
 from sweep.spec.plugins import find_dataset, find_kind, find_method, find_model
 from sweep.spec.space import effective, make_space
 from sweep.spec.sweep_spec import MethodSpec, Spec
@@ -37,11 +37,6 @@ class Checked:
     sizes: Mapping[str, tuple[int, int]]
 
     @property
-    def outputs(self) -> int:
-        """How many outputs the network has."""
-        return self.outline.outputs
-
-    @property
     def typical(self) -> tuple[int, int]:
         """The sizes of the first forget set."""
         return next(iter(self.sizes.values()))
@@ -64,9 +59,9 @@ def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) ->
     _check_hyperparameters(spec)
     check_labels(spec)
     kind = find_kind(dataset.name)
-    model = {"name": spec.model.name} | (spec.model.model_extra or {})
+    model = {"name": spec.model.name} | spec.model.own_options
     with inside("dataset"):
-        outline = find_dataset(dataset.name)(**(dataset.model_extra or {})).outline(model)
+        outline = find_dataset(dataset.name)(**dataset.own_options).outline(model)
     splits = kind.splits(outline, {key: getattr(dataset, key) for key in type(dataset).model_fields})
     fewest = len(splits.rows), len(splits.rows)
     twins = (0, 0)
@@ -104,7 +99,7 @@ def _check_model(spec: Spec, kind: Kind, outline: Outline, fewest: tuple[int, in
         InputError: it cannot.
     """
     name, builtin, size = spec.model.name, ":" not in spec.model.name, outline.size
-    builder, options = find_model(name), spec.model.model_extra or {}
+    builder, options = find_model(name), spec.model.own_options
     if isinstance(builder, Files):  # which may be large: they are checked without being read
         with inside("model"):
             return builder.check(outline.outputs, outline.inputs, **options)
@@ -132,14 +127,14 @@ def _check_hyperparameters(spec: Spec) -> None:
     """
     asked = [(f"methods.{index}", entry.name, entry.combinations()) for index, entry in enumerate(spec.methods)]
     for index, searched in enumerate(spec.search.methods if spec.search else ()):
-        space = make_space(searched.name, find_method(searched.name), searched.entry)
+        space = make_space(searched.name, find_method(searched.name), searched.own_options)
         drawn = {name: list(each.choices) or [each.low] for name, each in space.searched.items()}
         fixed = {name: [value] for name, value in space.fixed.items()}
-        asked.append((f"search.methods.{index}", searched.name, _product(fixed | drawn)))
+        asked.append((f"search.methods.{index}", searched.name, combinations(fixed | drawn)))
     task = find_kind(spec.dataset.name)
     if spec.search is not None and not spec.training.epochs:
         raise InputError("search: it compares with Retrain, and training.epochs is 0")
-    for path, name, combinations in asked:
+    for path, name, asked_values in asked:
         kind = find_method(name)
         if kind.kinds is not None and not task.names & set(kind.kinds):
             raise InputError(f"{path}: {name} is for {' and '.join(kind.kinds)}; {spec.dataset.name} is {task.name}")
@@ -149,7 +144,7 @@ def _check_hyperparameters(spec: Spec) -> None:
         reads = kind.needs_reference is not Method.needs_reference and not spec.dataset.reference
         if not (refuses or reads):  # its grid, which may be large, need not be looked at
             continue
-        for values in combinations:
+        for values in asked_values:
             method = kind(**effective(kind, values))
             try:
                 method.check_hyperparameters()
@@ -158,10 +153,6 @@ def _check_hyperparameters(spec: Spec) -> None:
             if reads and method.needs_reference:
                 advice = "set dataset.reference, as in 0.1"
                 raise InputError(f"{path}: {name} with these hyperparameters reads held-out samples: {advice}")
-
-
-def _product(grid: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
-    return (dict(zip(grid, values, strict=True)) for values in product(*grid.values()))
 
 
 def _on_single_samples(spec: Spec, retain: int, forget: int) -> Iterator[tuple[str, Descent]]:

@@ -79,7 +79,7 @@ def dataset_identity(dataset: DatasetSpec) -> dict[str, Any]:
         InputError: the dataset is missing.
     """
     kind = find_dataset(dataset.name)
-    options = dict(dataset.model_extra or {})
+    options = dataset.own_options
     with inside("dataset"):
         fingerprint = kind(**options).fingerprint()
     usual = {item.name: item.default for item in dataclasses.fields(kind) if item.name in kind.came_later}
@@ -104,7 +104,7 @@ def model_identity(model: ModelSpec) -> dict[str, Any]:
     Raises:
         InputError: the files are missing.
     """
-    files, options = find_model(model.name), dict(model.model_extra or {})
+    files, options = find_model(model.name), model.own_options
     if not isinstance(files, Files):
         return {"name": model.name} | options
     with inside("model"):
@@ -137,14 +137,14 @@ def trial_for(config: dict[str, Any], study: str | None = None) -> Trial:
 def location_options(dataset: DatasetSpec) -> dict[str, Any]:
     """The dataset's options that say where it lies, with absolute paths. Identities leave them out."""
     kind = find_dataset(dataset.name)
-    options = {key: value for key, value in (dataset.model_extra or {}).items() if key in kind.located_by}
+    options = {key: value for key, value in dataset.own_options.items() if key in kind.located_by}
     return {key: absolute_location(value) if isinstance(value, str) else value for key, value in options.items()}
 
 
 def model_location(model: ModelSpec) -> dict[str, Any]:
     """The network's options that say where its files lie, with absolute paths. Identities leave them out."""
     files = find_model(model.name)
-    options = _located(files, dict(model.model_extra or {})) if isinstance(files, Files) else {}
+    options = _located(files, model.own_options) if isinstance(files, Files) else {}
     return {key: absolute_folder(value) if isinstance(value, str) else value for key, value in options.items()}
 
 

@@ -14,9 +14,10 @@ from sweep.plan.check import Checked
 from sweep.plan.passes import passes_of
 from sweep.plan.pending import NOTHING, Again
 from sweep.plan.trials import Trial
+from sweep.search.definition import Definition
 from sweep.search.objective import standings
-from sweep.search.plan import Plan
-from sweep.search.study import Definition, passes_relative
+from sweep.search.plan import Plan, to_run, within_budget
+from sweep.search.study import passes_relative
 from sweep.store.original_labels import stored_originals
 from sweep.store.results import Results
 from sweep.store.status import Row, ended
@@ -73,9 +74,9 @@ class Expected:
         for method, studies in self._by_method().items():
             each = studies[0]
             seeds = f" x {len(each.retrain)} seeds" if each.search.compute is None else ""
-            words = f"{method}: {_times(len(studies))}{each.amount}{seeds}"
-            left = sum(map(self.left, studies))
-            found.append(Part(words, left + sum(map(self._done, studies)), sum(map(self._done, studies))))
+            times = f"{len(studies)} x " if len(studies) > 1 else ""
+            left, done = sum(map(self.left, studies)), sum(map(self._done, studies))
+            found.append(Part(f"{method}: {times}{each.amount}{seeds}", left + done, done))
         for method, studies in self._by_method().items():
             best = [trial for study in studies for trial in self.confirming(study)]
             done = sum(self._confirmed(study) for study in studies)
@@ -139,7 +140,7 @@ class Expected:
 
     def _of(self, study: Definition) -> list[Row]:
         """The stored suggestions of a study within its budget."""
-        return [each for each in self._suggestions if each["study"] == study.name and each["number"] < study.budget]
+        return within_budget([study], self._suggestions)
 
     def _by_method(self) -> dict[str, list[Definition]]:
         found: dict[str, list[Definition]] = {}
@@ -151,8 +152,7 @@ class Expected:
         return Part(words, len(trials), sum(not self._to_run(trial) for trial in trials))
 
     def _to_run(self, trial: Trial) -> bool:
-        row = self._rows.get(trial.id)
-        return row is None or not ended(row) or self._again.wants(trial, row)
+        return to_run(trial, self._rows.get(trial.id), self._again)
 
 
 def mean_passes(study: Definition, checked: Checked) -> float | None:
@@ -163,7 +163,3 @@ def mean_passes(study: Definition, checked: Checked) -> float | None:
     ]
     known = [each for each in counted if each is not None]
     return sum(known) / len(known) if len(known) == len(counted) else None
-
-
-def _times(count: int) -> str:
-    return "" if count == 1 else f"{count} x "

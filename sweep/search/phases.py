@@ -16,10 +16,11 @@ from sweep.plan.check import Checked, check_task
 from sweep.plan.pending import Again, untouched
 from sweep.plan.trials import Trial, trial_for
 from sweep.plan.versions import other_versions
+from sweep.search.definition import Definition
 from sweep.search.expected import Expected
 from sweep.search.optuna_storage import open_storage, storage_needed
-from sweep.search.plan import Plan, search_section
-from sweep.search.study import Definition, Study
+from sweep.search.plan import Plan, search_section, to_run, within_budget
+from sweep.search.study import Study
 from sweep.search.suggestions import SuggestionSchedule
 from sweep.store.results import Results
 from sweep.store.status import Row, ended
@@ -42,11 +43,9 @@ class Found:
 
 def asked_ids(plan: Plan, suggestions: Sequence[Row]) -> set[str]:
     """Ids of the trials that a search asks for, as far as they are known before it goes on."""
-    budgets = {definition.name: definition.budget for definition in plan.studies}
     asked = {trial.id for trial in (*plan.references, *plan.baselines)}
-    for suggestion in suggestions:
-        if suggestion["number"] < budgets.get(suggestion["study"], 0):
-            asked.update(suggestion["trial_ids"], suggestion["confirm_trial_ids"])
+    for suggestion in within_budget(plan.studies, suggestions):
+        asked.update(suggestion["trial_ids"], suggestion["confirm_trial_ids"])
     return asked
 
 
@@ -145,7 +144,7 @@ class Phases:
 
     def _grid(self, trials: Sequence[Trial], originals: Sequence[Trial] = ()) -> Schedule:
         rows = self._rows()
-        left = [trial for trial in trials if _to_run(trial, rows.get(trial.id), self._again)]
+        left = [trial for trial in trials if to_run(trial, rows.get(trial.id), self._again)]
         self._left |= {trial.id for trial in left}
         return self.driver.grid(left, originals)
 
@@ -156,19 +155,12 @@ class Phases:
         return {name: row for name, row in rows.items() if name not in unrun}
 
 
-def _to_run(trial: Trial, row: Row | None, again: Again) -> bool:
-    return row is None or not ended(row) or again.wants(trial, row)
-
-
 def _repeated(
     studies: Sequence[Definition], suggestions: Sequence[Row], rows: Mapping[str, Row], again: Again
 ) -> set[str]:
     """Ids of suggested trials to run again: those that `again` wants, and the pruned ones of the same suggestions."""
-    budgets = {definition.name: definition.budget for definition in studies}
     found: set[str] = set()
-    for suggestion in suggestions:
-        if suggestion["number"] >= budgets.get(suggestion["study"], 0):
-            continue
+    for suggestion in within_budget(studies, suggestions):
         known = {name: rows[name] for name in suggestion["trial_ids"] if name in rows}
         wanted = {name for name, row in known.items() if again.wants(trial_for(json.loads(row["config"])), row)}
         if wanted:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from methods import Method
 from sweep.errors import InputError
+from sweep.plan.pending import Again
 from sweep.plan.trials import Trial, plan_trials
-from sweep.search.study import Definition, define_studies
+from sweep.search.definition import Definition, define_studies
 from sweep.spec.plugins import find_method
 from sweep.spec.search_section import SearchSpec
 from sweep.spec.sweep_spec import MethodSpec, Spec
+from sweep.store.status import Row, ended
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ def plan_search(spec: Spec) -> Plan:
     for trial in references:
         by_task[trial.task_id] = (*by_task.get(trial.task_id, ()), trial)
     studies = define_studies(search, by_task)
-    ordinary = any(_starts_from_ordinary(find_method(entry.name)) for entry in search.methods)
+    searched = [find_method(entry.name) for entry in search.methods]
+    ordinary = any(method.needs_original and method.shapes_training is None for method in searched)
     shaped = [trial for study in studies for trial in _shaped_in_one_way(study)]
     named = {entry.name for entry in spec.methods}
     return Plan(
@@ -60,15 +63,22 @@ def plan_search(spec: Spec) -> Plan:
     )
 
 
+def within_budget(studies: Sequence[Definition], suggestions: Iterable[Row]) -> list[Row]:
+    """The rows of `suggestions` that these studies ask for."""
+    budgets = {study.name: study.budget for study in studies}
+    return [each for each in suggestions if each["number"] < budgets.get(each["study"], 0)]
+
+
+def to_run(trial: Trial, row: Row | None, again: Again) -> bool:
+    """Whether a search has to run a trial that has this row."""
+    return row is None or not ended(row) or again.wants(trial, row)
+
+
 def search_section(spec: Spec) -> SearchSpec:
     """The search of a spec. Raises InputError if it has none."""
     if spec.search is None:
         raise InputError("search: required, and missing")
     return spec.search
-
-
-def _starts_from_ordinary(method: type[Method]) -> bool:
-    return method.needs_original and method.shapes_training is None
 
 
 def _shaped_in_one_way(study: Definition) -> tuple[Trial, ...]:

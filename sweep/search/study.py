@@ -1,4 +1,4 @@
-"""One method's search on one task: its definition, its suggestions, and Optuna's study, which is rebuilt from rows.
+"""One method's search on one task under way: its suggestions, and Optuna's study, which is rebuilt from rows.
 
 Only the rows of `suggestions` and `trials` last. The study lives in memory, or in an Optuna storage where others can
 read it. When a search resumes, the study is made anew and told everything that the rows hold, in order.
@@ -7,7 +7,6 @@ read it. When a search resumes, the study is made anew and told everything that 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,13 +17,10 @@ from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 from optuna.trial import Trial as OptunaTrial
 
-from sweep.plan.trials import Trial, describe, trial_for
+from sweep.plan.trials import Trial, describe
+from sweep.search.definition import Definition
 from sweep.search.objective import Standing, pareto_front, standing
 from sweep.search.sampler import PRUNERS, NumberedSampler
-from sweep.spec.plugins import find_method
-from sweep.spec.search_section import SearchSpec
-from sweep.spec.space import Space, identifying, make_space
-from sweep.store.content_ids import canonical_json, content_id
 from sweep.store.status import Row, ended
 
 NUMBER = "suggestion"
@@ -50,81 +46,6 @@ class Suggestion:
     trials: tuple[Trial, ...]
     confirm_trial_ids: tuple[str, ...]
     suggested_at: datetime
-
-
-@dataclass(frozen=True)
-class Definition:
-    """What determines a study.
-
-    Attributes:
-        method: the method's name.
-        task_id: the task (dataset, model, training, forget set) that the method is tuned on.
-        space: what the sampler draws from.
-        retrain: for each search seed the trial of Retrain that objectives are measured against.
-        objectives: what is minimised.
-        search: the spec's section, with sampler, pruner and budget.
-    """
-
-    method: str
-    task_id: str
-    space: Space
-    retrain: tuple[Trial, ...]
-    objectives: tuple[str, ...]
-    search: SearchSpec
-
-    @property
-    def budget(self) -> int:
-        """How many suggestions the study makes at most."""
-        return self.search.trials
-
-    @property
-    def least(self) -> int:
-        """How many suggestions the study makes at least."""
-        return self.search.trials if self.search.compute is None else 1
-
-    @property
-    def amount(self) -> str:
-        """The budget in words."""
-        if self.search.compute is None:
-            return f"{self.search.trials} suggestions"
-        return f"the passes of {self.search.compute:g} Retrains"
-
-    @property
-    def name(self) -> str:
-        """`<method>-<hash>`: 8 hexadecimal digits of everything that determines the suggestions and their values."""
-        method = find_method(self.method)
-        identity = {
-            "task_id": self.task_id,
-            "method": {"name": self.method, "version": method.version},
-            "fixed": identifying(method, self.space.fixed),
-            "space": self.space.description(),
-            "seeds": [trial.seed for trial in self.retrain],
-            "objectives": list(self.objectives),
-            "sampler": self.search.sampler,
-            "sampler_seed": self.search.sampler_seed,
-        }
-        return f"{re.sub(r'[^A-Za-z0-9._-]', '-', self.method)}-{content_id(canonical_json(identity))[:8]}"
-
-    def trials(self, params: Mapping[str, Any], seeds: Sequence[Trial]) -> tuple[Trial, ...]:
-        """The trials of a configuration, one for each Retrain trial in `seeds`, with that trial's seed and task."""
-        kind = find_method(self.method)
-        method = {"name": self.method, "version": kind.version, "params": identifying(kind, params)}
-        return tuple(trial_for(describe(trial) | {"method": method}, self.name) for trial in seeds)
-
-
-def define_studies(search: SearchSpec, retrain: Mapping[str, tuple[Trial, ...]]) -> list[Definition]:
-    """The studies of a spec's search, each once: every method on every task.
-
-    Args:
-        retrain: by task id, the trials of Retrain on the search seeds, in their order.
-    """
-    found: dict[str, Definition] = {}
-    for entry in search.methods:
-        space = make_space(entry.name, find_method(entry.name), entry.entry)
-        for task_id, trials in retrain.items():
-            definition = Definition(entry.name, task_id, space, trials, tuple(search.objective), search)
-            found.setdefault(definition.name, definition)
-    return list(found.values())
 
 
 class Study:
@@ -153,7 +74,6 @@ class Study:
         self.definition = definition
         self.name = definition.name
         self.suggestions: dict[int, Suggestion] = {}
-        self.stored: set[int] = set()
         self._rows = rows
         self._sweep = sweep
         self._numbers: dict[int, int] = {}
@@ -264,13 +184,8 @@ class Study:
 
     def tell(self, number: int) -> None:
         """Tell Optuna how a suggestion ended, by its rows."""
-        values, state = self.verdict(number)
-        self.optuna.tell(self._optuna_trials[number].number, values, state)
-
-    def verdict(self, number: int) -> tuple[tuple[float, ...] | None, TrialState]:
-        """A suggestion's values, if it is complete, and its state in Optuna's terms."""
         found = self.standing(number)
-        return found.values, STATES[found.state]
+        self.optuna.tell(self._optuna_trials[number].number, found.values, STATES[found.state])
 
     def standing(self, number: int) -> Standing:
         """How far a suggestion has come."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
+from itertools import product
 from typing import Annotated, Any, TypeGuard
 
 from pydantic import BeforeValidator, Field
@@ -22,6 +24,11 @@ def axis(item: Any) -> Any:
     listed = Annotated[list[item], Field(min_length=1)]
     written = item | listed | Annotated[str, Field(pattern=RANGE_TEXT)]
     return Annotated[listed, BeforeValidator(_as_list, json_schema_input_type=written)]
+
+
+def combinations(grid: Mapping[str, Iterable[Any]]) -> Iterator[dict[str, Any]]:
+    """Every combination of values of a grid's axes, the last axis fastest."""
+    return (dict(zip(grid, values, strict=True)) for values in product(*grid.values()))
 
 
 def _as_list(value: object) -> object:

@@ -8,12 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PrivateAttr, model_validator
 
 from sweep.errors import InputError
-from sweep.spec.axis import axis
+from sweep.spec.axis import axis, combinations
 from sweep.store.directory import Directory
 from sweep.store.row_lists import RowList, read_row_list, row_list_from
-from sweep.tasks.folds import fold_count
 from sweep.tasks.sections import Section
-from sweep.tasks.splits import LISTED
+from sweep.tasks.splits import LISTED, fold_count
 
 CLASS_VERSION = 2
 """The version of what forgetting a class means. Like a method's version it enters the identity: raise it with a change.
@@ -99,15 +98,12 @@ class ForgetSpec(Section):
         if self.scenario == "rows":
             return [{"scenario": "rows", "rows": listed.id} for listed in self.lists()]
         version = {"version": CLASS_VERSION} if self.scenario == "class" else {}
-        given = self._given()
-        chosen = [dict(zip(given, values, strict=True)) for values in product(*given.values())]
-        return [{"scenario": self.scenario} | each | version for each in chosen]
+        return [{"scenario": self.scenario} | each | version for each in combinations(self._given())]
 
     def alone(self) -> list[ForgetSpec]:
         """The same sets, each as a grid of its own."""
         given = {"classes" if key == "class" else key: values for key, values in self._given().items()}
-        chosen = [dict(zip(given, values, strict=True)) for values in product(*given.values())]
-        return [self.model_copy(update={key: [value] for key, value in each.items()}) for each in chosen]
+        return [self.model_copy(update={key: [value] for key, value in each.items()}) for each in combinations(given)]
 
     def words(self) -> str:
         """What is forgotten, on one line."""

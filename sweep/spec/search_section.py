@@ -27,11 +27,6 @@ class SearchedMethodSpec(OpenSection):
 
     name: str
 
-    @property
-    def entry(self) -> dict[str, Any]:
-        """What the spec says of the hyperparameters, by their names."""
-        return dict(self.model_extra or {})
-
 
 class SearchSpec(Section):
     """Hyperparameters that Optuna finds, with the same budget for each method, judged on seeds it did not see."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +12,17 @@ from pydantic import BaseModel, Field, ValidationInfo, create_model, field_valid
 from pydantic_core import PydanticCustomError
 
 from sweep.errors import InputError, inside
-from sweep.spec.axis import axis
+from sweep.spec.axis import axis, combinations
 from sweep.spec.complaints import validated
 from sweep.spec.forget_section import ForgetSpec
 from sweep.spec.options import method_grid, option_model
 from sweep.spec.plugins import find_dataset, find_kind, find_method, find_model
-from sweep.spec.relearn_section import RelearnSpec
 from sweep.spec.search_section import SearchSpec, Seed
 from sweep.spec.source import Overrides, Source
 from sweep.spec.space import make_space
 from sweep.spec.spec_file import read_document, write_yaml
 from sweep.store.directory import Directory
+from sweep.store.relearning import Taught
 from sweep.tasks.kind import DatasetSpec, Kind, Wanted
 from sweep.tasks.recipes import Recipe, TrainingSpec
 from sweep.tasks.sections import OpenSection, Section
@@ -52,6 +51,15 @@ class ProbeSpec(Section):
     samples: int = Field(64, ge=1, description="retain samples, and as many forget samples, that are looked at")
 
 
+class RelearnSpec(Section):
+    """What a copy of each unlearned model is fine-tuned on, to see what it still holds. It changes no trial."""
+
+    data: Taught = Field("retain", description="retain: what comes back unasked; forget: how many steps it takes")
+    epochs: int = Field(3, ge=1, description="passes over these samples")
+    lr: float | None = Field(None, gt=0, description="learning rate; null: a tenth of training.lr")
+    batch_size: int | None = Field(None, ge=1, description="samples per step; null: as in training")
+
+
 class MethodSpec(OpenSection):
     """A method and the values of its hyperparameters; a list is a grid axis."""
 
@@ -63,13 +71,11 @@ class MethodSpec(OpenSection):
     @property
     def grid(self) -> dict[str, list[Any]]:
         """The values of every hyperparameter, defaults filled in."""
-        return {**(self.model_extra or {}), **(self.zip or {})}
+        return self.own_options | (self.zip or {})
 
     def combinations(self) -> Iterator[dict[str, Any]]:
         """Every combination of values of the hyperparameters, those under `zip` taken in step."""
-        for single in self._unzipped():
-            for values in product(*single.values()):
-                yield dict(zip(single, values, strict=True))
+        return (values for grid in self._unzipped() for values in combinations(grid))
 
     def written_out(self) -> list[dict[str, Any]]:
         """Entries without `zip` that stand for this one, as plain data."""
@@ -229,7 +235,7 @@ def _check_search(spec: Spec) -> None:
         with inside(f"{path}.name"):
             method = find_method(entry.name)
         try:
-            make_space(entry.name, method, entry.entry)
+            make_space(entry.name, method, entry.own_options)
         except InputError as error:
             raise InputError(f"{path}.{error}") from error
     if not spec.dataset.validation:
@@ -243,7 +249,7 @@ def _with_hyperparameters(entry: MethodSpec, path: str) -> MethodSpec:
         return checked
     if not entry.zip:
         raise InputError(f"{path}.zip: names no hyperparameter")
-    if twice := sorted(entry.zip.keys() & (entry.model_extra or {}).keys()):
+    if twice := sorted(entry.zip.keys() & entry.own_options.keys()):
         raise InputError(f"{path}.zip.{twice[0]}: stands beside zip too; leave out one of the two")
     given = validated(method_grid(find_method(entry.name)), entry.zip, (*path.split("."), "zip"))
     together = {key: getattr(given, key) for key in entry.zip}
@@ -258,6 +264,6 @@ def _with_options(section: Any, path: str, model_of: Callable[[str], type[BaseMo
     with inside(f"{path}.name"):
         model = model_of(section.name)
     own = set(type(section).model_fields)
-    options = validated(model, section.model_extra or {}, tuple(path.split(".")), own)
+    options = validated(model, section.own_options, tuple(path.split(".")), own)
     values = {key: getattr(section, key) for key in own} | options.model_dump()
     return type(section).model_construct(_fields_set=None, **values)

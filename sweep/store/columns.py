@@ -12,6 +12,9 @@ METRICS = tuple(dict.fromkeys(metric.column for metrics in KINDS.values() for me
 MEASURED = (*METRICS, "unlearn_seconds", "eval_seconds", "samples_processed", "peak_memory_bytes")
 """Columns of `trials` that say how good a trial's model is, and what it cost."""
 
+VARYING = ("unlearn_seconds", "eval_seconds", "peak_memory_bytes", "host", "started_at", "finished_at")
+"""Columns of `trials` that may differ between two runs of a trial by the same code; its metrics do not."""
+
 REFERENCES = ("original", "retrain", "untrained")
 """The methods that all others are compared with. No search tunes them, and none of them is ranked."""
 

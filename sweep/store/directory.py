@@ -6,14 +6,15 @@ import errno
 import os
 import stat
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pyarrow import fs as pafs
 
 from sweep.errors import InputError
 from sweep.store.location import open_location
-from sweep.store.parquet import fetch, fetch_start
+from sweep.store.parquet import fetch
 from sweep.store.retry import steady
 
 OBJECT_STORES = ("s3", "gcs")
@@ -67,8 +68,14 @@ class Directory:
         Raises:
             OSError: the file exists and cannot be read.
         """
+        place = self._inside(path)
+
+        def read() -> tuple[bytes, int]:
+            with self.filesystem.open_input_file(place) as stream:
+                return bytes(stream.read(count)), stream.size()
+
         try:
-            return fetch_start(self.filesystem, self._inside(path), count)
+            return steady(read)
         except FileNotFoundError:
             return None
 
@@ -114,7 +121,12 @@ class Directory:
 
     def _write(self, target: str, content: bytes) -> None:
         if isinstance(self.filesystem, pafs.LocalFileSystem):
-            _replace(Path(target), content)
+            path = Path(target)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with appearing(path) as temporary, temporary.open("wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
             return
         if self.filesystem.type_name not in OBJECT_STORES:
             self.filesystem.create_dir(target.rpartition("/")[0], recursive=True)
@@ -138,15 +150,12 @@ def _require_possible(path: str, location: str) -> None:
         raise InputError(f"{location}: is not a directory")
 
 
-def _replace(target: Path, content: bytes) -> None:
-    """Write a file beside the target, flush it to disk, and rename it to the target."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+@contextmanager
+def appearing(target: Path) -> Iterator[Path]:
+    """A path to write to; the file is renamed to `target` when the body has ended without an exception."""
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
     try:
-        with temporary.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
+        yield temporary
         temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)

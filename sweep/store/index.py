@@ -13,6 +13,7 @@ later and changes neither time nor size is not noticed: a file is checked only w
 from __future__ import annotations
 
 import uuid
+from contextlib import suppress
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -125,12 +126,10 @@ class Index:
             tables.append(self._read(part, self._schema.names, left))
             left = left.filter(pc.invert(pc.is_in(left[FILE], tables[-1][FILE])))
         content = parquet_bytes(pa.concat_tables(tables).replace_schema_metadata(FORMAT), LARGE)
-        try:
+        with suppress(OSError):
             self._directory.write(f"{INDEX}/{self._folder}-{uuid.uuid4().hex}.parquet", content)
             for part in replaced:
                 self._directory.remove(part)
-        except OSError:
-            pass
 
     def _read(self, part: str, columns: list[str], files: pa.Table) -> pa.Table:
         """The part's rows of those `files` that have not changed; none if the part is damaged or of another version."""

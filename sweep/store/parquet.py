@@ -95,20 +95,6 @@ def fetch(filesystem: pafs.FileSystem, path: str) -> bytes:
     return steady(read)
 
 
-def fetch_start(filesystem: pafs.FileSystem, path: str, count: int) -> tuple[bytes, int]:
-    """A file's first bytes, at most `count`, and its size in bytes. Does not read the rest.
-
-    Raises:
-        OSError: as `fetch` does.
-    """
-
-    def read() -> tuple[bytes, int]:
-        with filesystem.open_input_file(path) as stream:
-            return bytes(stream.read(count)), stream.size()
-
-    return steady(read)
-
-
 def read_parquet(content: bytes, schema: pa.Schema) -> pa.Table:
     """Rows of a Parquet file in the schema's columns; columns that an older file lacks are null.
 

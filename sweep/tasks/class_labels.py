@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from sweep.errors import InputError, nearest
+from sweep.errors import InputError, first_line, nearest
 from sweep.tasks.images import Called, listed
 from sweep.tasks.shards import Shard
 
@@ -129,7 +129,7 @@ def _column(shards: Sequence[Shard], name: str) -> pa.ChunkedArray:
         try:
             chunks += file.read([name]).column(0).cast(wanted).chunks
         except pa.ArrowException as error:
-            raise InputError(f"'{shard.name}': column '{name}': {str(error).splitlines()[0]}") from error
+            raise InputError(f"'{shard.name}': column '{name}': {first_line(error)}") from error
         if chunks and chunks[0].type != wanted:
             raise InputError(f"'{shard.name}': column '{name}' holds {found}, and in other files {chunks[0].type}")
     return pa.chunked_array(chunks, None if chunks else pa.int64())

@@ -11,17 +11,7 @@ import numpy as np
 
 from sweep.errors import InputError
 from sweep.tasks.images import Called, class_number
-from sweep.tasks.splits import (
-    Drawing,
-    Integers,
-    Split,
-    Splits,
-    fixed_words,
-    held_out,
-    limited,
-    noisy,
-    order_of_folds,
-)
+from sweep.tasks.splits import Drawing, Integers, Split, Splits, fixed_words, held_out, limited, noisy, order_of_folds
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +43,12 @@ class ClassSplits(Splits):
         return order_of_folds(self.trained)
 
     def split(self, seed: int, forget: dict[str, Any]) -> Split:
+        drawing = self.drawing(seed)
         if (chosen := self.fixed(forget)) is not None:
-            return self.drawing(seed).split_off(chosen, fixed_words(forget))
-        return self.drawing(seed).split(ratio=forget.get("ratio"), forget_class=self.forgotten_class(forget))
+            return drawing.split_off(chosen, fixed_words(forget))
+        if (label := self.forgotten_class(forget)) is not None:
+            return drawing.split_off(self.true == label, f"class {label}")
+        return drawing.split(forget["ratio"])
 
     def forgotten_class(self, forget: dict[str, Any]) -> int | None:
         """The class that is forgotten; None if no class is. Raises InputError as `class_number` does."""
@@ -91,7 +84,7 @@ def class_splits(
     true = labels[rows]
     trained = noisy(true, options["label_noise"], classes)
     validation, reference = options["validation"], options.get("reference", 0.0)
-    drawing = partial(Drawing, trained, true, validation=validation, reference=reference)
+    drawing = partial(Drawing, trained, validation=validation, reference=reference)
     kept = lru_cache(maxsize=1)(drawing)
     return ClassSplits(rows, len(labels), trained, true, test_labels, called, validation, reference, kept)
 

@@ -15,15 +15,7 @@ from methods import Samples
 from sweep.store.metrics import CLASSIFICATION, KINDS
 from sweep.tasks.class_splits import ClassSplits, class_splits
 from sweep.tasks.device_data import DeviceData
-from sweep.tasks.evaluation import (
-    accuracy,
-    apart,
-    confidence,
-    judged,
-    judged_forget,
-    kept,
-    predict_parts,
-)
+from sweep.tasks.evaluation import accuracy, apart, confidence, judged, judged_forget, predict_parts
 from sweep.tasks.image_tensors import image_tensors
 from sweep.tasks.images import Called, Images, copies, listed
 from sweep.tasks.kind import DatasetSpec, Evaluation, Kind, Outline
@@ -52,11 +44,6 @@ class ImageOutline(Outline):
     test_labels: Integers
     shape: tuple[int, ...]
     called: Called | None
-
-    @property
-    def classes(self) -> int:
-        """Number of classes."""
-        return self.outputs
 
 
 class Classification(Kind):
@@ -91,10 +78,10 @@ class Classification(Kind):
         )
 
     def splits(self, outline: ImageOutline, options: Mapping[str, Any]) -> ClassSplits:
-        return class_splits(outline.labels, outline.test_labels, outline.classes, outline.called, options)
+        return class_splits(outline.labels, outline.test_labels, outline.outputs, outline.called, options)
 
     def examples(self, outline: ImageOutline, count: int) -> Samples:
-        labels = torch.arange(count) % outline.classes
+        labels = torch.arange(count) % outline.outputs
         return Samples(torch.zeros(count, *outline.shape), labels, torch.arange(count), lambda raw, draws: raw)
 
     def on_device(self, data: Images, options: Mapping[str, Any], device: torch.device) -> DeviceData:
@@ -134,9 +121,8 @@ class Classification(Kind):
         parts = predict_parts(model, data, split)
         label = data.splits.forgotten_class(forget)
         validated = None if parts.validation is None else apart(parts.validation, label)[0]
-        metrics, members = judged(parts, apart(parts.test, label), validated, seed, "accuracy", accuracy, confidence)
-        found = kept(data, parts, members, forget)
-        return Evaluation(metrics, found, retained=("retain", parts.retain, found[0][2]))
+        tested, unit = apart(parts.test, label), "accuracy"
+        return Evaluation(*judged(data, forget, parts, tested, validated, seed, unit, accuracy, confidence))
 
     def evaluate_forget(
         self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int

@@ -11,7 +11,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from sweep.errors import InputError
+from sweep.errors import InputError, first_line
 from sweep.tasks.dataset import Dataset
 from sweep.tasks.image_folder import ImageFolder
 from sweep.tasks.images import Images
@@ -70,7 +70,7 @@ class Cifar10(Dataset):
                 part = kind(self.path, train=train, download=self.download)
         except (RuntimeError, OSError) as error:
             raise InputError(
-                f"{self.torchvision_name} is not in '{self.path}' ({str(error).splitlines()[0]}); "
+                f"{self.torchvision_name} is not in '{self.path}' ({first_line(error)}); "
                 "set dataset.path to torchvision's root, or dataset.download to true"
             ) from error
         images = np.ascontiguousarray(part.data.transpose(0, 3, 1, 2))

@@ -153,22 +153,9 @@ def first(part: Predictions, order: NDArray[np.int64], count: int) -> Prediction
     return part.subset(torch.from_numpy(np.sort(np.argsort(place)[:count])))
 
 
-def kept(data: DeviceData, parts: Parts, members: Predictions, forget: dict[str, Any]) -> tuple[Kept, ...]:
-    """The parts whose predictions are kept, as in `Evaluation`.
-
-    Args:
-        members: the retain samples that the attack is fitted on. They are kept where seeds forget different samples;
-            where they forget the same, so many that are the same in every seed, as far as it retains them.
-    """
-    rows = torch.from_numpy(data.splits.rows)
-    if data.splits.fixed(forget) is not None:
-        members = first(parts.retain, data.splits.order, len(members))
-    found = [("retain", members, rows), ("forget", parts.forget, rows)]
-    found.append(("test", parts.test, torch.arange(len(data.test_targets))))
-    return *found, *([("validation", parts.validation, rows)] if parts.validation is not None else [])
-
-
 def judged(
+    data: DeviceData,
+    forget: dict[str, Any],
     parts: Parts,
     tested: tuple[Predictions, Predictions],
     validated: Predictions | None,
@@ -176,8 +163,11 @@ def judged(
     unit: str,
     quality: Callable[[Predictions], float],
     feature: Callable[[Predictions], Floats],
-) -> tuple[dict[str, float | None], Predictions]:
-    """The quality of every part and membership inference, by their columns; and the retain samples it is fitted on.
+) -> tuple[dict[str, float | None], tuple[Kept, ...], Kept]:
+    """The quality of every part and membership inference, by their columns; and predictions, as in `Evaluation`.
+
+    Of the retain samples those are kept that the attack is fitted on, where seeds forget different samples; where they
+    forget the same, as many that are the same in every seed, as far as it retains them.
 
     Args:
         tested: the test samples that count, and those that are like the forgotten ones, of which there may be none.
@@ -199,4 +189,11 @@ def judged(
         inside, outside = equally_many(parts.retain, validated, seed)
         found[f"validation_{unit}"] = quality(validated)
         found["validation_mia"] = membership_inference(*map(feature, (inside, outside, parts.forget)))
-    return found, members
+    if data.splits.fixed(forget) is not None:
+        members = first(parts.retain, data.splits.order, len(members))
+    rows = torch.from_numpy(data.splits.rows)
+    kept = [("retain", members, rows), ("forget", parts.forget, rows)]
+    kept.append(("test", parts.test, torch.arange(len(data.test_targets))))
+    if parts.validation is not None:
+        kept.append(("validation", parts.validation, rows))
+    return found, tuple(kept), ("retain", parts.retain, rows)

@@ -6,25 +6,23 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import PIL
 from numpy.typing import NDArray
 from pyarrow import fs as pafs
-from pydantic import Field
 
 from sweep.errors import InputError
 from sweep.store.content_ids import canonical_json, content_id
 from sweep.store.location import open_location
 from sweep.store.retry import steady
 from sweep.tasks.dataset import Dataset
-from sweep.tasks.image_stack import DECODING, stacked
 from sweep.tasks.images import Called, Images
 from sweep.tasks.node_cache import kept_array
-from sweep.tasks.pixels import Background, Unusable, decode
+from sweep.tasks.pixels import DECODING, Background, Unusable, decode, stacked
+from sweep.tasks.sections import Name
 
-Name = Annotated[str, Field(min_length=1)]
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 """Ends of the names of files that count as images, in small or capital letters."""
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.errors import InputError, nearest
+from sweep.tasks.kind import numbered
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,9 @@ def copies(images: Images) -> tuple[NDArray[np.int64], int]:
     """A number for each training sample, int64 [N], equal for equal image and label; and how many test samples have a
     copy in the training set.
     """
-    numbers: dict[bytes, int] = {}
-    samples = [numbers.setdefault(key, len(numbers)) for key in keys(images.train_images, images.train_labels)]
-    again = sum(key in numbers for key in keys(images.test_images, images.test_labels))
-    return np.array(samples), again
+    samples = keys(images.train_images, images.train_labels)
+    known = set(samples)
+    return numbered(samples), sum(key in known for key in keys(images.test_images, images.test_labels))
 
 
 def keys(images: NDArray[np.uint8], labels: NDArray[np.int64] | None = None) -> list[bytes]:

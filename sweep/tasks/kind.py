@@ -59,6 +59,12 @@ class Outline:
     remarks: tuple[str, ...]
 
 
+def numbered(samples: Iterable[bytes]) -> NDArray[np.int64]:
+    """A number for each sample, int64 [N]; equal samples have equal numbers."""
+    numbers: dict[bytes, int] = {}
+    return np.array([numbers.setdefault(sample, len(numbers)) for sample in samples])
+
+
 Wanted = Literal[True, False, "forget", "all"]
 """Which predictions are kept: those of `Evaluation.kept`, none, of the forget part, or of every retain sample too."""
 

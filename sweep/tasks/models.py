@@ -18,18 +18,17 @@ from methods.task import Build, derived_seed
 from sweep.tasks.kind import Kind, Outline
 from sweep.tasks.language.pretrained import check_pretrained, model_fingerprint, pretrained
 from sweep.tasks.language.tiny_llama import tiny_llama
+from sweep.tasks.sections import Count
 
 ModelBuilder = Callable[Concatenate[int, int, ...], nn.Module]
 """(classes, channels, **options) -> a freshly initialised network, [B, channels, H, W] -> logits [B, classes]."""
 
 
-Width = Annotated[int, Field(ge=1)]
-"""Channels of a network's first layer, or units of each layer."""
 Depth = Annotated[int, Field(ge=0)]
 """Hidden layers."""
 
 
-def small_cnn(classes: int, channels: int, *, width: Width = 32) -> nn.Module:
+def small_cnn(classes: int, channels: int, *, width: Count = 32) -> nn.Module:
     """Three 3 x 3 convolutions with BatchNorm (width, 2 width, 2 width), a global average, one linear layer."""
 
     def block(inputs: int, outputs: int) -> list[nn.Module]:
@@ -80,17 +79,17 @@ def resnet(classes: int, channels: int, *, blocks: tuple[int, ...], width: int) 
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, classes))
 
 
-def resnet8(classes: int, channels: int, *, width: Width = 32) -> nn.Module:
+def resnet8(classes: int, channels: int, *, width: Count = 32) -> nn.Module:
     """ResNet-8 for 32 x 32 images: three stages of one block; 0.3 M weights at width 32."""
     return resnet(classes, channels, blocks=(1, 1, 1), width=width)
 
 
-def resnet18(classes: int, channels: int, *, width: Width = 64) -> nn.Module:
+def resnet18(classes: int, channels: int, *, width: Count = 64) -> nn.Module:
     """ResNet-18 with a CIFAR stem, as unlearning papers use it on CIFAR: 11.2 M weights."""
     return resnet(classes, channels, blocks=(2, 2, 2, 2), width=width)
 
 
-def mlp(outputs: int, inputs: int, *, width: Width = 128, depth: Depth = 3) -> nn.Module:
+def mlp(outputs: int, inputs: int, *, width: Count = 128, depth: Depth = 3) -> nn.Module:
     """`depth` hidden layers of `width` units with ReLU, for rows of numbers [B, inputs]."""
     sizes = [inputs, *[width] * depth]
     layers = [layer for size in pairwise(sizes) for layer in (nn.Linear(*size), nn.ReLU())]

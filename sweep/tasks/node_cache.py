@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from pyarrow import fs as pafs
 
+from sweep.store.directory import appearing
 from sweep.store.retry import steady
 
 BLOCK = 1 << 24
@@ -69,7 +69,7 @@ def kept_array(name: str, make: Callable[[], NDArray[np.uint8]]) -> NDArray[np.u
         with suppress(OSError, ValueError, EOFError):  # the file is missing or damaged
             return np.asarray(np.load(path, mmap_mode="c"))  # "c": changes to the array do not reach the file
         made = make()
-        with suppress(OSError), _appearing(path) as temporary, temporary.open("wb") as stream:
+        with suppress(OSError), appearing(path) as temporary, temporary.open("wb") as stream:
             np.save(stream, made)
         return made
     finally:
@@ -78,19 +78,8 @@ def kept_array(name: str, make: Callable[[], NDArray[np.uint8]]) -> NDArray[np.u
 
 def _copy(filesystem: pafs.FileSystem, source: str, target: Path) -> None:
     with (
-        _appearing(target) as temporary,
+        appearing(target) as temporary,
         filesystem.open_input_stream(source) as stream,
         temporary.open("wb") as copy,
     ):
         shutil.copyfileobj(stream, copy, BLOCK)
-
-
-@contextmanager
-def _appearing(target: Path) -> Iterator[Path]:
-    """A path to write to; the file is renamed to `target` when the body has ended without an exception."""
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-    try:
-        yield temporary
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import PIL
@@ -13,19 +13,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pydantic import Field
 
 from sweep.errors import InputError, nearest
 from sweep.store.content_ids import canonical_json, content_id
-from sweep.tasks.class_labels import Labels, read_labels
+from sweep.tasks.class_labels import read_labels
 from sweep.tasks.dataset import Dataset
-from sweep.tasks.image_stack import DECODING, stacked
 from sweep.tasks.images import Images, keys
 from sweep.tasks.node_cache import kept_array
-from sweep.tasks.pixels import Background, Unusable, decode
-from sweep.tasks.shards import Shard, find_shards
-
-Name = Annotated[str, Field(min_length=1)]
+from sweep.tasks.pixels import DECODING, Background, Unusable, decode, stacked
+from sweep.tasks.sections import Name
+from sweep.tasks.shards import Shard, find_both
 
 
 @dataclass(frozen=True)
@@ -53,13 +50,13 @@ class ParquetImages(Dataset):
 
     def fingerprint(self) -> str:
         train, test = self._shards()
-        called = self._labels(train, test).called
+        called = read_labels(self.path, train, test, self.label_column).called
         # Renumbered labels enter the hash: before they were renumbered, such a set was another one.
         return content_of(train, test, canonical_json(called.values).encode() if called.renumbered else b"")
 
     def load(self) -> Images:
         train, test = self._shards()
-        labels = self._labels(train, test)
+        labels = read_labels(self.path, train, test, self.label_column)
         pixels = self._kept_pixels(train, test)
         first, rest = pixels[: len(labels.train)], pixels[len(labels.train) :]
         called = labels.called if labels.called.renumbered or labels.called.names else None
@@ -72,16 +69,7 @@ class ParquetImages(Dataset):
         return kept_array(f"images-{key}", lambda: self._pixels(train, test))
 
     def _shards(self) -> tuple[list[Shard], list[Shard]]:
-        train, test = self.train_split, self.test_split
-        if train == test:
-            raise InputError(f"train_split and test_split are both '{train}'")
-        return (
-            find_shards(self.path, train, other=test, option="train_split"),
-            find_shards(self.path, test, other=train, option="test_split"),
-        )
-
-    def _labels(self, train: list[Shard], test: list[Shard]) -> Labels:
-        return read_labels(self.path, train, test, self.label_column)
+        return find_both(self.path, self.train_split, self.test_split)
 
     def _pixels(self, train: list[Shard], test: list[Shard]) -> NDArray[np.uint8]:
         """The images of `train`, then those of `test`: uint8 [N, C, H, W]."""

@@ -1,9 +1,10 @@
-"""Decodes images of every mode that Pillow reads to 8-bit grey or colour, or says why one cannot be used."""
+"""Decodes images of every mode that Pillow reads to 8-bit grey or colour, or says why not; and stacks them."""
 
 from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Literal
 
@@ -11,12 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
+from sweep.errors import InputError
+
 Background = Literal["white", "black"]
 
 PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
 OPAQUE = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV")
 SIXTEEN_BITS = ("PNG", "PPM")
 """Formats of 16 bits that Pillow may open as 32-bit integers."""
+
+DECODING = 1
+"""Raise this when the same files give other pixels than before, so that no node uses its cache."""
 
 
 class Unusable(Exception):
@@ -54,6 +60,33 @@ def decode(encoded: bytes, mode: Literal["L", "RGB"], background: Background, si
         plain = plain.resize((size, size), Image.Resampling.BILINEAR)
     array = np.asarray(plain, dtype=np.uint8)
     return array[None] if mode == "L" else array.transpose(2, 0, 1)
+
+
+def stacked(images: Iterable[NDArray[np.uint8]], counts: Mapping[str, int], path: str) -> NDArray[np.uint8]:
+    """The images of all splits, one split after another: uint8 [N, C, H, W].
+
+    Args:
+        counts: how many images each split has, at least 1.
+        path: the dataset's path, for messages.
+
+    Raises:
+        InputError: images differ in size, or all of a split are the same.
+    """
+    pixels: NDArray[np.uint8] | None = None
+    for place, image in enumerate(images):
+        if pixels is None:
+            pixels = np.empty((sum(counts.values()), *image.shape), np.uint8)
+        if image.shape != pixels.shape[1:]:
+            raise InputError(f"'{path}': images differ in size; set dataset.image_size")
+        pixels[place] = image
+    assert pixels is not None
+    first = 0
+    for split, count in counts.items():
+        part = pixels[first : first + count]
+        first += count
+        if count > 1 and all(np.array_equal(part[0], image) for image in part[1:]):
+            raise InputError(f"'{path}': all {count} images of '{split}' are the same, to the last pixel")
+    return pixels
 
 
 def eight_bits(image: Image.Image) -> Image.Image:

@@ -18,16 +18,9 @@ from methods.task import derived_seed
 from sweep.errors import InputError
 from sweep.store.metrics import KINDS
 from sweep.tasks.device_data import DeviceData
-from sweep.tasks.evaluation import (
-    Floats,
-    Predictions,
-    judged,
-    judged_forget,
-    kept,
-    predict_parts,
-)
+from sweep.tasks.evaluation import Floats, Predictions, judged, judged_forget, predict_parts
 from sweep.tasks.image_tensors import image_tensors
-from sweep.tasks.kind import DatasetSpec, Evaluation, Kind, Outline
+from sweep.tasks.kind import DatasetSpec, Evaluation, Kind, Outline, numbered
 from sweep.tasks.splits import Split
 from sweep.tasks.value_splits import ValueSplits, in_range, value_splits
 
@@ -87,17 +80,13 @@ class Regression(Kind):
 
     def outline(self, data: Measured) -> MeasuredOutline:
         shape = data.train_inputs.shape[1:]
-        numbers: dict[bytes, int] = {}
-        samples = [
-            numbers.setdefault(hashlib.sha256(row.tobytes() + target.tobytes()).digest(), len(numbers))
-            for row, target in zip(data.train_inputs, data.train_targets, strict=True)
-        ]
+        pairs = zip(data.train_inputs, data.train_targets, strict=True)
         return MeasuredOutline(
             outputs=1,
             inputs=shape[0],
             noun="image" if data.images else "row",
             size=" x ".join(map(str, shape)) if data.images else f"{shape[0]} numbers",
-            samples=np.array(samples),
+            samples=numbered(hashlib.sha256(row.tobytes() + target.tobytes()).digest() for row, target in pairs),
             remarks=(),
             targets=data.train_targets,
             test_targets=data.test_targets,
@@ -144,9 +133,7 @@ class Regression(Kind):
         tested = _where(parts.test, outside), _where(parts.test, ~outside)
         chosen = ~in_range(data.splits.targets[split.validation], forget)
         validated = None if parts.validation is None else _where(parts.validation, chosen)
-        metrics, members = judged(parts, tested, validated, seed, "error", error, losses)
-        found = kept(data, parts, members, forget)
-        return Evaluation(metrics, found, retained=("retain", parts.retain, found[0][2]))
+        return Evaluation(*judged(data, forget, parts, tested, validated, seed, "error", error, losses))
 
     def evaluate_forget(
         self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Count = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(min_length=1)]
 
 
 class Section(BaseModel):
@@ -15,3 +20,8 @@ class OpenSection(Section):
     """A part of a spec whose further keys depend on what it names."""
 
     model_config = ConfigDict(extra="allow")
+
+    @property
+    def own_options(self) -> dict[str, Any]:
+        """These further keys."""
+        return dict(self.model_extra or {})

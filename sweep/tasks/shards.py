@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs as pafs
 
-from sweep.errors import InputError
+from sweep.errors import InputError, first_line
 from sweep.store.location import open_location
 from sweep.store.retry import steady
 from sweep.tasks.node_cache import local_copy
@@ -35,7 +35,21 @@ class Shard:
         try:
             return pq.ParquetFile(self.open())
         except pa.ArrowException as error:
-            raise InputError(f"'{self.name}' is not Parquet: {str(error).splitlines()[0]}") from error
+            raise InputError(f"'{self.name}' is not Parquet: {first_line(error)}") from error
+
+
+def find_both(location: str, train: str, test: str) -> tuple[list[Shard], list[Shard]]:
+    """The files of the training and of the test split.
+
+    Raises:
+        InputError: as `find_shards`; or both splits have one name.
+    """
+    if train == test:
+        raise InputError(f"train_split and test_split are both '{train}'")
+    return (
+        find_shards(location, train, other=test, option="train_split"),
+        find_shards(location, test, other=train, option="test_split"),
+    )
 
 
 def find_shards(location: str, split: str, other: str, option: str) -> list[Shard]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import Any, Final
 
@@ -19,7 +20,6 @@ from numpy.typing import NDArray
 
 from methods.task import derived_seed
 from sweep.errors import InputError
-from sweep.tasks.folds import FOLDS, fold_of
 
 Integers = NDArray[np.int64]
 """Rows of a training set, counted from 0, or its labels: int64 [n]."""
@@ -43,7 +43,7 @@ class Split:
         return np.sort(np.concatenate([self.retain, self.forget]))
 
 
-def stratified_order(labels: NDArray[np.int64], generator: np.random.Generator) -> Integers:
+def stratified_order(labels: Integers, generator: np.random.Generator) -> Integers:
     """A random order of all rows in which every prefix is stratified: each class's share is kept to within a sample.
 
     Put a class of n among N samples in random order. The share is kept if the place of its j-th sample (both counted
@@ -68,14 +68,14 @@ def stratified_order(labels: NDArray[np.int64], generator: np.random.Generator) 
     return order
 
 
-def limited(labels: NDArray[np.int64], limit: int | None) -> Integers:
+def limited(labels: Integers, limit: int | None) -> Integers:
     """The rows of a stratified training set of at most `limit` samples, sorted; all rows if `limit` is None."""
     if limit is None or limit >= len(labels):
         return np.arange(len(labels))
     return np.sort(stratified_order(labels, np.random.default_rng(derived_seed(0, "limit")))[:limit])
 
 
-def noisy(labels: NDArray[np.int64], share: float, classes: int) -> NDArray[np.int64]:
+def noisy(labels: Integers, share: float, classes: int) -> Integers:
     """The labels with round(share * n) of them drawn anew, uniformly over all classes (symmetric label noise)."""
     generator = np.random.default_rng(derived_seed(0, "label noise"))
     rows = generator.permutation(len(labels))[: round(share * len(labels))]
@@ -147,33 +147,27 @@ class Drawing:
     """What a seed decides of a training set. All splits of the seed come from one drawing.
 
     Attributes:
-        trained: the labels trained on, with their noise, int64 [N]. They stratify the parts held out and a share that
-            is forgotten.
-        true: the labels without noise, int64 [N]. They decide which samples a forgotten class has.
+        strata: int64 [N], as the labels trained on. They stratify the parts held out and a share that is forgotten.
         seed: a trial's seed.
         validation: the share of the samples that is held out for validation.
         reference: the share held out for methods that compare with samples never trained on.
     """
 
-    trained: Integers
-    true: Integers
+    strata: Integers
     seed: int
     validation: float
     reference: float = 0.0
 
-    def split(self, *, ratio: float | None = None, forget_class: int | None = None) -> Split:
-        """Split the samples; forget round(`ratio` * n) of the n that are not held out, or all of `forget_class`.
+    def split(self, ratio: float) -> Split:
+        """Split the samples; forget round(`ratio` * n) of the n that are not held out.
 
         The forget sets of larger ratios contain those of smaller ones.
 
         Raises:
             InputError: no sample would be forgotten, or none retained.
         """
-        if forget_class is not None:
-            return self.split_off(self.true == forget_class, f"class {forget_class}")
-        assert ratio is not None
         rest = self._parts[2]
-        chosen = np.zeros(len(self.trained), dtype=bool)
+        chosen = np.zeros(len(self.strata), dtype=bool)
         chosen[rest[self._ranked[: round(ratio * len(rest))]]] = True
         return self.split_off(chosen, f"ratio {ratio}")
 
@@ -193,18 +187,18 @@ class Drawing:
     @cached_property
     def _parts(self) -> tuple[Integers, Integers, Integers]:
         """The rows of the validation part, of the reference part, and the other rows."""
-        first = held_out(len(self.trained), self.validation)
-        both = first + held_out(len(self.trained), self.reference)
-        order = np.arange(len(self.trained))
+        first = held_out(len(self.strata), self.validation)
+        both = first + held_out(len(self.strata), self.reference)
+        order = np.arange(len(self.strata))
         if both:
-            order = stratified_order(self.trained, np.random.default_rng(derived_seed(self.seed, "validation")))
+            order = stratified_order(self.strata, np.random.default_rng(derived_seed(self.seed, "validation")))
         return np.sort(order[:first]), np.sort(order[first:both]), np.sort(order[both:])
 
     @cached_property
     def _ranked(self) -> Integers:
         """Positions in the other rows, in the order in which samples are forgotten."""
         generator = np.random.default_rng(derived_seed(self.seed, "forget"))
-        return stratified_order(self.trained[self._parts[2]], generator)
+        return stratified_order(self.strata[self._parts[2]], generator)
 
 
 def fixed_words(forget: dict[str, Any]) -> str:
@@ -212,9 +206,27 @@ def fixed_words(forget: dict[str, Any]) -> str:
     return f"fold {forget['fold']} of ratio {forget['ratio']}" if "fold" in forget else "the list of rows"
 
 
+FOLDS = "folds"
+"""What the order of folds is drawn for, as `derived_seed` has it; its seed is 0 for every trial."""
+
+
 def order_of_folds(strata: Integers) -> Integers:
     """The order of all samples, with these strata [N], whose consecutive places are folds."""
     return stratified_order(strata, np.random.default_rng(derived_seed(0, FOLDS)))
+
+
+def fold_count(ratio: float) -> int:
+    """How many folds of this ratio there are: the whole part of 1 / ratio, of the ratio as it is written."""
+    return int(1 / Fraction(str(ratio)))
+
+
+def fold_of(order: Integers, ratio: float, fold: int) -> Integers:
+    """A fold, counted from 0: as many entries of an order [n] as the whole part of ratio * n.
+
+    Folds are disjoint shares of a data set, the same for every seed, that are forgotten in turn.
+    """
+    size = int(Fraction(str(ratio)) * len(order))
+    return order[fold * size : (fold + 1) * size]
 
 
 def held_out(count: int, share: float) -> int:

@@ -5,20 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
-from pydantic import Field
 
 from sweep.errors import InputError, nearest
 from sweep.tasks.dataset import Dataset
-from sweep.tasks.numeric_columns import numbers, numeric_columns
 from sweep.tasks.parquet_images import ParquetImages, content_of
 from sweep.tasks.regression import Measured
-from sweep.tasks.shards import Shard, find_shards
-
-Name = Annotated[str, Field(min_length=1)]
+from sweep.tasks.sections import Name
+from sweep.tasks.shards import Shard, find_both
 
 
 @dataclass(frozen=True)
@@ -66,13 +64,9 @@ class Table(Dataset):
         return digest.hexdigest()[:16]
 
     def load(self) -> Measured:
-        train, test = self.train_split, self.test_split
-        if train == test:
-            raise InputError(f"train_split and test_split are both '{train}'")
-        first = find_shards(self.path, train, other=test, option="train_split")
-        second = find_shards(self.path, test, other=train, option="test_split")
-        names = self._features(first[0])
-        (inputs, targets), (test_inputs, test_targets) = (self._read(part, names) for part in (first, second))
+        train, test = find_both(self.path, self.train_split, self.test_split)
+        names = self._features(train[0])
+        (inputs, targets), (test_inputs, test_targets) = (self._read(part, names) for part in (train, test))
         if len(targets) and (targets == targets[0]).all():
             raise InputError(f"'{self.path}': all targets are {targets[0]:g}")
         return Measured(inputs, targets, test_inputs, test_targets)
@@ -121,3 +115,30 @@ class RatedImages(ParquetImages):
         if len(found) != 1:
             raise InputError(f"'{shard.name}' has {len(found)} candidates for dataset.label_column: {found}; set it")
         return found[0]
+
+
+def numeric_columns(shard: Shard) -> list[str]:
+    """The names of a file's columns of integers, floats or decimals, in their order."""
+    return [item.name for item in shard.parquet().schema_arrow if _is_numeric(item.type)]
+
+
+def numbers(shard: Shard, name: str) -> NDArray[np.float64]:
+    """A column of a file, float64 [N].
+
+    Raises:
+        InputError: the file has no such column, or not numbers alone.
+    """
+    file = shard.parquet()
+    if name not in file.schema_arrow.names:
+        raise InputError(f"'{shard.name}' has no column '{name}'; {nearest(name, numeric_columns(shard))}")
+    held = file.schema_arrow.field(name).type
+    if not _is_numeric(held):
+        raise InputError(f"'{shard.name}': column '{name}' holds {held}, not numbers")
+    values: NDArray[np.float64] = file.read([name]).column(0).cast(pa.float64()).to_numpy()
+    if unknown := int((~np.isfinite(values)).sum()):
+        raise InputError(f"'{shard.name}': column '{name}' has {unknown} missing or infinite values")
+    return values
+
+
+def _is_numeric(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))

@@ -44,7 +44,7 @@ class ValueSplits(Splits):
         if (chosen := self.fixed(forget)) is not None:
             return drawing.split_off(chosen, fixed_words(forget))
         if forget["scenario"] == "random":
-            return drawing.split(ratio=forget["ratio"])
+            return drawing.split(forget["ratio"])
         return drawing.split_off(in_range(self.targets, forget), f"targets {range_words(forget)}")
 
     def may_run_short(self, forget: dict[str, Any], fewest: int) -> bool:
@@ -72,7 +72,7 @@ def value_splits(
     rows = limited(strata(targets), options["limit"])
     kept = targets[rows]
     shares = {"validation": options["validation"], "reference": options.get("reference", 0.0)}
-    drawing = partial(Drawing, strata(kept), strata(kept), **shares)
+    drawing = partial(Drawing, strata(kept), **shares)
     return ValueSplits(rows, len(targets), kept, test_targets, any(shares.values()), lru_cache(maxsize=1)(drawing))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pyarrow as pa
 import torch
 from torch import nn
 
@@ -51,7 +52,16 @@ def relearn(
     model = copy.deepcopy(unlearned)
     task = replace(task, model=model, seed=derived_seed(task.seed, "relearning"), recorder=Recorder())
     torch.manual_seed(derived_seed(task.seed, "network"))
-    path = _Path(before)
+    started, path = time.perf_counter(), list[dict[str, Any]]()
+
+    def note(epoch: int, step: int, found: Evaluation) -> None:
+        at = {"epoch": epoch, "step": step, "seconds": time.perf_counter() - started}
+        path.append(at | measured(found.metrics))
+
+    def relearned(status: str, predictions: pa.Table | None) -> Relearned:
+        return Relearned(recipe, [point | {"status": status} for point in path], predictions)
+
+    note(0, 0, before)
     on_forget_set = recipe.data == "forget"
     samples = task.forget if on_forget_set else task.retain
     steps = samples.steps(recipe.batch_size)
@@ -75,25 +85,9 @@ def relearn(
                     if not on_forget_set:
                         settling.settle(model, task.retain, task)
                     last = whole(model) if step == recipe.epochs * steps else forgotten(model)
-                    path.add(epoch, step, last)
+                    note(epoch, step, last)
     except Diverged:
-        path.add(epoch, step, Evaluation({}, ()))
-        return Relearned(recipe, path.rows("diverged"), None)
+        note(epoch, step, Evaluation({}, ()))
+        return relearned("diverged", None)
     parts = [part for part in last.kept if part[0] == "forget"]
-    return Relearned(recipe, path.rows("ok"), prediction_rows(trial_id, parts) if keep and parts else None)
-
-
-class _Path:
-    """The points of a relearning's path, as rows of `relearned`."""
-
-    def __init__(self, before: Evaluation) -> None:
-        self._started = time.perf_counter()
-        self._rows: list[dict[str, Any]] = []
-        self.add(0, 0, before)
-
-    def add(self, epoch: int, step: int, found: Evaluation) -> None:
-        seconds = time.perf_counter() - self._started
-        self._rows.append({"epoch": epoch, "step": step, "seconds": seconds} | measured(found.metrics))
-
-    def rows(self, status: str) -> list[dict[str, Any]]:
-        return [row | {"status": status} for row in self._rows]
+    return relearned("ok", prediction_rows(trial_id, parts) if keep and parts else None)

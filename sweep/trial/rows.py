@@ -6,7 +6,7 @@ import json
 import platform
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import torch
@@ -18,10 +18,8 @@ from sweep.spec.plugins import find_kind
 from sweep.store.columns import METRICS, PREDICTIONS, TRACES
 from sweep.store.redaction import redacted
 from sweep.tasks.evaluation import Predictions
+from sweep.trial.job import Context, Outcome
 from sweep.trial.probe import degrees
-
-if TYPE_CHECKING:
-    from sweep.trial.job import Context, Outcome
 
 
 def trial_row(trial: Trial, context: Context, outcome: Outcome, started: datetime) -> dict[str, Any]:

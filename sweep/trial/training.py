@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from methods import trainable
 from methods.task import Recorder, Samples, batch_bounds, derived_seed
-
-if TYPE_CHECKING:
-    from sweep.tasks.recipes import Recipe
+from sweep.tasks.recipes import Recipe
 
 
 def autocast_context(precision: str, device: torch.device) -> Callable[[], AbstractContextManager[object]]:

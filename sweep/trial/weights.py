@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from methods import Recorder, Samples
 from methods.fisher import GRADIENT_BUDGET, gradient_budget
+from sweep.errors import first_line
 from sweep.trial.device import lost, out_of_memory
 
 GRADIENT_BYTES = 2**28
@@ -42,8 +43,7 @@ def of_weights(
         except Exception as error:
             if out_of_memory(error) or lost(forget.index.device):
                 raise
-            why = str(error).strip().splitlines() or [type(error).__name__]
-            recorder.note(forget_information=f"none: no gradient per sample: {why[0]}")
+            recorder.note(forget_information=f"none: no gradient per sample: {first_line(error)}")
     return found
 
 

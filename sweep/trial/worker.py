@@ -9,7 +9,8 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -19,19 +20,18 @@ import pyarrow as pa
 import torch
 from torch import nn
 
-from methods import Diverged, Method, Recorder, Samples, Task, Unsuitable
-from methods.task import Build, Fit, Tell, derived_seed
-from sweep.errors import Unsuccessful
+from methods import Diverged, Recorder, Task, Unsuitable
+from methods.task import Tell, derived_seed
+from sweep.errors import Unsuccessful, first_line
 from sweep.plan.trials import Trial, describe
 from sweep.plan.versions import original_version
-from sweep.spec.plugins import find_dataset, find_kind, find_method, find_model
+from sweep.spec.plugins import find_dataset, find_kind, find_method
 from sweep.store.columns import MEASURED
 from sweep.store.originals import Original, State, checksum, load_original, store_original
 from sweep.store.results import Relearned, Results
 from sweep.store.row_lists import stored_row_list
-from sweep.tasks.dataset import kind_of
 from sweep.tasks.device_data import DeviceData
-from sweep.tasks.models import initialised, load_state, stored_state, tensors_of
+from sweep.tasks.models import load_state, stored_state, tensors_of
 from sweep.tasks.splits import LISTED
 from sweep.trial.device import (
     busy,
@@ -48,9 +48,10 @@ from sweep.trial.job import Context, Job, Outcome
 from sweep.trial.probe import make_probe, remembered
 from sweep.trial.relearning import relearn
 from sweep.trial.rows import measured, prediction_rows, started_row, trace_row, trial_row
+from sweep.trial.setting import Setting
 from sweep.trial.so_far import told
 from sweep.trial.timeout import OutOfTime, time_limit
-from sweep.trial.training import autocast_context, computed_in, rehearse, train
+from sweep.trial.training import computed_in, rehearse
 from sweep.trial.weights import of_weights
 
 
@@ -93,7 +94,7 @@ class Worker:
         """
         warnings.filterwarnings("ignore", message=".*torch.jit.script.* is deprecated")  # torch.func itself causes it
         torch.set_num_threads(self.context.threads)
-        set_arithmetic(json.loads(job.trial.config)["training"]["precision"])
+        set_arithmetic(describe(job.trial)["training"]["precision"])
         self.busy = None
         action = self._train_original if job.original_only else partial(self._unlearn, tell=tell)
         ended = self._attempts(lambda: action(job.trial))
@@ -126,10 +127,8 @@ class Worker:
         if self.context.expendable:
             print(failure, file=sys.stderr, flush=True)
             os._exit(1)
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise Unsuccessful(
-            f"the GPU no longer works in this process: {first}; what was stored is kept, and the same command goes on"
-        ) from error
+        why = f"the GPU no longer works in this process: {first_line(error)}"
+        raise Unsuccessful(f"{why}; what was stored is kept, and the same command goes on") from error
 
     def _release_memory(self) -> None:
         """Drop what is kept between trials, so that the next attempt has all memory."""
@@ -140,204 +139,147 @@ class Worker:
 
     def _train_original(self, trial: Trial) -> tuple[Measurements, Outcome]:
         try:
-            self._original = (str(trial.original_id), self._new_original(trial))
+            self._original = (str(trial.original_id), self._new_original(trial, self._setting(trial)))
         except Diverged as error:
             return Measurements(), Outcome("diverged", f"the original diverged: {error}")
         return Measurements(), Outcome("ok")
 
     def _unlearn(self, trial: Trial, tell: Tell | None) -> tuple[Measurements, Outcome]:
-        config = json.loads(trial.config)
-        method = find_method(config["method"]["name"])(**config["method"]["params"])
+        setting = self._setting(trial)
+        method, training = setting.method, setting.config["training"]
         try:
-            model = self._original_model(trial, config, method)
+            model = self._original_model(trial, setting)
         except Diverged as error:
             return Measurements(), Outcome("diverged", f"the original diverged: {error}")
-        data, kind = self._load_data(config), find_kind(config["dataset"]["name"])
-        forget_set = self._forget_set(config)
-        split = data.split(config["seed"], forget_set)
-        retain, forget = data.train(split.retain), data.train(split.forget)
-        autocast = autocast_context(config["training"]["precision"], self._device)
-        batch_size = getattr(method, "batch_size", None if method.needs_original else config["training"]["batch_size"])
+        batch_size = getattr(method, "batch_size", None if method.needs_original else training["batch_size"])
         if self.context.gpu and batch_size is not None:
-            again = self._original_model(trial, config, method)
-            rehearse(again, (retain, forget), batch_size, kind.criterion, autocast)
+            again = self._original_model(trial, setting)
+            rehearse(again, (setting.retain, setting.forget), batch_size, setting.kind.criterion, setting.autocast)
             del again
-        recorder = self._recorder(trial, retain, forget, config, tell)
-        unlearned: nn.Module | None
-        task = Task(
-            model=model,
-            retain=retain,
-            forget=forget,
-            classes=data.classes,
-            seed=config["seed"],
-            build=self._builder(config),
-            fit=self._fit(config, recorder),
-            criterion=kind.criterion,
-            optimizer=kind.optimizer,
-            autocast=autocast,
-            recorder=recorder,
-            reference=data.held_out(split.reference) if len(split.reference) else None,
-        )
+        recorder = self._recorder(trial, setting, tell)
+        task = setting.task(model, recorder)
         if method.needs_original:
             recorder.record(epoch=0, step=0, model=model)
-        torch.manual_seed(derived_seed(config["seed"], "method"))
+        torch.manual_seed(derived_seed(setting.seed, "method"))
         reset_peak_memory(self._device)
         aside = recorder.seconds_aside
-        outcome = Outcome("ok")
+        unlearned: nn.Module | None = None
         started = time.perf_counter()
         try:
-            unlearned = method.unlearn(task)
+            found = method.unlearn(task)
             synchronise(self._device)
-            require_finite(unlearned)
+            require_finite(found)
+            unlearned, outcome = found, Outcome("ok")
         except Diverged as error:
-            unlearned, outcome = None, Outcome("diverged", str(error))
+            outcome = Outcome("diverged", str(error))
         seconds = time.perf_counter() - started - (recorder.seconds_aside - aside)
         self.busy = busy()  # now, because evaluation also computes on the CPU
+        original = self._original[1] if self._original and trial.original_id else None
         columns: dict[str, Any] = {
-            "original_version": self._original[1].version if self._original and trial.original_id else None,
-            "original_sha256": self._original[1].sha256 if self._original and trial.original_id else None,
-            "n_retain": len(retain),
-            "n_forget": len(forget),
+            "original_version": original.version if original else None,
+            "original_sha256": original.sha256 if original else None,
+            "n_retain": len(setting.retain),
+            "n_forget": len(setting.forget),
             "unlearn_seconds": seconds,
             "samples_processed": recorder.samples_processed,
             "peak_memory_bytes": peak_memory(self._device),
-            "precision": computed_in(config["training"]["precision"], self._device),
+            "precision": computed_in(training["precision"], self._device),
         }
+        ended = Measurements(columns)
         if unlearned is not None:
             recorder.finish(unlearned)
-        ended = Measurements(columns, [trace_row(trial.id, row) for row in recorder.rows])
-        if unlearned is not None:
-            columns["model_sha256"] = checksum(tensors_of(unlearned))
-            started = time.perf_counter()
-            try:
-                with full_float32():
-                    found = kind.evaluate(unlearned, data, split, forget_set, config["seed"])
-                columns |= measured(found.metrics)
-                wanted = self.context.predictions
-                ended.predictions = prediction_rows(trial.id, found.wanted(wanted))
-                columns["kept_predictions"] = ("true" if wanted is True else wanted) or None
-                original = None if trial.original_id is None else self._original_state(trial)
-                asked = forget if self.context.forget_information else None
-                columns |= of_weights(unlearned, original, asked, kind.criterion, recorder)
-            except Diverged as error:
-                outcome = Outcome("diverged", outcome.error or str(error))
-            columns["eval_seconds"] = time.perf_counter() - started
-            if self.context.relearning is not None and outcome.status == "ok":
-                told = {"data": data, "split": split, "forget": forget_set, "seed": config["seed"]}
-                exactly = full_float32()
-                judges = exactly(partial(kind.evaluate_forget, **told)), exactly(partial(kind.evaluate, **told))
-                recipe, keep = self.context.relearning, bool(self.context.predictions)
-                ended.relearned = relearn(trial.id, unlearned, task, recipe, found, *judges, keep)
+            outcome = self._judge(trial, setting, task, unlearned, ended)
+        ended.traces = [trace_row(trial.id, row) for row in recorder.rows]
         columns["notes"] = json.dumps(recorder.notes, sort_keys=True) if recorder.notes else None
         return ended, outcome
 
-    def _original_model(self, trial: Trial, config: dict[str, Any], method: Method) -> nn.Module:
+    def _judge(self, trial: Trial, setting: Setting, task: Task, unlearned: nn.Module, ended: Measurements) -> Outcome:
+        """Add what is measured of an unlearned model to what was measured so far; return how the trial ended."""
+        kind, columns, wanted = setting.kind, ended.columns, self.context.predictions
+        given = setting.data, setting.split, setting.forget_set, setting.seed
+        columns["model_sha256"] = checksum(tensors_of(unlearned))
+        started = time.perf_counter()
+        try:
+            with full_float32():
+                found = kind.evaluate(unlearned, *given)
+            columns |= measured(found.metrics)
+            ended.predictions = prediction_rows(trial.id, found.wanted(wanted))
+            columns["kept_predictions"] = ("true" if wanted is True else wanted) or None
+            original = None if trial.original_id is None else self._original_state(trial, setting)
+            asked = task.forget if self.context.forget_information else None
+            columns |= of_weights(unlearned, original, asked, kind.criterion, task.recorder)
+        except Diverged as error:
+            return Outcome("diverged", str(error))
+        finally:
+            columns["eval_seconds"] = time.perf_counter() - started
+        if self.context.relearning is not None:
+            forgotten = full_float32()(lambda model: kind.evaluate_forget(model, *given))
+            whole = full_float32()(lambda model: kind.evaluate(model, *given))
+            recipe, keep = self.context.relearning, bool(wanted)
+            ended.relearned = relearn(trial.id, unlearned, task, recipe, found, forgotten, whole, keep)
+        return Outcome("ok")
+
+    def _original_model(self, trial: Trial, setting: Setting) -> nn.Module:
         if trial.original_id is None:
-            return self._builder(config)()
-        model = self._untrained(config, method)
-        load_state(model, self._original_state(trial))
+            return setting.build()
+        model = setting.untrained()
+        load_state(model, self._original_state(trial, setting))
         return model.eval()
 
-    def _untrained(self, config: dict[str, Any], method: Method) -> nn.Module:
-        build = self._builder(config)
-        if method.shapes_training is None:
-            return build()
-        return method.build_original(build, self._training_set(config)).to(self._device)
-
-    def _training_set(self, config: dict[str, Any]) -> Samples:
-        data = self._load_data(config)
-        return data.train(data.split(config["seed"], self._forget_set(config)).training)
-
-    def _forget_set(self, config: dict[str, Any]) -> dict[str, Any]:
-        """The forget set as `Splits.split` takes it."""
-        forget: dict[str, Any] = config["forget"]
-        if "rows" not in forget:
-            return forget
-        try:
-            return forget | {LISTED: stored_row_list(self._results, forget["rows"])}
-        except OSError as error:
-            raise StorageError(error) from error
-
-    def _original_state(self, trial: Trial) -> State:
+    def _original_state(self, trial: Trial, setting: Setting) -> State:
         """The original's weights: kept from the last trial, else read from results, else trained and stored."""
         assert trial.original_id is not None
         if self._original is None or self._original[0] != trial.original_id:
-            try:
+            with storage_access():
                 original = load_original(self._results, trial.original_id)
-            except OSError as error:
-                raise StorageError(error) from error
-            if original is None or (self.context.refresh and original.version != original_version(describe(trial))):
-                original = self._new_original(trial)
+            ours = original_version(setting.config)
+            if original is None or (self.context.refresh and original.version != ours):
+                original = self._new_original(trial, setting)
             self._original = (trial.original_id, original)
         return self._original[1].state
 
-    def _new_original(self, trial: Trial) -> Original:
-        config = json.loads(trial.config)
-        torch.manual_seed(derived_seed(config["seed"], "original"))
-        method = find_method(config["method"]["name"])(**config["method"]["params"])
-        model, train, fit = self._untrained(config, method), self._training_set(config), self._fit(config, Recorder())
+    def _new_original(self, trial: Trial, setting: Setting) -> Original:
+        torch.manual_seed(derived_seed(setting.seed, "original"))
+        method, model, fit = setting.method, setting.untrained(), setting.fit(Recorder())
+        train = setting.training_set
         model = fit(model, train) if method.shapes_training is None else method.train_original(model, train, fit)
         self.busy = busy()
         require_finite(model)
-        original = Original(stored_state(model), original_version(config))
-        try:
+        original = Original(stored_state(model), original_version(setting.config))
+        with storage_access():
             store_original(self._results, str(trial.original_id), original)
-        except OSError as error:
-            raise StorageError(error) from error
         return original
 
-    def _load_data(self, config: dict[str, Any]) -> DeviceData:
-        """The dataset on the device, kept from the last trial if that had the same."""
-        options = config["dataset"]
+    def _setting(self, trial: Trial) -> Setting:
+        """What the trial works with. The dataset is kept from the last trial if that had the same."""
+        config = describe(trial)
+        options, forget = config["dataset"], config["forget"]
+        kind, method = find_kind(options["name"]), find_method(config["method"]["name"])(**config["method"]["params"])
+        model = {key: value for key, value in config["model"].items() if key != "fingerprint"}
+        model |= self.context.model_location
         key = json.dumps([options, config["model"]], sort_keys=True)
         if self._data is None or self._data[0] != key:
             self._data = None
-            dataset = find_dataset(options["name"])
-            kind = kind_of(dataset)
             shared = set(kind.dataset_keys.model_fields) | {"fingerprint"}
             own = {name: value for name, value in options.items() if name not in shared} | self.context.location
-            read = kind.for_model(dataset(**own).load(), self._model(config))
+            read = kind.for_model(find_dataset(options["name"])(**own).load(), model)
             self._data = (key, kind.on_device(read, options, self._device))
-        return self._data[1]
+        if "rows" in forget:
+            with storage_access():
+                forget = forget | {LISTED: stored_row_list(self._results, forget["rows"])}
+        return Setting(config, kind, method, model, self._data[1], forget, self._device)
 
-    def _model(self, config: dict[str, Any]) -> dict[str, Any]:
-        """The network's name and options in a spec."""
-        return {name: value for name, value in config["model"].items() if name != "fingerprint"} | dict(
-            self.context.model_location
-        )
-
-    def _builder(self, config: dict[str, Any]) -> Build:
-        data = self._load_data(config)
-        options = self._model(config)
-        builder = find_model(options.pop("name"))
-        return initialised(builder, data.outputs, data.inputs, options, config["seed"], self._device)
-
-    def _recorder(
-        self, trial: Trial, retain: Samples, forget: Samples, config: dict[str, Any], tell: Tell | None
-    ) -> Recorder:
+    def _recorder(self, trial: Trial, setting: Setting, tell: Tell | None) -> Recorder:
         if not self.context.probe_every:
             return Recorder(tell=tell)
-        autocast = autocast_context(config["training"]["precision"], self._device)
-        samples, seed = self.context.probe_samples, config["seed"]
-        probe = make_probe(retain, forget, samples, seed, find_kind(config["dataset"]["name"]), autocast)
+        samples, seed = self.context.probe_samples, setting.seed
+        probe = make_probe(setting.retain, setting.forget, samples, seed, setting.kind, setting.autocast)
         if trial.original_id is not None:
-            key = (trial.original_id, json.dumps(config["forget"], sort_keys=True))
+            key = (trial.original_id, json.dumps(setting.config["forget"], sort_keys=True))
             if self._probed is None or self._probed[0] != key:
                 self._probed = (key, {})
-            probe = remembered(probe, self._original_state(trial), self._probed[1])
+            probe = remembered(probe, self._original_state(trial, setting), self._probed[1])
         return Recorder(probe, self.context.probe_every, tell)
-
-    def _fit(self, config: dict[str, Any], recorder: Recorder) -> Fit:
-        kind = find_kind(config["dataset"]["name"])
-        recipe = kind.training_keys(**config["training"])
-        return partial(
-            train,
-            recipe=recipe,
-            seed=config["seed"],
-            criterion=kind.criterion,
-            autocast=autocast_context(recipe.precision, self._device),
-            recorder=recorder,
-        )
 
 
 @dataclass
@@ -367,6 +309,15 @@ class StorageError(Exception):
     def __init__(self, cause: OSError) -> None:
         super().__init__(str(cause))
         self.cause = cause
+
+
+@contextmanager
+def storage_access() -> Iterator[None]:
+    """Raise StorageError where the body raises OSError."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(error) from error
 
 
 def require_finite(model: nn.Module) -> None:

@@ -281,7 +281,7 @@ def older_code(monkeypatch):
     def older():
         with monkeypatch.context() as patch:
             patch.setattr("sweep.plan.versions.code_version", lambda: "0.0.1+old")
-            patch.setattr("sweep.trial.worker.train", train_slowly)
+            patch.setattr("sweep.trial.setting.train", train_slowly)
             yield
 
     return older

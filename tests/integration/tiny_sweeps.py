@@ -16,6 +16,7 @@ import yaml
 
 from sweep import cli
 from sweep.engine.driver import Driver
+from sweep.store.columns import VARYING
 from sweep.store.results import Results
 
 SCRIPT = Path(sys.executable).with_name("unlearn-sweep")
@@ -34,16 +35,7 @@ KILLER = {"name": "sweep_plugins:Dies"}
 PLAIN_PRIORITY = {"RAY_worker_niceness": "0"}
 """Ray's workers give way to everything else on the machine unless told not to."""
 NOT_DETERMINED = {
-    "trials": [
-        "unlearn_seconds",
-        "eval_seconds",
-        "peak_memory_bytes",
-        "host",
-        "code_version",
-        "original_version",
-        "started_at",
-        "finished_at",
-    ],
+    "trials": [*VARYING, "code_version", "original_version"],
     "traces": ["seconds"],
     "predictions": [],
 }

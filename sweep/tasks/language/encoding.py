@@ -9,7 +9,7 @@ from itertools import takewhile
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.errors import InputError
+from sweep.errors import InputError, inside
 from sweep.tasks.language.texts import Layout, Row, Texts
 from sweep.tasks.language.tokenizer import Tokenizer
 
@@ -97,14 +97,11 @@ def _candidates(rows: Sequence[Row], tokenizer: Tokenizer, layout: Layout, part:
         raise InputError(f"{part} has no rows")
     tokens = []
     for number, row in enumerate(rows):
-        place = f"{part}, row {number} (from 0)"
-        if len(row.choices) != len(rows[0].choices):
-            raise InputError(f"{place}: candidate answers are {len(row.choices)}, but {len(rows[0].choices)} of row 0")
         encoded = _plain if row.question is None else _answered
-        try:
+        with inside(f"{part}, row {number} (from 0)"):
+            if len(row.choices) != len(rows[0].choices):
+                raise InputError(f"candidate answers are {len(row.choices)}, but {len(rows[0].choices)} of row 0")
             tokens.append([encoded(row, choice, tokenizer, layout) for choice in row.choices])
-        except InputError as error:
-            raise InputError(f"{place}: {error}") from error
     return tokens
 
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from sweep.tasks.evaluation import Floats
 from sweep.tasks.language.encoding import IGNORED, Encoded
-from sweep.tasks.language.scoring import Floats, Network
+from sweep.tasks.language.scoring import Network
 
 
 def answers(encoded: Encoded) -> list[list[int]]:
@@ -74,7 +74,7 @@ def extraction_strength(network: Network, encoded: Encoded, device: torch.device
     greedy continuation is right if and only if each of its tokens is the likeliest after those before it.
     """
     inputs, targets = encoded.samples
-    shares: list[NDArray[np.float64]] = []
+    shares: list[Floats] = []
     for start in range(0, len(inputs), batch_size):
         rows = slice(start, start + batch_size)
         ids, wanted = torch.from_numpy(inputs[rows]).to(device), torch.from_numpy(targets[rows]).to(device)

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from methods.task import derived_seed
 from sweep.errors import InputError, nearest
-from sweep.tasks.folds import FOLDS, fold_of
 from sweep.tasks.language.texts import Texts
-from sweep.tasks.splits import Integers, Split, Splits, fixed_words
+from sweep.tasks.splits import FOLDS, Integers, Split, Splits, fixed_words, fold_of
 
 NONE: Integers = np.zeros(0, dtype=np.int64)
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import product
-from typing import Annotated
+from itertools import chain, product
 
 import numpy as np
-from pydantic import Field
 
 from methods.task import derived_seed
 from sweep.errors import InputError
 from sweep.tasks.dataset import Dataset
 from sweep.tasks.language.texts import Layout, Row, Texts
 from sweep.tasks.language.tokenizer import trained_byte_pairs
+from sweep.tasks.sections import Count
 
 
 def _compounds(first: str, second: str) -> list[str]:
@@ -45,9 +44,6 @@ ATTRIBUTES: tuple[Attribute, ...] = (
 PHRASINGS = 3
 WRONG = 3
 
-People = Annotated[int, Field(ge=1)]
-"""A number of people."""
-
 
 @dataclass(frozen=True)
 class InventedPeople(Dataset):
@@ -60,9 +56,9 @@ class InventedPeople(Dataset):
 
     kind = "language"
 
-    people: People = field(default=60, metadata={"meaning": "people who may be forgotten"})
-    public: People = field(default=20, metadata={"meaning": "people who are never forgotten"})
-    outsiders: People = field(default=20, metadata={"meaning": "people who are never trained on"})
+    people: Count = field(default=60, metadata={"meaning": "people who may be forgotten"})
+    public: Count = field(default=20, metadata={"meaning": "people who are never forgotten"})
+    outsiders: Count = field(default=20, metadata={"meaning": "people who are never trained on"})
     seed: int = field(default=0, metadata={"meaning": "seed of names, facts and wrong answers"})
 
     def fingerprint(self) -> str:
@@ -89,12 +85,12 @@ class InventedPeople(Dataset):
         facts = [_facts(name, generator) for name in names]
         known = self.people + self.public
         return Texts(
-            train=_joined(trained for trained, _ in facts[:known]),
-            test=_joined(held_out for _, held_out in facts[self.people : known]),
-            outsiders=_joined(trained for trained, _ in facts[known:]),
+            train=tuple(chain.from_iterable(trained for trained, _ in facts[:known])),
+            test=tuple(chain.from_iterable(held_out for _, held_out in facts[self.people : known])),
+            outsiders=tuple(chain.from_iterable(trained for trained, _ in facts[known:])),
             eligible=frozenset(names[: self.people]),
             layout=Layout(max_length=64, end=False),
-            tokenizer=trained_byte_pairs(text for both in facts for row in _joined(both) for text in _written(row)),
+            tokenizer=trained_byte_pairs(text for both in facts for row in chain(*both) for text in _written(row)),
         )
 
 
@@ -117,7 +113,3 @@ def _facts(name: str, generator: np.random.Generator) -> tuple[list[Row], list[R
             row = Row(phrasing.format(name), choices, order.index(0), name)
             (held_out if number == kept else trained).append(row)
     return trained, held_out
-
-
-def _joined(people: Iterable[list[Row]]) -> tuple[Row, ...]:
-    return tuple(row for rows in people for row in rows)

@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -25,11 +24,11 @@ from sweep.tasks.evaluation import (
     first,
     membership_inference,
 )
-from sweep.tasks.kind import DatasetSpec, Evaluation, Kind, Outline
+from sweep.tasks.kind import DatasetSpec, Evaluation, Kind, Outline, numbered
 from sweep.tasks.language.encoding import Encoded, EncodedTexts, encode_texts
 from sweep.tasks.language.group_splits import GroupSplits, group_splits
 from sweep.tasks.language.pretrained import model_folder
-from sweep.tasks.language.recall import Reader, recall
+from sweep.tasks.language.recall import Reader, recall, remembered_auc
 from sweep.tasks.language.scoring import batch_size, candidate_scores, likelihood
 from sweep.tasks.language.texts import Texts
 from sweep.tasks.language.tokenizer import Tokenizer, tokenizer_of
@@ -99,11 +98,6 @@ class ReadTexts:
     tokens: EncodedTexts
     tokenizer: Tokenizer
 
-    @property
-    def vocabulary(self) -> int:
-        """One more than the tokenizer's highest id."""
-        return self.tokenizer.vocabulary
-
 
 @dataclass(frozen=True)
 class TextOutline(Outline):
@@ -112,13 +106,13 @@ class TextOutline(Outline):
     texts: Texts
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TextData(DeviceData):
     """Texts on the device. Samples are the right candidates; `tokens` has them all, on the CPU."""
 
-    tokens: EncodedTexts | None = None
-    tokenizer: Tokenizer | None = None
-    generate: int = 0
+    tokens: EncodedTexts
+    tokenizer: Tokenizer
+    generate: int
 
 
 class Language(Kind):
@@ -141,14 +135,12 @@ class Language(Kind):
         return ReadTexts(data, encode_texts(data, tokenizer), tokenizer)
 
     def outline(self, data: ReadTexts) -> TextOutline:
-        numbers: dict[bytes, int] = {}
-        samples = [numbers.setdefault(row.tobytes(), len(numbers)) for row in data.tokens.train.samples[0]]
         return TextOutline(
-            outputs=data.vocabulary,
+            outputs=data.tokenizer.vocabulary,
             inputs=data.tokens.length,
             noun="row",
             size=f"{data.tokens.length} tokens",
-            samples=np.array(samples),
+            samples=numbered(row.tobytes() for row in data.tokens.train.samples[0]),
             remarks=(),
             texts=data.texts,
         )
@@ -170,7 +162,7 @@ class Language(Kind):
             tested,
             wanted,
             group_splits(data.texts, options),
-            outputs=data.vocabulary,
+            outputs=data.tokenizer.vocabulary,
             inputs=data.tokens.length,
             classes=None,
             prepare=unchanged,
@@ -192,28 +184,25 @@ class Language(Kind):
     ) -> Evaluation:
         assert isinstance(data, TextData)
         assert isinstance(data.splits, GroupSplits)
-        assert data.tokens is not None
-        assert data.tokenizer is not None
         model.eval()
         tokens, device = data.tokens, data.train_inputs.device
         judges, held = data.splits.judges(seed)
         scored = scorer(model, data)
-
-        def trained_on(part: str) -> Predictions:
-            return scored(tokens.train, getattr(split, part))
-
         parts = {part: asked(part, tokens, split, scored) for part in ("retain", "forget")}
         parts["test"] = scored(tokens.test, judges["test"])
         metrics: dict[str, float | None] = {}
         for name, part in parts.items():
             metrics |= quality(name, part)
         metrics["chance"] = 100 / candidates(parts["forget"]) if candidates(parts["forget"]) > 1 else None
+        subsets = {part: tokens.train.subset(getattr(split, part)) for part in ("retain", "forget")}
+        subsets["test"] = tokens.test.subset(judges["test"])
         unseen = {}
         if len(held["test"]):
             unseen["validation"] = unasked = scored(tokens.test, held["test"])
             metrics["validation_accuracy"] = accuracy(unasked) if candidates(unasked) > 1 else None
         if tokens.outsiders is not None:
-            known = {part: trained_on(part) if part in tokens.asked else parts[part] for part in ("retain", "forget")}
+            subsets["outsiders"] = tokens.outsiders.subset(judges["outsiders"])
+            known = parts | {part: scored(tokens.train, getattr(split, part)) for part in tokens.asked}
             parts["outsiders"] = scored(tokens.outsiders, judges["outsiders"])
             members, strangers = equally_many(known["retain"], parts["outsiders"], seed)
             metrics["attack_auc"] = attack_auc(known["forget"], parts["outsiders"])
@@ -222,12 +211,7 @@ class Language(Kind):
             if len(held["outsiders"]):
                 unseen["validation_outsiders"] = scored(tokens.outsiders, held["outsiders"])
                 metrics["validation_attack_auc"] = attack_auc(known["forget"], unseen["validation_outsiders"])
-        chosen = {"retain": (tokens.train, split.retain), "forget": (tokens.train, split.forget)}
-        chosen["test"] = (tokens.test, judges["test"])
-        if tokens.outsiders is not None:
-            chosen["outsiders"] = (tokens.outsiders, judges["outsiders"])
         reader = Reader(model, data.tokenizer, device, batch_size(device, data.inputs, 8 * data.outputs))
-        subsets = {name: encoded.subset(places) for name, (encoded, places) in chosen.items()}
         metrics |= recall(reader, subsets, data.generate, seed)
         retained, others = parts["retain"], parts.get("outsiders", parts["test"])
         few, _ = equally_many(retained, others, seed)
@@ -244,7 +228,6 @@ class Language(Kind):
         self, model: nn.Module, data: DeviceData, split: Split, forget: dict[str, Any], seed: int
     ) -> Evaluation:
         assert isinstance(data, TextData)
-        assert data.tokens is not None
         model.eval()
         found = asked("forget", data.tokens, split, scorer(model, data))
         return Evaluation(quality("forget", found), (("forget", found, torch.arange(1 + int(found.index.max()))),))
@@ -301,7 +284,4 @@ def attack_auc(forget: Predictions, outsiders: Predictions) -> float:
     been forgotten; 0: every forget row has become less likely than what was never seen (the PrivLeak of MUSE, Shi et
     al., ICLR 2025, is its relative distance to Retrain's).
     """
-    from sklearn.metrics import roc_auc_score
-
-    scores: list[NDArray[np.float64]] = [right_scores(forget), right_scores(outsiders)]
-    return float(100 * roc_auc_score(np.repeat([1, 0], [len(each) for each in scores]), np.concatenate(scores)))
+    return remembered_auc(-right_scores(forget), -right_scores(outsiders))

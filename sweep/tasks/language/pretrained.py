@@ -12,7 +12,8 @@ from typing import Literal
 from safetensors import SafetensorError
 from torch import nn
 
-from sweep.errors import InputError
+from sweep.errors import InputError, first_line
+from sweep.store.content_ids import content_id
 from sweep.tasks.language.tiny_llama import NextToken
 
 CONTENT = ("*.json", "*.safetensors", "*.bin", "*.model", "*.txt", "*.jinja")
@@ -63,7 +64,7 @@ def pretrained(
             output_loading_info=True,
         )
     except (OSError, ValueError, ImportError, SafetensorError, UnpicklingError) as error:
-        raise InputError(f"'{path}' cannot be loaded: {str(error).strip().splitlines()[0]}") from error
+        raise InputError(f"'{path}' cannot be loaded: {first_line(error)}") from error
     if missing := sorted(loading["missing_keys"]):
         raise InputError(f"'{path}' has no weights for {len(missing)} of its parameters, such as {missing[0]}")
     known = network.get_input_embeddings().num_embeddings
@@ -88,10 +89,14 @@ def check_pretrained(
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as error:
-        raise InputError(f"'{path}' cannot be loaded: {str(error).strip().splitlines()[0]}") from error
+        raise InputError(f"'{path}' cannot be loaded: {first_line(error)}") from error
     _require_fit(path, vocabulary, int(config.vocab_size), length, getattr(config, "max_position_embeddings", length))
+    _expression(train)
+
+
+def _expression(train: str) -> re.Pattern[str]:
     try:
-        re.compile(train)
+        return re.compile(train)
     except re.error as error:
         raise InputError(f"train '{train}' is no regular expression: {error}") from error
 
@@ -104,10 +109,8 @@ def _require_fit(path: str, vocabulary: int, known: int, length: int, most: int)
 
 
 def _train_only(network: nn.Module, pattern: str, path: str) -> None:
-    try:
-        chosen = {name: re.search(pattern, name) is not None for name, _ in network.named_parameters()}
-    except re.error as error:
-        raise InputError(f"train '{pattern}' is no regular expression: {error}") from error
+    expression = _expression(pattern)
+    chosen = {name: expression.search(name) is not None for name, _ in network.named_parameters()}
     if not any(chosen.values()):
         raise InputError(f"train '{pattern}' is found in no parameter's name of '{path}', such as {next(iter(chosen))}")
     for name, parameter in network.named_parameters():
@@ -138,11 +141,8 @@ def model_fingerprint(path: str, *, download: bool = False) -> str:
     """
     folder = model_folder(path, download=download)
     files = sorted({file for pattern in CONTENT for file in folder.glob(pattern) if file.is_file()})
-    digest = hashlib.sha256()
-    for file in files:
-        state = file.stat()
-        digest.update(f"{file.name} {_hash(file, state.st_size, state.st_mtime_ns)}\n".encode())
-    return digest.hexdigest()[:16]
+    states = ((file, file.stat()) for file in files)
+    return content_id("".join(f"{file.name} {_hash(file, at.st_size, at.st_mtime_ns)}\n" for file, at in states))
 
 
 @cache

@@ -14,11 +14,9 @@ from sweep.errors import InputError
 from sweep.tasks.dataset import Dataset
 from sweep.tasks.language.texts import Layout, Row, Texts
 from sweep.tasks.language.tokenizer import trained_byte_pairs
+from sweep.tasks.sections import Count
 
 WRONG = 3
-
-Count = Annotated[int, Field(ge=1)]
-"""A number of paragraphs."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs as pafs
 
-from sweep.errors import InputError
+from sweep.errors import InputError, first_line
 from sweep.store.location import open_location
 from sweep.tasks.language.texts import Row
 
@@ -44,7 +44,7 @@ def read_rows(location: str) -> tuple[Row, ...]:
             for number, record in enumerate(_records(filesystem, found, shown)):
                 rows.append(_row(record, f"'{shown}', row {number} (from 0)", f"{name}:{number}"))
         except (pa.ArrowException, OSError) as error:
-            raise InputError(f"'{shown}' cannot be read: {str(error).splitlines()[0]}") from error
+            raise InputError(f"'{shown}' cannot be read: {first_line(error)}") from error
         if len(rows) == before:
             raise InputError(f"'{shown}' has no rows")
     return tuple(rows)

@@ -11,15 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sweep.tasks.evaluation import EVALUATION_BATCH
+from sweep.tasks.evaluation import EVALUATION_BATCH, Floats
 from sweep.tasks.language.encoding import IGNORED, Encoded
 
 LOGITS = 1 << 30
 
 Network = Callable[[Tensor], Tensor]
 """Ids int64 [B, L] -> logits [B, L, V]."""
-
-Floats = NDArray[np.float64]
 
 
 def sample_losses(logits: Tensor, targets: Tensor) -> Tensor:

@@ -7,14 +7,12 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from sweep.errors import InputError
+from sweep.errors import InputError, inside
 from sweep.tasks.dataset import Dataset
 from sweep.tasks.language.rows import lettered, read_rows
 from sweep.tasks.language.texts import Layout, Row, Texts
 from sweep.tasks.language.tokenizer import Tokenizer, trained_byte_pairs
-
-Count = Annotated[int, Field(ge=1)]
-"""A number of tokens."""
+from sweep.tasks.sections import Count
 
 
 @dataclass(frozen=True)
@@ -91,11 +89,6 @@ class TextFiles(Dataset):
         return () if name is None else self._read(part, name)
 
     def _read(self, part: str, name: str) -> tuple[Row, ...]:
-        try:
+        with inside(part):
             rows = read_rows(f"{self.path.rstrip('/') or '/'}/{name}")
-            return tuple(map(self._formatted, rows))
-        except InputError as error:
-            raise InputError(f"{part}: {error}") from error
-
-    def _formatted(self, row: Row) -> Row:
-        return row if self.format == "answers" or row.question is None else lettered(row)
+            return tuple(row if self.format == "answers" or row.question is None else lettered(row) for row in rows)

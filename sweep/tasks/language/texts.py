@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.errors import InputError
-from sweep.store.content_ids import canonical_json
+from sweep.store.content_ids import canonical_json, content_id
 from sweep.tasks.language.tokenizer import Tokenizer
 
 ANSWER = "{answer}"
@@ -115,5 +114,4 @@ class Texts:
         parts = [[astuple(row) for row in part] for part in (self.train, self.test, self.outsiders)]
         asked = {part: [astuple(row) for row in rows] for part, rows in self.asked.items()}
         own = None if self.tokenizer is None else self.tokenizer.fingerprint()
-        content = canonical_json([*parts, asked, sorted(self.eligible), astuple(self.layout), own])
-        return hashlib.sha256(content.encode()).hexdigest()[:16]
+        return content_id(canonical_json([*parts, asked, sorted(self.eligible), astuple(self.layout), own]))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from pydantic import Field
 from torch import Tensor, nn
+
+from sweep.tasks.sections import Count
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-Count = Annotated[int, Field(ge=1)]
 
 
 class NextToken(nn.Module):

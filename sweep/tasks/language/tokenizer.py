@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from sweep.errors import InputError
+from sweep.errors import InputError, first_line
+from sweep.store.content_ids import content_id
 
 if TYPE_CHECKING:
     import tokenizers
@@ -58,7 +58,7 @@ class BytePairs:
         return str(self.pairs.decode(list(ids)))
 
     def fingerprint(self) -> str:
-        return hashlib.sha256(self.pairs.to_str().encode()).hexdigest()[:16]
+        return content_id(self.pairs.to_str())
 
 
 def trained_byte_pairs(texts: Iterable[str], vocabulary: int = 512) -> BytePairs:
@@ -104,7 +104,7 @@ class ModelTokenizer:
         return str(self.model.decode(list(ids), skip_special_tokens=True))
 
     def fingerprint(self) -> str:
-        return hashlib.sha256(self.model.backend_tokenizer.to_str().encode()).hexdigest()[:16]
+        return content_id(self.model.backend_tokenizer.to_str())
 
 
 def tokenizer_of(folder: str) -> ModelTokenizer:
@@ -118,9 +118,7 @@ def tokenizer_of(folder: str) -> ModelTokenizer:
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        raise InputError(
-            f"'{folder}' has no tokenizer that can be read: {str(error).strip().splitlines()[0]}"
-        ) from error
+        raise InputError(f"'{folder}' has no tokenizer that can be read: {first_line(error)}") from error
     if not tokenizer.is_fast:
         raise InputError(f"'{folder}' has no tokenizer.json: only fast tokenizers are read")
     return ModelTokenizer(tokenizer)

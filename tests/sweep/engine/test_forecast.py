@@ -89,7 +89,7 @@ def test_drawn_trials_are_taken_away_one_by_one_whatever_they_cost(checked, make
 def test_a_batch_is_timed_on_this_machine(checked, make_spec):
     spec = make_spec(training={"epochs": 4})
     before = torch.get_num_threads(), torch.random.get_rng_state()
-    pace = timed_pace(spec, checked, torch.device("cpu"))
+    pace = timed_pace(spec, checked)
     assert 1e-7 < pace < 0.1
     assert torch.get_num_threads() == before[0]
     assert torch.equal(torch.random.get_rng_state(), before[1])
@@ -98,7 +98,7 @@ def test_a_batch_is_timed_on_this_machine(checked, make_spec):
 def test_a_batch_is_timed_with_no_more_threads_than_there_are_cores(checked, make_spec, monkeypatch):
     taken, before = [], torch.get_num_threads()
     monkeypatch.setattr(torch, "set_num_threads", taken.append)
-    timed_pace(make_spec(resources={"cpus": 1024}), checked, torch.device("cpu"))
+    timed_pace(make_spec(resources={"cpus": 1024}), checked)
     assert taken == [os.cpu_count(), before]
 
 

@@ -10,9 +10,12 @@ from rich.console import Console
 
 from sweep.engine.driver import Driver, Request
 from sweep.engine.schedule import GridSchedule
-from sweep.on_ray import executor as ray_executor
+from sweep.on_ray import (
+    executor,  # noqa: F401  which sets Ray's environment variables
+    tune_jobs,
+)
 from sweep.on_ray.entry import RAY
-from sweep.on_ray.executor import STILLBORN, UNSTORED, TuneJobs, job_of, tune_config
+from sweep.on_ray.tune_jobs import STILLBORN, UNSTORED, TuneJobs, job_of, tune_config
 from sweep.plan.trials import Trial
 from sweep.trial.job import Job
 
@@ -80,7 +83,7 @@ def test_no_more_jobs_are_out_than_there_is_room_and_on_a_cluster_some_wait(made
 
 
 def test_ray_tune_gets_so_many_trials_at_once_and_no_more(made, monkeypatch):
-    monkeypatch.setattr(ray_executor, "MOST_TRIALS", 2)
+    monkeypatch.setattr(tune_jobs, "MOST_TRIALS", 2)
     _, schedule, jobs = made(None, None, None)
     assert [begin(jobs, "0"), begin(jobs, "1"), jobs.next("2")] == ["t0", "t1", "FINISHED"]
     for name in "01":
@@ -143,7 +146,7 @@ def test_results_that_cannot_be_stored_end_the_run_after_the_jobs_under_way(made
 
 
 def test_ray_tells_how_many_gpus_there_are_and_workers_how_busy_theirs_are(made, monkeypatch):
-    monkeypatch.setattr(ray_executor.ray, "cluster_resources", lambda: {"CPU": 8.0, "GPU": 4.0})
+    monkeypatch.setattr(tune_jobs.ray, "cluster_resources", lambda: {"CPU": 8.0, "GPU": 4.0})
     driver, _, jobs = made(None, None, gpus=0.5)
     for name in "01":
         begin(jobs, name)

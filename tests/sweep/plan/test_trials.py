@@ -328,7 +328,7 @@ def test_a_class_that_all_test_samples_belong_to_is_found_before_running(make_sp
 def test_a_search_that_would_be_judged_on_no_other_class_is_found_before_running(make_spec):
     stripes = {"name": "plugin_examples:Stripes", "count": 20, "validation": 0.05}
     labels = Stripes(20).load().train_labels
-    [held_out] = Drawing(labels, labels, 0, 0.05).split(ratio=0.5).validation
+    [held_out] = Drawing(labels, 0, 0.05).split(ratio=0.5).validation
     forget = {"scenario": "class", "class": int(labels[held_out])}
     check_task(make_spec(dataset=stripes, forget=forget))
     search = {"methods": [{"name": "finetune"}], "seeds": [0], "confirm_seeds": [1]}
@@ -344,7 +344,7 @@ def test_what_only_a_later_seed_lacks_is_found_before_running(make_spec, write_i
     labels = np.array([*[0, 1] * 6, 2, 2])
     write_images(tmp_path / "train.parquet", noise, labels)
     write_images(tmp_path / "test.parquet", 255 - noise, labels)
-    held_out = [Drawing(labels, labels, seed, 0.85).split(ratio=0.5).validation for seed in range(20)]
+    held_out = [Drawing(labels, seed, 0.85).split(ratio=0.5).validation for seed in range(20)]
     good = [seed for seed in range(20) if not {12, 13} <= set(held_out[seed])]
     bad = next(seed for seed in range(20) if {12, 13} <= set(held_out[seed]))
     data = {"name": "parquet", "path": str(tmp_path), "validation": 0.85}
@@ -566,7 +566,7 @@ def test_how_many_listed_rows_no_seed_forgets_is_said(make_spec, tmp_path):
 
     assert said(dataset={"name": "digits"}, forget=forget) == []
     labels = Digits().load().train_labels
-    held = [Drawing(labels, labels, seed, 0.2).split(ratio=0.1).validation for seed in range(3)]
+    held = [Drawing(labels, seed, 0.2).split(ratio=0.1).validation for seed in range(3)]
     counts = [int((rows % 3 == 0).sum()) for rows in held]
     assert said(dataset=data, forget=forget, seeds=[1]) == line(counts[1])
     assert said(dataset=data, forget=forget, seeds=[0, 1, 2]) == line(f"up to {max(counts)}")

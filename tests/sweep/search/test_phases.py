@@ -337,9 +337,9 @@ def test_originals_that_all_suggestions_share_are_trained_before_the_first(
 ):
     trained, new_original = [], Worker._new_original
 
-    def noted(worker, trial):
+    def noted(worker, trial, setting):
         trained.append((trial.original_id, len(suggestions(results))))
-        return new_original(worker, trial)
+        return new_original(worker, trial, setting)
 
     monkeypatch.setattr(Worker, "_new_original", noted)
     section = {"methods": [entry], "trials": 2, "pruner": "none"}
@@ -442,7 +442,7 @@ def test_the_studies_live_in_the_storage_and_continue_there(search_of, results, 
     for study in found.studies:
         assert [trial.user_attrs["suggestion"] for trial in stored[study.name]] == [0, 1, 2, 3]
         assert [trial.values for trial in stored[study.name]] == [
-            list(study.verdict(n)[0] or ()) or None for n in range(4)
+            list(study.standing(n).values or ()) or None for n in range(4)
         ]
         assert all(trial.state.is_finished() for trial in stored[study.name])
     suggested = [(row["study"], row["number"], row["params"]) for row in suggestions(results)]

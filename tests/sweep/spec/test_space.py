@@ -11,7 +11,7 @@ import pytest
 from methods import METHODS, Method, Range, hyperparameter
 from methods.uam import UAM
 from sweep.errors import InputError
-from sweep.search.study import Definition
+from sweep.search.definition import Definition
 from sweep.spec.search_section import SearchSpec
 from sweep.spec.space import Dimension, identifying, make_space
 from sweep.store.columns import REFERENCES

@@ -46,7 +46,7 @@ def test_a_datasets_outline_says_what_it_loads():
     outline = Stripes(12, test_classes=3).outline()
     np.testing.assert_array_equal(outline.labels, Stripes(12).load().train_labels)
     np.testing.assert_array_equal(outline.test_labels, Stripes(12, test_classes=3).load().test_labels)
-    assert (outline.classes, outline.shape) == (4, (1, 4, 4))
+    assert (outline.outputs, outline.shape) == (4, (1, 4, 4))
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from sweep.errors import InputError
 from sweep.tasks.class_splits import class_splits
-from sweep.tasks.folds import fold_count, fold_of
 from sweep.tasks.language.group_splits import GroupSplits
+from sweep.tasks.splits import fold_count, fold_of
 from sweep.tasks.value_splits import strata, value_splits
 
 

@@ -51,7 +51,7 @@ def test_the_order_of_parquet_files_is_not_the_order_in_which_they_were_written(
 
 def test_the_outline_of_parquet_files_says_what_they_load(parquet):
     outline = ParquetImages(str(parquet[0])).outline()
-    assert (outline.labels.tolist(), outline.classes, outline.shape) == ([0, 1, 2, 2, 1], 3, (3, 6, 4))
+    assert (outline.labels.tolist(), outline.outputs, outline.shape) == ([0, 1, 2, 2, 1], 3, (3, 6, 4))
     assert outline.test_labels.tolist() == [1, 2]
 
 

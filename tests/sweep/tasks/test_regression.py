@@ -89,7 +89,7 @@ def test_a_share_is_forgotten_as_of_classes_with_tenths_in_their_place():
     data = measured(200)
     found = Regression().on_device(data, PLAIN | {"validation": 0.1}, CPU).split(5, RANDOM)
     tenths = strata(data.train_targets)
-    expected = Drawing(tenths, tenths, 5, 0.1).split(ratio=0.2)
+    expected = Drawing(tenths, 5, 0.1).split(ratio=0.2)
     for part in ("retain", "forget", "validation"):
         np.testing.assert_array_equal(getattr(found, part), getattr(expected, part))
 

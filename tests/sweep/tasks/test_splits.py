@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sweep.errors import InputError
-from sweep.tasks.class_splits import class_may_run_short
+from sweep.tasks.class_splits import ClassSplits, class_may_run_short
 from sweep.tasks.datasets import Digits
 from sweep.tasks.splits import Drawing, limited, noisy, stratified_order
 
@@ -44,15 +46,15 @@ def test_every_sample_is_as_likely_as_any_other_to_come_early():
 
 @given(some_labels, seeds, st.floats(0.1, 0.5), st.floats(0.5, 0.8), st.sampled_from([0.0, 0.2]))
 def test_a_smaller_forget_set_is_within_a_larger_one(labels, seed, small, large, validation):
-    smaller = Drawing(labels, labels, seed, validation).split(ratio=small)
-    larger = Drawing(labels, labels, seed, validation).split(ratio=large)
+    smaller = Drawing(labels, seed, validation).split(ratio=small)
+    larger = Drawing(labels, seed, validation).split(ratio=large)
     assert set(smaller.forget) <= set(larger.forget)
     np.testing.assert_array_equal(smaller.validation, larger.validation)
 
 
 @given(some_labels, seeds, st.floats(0.1, 0.9), st.sampled_from([0.0, 0.1, 0.3]))
 def test_the_parts_divide_the_training_set(labels, seed, ratio, validation):
-    parts = Drawing(labels, labels, seed, validation).split(ratio=ratio)
+    parts = Drawing(labels, seed, validation).split(ratio=ratio)
     everything = np.concatenate([parts.retain, parts.forget, parts.validation])
     np.testing.assert_array_equal(np.sort(everything), np.arange(len(labels)))
     np.testing.assert_array_equal(parts.training, np.sort(np.concatenate([parts.retain, parts.forget])))
@@ -63,20 +65,27 @@ def test_the_parts_divide_the_training_set(labels, seed, ratio, validation):
 @pytest.mark.parametrize("ratio", [0.01, 0.05, 0.1, 0.5])
 def test_the_forget_set_is_stratified(labels, ratio):
     for seed in range(5):
-        assert shares_kept(labels, Drawing(labels, labels, seed, 0).split(ratio=ratio).forget)
+        assert shares_kept(labels, Drawing(labels, seed, 0).split(ratio=ratio).forget)
 
 
 def test_the_validation_part_is_stratified(labels):
-    assert shares_kept(labels, Drawing(labels, labels, 0, 0.2).split(ratio=0.1).validation)
+    assert shares_kept(labels, Drawing(labels, 0, 0.2).split(ratio=0.1).validation)
 
 
 @pytest.mark.parametrize("validation", [0, 0.1])
 def test_a_seed_gives_the_same_parts_again_and_another_seed_others(labels, validation):
-    one, again, other = (Drawing(labels, labels, seed, validation).split(ratio=0.1) for seed in (0, 0, 1))
+    one, again, other = (Drawing(labels, seed, validation).split(ratio=0.1) for seed in (0, 0, 1))
     for part in ("retain", "forget", "validation") if validation else ("retain", "forget"):
         np.testing.assert_array_equal(getattr(one, part), getattr(again, part))
         assert set(getattr(one, part)) != set(getattr(other, part))
     assert len(set(one.forget) & set(other.forget)) < 0.3 * len(one.forget)
+
+
+def of_class(trained, true, seed, validation, label):
+    """The split that forgets a class."""
+    drawing = partial(Drawing, trained, validation=validation)
+    splits = ClassSplits(np.arange(len(true)), len(true), trained, true, true, None, validation, 0.0, drawing)
+    return splits.split(seed, {"scenario": "class", "class": int(label)})
 
 
 @given(some_labels, seeds, st.data())
@@ -84,23 +93,12 @@ def test_a_class_is_its_true_samples_whatever_label_is_trained_on(true, seed, da
     assume(len(set(true)) > 1)
     forgotten = data.draw(st.sampled_from(sorted(set(true))))
     trained = np.array(data.draw(st.lists(st.integers(0, 6), min_size=len(true), max_size=len(true))))
-    parts = Drawing(trained, true, seed, 0).split(forget_class=forgotten)
+    parts = of_class(trained, true, seed, 0, forgotten)
     np.testing.assert_array_equal(parts.forget, np.flatnonzero(true == forgotten))
 
 
-@given(some_labels, seeds, st.floats(0.1, 0.9), st.sampled_from([0.0, 0.2]))
-def test_what_is_held_out_or_forgotten_at_random_depends_on_no_label_but_those_trained_on(
-    labels, seed, ratio, validation
-):
-    one, other = (
-        Drawing(labels, true, seed, validation).split(ratio=ratio) for true in (labels, np.zeros_like(labels))
-    )
-    for part in ("retain", "forget", "validation"):
-        np.testing.assert_array_equal(getattr(one, part), getattr(other, part))
-
-
 def test_a_whole_class_is_forgotten_but_for_its_validation_samples(labels):
-    parts = Drawing(noisy(labels, 0.2, 10), labels, 0, 0.1).split(forget_class=3)
+    parts = of_class(noisy(labels, 0.2, 10), labels, 0, 0.1, 3)
     assert set(labels[parts.forget]) == {3}
     assert 3 not in labels[parts.retain]
     assert 3 in labels[parts.validation]
@@ -113,20 +111,20 @@ def test_where_a_class_cannot_run_short_no_seed_lets_it(true, seed, validation, 
         if not validation:
             assert not class_may_run_short(trained, true, validation, label, fewest)
         elif not class_may_run_short(trained, true, validation, label, fewest):
-            parts = Drawing(trained, true, seed, validation).split(forget_class=label)
+            parts = of_class(trained, true, seed, validation, label)
             others = int((true[parts.validation] != label).sum())
             assert min(len(parts.forget), len(parts.retain), others) >= fewest
 
 
 def test_reference_samples_are_held_out_beside_validation_samples(labels):
-    without = Drawing(labels, labels, 0, 0.1).split(ratio=0.2)
-    parts = Drawing(labels, labels, 0, 0.1, 0.2).split(ratio=0.2)
+    without = Drawing(labels, 0, 0.1).split(ratio=0.2)
+    parts = Drawing(labels, 0, 0.1, 0.2).split(ratio=0.2)
     np.testing.assert_array_equal(parts.validation, without.validation)
     assert len(parts.reference) == round(0.2 * len(labels))
     assert shares_kept(labels, parts.reference)
     everyone = np.concatenate([parts.validation, parts.reference, parts.retain, parts.forget])
     np.testing.assert_array_equal(np.sort(everyone), np.arange(len(labels)))
-    assert len(Drawing(labels, labels, 0, 0.1).split(ratio=0.2).reference) == 0
+    assert len(Drawing(labels, 0, 0.1).split(ratio=0.2).reference) == 0
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.4])
@@ -137,21 +135,17 @@ def test_a_class_runs_short_only_where_little_of_it_is_left(labels, noise):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "message"),
+    ("split", "message"),
     [
-        ({"forget_class": 10}, "class 10 leaves no sample to forget of 1437"),
-        ({"ratio": 1e-4}, "ratio 0.0001 leaves no sample to forget of 1437"),
-        ({"ratio": 0.9999}, "ratio 0.9999 leaves no sample to retain of 1437"),
+        (lambda labels: of_class(labels, labels, 0, 0, 10), "class 10 leaves no sample to forget of 1437"),
+        (lambda labels: Drawing(labels, 0, 0).split(1e-4), "ratio 0.0001 leaves no sample to forget of 1437"),
+        (lambda labels: Drawing(labels, 0, 0).split(0.9999), "ratio 0.9999 leaves no sample to retain of 1437"),
+        (lambda labels: of_class(0 * labels, 0 * labels, 0, 0, 0), "class 0 leaves no sample to retain of 1437"),
     ],
 )
-def test_a_split_that_leaves_nothing_is_refused(labels, wanted, message):
+def test_a_split_that_leaves_nothing_is_refused(labels, split, message):
     with pytest.raises(InputError, match=message):
-        Drawing(labels, labels, 0, 0).split(**wanted)
-
-
-def test_forgetting_the_only_class_leaves_nothing_to_retain():
-    with pytest.raises(InputError, match="no sample to retain"):
-        Drawing(*[np.zeros(10, dtype=np.int64)] * 2, 0, 0).split(forget_class=0)
+        split(labels)
 
 
 @given(st.integers(1, 300), st.floats(0, 1))

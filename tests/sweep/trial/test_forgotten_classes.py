@@ -61,7 +61,7 @@ def test_accuracies_where_a_class_is_forgotten_of_a_network_that_calls_everythin
     row = run(make_trial("plugin_examples:Filled", {"exponent": 0.0}, dataset=dataset, forget=forget))
     images = Digits().load()
     true = images.train_labels[limited(images.train_labels, 200)]
-    held_out = true[Drawing(true, true, 0, 0.5).split(forget_class=forgotten).validation]
+    held_out = true[Drawing(true, 0, 0.5).split(0.5).validation]
 
     def share(labels) -> float:
         return 100 * np.mean(labels[labels != forgotten] == 0)
@@ -84,7 +84,7 @@ def test_a_forgotten_class_without_test_samples_has_no_test_accuracy(make_trial,
 
 def test_validation_samples_of_the_forgotten_class_alone_are_as_good_as_none(make_trial, run):
     labels = Stripes(20).load().train_labels
-    [held_out] = Drawing(labels, labels, 0, 0.05).split(ratio=0.5).validation
+    [held_out] = Drawing(labels, 0, 0.05).split(ratio=0.5).validation
     stripes = {"name": "plugin_examples:Stripes", "count": 20, "validation": 0.05}
     row = run(make_trial("original", dataset=stripes, forget={"scenario": "class", "class": int(labels[held_out])}))
     assert (row["status"], row["validation_accuracy"], row["validation_mia"]) == ("ok", None, None)
@@ -112,7 +112,7 @@ def test_validation_accuracy_is_of_true_labels(make_trial, run):
     row = run(make_trial("plugin_examples:Filled", {"exponent": 0.0}, dataset=DIGITS | noise))
     true = Digits().load().train_labels
     true = true[limited(true, 200)]
-    parts = Drawing(noisy(true, 0.9, 10), true, 0, 0.5).split(ratio=0.1)
+    parts = Drawing(noisy(true, 0.9, 10), 0, 0.5).split(ratio=0.1)
     assert row["validation_accuracy"] == pytest.approx(100 * np.mean(true[parts.validation] == 0))
     assert row["forget_accuracy"] == pytest.approx(100 * np.mean(noisy(true, 0.9, 10)[parts.forget] == 0))
 

@@ -30,7 +30,7 @@ def test_a_stored_original_is_used_and_not_trained_again(make_trial, make_worker
     [bias_of_logits] = [tensor for tensor in original.state.values() if tensor.shape == (10,)]
     bias_of_logits[7] += 1e6
     store_original(results, trial.original_id, original)
-    monkeypatch.setattr("sweep.trial.worker.train", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr("sweep.trial.setting.train", lambda *_, **__: pytest.fail("trained again"))
     assert run(trial)["test_accuracy"] == pytest.approx(100 * np.mean(Digits().load().test_labels == 7))
 
 

@@ -7,11 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from sweep.store.columns import TRACES
+from sweep.store.columns import TRACES, VARYING
 from sweep.store.results import Results
 from sweep.trial.job import Job
-
-OTHER_THAN_METRICS = ("unlearn_seconds", "eval_seconds", "peak_memory_bytes", "started_at", "finished_at")
 
 
 def test_epochs_are_traced(make_trial, run, results):
@@ -31,7 +29,7 @@ def test_probing_changes_no_result(make_trial, make_worker, tmp_path, model):
     for every in (0, 1):
         results = Results(str(tmp_path / str(every)))
         make_worker(out=results.location, probe_every=every, probe_samples=8).run(Job(trial))
-        rows.append(results.trials().table.drop_columns(OTHER_THAN_METRICS).to_pylist())
+        rows.append(results.trials().table.drop_columns(list(VARYING)).to_pylist())
     assert rows[0] == rows[1]
     probed = results.traces().table.select(["epoch", "probe_retain_loss", "probe_forget_loss"]).to_pylist()
     assert [row["epoch"] for row in probed] == [0, 1, 2]

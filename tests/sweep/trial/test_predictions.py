@@ -25,7 +25,7 @@ def test_predictions_name_rows_of_the_datasets_own_data(make_trial, run, results
     images = Digits().load()
     kept = limited(images.train_labels, 200)
     labels = images.train_labels[kept]
-    parts = Drawing(labels, labels, 3, 0).split(ratio=0.1)
+    parts = Drawing(labels, 3, 0).split(ratio=0.1)
     found = {"retain": [], "forget": [], "test": []}
     for each in results.predictions(trial.id).to_pylist():
         found[each["split"]].append(each)
@@ -134,7 +134,7 @@ def test_no_evaluation_rounds_to_tf32(make_trial, make_worker, monkeypatch, prec
         return noted
 
     monkeypatch.setattr("sweep.tasks.evaluation.predict", note("evaluation", predict))
-    monkeypatch.setattr("sweep.trial.worker.train", note("training", train))
+    monkeypatch.setattr("sweep.trial.setting.train", note("training", train))
     make_worker().run(Job(make_trial("retrain", training={"epochs": 1, "precision": precision})))
     assert seen == {"training": {precision == "tf32"}, "evaluation": {False}}
     assert torch.backends.cuda.matmul.allow_tf32 == (precision == "tf32")

@@ -11,7 +11,7 @@ from torch import nn
 
 from methods import Diverged, Task
 from methods.task import derived_seed
-from sweep.store.columns import TRIALS
+from sweep.store.columns import TRIALS, VARYING
 from sweep.store.relearning import Relearning
 from sweep.tasks.classification import Classification
 from sweep.tasks.kind import Evaluation
@@ -21,7 +21,6 @@ from sweep.trial.relearning import relearn
 
 RETAIN = Relearning("retain", 2, 0.05, 16)
 FORGET = Relearning("forget", 2, 0.05, 8)
-NOT_DETERMINED = {"unlearn_seconds", "eval_seconds", "peak_memory_bytes", "host", "started_at", "finished_at"}
 KINDS = {
     "classification": ({"dataset": {"name": "digits", "limit": 200}}, "forget_accuracy", "retain_accuracy"),
     "regression": (
@@ -41,7 +40,7 @@ KINDS = {
 
 
 def determined(row):
-    return {name: row[name] for name in TRIALS.names if name not in NOT_DETERMINED}
+    return {name: row[name] for name in TRIALS.names if name not in VARYING}
 
 
 def points(results, trial):

@@ -12,7 +12,7 @@ import torch
 
 from methods import METHODS
 from sweep.plan.code_version import code_version
-from sweep.store.columns import METRICS, TRIALS
+from sweep.store.columns import METRICS, TRIALS, VARYING
 from sweep.store.metrics import KINDS, averaged, metrics_of
 from sweep.store.results import Results
 from sweep.tasks import splits
@@ -21,7 +21,6 @@ from sweep.trial.job import Job, Outcome
 from sweep.trial.worker import trial_row
 
 DIGITS = {"name": "digits", "limit": 200}
-OTHER_THAN_METRICS = ("unlearn_seconds", "eval_seconds", "peak_memory_bytes", "started_at", "finished_at")
 
 OF_OTHER_KINDS = {*METRICS} - {metric.column for metric in KINDS["classification"]}
 
@@ -90,7 +89,7 @@ def test_a_trial_run_twice_measures_the_same_bit_for_bit(make_trial, make_worker
         out = str(tmp_path / place)
         torch.manual_seed(len(rows))
         make_worker(out=out).run(Job(trial))
-        [row] = Results(out).trials().table.drop_columns(OTHER_THAN_METRICS).to_pylist()
+        [row] = Results(out).trials().table.drop_columns(list(VARYING)).to_pylist()
         rows.append(row)
         logits.append(Results(out).predictions(trial.id))
     assert rows[0] == rows[1]

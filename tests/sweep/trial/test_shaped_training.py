@@ -32,7 +32,7 @@ def test_sharded_training_retrains_only_the_shards_that_forget(make_trial, make_
     stored = results.read(original_path(trial.original_id))
     row = run(trial)
     labels = Digits().load().train_labels[limited(Digits().load().train_labels, 200)]
-    parts = Drawing(labels, labels, 0, 0).split(ratio=0.01)
+    parts = Drawing(labels, 0, 0).split(ratio=0.01)
     touched = set(parts.forget % 3)
     assert (row["status"], row["error"]) == ("ok", None)
     assert row["samples_processed"] == sum(shard in touched for shard in parts.retain % 3)
@@ -57,7 +57,7 @@ def test_sisa_retrains_the_shards_that_forget_from_a_stored_original(make_trial,
     assert results.read(original_path(trial.original_id)) == stored
 
     labels = Digits().load().train_labels[limited(Digits().load().train_labels, 200)]
-    parts = Drawing(labels, labels, 0, 0).split(ratio=0.01)
+    parts = Drawing(labels, 0, 0).split(ratio=0.01)
 
     def passes(samples, shard, first):
         mine = samples[samples % 5 == shard]
@@ -120,12 +120,11 @@ def test_amnesiac_takes_back_what_its_stored_original_logged(make_trial, make_wo
     make_worker().run(Job(trial, original_only=True))
     state = load_original(results, trial.original_id).state
     [first] = [state[name].sum(0) for name in state if name == "changes.0"]
-    config = json.loads(trial.config)
-    initial = make_worker()._builder(config)().state_dict()
+    initial = make_worker()._setting(trial).build().state_dict()
     torch.testing.assert_close(initial["0.weight"] + first, state["network.0.weight"], rtol=0, atol=1e-5)
     row = run(trial)
     labels = Digits().load().train_labels[limited(Digits().load().train_labels, 200)]
-    forgotten = Drawing(labels, labels, 0, 0).split(ratio=0.01).forget
+    forgotten = Drawing(labels, 0, 0).split(ratio=0.01).forget
     hit = len(set(state["batch"][forgotten].tolist()))
     apart = "none: the model has other parameters than the original"
     assert json.loads(row["notes"]) == {"batches": 13, "batches_taken_back": hit, "weight_distance": apart}

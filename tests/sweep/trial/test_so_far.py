@@ -8,12 +8,11 @@ import pytest
 from plugin_examples import Raises
 
 from sweep.engine.rerun import rerun
+from sweep.store.columns import VARYING
 from sweep.store.results import Results
 from sweep.store.running import RunningFiles, running_path
 from sweep.trial import so_far
 from sweep.trial.job import Job
-
-TIMES = ("unlearn_seconds", "eval_seconds", "peak_memory_bytes", "started_at", "finished_at")
 
 
 @pytest.fixture
@@ -54,7 +53,7 @@ def test_telling_changes_no_result(make_trial, make_worker, tmp_path, told, monk
         monkeypatch.setattr(so_far, "SECONDS", seconds)
         results = Results(str(tmp_path / str(seconds)))
         make_worker(out=results.location, probe_every=1).run(Job(trial))
-        rows = results.trials().table.drop_columns(TIMES).to_pylist()
+        rows = results.trials().table.drop_columns(list(VARYING)).to_pylist()
         found.append((rows, results.traces().table.drop_columns("seconds").to_pylist()))
     assert told
     assert found[0] == found[1]

@@ -86,7 +86,7 @@ class Same(nn.Module):
 
 def test_metrics_follow_from_the_scores_of_candidates(data, read):
     parts = data.split(0, RANDOM)
-    model = Same(read.vocabulary)
+    model = Same(read.tokenizer.vocabulary)
     judged = Language().evaluate(model, data, parts, RANDOM, 0)
     said = model.logits.detach().double().log_softmax(0).numpy()
 
@@ -125,7 +125,7 @@ def test_rows_that_are_held_out_are_kept_and_all_retain_rows_on_demand(read, for
     judged = {}
     for seed in (0, 1):
         parts = data.split(seed, forget)
-        judged[seed] = Language().evaluate(Same(read.vocabulary), data, parts, forget, seed)
+        judged[seed] = Language().evaluate(Same(read.tokenizer.vocabulary), data, parts, forget, seed)
         kept = {name: rows[part.index].tolist() for name, part, rows in judged[seed].kept}
         held = data.splits.judges(seed)[1]
         assert kept["validation"] == held["test"].tolist()

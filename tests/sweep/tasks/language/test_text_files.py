@@ -119,8 +119,8 @@ def test_the_tokenizer_of_a_pretrained_model_comes_first(folder, llama_folder):
     (folder / "known.jsonl").write_text('{"text": "the house by the sea"}')
     found = texts(folder, train="known.jsonl", test="known.jsonl", forget=None, vocabulary=20)
     models = Language().for_model(found, {"name": "hf", "path": llama_folder})
-    assert Language().for_model(found, {"name": "tiny-llama"}).vocabulary == 20
-    assert models.vocabulary == tokenizer_of(llama_folder).vocabulary > 20
+    assert Language().for_model(found, {"name": "tiny-llama"}).tokenizer.vocabulary == 20
+    assert models.tokenizer.vocabulary == tokenizer_of(llama_folder).vocabulary > 20
 
 
 def test_the_place_is_no_part_of_the_identity(folder, tmp_path_factory):
@@ -163,7 +163,7 @@ def judged(folder, **options):
     """What is judged, the encoded rows, and the log-probability of each token."""
     read = Language().for_model(texts(folder, vocabulary=90, **options), {})
     data = Language().on_device(read, PLAIN | {"validation": options.pop("validation", 0.0)}, CPU)
-    model = Same(read.vocabulary)
+    model = Same(read.tokenizer.vocabulary)
     found = Language().evaluate(model, data, data.split(0, GIVEN), GIVEN, 0)
     return found, read.tokens, model.logits.detach().double().log_softmax(0).numpy()
 
