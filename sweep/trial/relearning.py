@@ -72,6 +72,7 @@ def relearn(
     try:
         for epoch in range(1, recipe.epochs + 1):
             for number, batch in enumerate(samples.epoch(recipe.batch_size, batches), start=1):
+                step = (epoch - 1) * steps + number
                 model.train()
                 if on_forget_set:
                     for layer in batchnorm_layers(model):
@@ -80,7 +81,6 @@ def relearn(
                     optimizer.zero_grad(set_to_none=True)
                     task.loss(model, batch).backward()
                     optimizer.step()
-                step = (epoch - 1) * steps + number
                 if on_forget_set or number == steps:
                     if not on_forget_set:
                         settling.settle(model, task.retain, task)
