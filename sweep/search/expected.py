@@ -20,6 +20,7 @@ from sweep.search.study import Definition, passes_relative
 from sweep.store.original_labels import stored_originals
 from sweep.store.results import Results
 from sweep.store.status import Row, ended
+from sweep.words import counted
 
 DRAWS = 32
 """Configurations over which the passes of a suggestion are averaged beforehand."""
@@ -72,7 +73,7 @@ class Expected:
         found = [self._known("retrain on the search's seeds", plan.references)]
         for method, studies in self._by_method().items():
             each = studies[0]
-            seeds = f" x {len(each.retrain)} seeds" if each.search.compute is None else ""
+            seeds = f" x {counted(len(each.retrain), 'seed')}" if each.search.compute is None else ""
             words = f"{method}: {_times(len(studies))}{each.amount}{seeds}"
             left = sum(map(self.left, studies))
             found.append(Part(words, left + sum(map(self._done, studies)), sum(map(self._done, studies))))

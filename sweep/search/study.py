@@ -26,6 +26,7 @@ from sweep.spec.search_section import SearchSpec
 from sweep.spec.space import Space, identifying, make_space
 from sweep.store.content_ids import canonical_json, content_id
 from sweep.store.status import Row, ended
+from sweep.words import counted
 
 NUMBER = "suggestion"
 """The user attribute of an Optuna trial that holds its suggestion's number."""
@@ -86,7 +87,7 @@ class Definition:
     def amount(self) -> str:
         """The budget in words."""
         if self.search.compute is None:
-            return f"{self.search.trials} suggestions"
+            return counted(self.search.trials, "suggestion")
         return f"the passes of {self.search.compute:g} Retrains"
 
     @property

@@ -121,7 +121,8 @@ def write_new(path: Path, text: str) -> None:
 def presets() -> dict[str, str]:
     """The specs in the package: their texts by their names."""
     folder = resources.files("sweep.spec") / "presets"
-    return {item.name.removesuffix(".yaml"): item.read_text("utf-8") for item in sorted(folder.iterdir(), key=str)}
+    texts = {item.name.removesuffix(".yaml"): item.read_text("utf-8") for item in folder.iterdir()}
+    return dict(sorted(texts.items()))
 
 
 def read_document(source: Source, overrides: Overrides) -> tuple[str, dict[str, Any]]:

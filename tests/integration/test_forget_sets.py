@@ -128,9 +128,7 @@ def test_a_killed_sweep_goes_on_after_the_file_of_its_list_was_removed(killed):
 
 
 def warning(path, left_out, count):
-    return (
-        f"warning: forget: {left_out} of {count} rows of '{path}' are not trained on (limit, validation, reference)\n"
-    )
+    return f"warning: forget: not trained on (limit, validation, reference): {left_out} of {count} rows of '{path}'\n"
 
 
 def test_where_neither_the_file_nor_a_stored_list_is_there_the_spec_is_bad_input(killed):
