@@ -152,7 +152,7 @@ def test_plan_counts_and_creates_nothing(tmp_path):
         ("finetune", "4", "0", "4"),
         ("uam", "2", "0", "2"),
         ("all", "18", "0", "18"),
-        ("2", "originals,", "0", "of", "them", "trained"),
+        ("2", "original", "models,", "0", "of", "them", "trained"),
     }
     assert not (tmp_path / "out").exists()
 
@@ -175,7 +175,7 @@ def test_plan_tells_a_seed_from_a_number_of_seeds(tmp_path, seeds, line):
 def test_plan_subtracts_what_is_done(inline_sweep, tmp_path):
     shown = call("plan", write_spec(tmp_path, BUILT_INS, seeds=[0, 1]), "--out", inline_sweep.out)
     lines = cells(shown.out)
-    assert lines >= {("all", "18", "9", "9"), ("2", "originals,", "1", "of", "them", "trained")}
+    assert lines >= {("all", "18", "9", "9"), ("2", "original", "models,", "1", "of", "them", "trained")}
 
 
 def test_report_writes_the_table_in_three_formats(inline_sweep, tmp_path):
