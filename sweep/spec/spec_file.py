@@ -193,7 +193,7 @@ def _assignments(overrides: Overrides) -> Iterator[tuple[str, Any, str]]:
     for override in overrides:
         path, separator, text = override.partition("=")
         if not separator or not path:
-            raise InputError(f"--set {override}: write PATH=VALUE, as in methods.uam.rho=[1,2]")
+            raise InputError(f"--set {override}: write PATH=VALUE, as in 'methods.uam.rho=[1,2]'")
         yield path, read_yaml(text, f"--set {path}"), f"--set {override}"
 
 
