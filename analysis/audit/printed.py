@@ -31,8 +31,8 @@ ENDS = (
     "adjusted for the number of configurations (Bonferroni); one that is not told may differ all the same."
 )
 BY_MEMORISATION = (
-    "low, mid and high: samples that the originals had memorised little, half and much. Half of the originals say which "
-    "these are, the other half is scored."
+    "low, mid and high: samples that the originals had memorised little, half and much. Half of the originals say "
+    "which these are, the other half is scored."
 )
 
 

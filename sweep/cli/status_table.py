@@ -13,6 +13,7 @@ from analysis.pages.plan import Plan
 from analysis.reading.mixed_code import DEVICES, REMEDY, Computed, mixed_code, mixed_devices
 from sweep.plan.code_version import code_version, method_version, package_version
 from sweep.search.objective import State, standings
+from sweep.store.columns import REFERENCES
 from sweep.store.original_labels import differ_words, of_several_weights
 from sweep.store.parquet import Rows
 from sweep.store.relearning import Relearning
@@ -50,7 +51,7 @@ def print_status(
     table = Table()
     for header in ("method", *statuses):
         table.add_column(header, justify="left" if header == "method" else "right")
-    for method in dict.fromkeys(row["method"] for row in rows):
+    for method in sorted({row["method"] for row in rows}, key=lambda name: (name not in REFERENCES, name)):
         table.add_row(method, *(str(counts[method, name]) for name in statuses))
     console.print(table)
     _print_studies(console, trials, suggestions)
@@ -62,7 +63,8 @@ def print_status(
     for (what, version), count in other.items():
         if version != code_version():
             repeats = f"--refresh repeats {them(count)}"
-            console.print(f"{counted(count, *what)} of code version {version}, not {code_version()} ({repeats})")
+            line = f"{counted(count, *what)} of code version {version}, not {code_version()} ({repeats})"
+            console.print(line, highlight=False, soft_wrap=True)
     ok = [row for row in rows if row["status"] == "ok"]
     for line in [*_edited(_newest(rows), plugins), *_mixed(_newest(ok))]:
         console.print(line, highlight=False, soft_wrap=True)

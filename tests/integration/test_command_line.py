@@ -316,7 +316,11 @@ def test_what_started_from_an_original_of_another_code_version_is_refreshed_too(
 
 def test_status_tells_what_is_left_to_run(finished):
     plugins = [argument for entry in MISBEHAVING for argument in ("--plugin", entry["name"])]
-    assert "left to run: 0 of 11 trials of spec.yaml\n" in call("status", finished, *plugins).out
+    told = call("status", finished, *plugins).out
+    assert "left to run: 0 of 11 trials of spec.yaml\n" in told
+    methods = [line.split("│")[1].strip() for line in told.splitlines() if line.startswith("│")]
+    assert methods[:2] == ["original", "retrain"]
+    assert methods[2:] == sorted(methods[2:])
     (finished / "trials" / f"{row_of(finished, 'neggrad')['trial_id']}.parquet").unlink()
     assert "left to run: 1 of 11 trials of spec.yaml\n" in call("status", finished, *plugins).out
     Results(str(finished)).write_trial(row_of(finished, "uam") | {"status": "pruned"})  # it was not run
