@@ -193,7 +193,7 @@ def test_a_search_forgets_a_list_of_rows_too(tmp_path):
         (fold(0) | {"path": "list.csv"}, "", "forget: 'path' needs scenario: rows"),
         ("list", "id\n1\n", "'list.csv' has no column sample_id, but id"),
         ("list", "sample_id\n", "'list.csv' has no rows"),
-        ("list", "sample_id\n3\n1437\n", "forget: row 1437 of the list: training rows are 0 to 1436"),
+        ("list", "sample_id\n3\n1437\n", "forget: the list has row 1437; training rows are 0 to 1436"),
         ("list", None, "forget.path: no file 'list.csv'"),
         ("list", "sample_id\n0\n1\n", "forget: the list of rows leaves no sample to forget of 200"),
     ],
