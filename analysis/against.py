@@ -17,6 +17,7 @@ from analysis.wording.escaping import in_csv, in_markdown, markdown_table
 from analysis.wording.names import display_labels, label, task_labels
 from analysis.wording.words import joined
 from sweep.store.metrics import shown
+from sweep.words import counted
 
 GAP = "average gap"
 
@@ -39,9 +40,9 @@ class Side:
     @property
     def words(self) -> str:
         """The directory, its code versions and its devices, as a sentence."""
-        plural = "s" if len(self.versions) > 1 else ""
+        versions = "code version" if len(self.versions) == 1 else "code versions"
         device = joined(self.devices) if self.devices else "an unknown device"
-        return f"{self.place}: code version{plural} {joined(self.versions)}, on {device}."
+        return f"{self.place}: {versions} {joined(self.versions)}, on {device}."
 
 
 @dataclass(frozen=True)
@@ -88,13 +89,13 @@ class Against:
             return f"Nothing can be judged: {reason}."
         clear = [row for row in judged if row.verdict in (HIGHER, LOWER)]
         if all(row.verdict == EQUAL for row in judged):
-            return f"All {len(judged)} means that both have are equal in every seed."
+            return f"Of {counted(len(judged), 'mean')} that both have, each is equal in every seed."
         if not clear:
-            return f"None of {len(judged)} differences is beyond noise."
+            return f"None of {counted(len(judged), 'difference')} is beyond noise."
         named = [f"{row.quantity} of {row.method} ({row.verdict})" for row in clear[:5]]
         more = f", and {len(clear) - 5} more" if len(clear) > 5 else ""
         are = "is" if len(clear) == 1 else "are"
-        return f"{len(clear)} of {len(judged)} differences {are} beyond noise: {', '.join(named)}{more}."
+        return f"{len(clear)} of {counted(len(judged), 'difference')} {are} beyond noise: {', '.join(named)}{more}."
 
     def frame(self) -> pd.DataFrame:
         """The rows with every number unrounded: for each of here, there and difference its mean, low, high and n."""

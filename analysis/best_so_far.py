@@ -25,6 +25,7 @@ from analysis.wording.searches import (
     with_unit,
 )
 from analysis.wording.words import joined
+from sweep.words import counted
 
 NAME = "best_so_far"
 QUESTION = "How much searching did each method need?"
@@ -131,8 +132,8 @@ def _alt(tried: pd.DataFrame, labels: dict[str, str], objective: str, described:
         study = row["study"]
         first = tried.loc[tried["study"] == study, "best"].dropna().iloc[0]
         parts.append(
-            f"{labels[str(study)]} from {first:.1f} to {row['value']:.1f} after {row['count']} suggestions and "
-            f"{row['spent']:.3g} of {total[study]:.3g} seconds"
+            f"{labels[str(study)]} from {first:.1f} to {row['value']:.1f} after {counted(row['count'], 'suggestion')} "
+            f"and {row['spent']:.3g} of {total[study]:.3g} seconds"
         )
     return (
         f"Two step charts, one above the other, on {described}: the lowest {with_unit(objective)} so far "

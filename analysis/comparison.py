@@ -33,6 +33,7 @@ from analysis.wording.page_names import configuration_page
 from analysis.wording.words import ended_words, ranking_words
 from sweep.store.columns import REFERENCES
 from sweep.store.metrics import Metric, shown
+from sweep.words import counted
 
 MOST_TASKS = 20
 MOST_ROWS = 100
@@ -167,7 +168,7 @@ def _answer(trials: pd.DataFrame) -> str:
         return ""
     interval = ranking.interval
     spread = f" (95 % interval {interval.low:.1f} to {interval.high:.1f})" if interval.known else ""
-    seeds = f"{interval.n} seed{'s' if interval.n > 1 else ''}"
+    seeds = counted(interval.n, "seed")
     others = ranking_words(ranking, lambda key: method_words(str(key[0])))
     sentence = (
         f"{method_words(str(ranking.best[0]))}, with an average gap of {interval.mean:.1f} percentage points{spread} "

@@ -71,7 +71,7 @@ def _settings(trials: pd.DataFrame) -> pd.Series:
 
 def _choose(ok: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
     """Choose the setting with most ratios, then most trials; in it, of each method, the configuration with most ratios,
-    then of lowest average gap.
+    then of lowest average gap; one with fewer than half as many trials as the fullest of these is no candidate.
 
     Returns:
         The trials chosen, none if no method has two ratios; and by method among how many configurations the gap
@@ -89,6 +89,7 @@ def _choose(ok: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
     place = str(order.sort_values(["ratios", "trials"], ascending=False).index[0])
     ratios = ratios[ratios["place"] == place]
     most = ratios[ratios["ratios"] == ratios.groupby("method")["ratios"].transform("max")]
+    most = most[2 * most["trials"] >= most.groupby("method")["trials"].transform("max")]
     best = most.sort_values(["method", "gap"]).drop_duplicates("method")
     drawn = alike(ok, best, WITHIN_TASK) | ok["method"].isin(REFERENCES)
     found = ok[(ok["place"] == place) & drawn]
@@ -132,9 +133,7 @@ def _finding(rankings: dict[float, Ranking]) -> str:
     parts = []
     for method, percents in sorted(leads.items(), key=lambda item: -len(item[1])):
         every = len(percents) == len(rankings)
-        where = (
-            f"all {len(percents)} ratios" if every else joined([f"{number_words(percent)} %" for percent in percents])
-        )
+        where = "every ratio" if every else joined([f"{number_words(percent)} %" for percent in percents])
         ends = dict.fromkeys([percents[0], percents[-1]])
         means = joined([f"{number_words(percent)} %: {rankings[percent].interval}" for percent in ends])
         parts.append(f"{method_words(method)}'s at {where} ({means})")
@@ -150,7 +149,9 @@ def _clearly(rankings: list[Ranking]) -> str:
     if not judged:
         return "; too few seeds to tell"
     clear = sum(1 for ranking in judged if not ranking.equals)
-    there = " ratios with several methods" if len(rivalled) < len(rankings) else ""
+    there = ""
+    if len(rivalled) < len(rankings):
+        there = " ratio with several methods" if len(rivalled) == 1 else " ratios with several methods"
     return f"; distinguishable from all others at {clear} of {len(rivalled)}{there}"
 
 

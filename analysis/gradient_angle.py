@@ -45,7 +45,16 @@ from analysis.statistics.ranking import pairs, rank
 from analysis.wording.code_words import code_words
 from analysis.wording.finding import finding
 from analysis.wording.names import method_words, task_words
-from analysis.wording.words import also, choice_words, joined, left_out_words, number_words, ranking_words, seeds_words
+from analysis.wording.words import (
+    also,
+    choice_words,
+    further_words,
+    joined,
+    left_out_words,
+    number_words,
+    ranking_words,
+    seeds_words,
+)
 from sweep.store.columns import REFERENCES
 
 NAME = "gradient_angle"
@@ -89,7 +98,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
     figure, labels = _panels(means, _ends(retrain), steps)
     described = task_words(frames.trials, task)
     left_out = chosen["method"].nunique() - len(drawn)
-    fewer = f" {left_out} further methods, of larger average gaps, are not drawn." if left_out else ""
+    fewer = further_words(left_out)
     more = hollow_words(chosen["method"]) + fewer + also(code_words(chosen))
     draw_hollow_key(figure, chosen["method"])
     finish(

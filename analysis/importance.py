@@ -22,6 +22,7 @@ from analysis.wording.searches import (
     study_labels,
 )
 from analysis.wording.words import joined, span_words
+from sweep.words import counted
 
 NAME = "importance"
 QUESTION = "Which hyperparameters matter?"
@@ -59,7 +60,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
         panel.tick_params(labelbottom=panel is axes[-1])
     axes[-1].set_xlabel("share of the variance (percent)", fontsize=10)
     left_out = complete["study"].nunique() - len(studies)
-    fewer = f" {left_out} further studies are not drawn." if left_out else ""
+    fewer = f" {counted(left_out, 'further study is', 'further studies are')} not drawn." if left_out else ""
     finish(
         figure,
         f"{described}. Estimated by fANOVA from complete suggestions; lines: range over {RESAMPLES} resamples of them. "

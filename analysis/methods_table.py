@@ -29,7 +29,7 @@ from analysis.wording.floor import floor_words
 from analysis.wording.ideal import ideal_words, reference_words
 from analysis.wording.names import configuration_labels, display_labels, label, task_labels, unit_words
 from analysis.wording.own_originals import own_originals
-from analysis.wording.words import ended_words, joined
+from analysis.wording.words import by_numbers, ended_words, joined
 from sweep.store.metrics import GAPS, metrics_of, shown
 
 HOW = (
@@ -80,9 +80,14 @@ def methods_table(trials: pd.DataFrame) -> pd.DataFrame:
         table[name] = table["task"].map({task: words(rows) for task, rows in compared.groupby("task")})
     table = table.join(_p_values(compared, first))
     order = table.assign(rank=references_first(first["method"])).sort_values(
-        ["task", "rank", "average_gap", "method"], na_position="last"
+        ["task", "rank", "average_gap", "method"], na_position="last", key=_order
     )
     return table.loc[order.index].reset_index(drop=True)
+
+
+def _order(column: pd.Series) -> pd.Series:
+    """What a column of a table is sorted by: numbers within its texts by their size."""
+    return column.map(by_numbers) if column.dtype.kind not in "biuf" else column
 
 
 def task_remarks(trials: pd.DataFrame) -> str:

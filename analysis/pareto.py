@@ -21,6 +21,7 @@ from analysis.wording.searches import (
     with_unit,
 )
 from analysis.wording.words import joined
+from sweep.words import counted
 
 NAME = "pareto"
 QUESTION = "What did the searches trade for what?"
@@ -48,7 +49,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
     counts = front["method"].value_counts()
     shares = joined([f"{count} of {method_words(str(method))}" for method, count in counts.items()])
     first, last = front.iloc[0], front.iloc[-1]
-    count = f"{len(points)} complete suggestion{'s' if len(points) > 1 else ''} ({search_seeds_words(tried)})"
+    count = f"{counted(len(points), 'complete suggestion')} ({search_seeds_words(tried)})"
     ends = f"{_ends(first, names)} to {_ends(last, names)}"
     finding = f"Of {count} nothing beats {len(front)} in both at once, {shares}: from {ends}."
     if len(front) == 1:

@@ -36,6 +36,7 @@ from analysis.wording.names import distinct_metrics, metric_words
 from analysis.wording.own_originals import own_originals
 from analysis.wording.words import joined
 from sweep.store.results import Results
+from sweep.words import counted
 
 PAGE_DPI = 100
 """Pixels of the page to an inch of a figure; its PNG has more, for sharp screens."""
@@ -170,8 +171,9 @@ def _facts(trials: pd.DataFrame, searched: pd.DataFrame, frames: Frames) -> list
         facts.append(("Left out", f"{frames.superseded} of older versions of their methods"))
     if len(suggestions := frames.suggestions):
         studies = suggestions["study"].nunique()
-        tried = f"{len(suggestions)} suggestions in {studies} stud{'ies' if studies > 1 else 'y'}"
-        facts.append(("Searched", f"{tried}; {len(searched)} trials that only judged them are in no comparison"))
+        tried = f"{counted(len(suggestions), 'suggestion')} in {counted(studies, 'study', 'studies')}"
+        judged = counted(len(searched), "trial that only judged them is", "trials that only judged them are")
+        facts.append(("Searched", f"{tried}; {judged} in no comparison"))
     for header, column in (("Data", "dataset"), ("Model", "model"), ("Device", "device")):
         names = sorted(trials[column].dropna().unique())
         if names:

@@ -35,6 +35,7 @@ from analysis.wording.finding import finding
 from analysis.wording.names import label, method_words, task_words
 from analysis.wording.words import also, choice_words, joined, left_out_words, seeds_words
 from sweep.store.metrics import averaged
+from sweep.words import counted
 
 NAME = "seeds"
 QUESTION = "Is the difference to Retrain the same in every seed?"
@@ -136,8 +137,8 @@ def _told_apart(differences: pd.DataFrame, among: int) -> str:
     found = verdicts(differences.T, among * differences.shape[1]).tolist()
     same = [label(str(metric)) for metric, verdict in zip(differences, found, strict=True) if verdict == 0]
     unjudged = [label(str(metric)) for metric, verdict in zip(differences, found, strict=True) if np.isnan(verdict)]
-    counted = f"with {among * differences.shape[1]} comparisons counted"
-    parts = [f"{counted}, its {joined(same)} cannot be told from Retrain's"] if same else []
+    comparisons = counted(among * differences.shape[1], "comparison")
+    parts = [f"with {comparisons} counted, its {joined(same)} cannot be told from Retrain's"] if same else []
     if unjudged:
         parts.append(f"its {joined(unjudged)} not judged, every seed showing the same difference")
     return "; " + (" and ".join(parts) or "all distinguishable from Retrain's")

@@ -8,6 +8,7 @@ import jinja2
 
 from analysis.methods_table import LARGE
 from analysis.statistics.intervals import Interval
+from sweep.words import counted
 
 
 def environment() -> jinja2.Environment:
@@ -21,6 +22,7 @@ def environment() -> jinja2.Environment:
     )
     made.filters["interval"] = interval
     made.filters["figure"] = figure
+    made.filters["counted"] = counted
     return made
 
 

@@ -30,6 +30,7 @@ from analysis.wording.code_words import code_words
 from analysis.wording.finding import finding
 from analysis.wording.names import configurations, gap_words, method_words, task_words
 from analysis.wording.words import also, few, left_out_words, ranking_words, seeds_words
+from sweep.words import counted
 
 NAME = "tradeoff"
 QUESTION = "What does forgetting cost in retained accuracy?"
@@ -70,7 +71,7 @@ def draw(frames: Frames) -> Drawn | Skipped:
     draw_hollow_key(figure, points["method"])
     described = task_words(frames.trials, task)
     missing = len(points) - len(drawn)
-    fewer = f" {missing} of {len(points)} configurations are not drawn." if missing else ""
+    fewer = f" Not drawn: {missing} of {len(points)} configurations." if missing else ""
     key = (
         f"Lower left is better. Grey line: Pareto front; area: time relative to Retrain; axes linear up to {LINEAR:g}, "
     )
@@ -215,7 +216,7 @@ def _alt(drawn: pd.DataFrame, described: str, sides: dict[str, str]) -> str:
             f"{row['forget_gap']:.1f}{cost})"
         )
     return (
-        f"Scatter plot of {len(drawn)} configurations on {described}: across, the {sides['retain_gap']} to "
+        f"Scatter plot of {counted(len(drawn), 'configuration')} on {described}: across, the {sides['retain_gap']} to "
         f"Retrain; upwards, the {sides['forget_gap']}, in percentage points; Retrain is at the origin. "
         f"Each method at its lowest average gap, best first: {'; '.join(parts)}. On the Pareto front: "
         f"{int(drawn['front'].sum())}."

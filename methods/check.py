@@ -253,11 +253,14 @@ def main(arguments: list[str]) -> int:
         print("usage: python -m methods.check NAME|MODULE:CLASS [HYPERPARAMETER=VALUE ...]", file=sys.stderr)
         return 2
     name, *pairs = arguments
+    module, _, attribute = name.partition(":")
+    if not (module and attribute) and name not in METHODS:
+        print(f"methods.check: {name}: no method here has that name; one of your own is MODULE:CLASS", file=sys.stderr)
+        return 2
     try:
-        module, _, attribute = name.partition(":")
         kind = getattr(importlib.import_module(module), attribute) if attribute else METHODS[name]
         values = {key: _value(text) for key, _, text in (pair.partition("=") for pair in pairs)}
-    except (ImportError, AttributeError, KeyError, TypeError) as error:
+    except (ImportError, AttributeError, TypeError) as error:
         print(f"methods.check: {name}: {type(error).__name__}: {error}", file=sys.stderr)
         return 2
     torch.set_num_threads(1)  # more cost time on tensors so small

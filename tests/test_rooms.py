@@ -20,7 +20,7 @@ LOOSE = "*"
 ANALYSIS = ("pages", LOOSE, "audit", "drawing", "wording", "reading", "statistics")
 SWEEP = (
     *("__init__.py", "cli", "on_ray", "search", "engine", "trial", "plan", "spec", "tasks", "track", "store"),
-    "errors.py",
+    *("errors.py", "words.py"),
 )
 """Rooms, top first: the folders of a package, and files that stand for one."""
 

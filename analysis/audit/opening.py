@@ -18,6 +18,7 @@ from analysis.reading.selection import is_reference
 from analysis.wording.names import display_labels
 from analysis.wording.own_originals import own_originals
 from analysis.wording.words import also
+from sweep.words import counted
 
 SCORES: tuple[Score, ...] = (Area(), OnePercent(), OnePermille(), Distinguishability(), Remembered(), OverForgotten())
 BY = Area()
@@ -103,7 +104,7 @@ def _answer(order: pd.DataFrame, tested: int) -> str:
         return ""
     told = [verdict(row, tested) != "not told from Retrain" for row in compared.to_dict("records")]
     first = compared.iloc[0].to_dict()
-    sentence = f"{sum(told)} of {len(told)} methods are told from Retrain, sample by sample. "
+    sentence = f"Told from Retrain, sample by sample: {sum(told)} of {counted(len(told), 'method')}. "
     sentence += f"Closest is {_named(first, tested)}"
     by_gap = compared.sort_values("gap").iloc[0].to_dict()
     if by_gap["label"] != first["label"]:

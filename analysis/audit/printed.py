@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +31,8 @@ ENDS = (
     "adjusted for the number of configurations (Bonferroni); one that is not told may differ all the same."
 )
 BY_MEMORISATION = (
-    "low, mid and high: samples that the originals had memorised so far. Half of the originals say which these are, "
-    "the other half is scored."
+    "low, mid and high: samples that the originals had memorised little, half and much. Half of the originals say "
+    "which these are, the other half is scored."
 )
 
 
@@ -92,9 +93,14 @@ def task_tables(frame: pd.DataFrame, trials: pd.DataFrame, scores: Sequence[Scor
                 tables.append(_score_table(here, score))
             elif len(here):
                 absent.setdefault(str(here["note"].iloc[0]), []).append(score.label)
-        lines = [f"{joined(labels)}: {why}" for why, labels in absent.items()]
+        lines = [lacking_words(labels, why) for why, labels in absent.items()]
         found.append(TaskTables(names[task], summary(own, scores), tables, lines, bool(own["stratum"].notna().any())))
     return found
+
+
+def lacking_words(names: Sequence[str], why: str) -> str:
+    """Why these have no number: the reason of one of them, for all."""
+    return f"{joined(names)}: {why if len(names) == 1 else re.sub('^needs ', 'need ', why)}"
 
 
 def _score_table(rows: pd.DataFrame, score: Score) -> ScoreTable:
@@ -123,7 +129,7 @@ def _score_table(rows: pd.DataFrame, score: Score) -> ScoreTable:
     lacking: dict[str, list[str]] = {}
     for name, here in rows[rows["stratum"].notna() & ~rows["stratum"].isin(strata)].groupby("stratum", sort=False):
         lacking.setdefault(str(here["note"].iloc[0]), []).append(str(name))
-    remarks += [f"{joined(names)}: {why}." for why, names in lacking.items()]
+    remarks += [f"{lacking_words(names, why)}." for why, names in lacking.items()]
     return ScoreTable(score, ["method", "n", "all", *strata], lines, " ".join(remarks))
 
 

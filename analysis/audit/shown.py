@@ -10,6 +10,7 @@ from analysis.audit.cohort import Cohort, cohorts
 from analysis.audit.tasks import whole_labels, whole_tasks
 from analysis.reading.frames import Frames
 from analysis.reading.selection import WITHIN_TASK, alike, ended_ok, is_reference, representatives
+from analysis.wording.words import further_words
 from sweep.store.columns import REFERENCES
 
 MOST_METHODS = 8
@@ -39,7 +40,7 @@ class Shown:
     @property
     def fewer(self) -> str:
         """That methods are not shown, as a sentence to append; empty where all are."""
-        return f" {self.left_out} further methods, of larger average gaps, are not drawn." if self.left_out else ""
+        return further_words(self.left_out)
 
 
 def shown(frames: Frames, fewest: int) -> Shown | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.reading.selection import choices, ended_ok, is_reference, representatives
+from analysis.reading.selection import WITHIN_TASK, choices, ended_ok, is_reference, representatives
 from analysis.statistics.intervals import Interval, mean_interval
 from analysis.statistics.ranking import verdicts
 from analysis.wording.ideal import reference_words
@@ -19,21 +19,23 @@ def original_level(trials: pd.DataFrame) -> Interval:
 def doing_nothing(trials: pd.DataFrame, who: str = "no method") -> str:
     """Say in a sentence that no method among these trials has a lower average gap than Original; empty if one has.
 
-    Each method is judged in its configuration of lowest average gap, paired with Original by seed. Whether even the
-    closest differs from Original is decided by `verdicts`, with all configurations counted.
+    Every configuration counts, those of few seeds too, paired with Original by seed. Whether even the closest method
+    differs from Original, in its configuration of lowest average gap, is decided by `verdicts`, with all configurations
+    counted.
 
     Args:
         trials: of one task, as `read_frames` gives them.
         who: the methods in words, as the sentence's subject.
     """
+    usable = _usable(trials)
+    if usable.empty or (_above(usable).groupby([usable[name] for name in WITHIN_TASK]).mean() < 0).any():
+        return ""
     rivals, beyond, comparisons = _beyond(trials)
     means = beyond.groupby(rivals["method"]).mean()
-    if means.empty or (means < 0).any():
-        return ""
     clear = verdicts(beyond[rivals["method"] == means.idxmin()], comparisons) > 0
     level = original_level(rivals)
     closer = f"{who} has a lower mean gap to {reference_words(ended_ok(trials))} than doing nothing"
-    told = ", from which even the closest is distinguishable" if clear else ""
+    told = "; even the closest is distinguishable from it" if clear else ""
     return f"The original is at {level.mean:.1f}: at this setting {closer}{told}."
 
 
@@ -48,7 +50,15 @@ def _beyond(trials: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series, int]:
     """Each method's trials in its configuration of lowest average gap, how much higher than Original's of the same seed
     that gap is, and how many comparisons all configurations make.
     """
-    ok = ended_ok(trials)
-    usable = ok[~is_reference(ok)].dropna(subset=["average_gap", "original_gap"])
+    usable = _usable(trials)
     rivals = representatives(usable)
-    return rivals, rivals["average_gap"] - rivals["original_gap"], int(choices(usable).sum())
+    return rivals, _above(rivals), int(choices(usable).sum())
+
+
+def _usable(trials: pd.DataFrame) -> pd.DataFrame:
+    ok = ended_ok(trials)
+    return ok[~is_reference(ok)].dropna(subset=["average_gap", "original_gap"])
+
+
+def _above(trials: pd.DataFrame) -> pd.Series:
+    return trials["average_gap"] - trials["original_gap"]

@@ -10,6 +10,7 @@ from analysis.reading.equivalences import Equivalences, equivalences
 from analysis.reading.selection import ended_ok, is_reference
 from analysis.wording.names import configuration_labels
 from analysis.wording.words import few, joined
+from sweep.words import counted
 
 
 def floor_words(trials: pd.DataFrame) -> str:
@@ -32,7 +33,7 @@ def floor_words(trials: pd.DataFrame) -> str:
 
 
 def _verdict(found: Equivalences, trials: pd.DataFrame) -> str:
-    test = f"equivalence test, {found.seeds} seeds, {len(found.p)} comparison{'s' if len(found.p) > 1 else ''} counted"
+    test = f"equivalence test, {counted(found.seeds, 'seed')}, {counted(len(found.p), 'comparison')} counted"
     if found.found:
         words = configuration_labels(trials)
         labels = dict(zip(zip(trials["method"], trials["params"], strict=True), words, strict=True))
@@ -44,9 +45,10 @@ def _verdict(found: Equivalences, trials: pd.DataFrame) -> str:
         )
     if found.possible and len(found.p):
         return f"No method is shown to be as good as Retrain within that floor ({test})."
+    seeds = counted(found.seeds, "seed")
     return (
-        f"{found.seeds} seeds cannot show that a method is as good as Retrain within that floor: Retrain itself would "
-        "not pass the equivalence test."
+        f"{seeds} cannot show that a method is as good as Retrain within that floor: Retrain itself would not pass the "
+        "equivalence test."
     )
 
 

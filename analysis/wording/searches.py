@@ -13,6 +13,7 @@ from analysis.wording.names import gap_words, method_words
 from analysis.wording.words import also, joined, span_words
 from sweep.store.columns import REFERENCES
 from sweep.store.metrics import GAPS
+from sweep.words import counted
 
 OBJECTIVE_WORDS = {
     "average_gap": "average gap",
@@ -32,8 +33,7 @@ def states_words(tried: pd.DataFrame) -> str:
     """How many suggestions there are and how they ended."""
     counts = tried["state"].value_counts()
     others = [f"{counts[state]} {state}" for state in ("pruned", "failed", "unfinished") if state in counts]
-    plural = "s" if len(tried) > 1 else ""
-    return f"{len(tried)} suggestion{plural}" + (f", {joined(others)}" if others else "")
+    return counted(len(tried), "suggestion") + (f", {joined(others)}" if others else "")
 
 
 def objective_words(name: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 
 from analysis.statistics.ranking import Key, Ranking
+from sweep.words import counted
 
 FEW = 3
 """Up to so many things are named one by one; of more, only the number is given."""
@@ -45,13 +47,21 @@ def ended_words(statuses: pd.Series) -> str:
     return ", ".join(f"{count} {status}" for status, count in statuses[statuses != "ok"].value_counts().items())
 
 
+def further_words(count: int) -> str:
+    """That so many methods are not drawn, as a sentence to append; empty for none."""
+    which = counted(
+        count, "further method, of a larger average gap, is", "further methods, of larger average gaps, are"
+    )
+    return f" {which} not drawn." if count else ""
+
+
 def left_out_words(trials: pd.DataFrame) -> str:
     """The number of trials that did not end ok, to end a sentence with; empty if there is none."""
     counts = trials.loc[trials["status"] != "ok", "status"].value_counts().sort_index()
     if counts.empty:
         return ""
-    plural = "s" if counts.sum() > 1 else ""
-    return f"; {joined([f'{count} {status}' for status, count in counts.items()])} trial{plural} left out"
+    noun = "trial" if counts.sum() == 1 else "trials"
+    return f"; {joined([f'{count} {status}' for status, count in counts.items()])} {noun} left out"
 
 
 def ranking_words(ranking: Ranking, name: Callable[[Key], str]) -> str:
@@ -60,15 +70,22 @@ def ranking_words(ranking: Ranking, name: Callable[[Key], str]) -> str:
     if others == 0:
         return ""
     if len(ranking.unjudged) == others:
-        return "; the others are not judged: too few seeds, or the same difference in each"
+        verb = "other is" if others == 1 else "others are"
+        return f"; the {verb} not judged: too few seeds, or the same difference in each"
     if not ranking.equals:
-        share = f"{len(ranking.worse)} of {others}" if ranking.unjudged else "all"
-        return f"; {share} others are distinguishable from it"
+        if ranking.unjudged:
+            return f"; distinguishable from it: {len(ranking.worse)} of {others} others"
+        return f"; {'the other is' if others == 1 else 'all others are'} distinguishable from it"
     if len(ranking.equals) > FEW:
         return f"; {len(ranking.equals)} of {others} others are not distinguishable from it"
     verb = "is" if len(ranking.equals) == 1 else "are"
     unjudged = f", and {len(ranking.unjudged)} of {others} others not judged" if ranking.unjudged else ""
     return f"; {joined([name(key) for key in ranking.equals])} {verb} not distinguishable from it{unjudged}"
+
+
+def by_numbers(text: str) -> str:
+    """What to sort texts by, so that `5 %` comes before `10 %`."""
+    return re.sub(r"\d+(\.\d+)?", lambda found: f"{float(found[0]):030.9f}", text)
 
 
 def number_words(value: float) -> str:

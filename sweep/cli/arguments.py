@@ -42,7 +42,7 @@ SpecArgument = Annotated[
 DirectoryArgument = Annotated[str, typer.Argument(metavar="DIR", help="A results directory or URI.")]
 
 SetOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Override a key, e.g. methods.uam.rho=[1,2].")
+    list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Override a key, e.g. 'methods.uam.rho=[1,2]'.")
 ]
 
 OutOption = Annotated[

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sweep.words import counted, them
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -23,9 +25,10 @@ def tell_ends(console: Console, where: str, failed: int, missing: int, budgeted:
     """
     console.print(f"results: {where}", soft_wrap=True)
     if failed:
-        console.print(f"{failed} trials failed: unlearn-sweep status {where}", soft_wrap=True)
+        console.print(f"{counted(failed, 'trial')} failed: unlearn-sweep status {where}", soft_wrap=True)
     if missing:
-        console.print(f"{missing} trials were not run; the same command runs them", soft_wrap=True)
+        words = counted(missing, "trial was", "trials were")
+        console.print(f"{words} not run; the same command runs {them(missing)}", soft_wrap=True)
     if missing and budgeted:
         return OUT_OF_TIME
     return 1 if failed or missing else 0

@@ -8,6 +8,7 @@ import typer
 
 from sweep.cli.arguments import DirectoryArgument
 from sweep.cli.messages import warn
+from sweep.words import counted
 
 
 def export(
@@ -23,5 +24,5 @@ def export(
         for problem in done.damaged:
             warn(f"{problem}; its rows are left out")
         if done.rows:
-            print(f"{done.path}: {done.rows} rows")
+            print(f"{done.path}: {counted(done.rows, 'row')}")
     print(f"{out}/{CARD}: describes them, and leaves the licence to you")

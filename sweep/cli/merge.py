@@ -9,6 +9,7 @@ import typer
 
 from sweep.cli.messages import warn
 from sweep.errors import InputError
+from sweep.words import counted
 
 if TYPE_CHECKING:
     from sweep.store.results import Results
@@ -30,7 +31,7 @@ def merge(
     for problem in done.damaged:
         warn(f"{problem}; it is left out")
     for directory, count in zip(directories, done.copied, strict=True):
-        print(f"{directory}: {count} trials copied")
+        print(f"{directory}: {counted(count, 'trial')} copied")
     for line in done.notes:
         print(line)
     print(f"results: {out}")

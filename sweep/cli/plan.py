@@ -14,6 +14,7 @@ from sweep.cli.messages import located, warn, warn_of_damage
 from sweep.cli.plan_table import print_forecast, print_table
 from sweep.errors import InputError
 from sweep.spec.source import Overrides, Source, called
+from sweep.words import counted
 
 if TYPE_CHECKING:
     from sweep.plan.pending import Again
@@ -42,10 +43,10 @@ def plan(
     loaded, whole, left, where, rows, again = planned(spec, overrides, out)
     trials, left = share(part, whole, left, where)
     checked = located(spec, lambda: check_task(loaded, warn)) if left else None
-    print_plan(console, loaded.name, trials, left, where)
+    print_plan(console, loaded.name if loaded.search is None else f"run {loaded.name}", trials, left, where)
     if part is not None:
-        counted = f"shard {part.number} of {part.count}: {len(trials)} of {len(whole)} trials"
-        console.print(counted, highlight=False, soft_wrap=True)
+        own = f"shard {part.number} of {part.count}: {len(trials)} of {counted(len(whole), 'trial')}"
+        console.print(own, highlight=False, soft_wrap=True)
     console.print(seeds_words(loaded.seeds), highlight=False, soft_wrap=True)
     for grid in loaded.forget:
         console.print(f"forget: {grid.words()}", highlight=False, soft_wrap=True)
@@ -125,7 +126,8 @@ def print_plan(console: Console, name: str, trials: Sequence[Trial], left: Seque
     print_table(console, f"{name} in {where}", "method", parts, "all")
     results = Results(where)
     originals = {trial.original_id for trial in trials if trial.original_id is not None}
-    console.print(f"{len(originals)} originals, {len(stored_originals(results, originals))} of them trained")
+    stored = len(stored_originals(results, originals))
+    console.print(f"{counted(len(originals), 'original model')}, {stored} of them trained")
 
 
 def seeds_words(seeds: Sequence[int]) -> str:
@@ -133,7 +135,7 @@ def seeds_words(seeds: Sequence[int]) -> str:
     ordered = sorted(set(seeds))
     row = len(ordered) > 2 and ordered[-1] - ordered[0] == len(ordered) - 1
     which = f"{ordered[0]} to {ordered[-1]}" if row else ", ".join(map(str, ordered))
-    return f"1 seed: {which}" if len(ordered) == 1 else f"{len(ordered)} seeds: {which}"
+    return f"{counted(len(ordered), 'seed')}: {which}"
 
 
 def search_words(spec: Spec) -> str:
@@ -143,6 +145,7 @@ def search_words(spec: Spec) -> str:
     studies = len(search.methods) * sum(len(grid.sets()) for grid in spec.forget)
     count = "" if studies == 1 else f"{studies} x "
     seeds = "" if len(search.seeds) == 1 else f" x {len(search.seeds)} seeds"
+    more = counted(len(search.confirm_seeds), "other seed")
     if search.compute is not None:
-        return f"a search of {count}the passes of {search.compute:g} Retrains, its best on others"
-    return f"a search of {count}{search.trials} suggestions{seeds}, its best on {len(search.confirm_seeds)} more"
+        return f"a search of {count}the passes of {search.compute:g} Retrains, its best on {more}"
+    return f"a search of {count}{counted(search.trials, 'suggestion')}{seeds}, its best on {more}"

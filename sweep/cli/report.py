@@ -10,6 +10,7 @@ from rich.console import Console
 
 from sweep.cli.arguments import DirectoryArgument, ReportOutOption, report_folder
 from sweep.cli.messages import showing_results, warn
+from sweep.words import counted
 
 if TYPE_CHECKING:
     from analysis.reading.frames import Frames
@@ -62,4 +63,4 @@ def _write_pages(directory: str, frames: Frames, folder: Path, console: Console)
 
     results = Results(directory)
     for place, count in write_pages(Site(frames, results, StoredSamples(results).of), folder).items():
-        console.print(f"{place}: {count} pages", soft_wrap=True, markup=False, highlight=False)
+        console.print(f"{place}: {counted(count, 'page')}", soft_wrap=True, markup=False, highlight=False)

@@ -31,7 +31,8 @@ def rerun(
         table.add_column(header, justify="left" if header == "" else "right")
     for name in found.compared:
         old, new = found.old[name], found.new[name]
-        table.add_row(name, str(old), str(new), "yes" if old == new else "no")
+        if old is not None or new is not None:
+            table.add_row(name, str(old), str(new), "yes" if old == new else "no")
     console.print(table)
     if found.new["error"]:
         console.print(found.new["error"], markup=False, highlight=False)

@@ -17,6 +17,7 @@ from sweep.cli.exit_status import tell_ends
 from sweep.cli.messages import located, showing_results, warn
 from sweep.cli.plan import planned, share
 from sweep.spec.source import Overrides, Source
+from sweep.words import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,7 +117,7 @@ def perform(
         trials, left = share(shard, whole, left, where)
         ran = Ran(where, whole, trials, left, rows)
         adopt(Results(where), trials, rows)
-        counts = f"{len(trials)} trials, {len(trials) - len(left)} done before, {len(left)} to run"
+        counts = f"{counted(len(trials), 'trial')}, {len(trials) - len(left)} done before, {len(left)} to run"
         name = loaded.name if shard is None else f"{loaded.name}, shard {shard.number} of {shard.count}"
         heading = [f"{name}: {counts}", *of_other_code(loaded, trials, left, rows)]
         heading += with_fewer_predictions(trials, left, rows, loaded.predictions)
@@ -190,6 +191,6 @@ def print_ends(console: Console, ran: Ran, rows: pd.DataFrame, budgeted: bool) -
     missing = known - ends.keys() | untouched([trial.id for trial in ran.left], ran.before, ends)
     absent = {trial.id for trial in ran.trials} - known - ends.keys()
     if absent:
-        words = "1 trial of other shards is" if len(absent) == 1 else f"{len(absent)} trials of other shards are"
+        words = counted(len(absent), "trial of other shards is", "trials of other shards are")
         console.print(f"{words} not there yet", soft_wrap=True)
     return tell_ends(console, ran.where, failed, len(missing), budgeted)

@@ -12,6 +12,7 @@ from rich.console import Console
 from sweep.cli.arguments import DirectoryArgument, ReportOutOption, report_folder
 from sweep.cli.messages import showing_results, warn
 from sweep.errors import InputError, Unsuccessful, nearest
+from sweep.words import counted
 
 if TYPE_CHECKING:
     from analysis.audit.score import Score
@@ -55,7 +56,7 @@ def score(
             raise Unsuccessful(f"score {failed}: {why}; nothing was written") from failed
         if unread:
             some = ", ".join(sorted(unread)[:MOST_NAMED]) + (", ..." if len(unread) > MOST_NAMED else "")
-            warn(f"left out, for their predictions are missing or damaged: {len(unread)} trials, {some}")
+            warn(f"left out, for their predictions are missing or damaged: {counted(len(unread), 'trial')}, {some}")
         if frame.empty:
             what = "predictions ('predictions: true') of a method and of Retrain, of the same task and seed"
             raise InputError(f"{directory}: nothing to score; that takes {what}")

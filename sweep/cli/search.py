@@ -12,6 +12,7 @@ from sweep.cli.completion import completed
 from sweep.cli.exit_status import tell_ends
 from sweep.cli.messages import located, showing_results, warn, warn_of_damage
 from sweep.errors import InputError
+from sweep.words import counted
 
 if TYPE_CHECKING:
     from sweep.search.phases import Found
@@ -128,17 +129,17 @@ def print_outcome(console: Console, where: str, plan: Plan, found: Found, budget
 
     console.print()
     for study in found.studies:
-        counted = [study.standing(number).state for number in study.suggestions]
+        states = [study.standing(number).state for number in study.suggestions]
         best = study.best()
-        words = ", ".join(f"{counted.count(state)} {state}" for state in dict.fromkeys(sorted(counted)))
-        console.print(f"{study.name}: {len(counted)} suggestions: {words}", highlight=False, soft_wrap=True)
+        words = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states)))
+        console.print(f"{study.name}: {counted(len(states), 'suggestion')}: {words}", highlight=False, soft_wrap=True)
         for suggestion in best:
             values = study.named(study.standing(suggestion.number).values or ())
             line = f"  best: suggestion {suggestion.number}: {values} ({study.drawn(suggestion)})"
             console.print(line, highlight=False, soft_wrap=True)
     pruned, total, share = saved(found)
     if pruned:
-        console.print(f"pruned: {pruned} of {total} search trials were not run, about {share:.0%} of their time")
+        console.print(f"pruned: {pruned} of {counted(total, 'search trial')} not run, about {share:.0%} of their time")
 
     baselines = {trial.id for trial in plan.baselines}
     tuned = [{trial.id for trial in confirmed} for confirmed in found.tuned.values()]

@@ -13,10 +13,15 @@ from analysis.pages.plan import Plan
 from analysis.reading.mixed_code import DEVICES, REMEDY, Computed, mixed_code, mixed_devices
 from sweep.plan.code_version import code_version, method_version, package_version
 from sweep.search.objective import State, standings
-from sweep.store.original_labels import DIFFER, of_several_weights
+from sweep.store.columns import REFERENCES
+from sweep.store.original_labels import differ_words, of_several_weights
 from sweep.store.parquet import Rows
 from sweep.store.relearning import Relearning
 from sweep.store.status import ENDED, Row
+from sweep.words import counted, them
+
+OF, FROM = ("trial is", "trials are"), ("trial starts from an original", "trials start from originals")
+"""What is of another code version: of one trial, and of several."""
 
 COLUMNS = [
     *("trial_id", "task_id", "dataset", "model", "method", "params", "seed", "status", "error", "device"),
@@ -42,31 +47,31 @@ def print_status(
     rows = trials.table.select(COLUMNS).to_pylist()
     counts = Counter((row["method"], row["status"]) for row in rows)
     statuses = sorted({row["status"] for row in rows}, key=[*ENDED, "pruned"].index)
-    console.print(f"{len(rows)} trials in {directory}", soft_wrap=True)
+    console.print(f"{counted(len(rows), 'trial')} in {directory}", soft_wrap=True)
     table = Table()
     for header in ("method", *statuses):
         table.add_column(header, justify="left" if header == "method" else "right")
-    for method in dict.fromkeys(row["method"] for row in rows):
+    for method in sorted({row["method"] for row in rows}, key=lambda name: (name not in REFERENCES, name)):
         table.add_row(method, *(str(counts[method, name]) for name in statuses))
     console.print(table)
     _print_studies(console, trials, suggestions)
     _print_relearned(console, relearned, sum(row["status"] == "ok" for row in rows))
-    other: Counter[tuple[str, str]] = Counter()
+    other: Counter[tuple[tuple[str, str], str]] = Counter()
     for row in rows:
         own, original = (package_version(row[name] or code_version()) for name in ("code_version", "original_version"))
-        other[("are", own) if own != code_version() else ("start from originals", original)] += 1
+        other[(OF, own) if own != code_version() else (FROM, original)] += 1
     for (what, version), count in other.items():
         if version != code_version():
-            console.print(
-                f"{count} trials {what} of code version {version}, not {code_version()} (--refresh repeats them)"
-            )
+            repeats = f"--refresh repeats {them(count)}"
+            line = f"{counted(count, *what)} of code version {version}, not {code_version()} ({repeats})"
+            console.print(line, highlight=False, soft_wrap=True)
     ok = [row for row in rows if row["status"] == "ok"]
     for line in [*_edited(_newest(rows), plugins), *_mixed(_newest(ok))]:
         console.print(line, highlight=False, soft_wrap=True)
     if devices := mixed_devices((row["task_id"] for row in ok), (row["device"] for row in ok)):
         console.print(f"trials of one task ran on {' and '.join(devices)}: {DEVICES}", soft_wrap=True)
     if several := of_several_weights(rows):
-        console.print(f"{len(several)} originals {DIFFER}", soft_wrap=True)
+        console.print(differ_words(len(several)), soft_wrap=True)
     for row in rows:
         if row["error"]:
             last = row["error"].strip().splitlines()[-1]
@@ -82,12 +87,11 @@ def print_left(console: Console, plan: Plan, trials: Rows) -> None:
     statuses = zip(*(trials.table[name].to_pylist() for name in ("trial_id", "status")), strict=True)
     left = len(plan.trials.keys() - {name for name, status in statuses if status != "pruned"})  # pruned: it was not run
     if plan.trials:
-        line = (
-            f"{left or 'none'} of the {len(plan.trials)} trials of spec.yaml {'are' if left > 1 else 'is'} left to run"
-        )
+        by = ", by run and not by search" if plan.suggestions else ""
+        line = f"left to run: {left} of {counted(len(plan.trials), 'trial')} of spec.yaml{by}"
         console.print(line, highlight=False, soft_wrap=True)
     if plan.suggestions:
-        line = f"spec.yaml asks for up to {plan.suggestions} suggestions in each study"
+        line = f"spec.yaml asks for up to {counted(plan.suggestions, 'suggestion')} in each study"
         console.print(line, highlight=False, soft_wrap=True)
 
 
@@ -144,7 +148,7 @@ def _print_relearned(console: Console, relearned: Rows, ok: int) -> None:
     for point in relearned.table.select(["recipe", "trial_id"]).to_pylist():
         trials.setdefault(point["recipe"], set()).add(point["trial_id"])
     for recipe, found in trials.items():
-        line = f"relearned, {Relearning.of(recipe).words}: {len(found)} of {ok} trials that ended ok"
+        line = f"relearned, {Relearning.of(recipe).words}: {len(found)} of {counted(ok, 'trial')} that ended ok"
         console.print(line, highlight=False, soft_wrap=True)
 
 

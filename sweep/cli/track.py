@@ -9,6 +9,7 @@ import typer
 from sweep.cli.arguments import DirectoryArgument, TrackerName
 from sweep.cli.messages import fail, warn_of_damage
 from sweep.errors import first_line
+from sweep.words import counted
 
 
 def track(
@@ -27,6 +28,6 @@ def track(
         try:
             sender.send_all()
         except Exception as error:
-            message = f"--to {name}: {sender.count} trials sent, then: {first_line(error)}; the same command goes on"
-            raise typer.Exit(fail(message, 1)) from error
-        print(f"{name}: {sender.count} trials sent, {sender.before} before")
+            sent = f"--to {name}: {counted(sender.count, 'trial')} sent"
+            raise typer.Exit(fail(f"{sent}, then: {first_line(error)}; the same command goes on", 1)) from error
+        print(f"{name}: {counted(sender.count, 'trial')} sent, {sender.before} before")

@@ -34,12 +34,13 @@ from sweep.spec.sweep_spec import Spec
 from sweep.store.columns import METRICS
 from sweep.store.location import absolute_location
 from sweep.store.metrics import KINDS, gap_between
-from sweep.store.original_labels import DIFFER, Label, of_several_weights, read_label
+from sweep.store.original_labels import Label, differ_words, of_several_weights, read_label
 from sweep.store.results import Results
 from sweep.store.row_lists import write_row_list
 from sweep.store.running import running_path
 from sweep.trial.job import Context, Job, Outcome
 from sweep.trial.rows import trial_row
+from sweep.words import counted, them
 
 
 def ignore(message: str) -> None:
@@ -130,15 +131,15 @@ class Driver:
         rows = self.results.trials(columns).table.select(columns).to_pylist() if labels else []
         rows += [{"original_id": name, "original_sha256": label.sha256} for name, label in labels.items()]
         if other := of_several_weights(rows) & labels.keys():
-            self.request.warn(f"{len(other)} originals {DIFFER}")
+            self.request.warn(differ_words(len(other)))
         stored = set(labels)
         if self.request.again.refresh:
             stored -= stale.keys()
         elif stale:
             versions = ", ".join(sorted(set(stale.values())))
-            self.request.warn(
-                f"{len(stale)} originals are of another code version, {versions}: --refresh trains them again"
-            )
+            which = counted(len(stale), "original is", "originals are")
+            again = f"--refresh trains {them(len(stale))} again"
+            self.request.warn(f"{which} of another code version, {versions}: {again}")
         schedule = self._schedule(trials, stored, originals)
         self.progress.expect(trials=len(trials), originals=schedule.originals)
         return schedule

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sweep.plan.check import Checked
 from sweep.plan.passes import original_passes, passes_of
 from sweep.trial.job import Job
+from sweep.words import counted
 
 EVALUATION = 0.5
 """What judging a model is expected to take, in passes over the training set, as long as no trial has ended: forward
@@ -123,7 +124,7 @@ class Forecast:
         left = self.seconds_left(0.0)
         if left is None:
             return None
-        return f"about {duration(left)} on {self.slots} slot{'s' if self.slots > 1 else ''}"
+        return f"about {duration(left)} on {counted(self.slots, 'slot')}"
 
     def _amount(self, name: Name) -> Amount:
         return self._left.setdefault(name, Amount())

@@ -20,6 +20,7 @@ from sweep.store.content_ids import canonical_json
 from sweep.tasks.kind import Kind, Outline
 from sweep.tasks.models import FEW, Files, try_on_few, try_out
 from sweep.tasks.splits import LISTED
+from sweep.words import counted
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,10 @@ def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) ->
         warn(f"dataset: {remark}")
     for listed in (each for grid in spec.forget for each in grid.lists()):
         if most := max(passed[listed.id]):
-            count = f"{'up to ' if len(passed[listed.id]) > 1 else ''}{most} of {len(listed.rows)} rows"
-            warn(f"forget: {count} of '{listed.source}' are not trained on (limit, validation, reference)")
+            count = f"{'up to ' if len(passed[listed.id]) > 1 else ''}{most} of {counted(len(listed.rows), 'row')}"
+            warn(f"forget: not trained on (limit, validation, reference): {count} of '{listed.source}'")
     if twins[0]:
-        warn(f"dataset: {twins[0]} of {twins[1]} forget samples have a copy in the retain set")
+        warn(f"dataset: the retain set has copies of {twins[0]} of {counted(twins[1], 'forget sample')}")
     return Checked(kind, outline, sizes)
 
 

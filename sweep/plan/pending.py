@@ -12,6 +12,7 @@ from sweep.plan.versions import is_current, other_versions
 from sweep.spec.sweep_spec import Spec
 from sweep.store.status import KEPT, kept
 from sweep.tasks.kind import Wanted
+from sweep.words import counted, them
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,9 @@ def with_fewer_predictions(
     count = sum(_kept_fewer(rows[name], wanted) for name in done)
     if not count:
         return []
-    whose, them = ("trial", "it") if count == 1 else ("trials", "them")
     asked = "true" if wanted is True else wanted
-    return [f"{count} {whose} done before kept fewer predictions than {asked}; --refresh repeats {them}"]
+    which = f"{counted(count, 'trial')} done before kept fewer predictions than {asked}"
+    return [f"{which}; --refresh repeats {them(count)}"]
 
 
 def _kept_fewer(row: Mapping[str, Any], wanted: Wanted) -> bool:

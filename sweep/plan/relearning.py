@@ -10,6 +10,7 @@ from sweep.spec.sweep_spec import Spec
 from sweep.store.parquet import Rows
 from sweep.store.relearning import Relearning
 from sweep.store.results import Results
+from sweep.words import counted
 
 
 def asked_relearning(spec: Spec) -> Relearning | None:
@@ -51,5 +52,5 @@ def relearning_words(
     count = len(missing.keys() & trial_ids)
     if recipe is None or not count:
         return []
-    which = f"{count} trials done before are" if count > 1 else "1 trial done before is"
+    which = counted(count, "trial done before is", "trials done before are")
     return [f"{which} run again, because unlearned models are not stored, to relearn: {recipe.words}"]

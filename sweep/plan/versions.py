@@ -10,6 +10,7 @@ from typing import Any
 from sweep.plan.code_version import code_version, package_version
 from sweep.plan.trials import Trial, describe
 from sweep.spec.plugins import find_method, plugin_source
+from sweep.words import counted, them
 
 Names = tuple[str, str, str]
 """Names of a trial's dataset, model and method."""
@@ -53,7 +54,7 @@ def other_versions(rows: Iterable[tuple[Names, str, str | None]]) -> list[str]:
         elif original not in (None, our_original):
             counts[f"from originals by {_another(names, original)}"] += 1
     return [
-        f"{count} trial{'s' if count > 1 else ''} done before {what}; --refresh repeats {'them' if count > 1 else 'it'}"
+        f"{counted(count, 'trial')} done before {what}; --refresh repeats {them(count)}"
         for what, count in counts.items()
     ]
 

@@ -13,6 +13,7 @@ from sweep.spec.plugins import find_method
 from sweep.spec.search_section import SearchSpec
 from sweep.spec.space import Space, identifying, make_space
 from sweep.store.content_ids import canonical_json, content_id
+from sweep.words import counted
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Definition:
     def amount(self) -> str:
         """The budget in words."""
         if self.search.compute is None:
-            return f"{self.search.trials} suggestions"
+            return counted(self.search.trials, "suggestion")
         return f"the passes of {self.search.compute:g} Retrains"
 
     @cached_property

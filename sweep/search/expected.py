@@ -21,6 +21,7 @@ from sweep.search.study import passes_relative
 from sweep.store.original_labels import stored_originals
 from sweep.store.results import Results
 from sweep.store.status import Row, ended
+from sweep.words import counted
 
 DRAWS = 32
 """Configurations over which the passes of a suggestion are averaged beforehand."""
@@ -73,10 +74,11 @@ class Expected:
         found = [self._known("retrain on the search's seeds", plan.references)]
         for method, studies in self._by_method().items():
             each = studies[0]
-            seeds = f" x {len(each.retrain)} seeds" if each.search.compute is None else ""
+            seeds = f" x {counted(len(each.retrain), 'seed')}" if each.search.compute is None else ""
             times = f"{len(studies)} x " if len(studies) > 1 else ""
+            words = f"{method}: {times}{each.amount}{seeds}"
             left, done = sum(map(self.left, studies)), sum(map(self._done, studies))
-            found.append(Part(f"{method}: {times}{each.amount}{seeds}", left + done, done))
+            found.append(Part(words, left + done, done))
         for method, studies in self._by_method().items():
             best = [trial for study in studies for trial in self.confirming(study)]
             done = sum(self._confirmed(study) for study in studies)

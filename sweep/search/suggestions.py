@@ -13,6 +13,7 @@ from sweep.search.optuna_storage import storage_needed
 from sweep.search.study import Study, Suggestion
 from sweep.store.status import Row, ended
 from sweep.trial.job import Job, Outcome
+from sweep.words import counted
 
 
 class SuggestionSchedule(Schedule):
@@ -137,7 +138,7 @@ class SuggestionSchedule(Schedule):
             study.report(number, step, mean)
             if not last and study.hopeless(number):
                 name, pruner = study.definition.objectives[0], study.definition.search.pruner_name
-                seeds = f"{step} of {len(suggestion.trials)} seeds"
+                seeds = f"{step} of {counted(len(suggestion.trials), 'seed')}"
                 self._give_up(suggestion, step, f"{pruner} pruner: {name} {mean:.2f} after {seeds}")
                 last = True
         if last:
@@ -150,7 +151,7 @@ class SuggestionSchedule(Schedule):
         found = study.standing(suggestion.number)
         means = f": {study.named(found.means[-1])}" if found.means else ""
         if found.means and found.state != "complete":
-            means += f" after {len(found.means)} of {len(suggestion.trials)} seeds"
+            means += f" after {len(found.means)} of {counted(len(suggestion.trials), 'seed')}"
         line = f"{study.name} {suggestion.number} {found.state}{means} ({study.drawn(suggestion)})"
         value = found.values[0] if found.values is not None and len(found.values) == 1 else None
         self._progress.suggestion_ended(study.name, line, value, study.spent, failed=found.state == "failed")

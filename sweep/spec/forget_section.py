@@ -111,7 +111,7 @@ class ForgetSpec(Section):
             lists = zip(self.path or (), self.lists(), strict=True)
             return "rows of " + ", ".join(f"{path} ({len(listed.rows)})" for path, listed in lists)
         keys = [f"{key} {', '.join(map(str, values))}" for key, values in self._given().items()]
-        return "; ".join([self.scenario, *keys])
+        return "; ".join(keys if self.scenario in self._given() else [self.scenario, *keys])
 
     def for_splits(self) -> list[dict[str, Any]]:
         """The forget sets of this grid, as `Splits.split` takes them."""

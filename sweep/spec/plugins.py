@@ -189,7 +189,8 @@ def load_plugin(name: str) -> Callable[..., Any] | type[Any]:
     try:
         found: Callable[..., Any] | type[Any] = getattr(module, attribute)
     except AttributeError:
-        names = [key for key in vars(module) if not key.startswith("_")]
+        own = [key for key, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
+        names = [key for key in own if not key.startswith("_")]
         raise InputError(f"plugin '{name}': {module_name} has no '{attribute}'; {nearest(attribute, names)}") from None
     return found
 

@@ -121,7 +121,8 @@ def write_new(path: Path, text: str) -> None:
 def presets() -> dict[str, str]:
     """The specs in the package: their texts by their names."""
     folder = resources.files("sweep.spec") / "presets"
-    return {item.name.removesuffix(".yaml"): item.read_text("utf-8") for item in sorted(folder.iterdir(), key=str)}
+    texts = {item.name.removesuffix(".yaml"): item.read_text("utf-8") for item in folder.iterdir()}
+    return dict(sorted(texts.items()))
 
 
 def read_document(source: Source, overrides: Overrides) -> tuple[str, dict[str, Any]]:
@@ -192,7 +193,7 @@ def _assignments(overrides: Overrides) -> Iterator[tuple[str, Any, str]]:
     for override in overrides:
         path, separator, text = override.partition("=")
         if not separator or not path:
-            raise InputError(f"--set {override}: write PATH=VALUE, as in methods.uam.rho=[1,2]")
+            raise InputError(f"--set {override}: write PATH=VALUE, as in 'methods.uam.rho=[1,2]'")
         yield path, read_yaml(text, f"--set {path}"), f"--set {override}"
 
 

@@ -12,6 +12,7 @@ from sweep.store.column_words import words_of
 from sweep.store.columns import FOLDERS, NOTES
 from sweep.store.redaction import redacted
 from sweep.store.results import Results
+from sweep.words import counted
 
 CARD = "README.md"
 
@@ -73,7 +74,9 @@ def _summary(results: Results) -> str:
 
 def _table(name: str, count: int) -> str:
     rows = [f"| `{field.name}` | {field.type} | {_cell(words_of(field.name))} |" for field in FOLDERS[name]]
-    head = f"## {name}\n\n`{name}.parquet`, {count} rows.\n\n| column | type | what it holds |\n|:--|:--|:--|"
+    head = (
+        f"## {name}\n\n`{name}.parquet`, {counted(count, 'row')}.\n\n| column | type | what it holds |\n|:--|:--|:--|"
+    )
     return "\n".join([head, *rows, NOTES[name]]) + "\n"
 
 

@@ -16,10 +16,11 @@ import pyarrow.compute as pc
 from sweep.store.columns import METRICS
 from sweep.store.labels import read_labels, write_labels
 from sweep.store.merge_suggestions import merge_suggestions
-from sweep.store.original_labels import DIFFER, of_several_weights, original_path, read_label
+from sweep.store.original_labels import differ_words, of_several_weights, original_path, read_label
 from sweep.store.parquet import LARGE, Rows, parquet_bytes
 from sweep.store.results import Results
 from sweep.store.status import Row, kept
+from sweep.words import counted
 
 RESULT = ("status", *METRICS, "other", "model_sha256")
 """What two runs of one trial are compared by."""
@@ -169,7 +170,8 @@ def _merge_originals(
         kept[name] = label.sha256
         others += any(other.sha256 != label.sha256 for _, other in labels)
     if others:
-        done.notes.append(f"{others} originals have other weights in another directory, and only one of each is kept")
+        which = counted(others, "original has", "originals have")
+        done.notes.append(f"{which} other weights in another directory, and only one of each is kept")
     return kept
 
 
@@ -265,11 +267,14 @@ def _words(candidates: Mapping[str, Sequence[Candidate]], chosen: Mapping[str, C
     several = [name for name, found in candidates.items() if len(found) > 1]
     different = [name for name in several if not all(_alike(each.row, chosen[name].row) for each in candidates[name])]
     if different:
+        verb = "differs" if len(different) == 1 else "differ"
         stayed = sum(chosen[name].source is None for name in different)
         there = f"; of {stayed} the merged directory had one already, which stays" if stayed else ""
-        words.append(f"{len(different)} of {len(several)} trials in several directories differ: {RULE}{there}")
+        words.append(
+            f"{len(different)} of {counted(len(several), 'trial')} in several directories {verb}: {RULE}{there}"
+        )
     if mixed := of_several_weights(one.row for one in chosen.values()):
-        words.append(f"{len(mixed)} originals {DIFFER}")
+        words.append(differ_words(len(mixed)))
     return words
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from sweep.store.results import Results
+from sweep.words import counted
 
 Identity = tuple[str, str]
 """The study, and the hyperparameters as JSON. A study may suggest them several times."""
@@ -54,7 +55,8 @@ def merge_suggestions(tables: Sequence[pa.Table], out: Results) -> list[str]:
                 there[place] = row
     if not renumbered:
         return []
-    return [f"{renumbered} suggestions have another number: two directories had one under theirs, and both are kept"]
+    which = counted(renumbered, "suggestion has", "suggestions have")
+    return [f"{which} another number: two directories had one under theirs, and both are kept"]
 
 
 def _place(row: dict[str, Any]) -> tuple[str, int]:

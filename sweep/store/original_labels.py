@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sweep.store.results import Results
+from sweep.words import counted, them
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,11 @@ def _header_end(start: bytes) -> int:
     return 8 + int.from_bytes(start[:8], "little")
 
 
-DIFFER = "were trained more than once, to different weights: trials that started from them are no fair comparison"
-"""The message about originals that `of_several_weights` finds."""
+def differ_words(count: int) -> str:
+    """The message about so many originals that `of_several_weights` found."""
+    which = counted(count, "original was", "originals were")
+    started = f"trials that started from {them(count)} are no fair comparison"
+    return f"{which} trained more than once, to different weights: {started}"
 
 
 def of_several_weights(rows: Iterable[Mapping[str, str | None]]) -> set[str]:

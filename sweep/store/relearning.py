@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from sweep.store.content_ids import canonical_json, content_id
+from sweep.words import counted
 
 Taught = Literal["retain", "forget"]
 
@@ -49,5 +50,5 @@ class Relearning:
     @property
     def words(self) -> str:
         """The recipe in words."""
-        passes = f"{self.epochs} epoch{'s' if self.epochs > 1 else ''}"
+        passes = counted(self.epochs, "epoch")
         return f"{passes} on the {self.data} set, lr {self.lr:g}, batches of {self.batch_size}"

@@ -20,6 +20,7 @@ from sweep.tasks.image_tensors import image_tensors
 from sweep.tasks.images import Called, Images, copies, listed
 from sweep.tasks.kind import DatasetSpec, Evaluation, Kind, Outline
 from sweep.tasks.splits import Integers, Split
+from sweep.words import counted
 
 
 class ImageSpec(DatasetSpec):
@@ -61,8 +62,8 @@ class Classification(Kind):
             remarks.append(f"labels {listed(called.values)}: {data.classes} classes, renumbered from 0")
         samples, again = copies(data)
         if again:
-            among = f"{again} of {len(data.test_labels)} test samples"
-            remarks.append(f"{among} have a copy in the training set (same image and label)")
+            among = f"{again} of {counted(len(data.test_labels), 'test sample')}"
+            remarks.append(f"the training set has copies (same image and label) of {among}")
         shape = data.train_images.shape[1:]
         return ImageOutline(
             outputs=data.classes,

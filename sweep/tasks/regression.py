@@ -23,6 +23,7 @@ from sweep.tasks.image_tensors import image_tensors
 from sweep.tasks.kind import DatasetSpec, Evaluation, Kind, Outline, numbered
 from sweep.tasks.splits import Split
 from sweep.tasks.value_splits import ValueSplits, in_range, value_splits
+from sweep.words import counted
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Regression(Kind):
             outputs=1,
             inputs=shape[0],
             noun="image" if data.images else "row",
-            size=" x ".join(map(str, shape)) if data.images else f"{shape[0]} numbers",
+            size=" x ".join(map(str, shape)) if data.images else counted(shape[0], "number"),
             samples=numbered(hashlib.sha256(row.tobytes() + target.tobytes()).digest() for row, target in pairs),
             remarks=(),
             targets=data.train_targets,

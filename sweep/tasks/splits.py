@@ -125,7 +125,7 @@ class Splits(ABC):
         outside = listed[(listed < 0) | (listed >= self.total)]
         if len(outside):
             more = f" and {len(outside) - 1} more" if len(outside) > 1 else ""
-            raise InputError(f"forget: row {outside[0]}{more} of the list: training rows are 0 to {self.total - 1}")
+            raise InputError(f"forget: the list has row {outside[0]}{more}; training rows are 0 to {self.total - 1}")
         return np.isin(self.rows, listed)
 
     def may_run_short(self, forget: dict[str, Any], fewest: int) -> bool:

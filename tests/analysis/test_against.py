@@ -33,7 +33,7 @@ def test_the_same_rows_differ_by_nothing():
     found = against(directory(), directory(name="two"))
     assert {one.verdict for one in found.rows} == {EQUAL}
     assert {one.difference.mean for one in found.rows} == {0.0}
-    assert found.answer == "All 9 means that both have are equal in every seed."
+    assert found.answer == "Of 9 means that both have, each is equal in every seed."
     assert GAP not in cells(found, "Retrain")
 
 

@@ -319,6 +319,17 @@ def test_forget_ratio_follows_methods_over_tasks_that_differ_only_in_the_forget_
     assert "UAM from 1.0 at 1 % to 4.0 at 50 %" in result.alt
 
 
+def test_forget_ratio_shows_no_configuration_of_few_seeds():
+    rows = [
+        one
+        for ratio in (0.1, 0.5)
+        for seed in range(3)
+        for one in (row("retrain", seed, ratio=ratio), uam(seed, 2.0 + 0.01 * seed, ratio=ratio))
+    ]
+    rows += [uam(0, 0.5, rho=8.0, ratio=ratio) for ratio in (0.1, 0.5)]
+    assert "(10 %: 2.0 [2.0, 2.0], n = 3 and" in drawn(forget_ratio.draw(frames(rows))).finding
+
+
 def test_a_method_without_rivals_is_distinguishable_from_nothing():
     rows = []
     for seed in range(3):
@@ -326,7 +337,7 @@ def test_a_method_without_rivals_is_distinguishable_from_nothing():
             rows += [row("retrain", seed, ratio=ratio), uam(seed, gap + 0.01 * seed, ratio=ratio)]
     result = drawn(forget_ratio.draw(frames(rows)))
     assert result.finding == (
-        "The lowest mean average gap (percentage points) is UAM's at all 2 ratios "
+        "The lowest mean average gap (percentage points) is UAM's at every ratio "
         "(10 %: 2.0 [2.0, 2.0], n = 3 and 50 %: 4.0 [4.0, 4.0], n = 3)."
     )
     for seed in range(3):
@@ -334,7 +345,7 @@ def test_a_method_without_rivals_is_distinguishable_from_nothing():
             rows.append(row("finetune", seed, (100.0, 86.0, 90.0, 34.0), {"lr": 0.1}, ratio=ratio))
         rows.append(row("retrain", seed, ratio=0.01))
     result = drawn(forget_ratio.draw(frames(rows)))
-    assert result.finding.endswith("; distinguishable from all others at 1 of 1 ratios with several methods.")
+    assert result.finding.endswith("; distinguishable from all others at 1 of 1 ratio with several methods.")
 
 
 def test_tradeoff_names_the_pareto_front():
@@ -375,7 +386,7 @@ def test_tradeoff_says_which_configurations_have_no_name():
 def test_tradeoff_draws_only_so_many_configurations():
     rows = retrains(1) + [uam(0, 1 + place / 10, lr=0.001 * (place + 1)) for place in range(300)]
     result = drawn(tradeoff.draw(frames(rows)))
-    assert "150 of 300 configurations are not drawn" in " ".join(texts(result))
+    assert "Not drawn: 150 of 300 configurations" in " ".join(texts(result))
 
 
 def test_seeds_are_paired_with_retrain_of_the_same_seed():
@@ -403,7 +414,7 @@ def test_the_best_configuration_of_a_method_is_compared_as_one_of_all_that_it_wa
     others = [finetune(seed, 30.0 + seed, lr) for seed in range(3) for lr in (0.2, 0.3)]
     paths = {"uam": lambda seed: 91.0, "finetune": lambda seed: 90 + CLOSE[seed]}
     traces = [point for one in rows[3:] + others for point in path(one, (50.0, paths[one["method"]](one["seed"])))]
-    for given, expected in ((rows, "all others are"), (rows + others, "FineTune is not")):
+    for given, expected in ((rows, "the other is"), (rows + others, "FineTune is not")):
         (found,), _ = comparison.comparisons(frames(given).trials)
         assert f"over 3 seeds; {expected} distinguishable from it." in found.answer
         angle = drawn(gradient_angle.draw(frames(given, traces)))

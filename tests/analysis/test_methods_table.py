@@ -388,3 +388,12 @@ def test_the_module_is_a_program_that_loads_neither_torch_nor_ray(directory, tmp
     imported = {part.rpartition("|")[2].strip() for part in ended.stderr.splitlines()}
     assert "pandas" in imported
     assert not imported & {"torch", "ray"}
+
+
+def test_tasks_are_in_the_order_of_their_numbers(table_of):
+    rows = [row("retrain", metrics=METRICS, task=f"{ratio}", forget_ratio=ratio) for ratio in (0.1, 0.05, 0.025)]
+    assert [task.split("forget ")[1] for task in table_of(rows)["task"]] == [
+        "2.5 % at random",
+        "5 % at random",
+        "10 % at random",
+    ]

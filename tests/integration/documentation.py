@@ -33,15 +33,25 @@ def files_shown() -> dict[str, str]:
     return dict(blocks)
 
 
+def shell_lines(page: Path) -> list[str]:
+    """The lines of a page's blocks for a shell; continued ones are joined."""
+    blocks = re.findall(r"^```(?:sh|bash|console)\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
+    return [line for block in blocks for line in re.sub(r"\\\n\s*", " ", block).splitlines()]
+
+
 def commands() -> list[Command]:
     """Every command of every block for a shell, page by page, from top to bottom."""
     return [
         Command(words, str(page.relative_to(ROOT)))
         for page in PAGES
-        for block in re.findall(r"^```(?:sh|bash|console)\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
-        for line in re.sub(r"\\\n\s*", " ", block).splitlines()
+        for line in shell_lines(page)
         for words in simple_commands(line)
     ]
+
+
+def bare(line: str) -> str:
+    """What of a line a shell reads itself: without comments, and what is in quotes."""
+    return re.sub(r"'[^']*'|\"[^\"]*\"|(?:^|\s)#.*", "", line)
 
 
 def simple_commands(line: str) -> list[tuple[str, ...]]:

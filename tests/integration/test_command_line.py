@@ -152,7 +152,7 @@ def test_plan_counts_and_creates_nothing(tmp_path):
         ("finetune", "4", "0", "4"),
         ("uam", "2", "0", "2"),
         ("all", "18", "0", "18"),
-        ("2", "originals,", "0", "of", "them", "trained"),
+        ("2", "original", "models,", "0", "of", "them", "trained"),
     }
     assert not (tmp_path / "out").exists()
 
@@ -175,7 +175,7 @@ def test_plan_tells_a_seed_from_a_number_of_seeds(tmp_path, seeds, line):
 def test_plan_subtracts_what_is_done(inline_sweep, tmp_path):
     shown = call("plan", write_spec(tmp_path, BUILT_INS, seeds=[0, 1]), "--out", inline_sweep.out)
     lines = cells(shown.out)
-    assert lines >= {("all", "18", "9", "9"), ("2", "originals,", "1", "of", "them", "trained")}
+    assert lines >= {("all", "18", "9", "9"), ("2", "original", "models,", "1", "of", "them", "trained")}
 
 
 def test_report_writes_the_table_in_three_formats(inline_sweep, tmp_path):
@@ -216,16 +216,16 @@ def test_rows_of_another_code_version_are_kept_counted_and_refreshed_when_asked(
     command = ("run", write_spec(tmp_path, [{"name": "neggrad", "epochs": 1}]), "--out", finished)
     command += ("--executor", "inline")
 
-    assert "1 trials are of code version 0.0.1+old" in call("status", finished).out
+    assert "1 trial is of code version 0.0.1+old" in call("status", finished).out
     kept = call(*command).out
-    assert kept.startswith("tiny: 1 trials, 1 done before, 0 to run\n")
+    assert kept.startswith("tiny: 1 trial, 1 done before, 0 to run\n")
     told = f"1 trial done before by code version 0.0.1+old, not {code_version()}; --refresh repeats it\n"
     assert told in kept
     assert told in call("plan", command[1], "--out", finished).out
     assert row_of(finished, "neggrad")["test_accuracy"] == 0.0
 
     repeated = call(*command, "--refresh").out
-    assert repeated.startswith("tiny: 1 trials, 0 done before, 1 to run, about ")
+    assert repeated.startswith("tiny: 1 trial, 0 done before, 1 to run, about ")
     assert repeated.count(" to run") == 1
     assert "done before by" not in repeated
     refreshed = row_of(finished, "neggrad")
@@ -258,7 +258,7 @@ def test_what_is_to_be_run_again_and_was_not_for_lack_of_time_is_missing(finishe
     command = ("run", write_spec(tmp_path, [{"name": "neggrad", "epochs": 1}]), "--out", finished)
     command += ("--executor", "inline", option)
     ended = call(*command, "--time-budget", "0s")
-    assert (ended.code, "1 trials were not run; the same command runs them" in ended.out) == (3, True)
+    assert (ended.code, "1 trial was not run; the same command runs it" in ended.out) == (3, True)
     again = call(*command, "--time-budget", "1h")
     assert (again.code, "not run" in again.out) == (0, False)
     assert row_of(finished, "neggrad")["test_accuracy"] == row["test_accuracy"]
@@ -298,12 +298,12 @@ def test_what_started_from_an_original_of_another_code_version_is_refreshed_too(
     assert "2 trials, 1 done before, 1 to run" in added.out
     assert "1 trial done before by code version 0.0.1+old, not " in added.out
     assert "1 trial done before from originals by code version 0.0.1+old" in call(*command).out
-    assert added.err == "warning: 1 originals are of another code version, 0.0.1+old: --refresh trains them again\n"
+    assert added.err == "warning: 1 original is of another code version, 0.0.1+old: --refresh trains it again\n"
     stale = row_of(tmp_path / "out", "neggrad")
     assert (stale["code_version"], stale["original_version"]) == (code_version(), "0.0.1+old")
     status = call("status", tmp_path / "out").out
-    assert "1 trials are of code version 0.0.1+old" in status
-    assert "1 trials start from originals of code version 0.0.1+old" in status
+    assert "1 trial is of code version 0.0.1+old" in status
+    assert "1 trial starts from an original of code version 0.0.1+old" in status
 
     refreshed = call(*command, "--refresh")
     assert "2 trials, 0 done before, 2 to run" in refreshed.out
@@ -316,11 +316,15 @@ def test_what_started_from_an_original_of_another_code_version_is_refreshed_too(
 
 def test_status_tells_what_is_left_to_run(finished):
     plugins = [argument for entry in MISBEHAVING for argument in ("--plugin", entry["name"])]
-    assert "none of the 11 trials of spec.yaml is left to run\n" in call("status", finished, *plugins).out
+    told = call("status", finished, *plugins).out
+    assert "left to run: 0 of 11 trials of spec.yaml\n" in told
+    methods = [line.split("│")[1].strip() for line in told.splitlines() if line.startswith("│")]
+    assert methods[:2] == ["original", "retrain"]
+    assert methods[2:] == sorted(methods[2:])
     (finished / "trials" / f"{row_of(finished, 'neggrad')['trial_id']}.parquet").unlink()
-    assert "1 of the 11 trials of spec.yaml is left to run\n" in call("status", finished, *plugins).out
+    assert "left to run: 1 of 11 trials of spec.yaml\n" in call("status", finished, *plugins).out
     Results(str(finished)).write_trial(row_of(finished, "uam") | {"status": "pruned"})  # it was not run
-    assert "2 of the 11 trials of spec.yaml are left to run\n" in call("status", finished, *plugins).out
+    assert "left to run: 2 of 11 trials of spec.yaml\n" in call("status", finished, *plugins).out
     told = f"how many trials are missing is not known: the method {plugins[1]} is a plugin, which is not imported here."
     assert told in call("status", finished).out
 
@@ -347,7 +351,7 @@ def test_originals_that_were_trained_to_different_weights_are_told(tmp_path):
     results.write_trial(row | {"original_sha256": None})  # of a version that did not store it
     assert "trained more than once" not in call("status", tmp_path / "out").out
     results.write_trial(row | {"original_sha256": "of another machine"})
-    told = "1 originals were trained more than once, to different weights"
+    told = "1 original was trained more than once, to different weights"
     assert told in call("run", write_spec(tmp_path, both), *options).err
     assert told in call("status", tmp_path / "out").out
 
@@ -376,7 +380,7 @@ def test_an_edited_plugin_is_another_code_version(tmp_path):
     assert "2 code versions" in more
     assert "Mixed code: FineTune averages trials of " in more
     assert "finetune: tables average trials of " in run("status", tmp_path / "out", **where).out
-    assert "1 trials, 0 done before, 1 to run" in run(*command, "--refresh", **where).out
+    assert "1 trial, 0 done before, 1 to run" in run(*command, "--refresh", **where).out
     assert "0 to run" in run(*command, "--refresh", **where).out
 
 
@@ -412,7 +416,7 @@ def test_plan_mentions_a_search(tmp_path):
     search = {"methods": methods, "trials": 8, "seeds": [0, 1], "confirm_seeds": [7, 8, 9]}
     data = {"name": "digits", "limit": 200, "validation": 0.1}
     path = write_spec(tmp_path, RETRAIN, search=search, dataset=data, forget={"ratio": [0.1, 0.2]})
-    told = f"and a search of 4 x 8 suggestions x 2 seeds, its best on 3 more: unlearn-sweep search {path}"
+    told = f"and a search of 4 x 8 suggestions x 2 seeds, its best on 3 other seeds: unlearn-sweep search {path}"
     assert told in call("plan", path, "--out", tmp_path / "out").out
     assert "a search of" not in call("plan", write_spec(tmp_path, RETRAIN), "--out", tmp_path / "out").out
 
@@ -483,7 +487,7 @@ def test_a_row_of_what_a_search_gave_up_is_no_trial_that_ran(finished, tmp_path,
         patch.setattr(driver, "deadline", spent)
         ended = call(*command, "--time-budget", "2h")
     assert ended.code == 3
-    assert "1 trials were not run; the same command runs them" in ended.out
+    assert "1 trial was not run; the same command runs it" in ended.out
     assert call(*command).code == 0
 
 
@@ -521,7 +525,7 @@ def test_what_should_be_known_of_a_dataset_is_a_warning_that_is_given_once(tmp_p
         assert ended.code == 0
         assert ended.err.splitlines() == [
             "warning: dataset: labels 1, 4: 2 classes, renumbered from 0",
-            "warning: dataset: 1 of 21 test samples have a copy in the training set (same image and label)",
+            "warning: dataset: the training set has copies (same image and label) of 1 of 21 test samples",
         ]
     assert {row["forget_class"] for row in rows(tmp_path / "out")} == {4}
 

@@ -69,6 +69,12 @@ def test_commands_of_a_page_work_in_order(folder, page):
     follow_page(page)
 
 
+def test_no_shell_takes_a_list_for_a_pattern():
+    """zsh refuses a word with brackets that matches no file."""
+    lines = [line for page in documentation.PAGES for line in documentation.shell_lines(page)]
+    assert [line for line in lines if re.search(r"=[\[{]", documentation.bare(line))] == []
+
+
 @pytest.mark.parametrize(
     ("page", "directory", "methods"),
     [

@@ -59,5 +59,5 @@ def test_a_sweep_is_forecast_and_named_and_what_its_report_shows_runs_as_it_is(f
         (folder / "one.yaml").write_text(text)
         ended = call("run", "one.yaml", "--out", "out", "--executor", "inline")
         assert (ended.code, yaml.safe_load(text)["dataset"]["path"]) == (0, "data")
-        assert "1 trials, 1 done before, 0 to run" in ended.out
+        assert "1 trial, 1 done before, 0 to run" in ended.out
     assert all(call(*command[1:]).code == 0 for command in commands)

@@ -128,9 +128,7 @@ def test_a_killed_sweep_goes_on_after_the_file_of_its_list_was_removed(killed):
 
 
 def warning(path, left_out, count):
-    return (
-        f"warning: forget: {left_out} of {count} rows of '{path}' are not trained on (limit, validation, reference)\n"
-    )
+    return f"warning: forget: not trained on (limit, validation, reference): {left_out} of {count} rows of '{path}'\n"
 
 
 def test_where_neither_the_file_nor_a_stored_list_is_there_the_spec_is_bad_input(killed):
@@ -195,7 +193,7 @@ def test_a_search_forgets_a_list_of_rows_too(tmp_path):
         (fold(0) | {"path": "list.csv"}, "", "forget: 'path' needs scenario: rows"),
         ("list", "id\n1\n", "'list.csv' has no column sample_id, but id"),
         ("list", "sample_id\n", "'list.csv' has no rows"),
-        ("list", "sample_id\n3\n1437\n", "forget: row 1437 of the list: training rows are 0 to 1436"),
+        ("list", "sample_id\n3\n1437\n", "forget: the list has row 1437; training rows are 0 to 1436"),
         ("list", None, "forget.path: no file 'list.csv'"),
         ("list", "sample_id\n0\n1\n", "forget: the list of rows leaves no sample to forget of 200"),
     ],

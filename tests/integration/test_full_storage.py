@@ -53,5 +53,5 @@ def test_storage_that_may_only_be_read_is_one_line_and_its_results_are_readable(
     ended = call("run", write_spec(tmp_path, METHODS), "--out", out, "--executor", "inline")
     assert (ended.code, len(ended.err.splitlines())) == (1, 1)
     assert "Read-only file system" in ended.err
-    assert "1 trials in" in call("status", out).out
-    assert "1 trials, 1 done before, 0 to run" in call("run", write_spec(tmp_path, METHODS[:1]), "--out", out).out
+    assert "1 trial in" in call("status", out).out
+    assert "1 trial, 1 done before, 0 to run" in call("run", write_spec(tmp_path, METHODS[:1]), "--out", out).out

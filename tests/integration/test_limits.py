@@ -83,7 +83,7 @@ def test_the_trial_that_takes_all_memory_fails_and_those_killed_beside_it_do_not
     monitor = {"RAY_memory_usage_threshold": "0.9", "RAY_memory_monitor_refresh_ms": "50"}
     ended = run("run", path, "--out", out, prefix=small_machine, PAUSE="2", **monitor)
     assert (ended.code, ended.err) == (1, "")
-    assert "1 trials failed" in ended.out
+    assert "1 trial failed" in ended.out
     [failed] = [row for row in rows(out) if row["status"] != "ok"]
     assert failed["method"] == "sweep_plugins:Greedy"
     last = "the worker process was killed because its node ran low on memory"

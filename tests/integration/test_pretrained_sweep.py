@@ -157,7 +157,7 @@ def test_a_second_run_has_nothing_to_do_wherever_the_model_lies(ran, files, tmp_
     assert "3 trials, 3 done before, 0 to run" in again.out
     (moved / "generation_config.json").write_text("{}")
     other = call("plan", *overridden(files[0], moved), "--out", out)
-    assert "0 originals, 0 of them trained" in other.out
+    assert "0 original models, 0 of them trained" in other.out
     assert re.search(r"all +. +3 +. +0 +. +3 ", other.out)
 
 

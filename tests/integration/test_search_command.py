@@ -123,7 +123,7 @@ def test_a_trial_of_a_search_that_a_sweep_has_too_becomes_its_own(tmp_path):
     document = yaml.safe_load(path.read_text()) | {"seeds": [0], "methods": [method]}
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(document))
     ended = call("run", tmp_path / "sweep.yaml", "--out", out, "--executor", "inline")
-    assert (ended.code, "1 trials, 1 done before, 0 to run" in ended.out) == (0, True)
+    assert (ended.code, "1 trial, 1 done before, 0 to run" in ended.out) == (0, True)
     assert own["study"] is not None
     assert trials(out) == before | {own["trial_id"]: own | {"study": None}}
 

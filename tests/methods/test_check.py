@@ -219,6 +219,8 @@ def test_hyperparameters_that_a_method_allows_are_used() -> None:
     [
         (),
         ("finetun",),
+        (":",),
+        ("my_methods.Mine",),
         ("nowhere:Good",),
         ("methods.check:Nothing",),
         ("uam", "roh=1"),

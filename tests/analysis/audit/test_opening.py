@@ -25,9 +25,7 @@ def opened(tmp_path):
 
 
 def test_it_says_which_methods_are_told_from_retrain(opened):
-    assert opened.answer.startswith(
-        "1 of 2 methods are told from Retrain, sample by sample. Closest is FineTune (U-LiRA"
-    )
+    assert opened.answer.startswith("Told from Retrain, sample by sample: 1 of 2 methods. Closest is FineTune (U-LiRA")
     assert opened.task.endswith(", folds 0 and 1")
 
 

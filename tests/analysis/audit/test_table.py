@@ -252,7 +252,7 @@ def test_strata_without_a_number_are_no_columns_and_the_table_says_why(audited):
     tables = {table.score.name: table for table in found.tables}
     assert tables["distinguishability"].headers == ["method", "n", "all", "low", "mid", "high"]
     assert tables["ulira_auc"].headers == ["method", "n", "all"]
-    assert tables["ulira_auc"].remark.endswith(" low, mid and high: needs 4 originals, there are 3.")
+    assert tables["ulira_auc"].remark.endswith(" low, mid and high: need 4 originals, there are 3.")
     assert BY_MEMORISATION in found.captions
 
 

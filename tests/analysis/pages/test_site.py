@@ -157,7 +157,7 @@ def test_numbers_have_targets_and_outputs(tmp_path):
     page = site_of(stored(tmp_path, trials)).page("trials/task-uam--0.html")
     lines = table_of(page, "differences")
     assert lines[:2] == [["Sample", "Target", "Retrain", "UAM", "Distance"], ["1", "2.5", "2", "0", "2.000"]]
-    assert "absolute difference of the outputs; over all 2 samples 1.125 in the mean" in text_of(page)
+    assert "absolute difference of the outputs; over 2 samples 1.125 in the mean" in text_of(page)
     assert "Confusion" not in text_of(page)
 
 
@@ -294,7 +294,7 @@ def test_the_first_page_counts_against_the_plan_that_is_known(tmp_path):
     )
     plans.pop(0)
     text = text_of(site.page("index.html"))
-    assert "2 of 3 trials that spec.yaml asks for have ended: 2 ok. 1 run or have not begun." in text
+    assert "2 of 3 trials that spec.yaml asks for have ended: 2 ok. 1 runs or has not begun." in text
     assert "Beside these 4 trials are stored that spec.yaml does not ask for" in text
 
 

@@ -18,10 +18,18 @@ def test_doing_nothing_is_worse_than_a_method_that_is_closer_on_the_seeds_of_bot
     assert doing_nothing(frames([*retrains(3), uam(0, 1.0)]).trials) == ""
 
 
+def test_a_configuration_of_few_seeds_can_be_closer_than_doing_nothing():
+    values = lambda gap: (100.0, 80.0 + 2 * gap, 90.0, 40.0 - 2 * gap)  # noqa: E731
+    rows = [*retrains(3), *(row("original", seed, values(2.0)) for seed in range(3))]
+    rows += [uam(seed, 3.0) for seed in range(3)]
+    assert "no method has a lower mean gap" in doing_nothing(frames(rows).trials)
+    assert doing_nothing(frames([*rows, uam(0, 1.0, rho=8.0)]).trials) == ""
+
+
 def test_that_even_the_closest_method_is_distinguishable_from_doing_nothing_is_a_verdict():
     values = lambda gap: (100.0, 80.0 + 2 * gap, 90.0, 40.0 - 2 * gap)  # noqa: E731
     rows = [*retrains(3), *(row("original", seed, values(2.0)) for seed in range(3))]
-    told = "than doing nothing, from which even the closest is distinguishable."
+    told = "than doing nothing; even the closest is distinguishable from it."
     far, near = (6.0, 6.3, 6.6), (2.5, 2.1, 3.0)
     alone = rows + [uam(seed, gap) for seed, gap in enumerate(far)]
     assert doing_nothing(frames(alone).trials).endswith(told)

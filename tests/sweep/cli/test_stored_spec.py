@@ -158,9 +158,10 @@ def test_a_plugin_is_imported_where_it_is_named(results, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("plan", "line"),
     [
-        (Planned({"a": "retrain", "b": "retrain"}), "1 of the 2 trials of spec.yaml is left to run"),
-        (Planned({"a": "retrain"}), "none of the 1 trials of spec.yaml is left to run"),
+        (Planned({"a": "retrain", "b": "retrain"}), "left to run: 1 of 2 trials of spec.yaml"),
+        (Planned({"a": "retrain"}), "left to run: 0 of 1 trial of spec.yaml"),
         (Planned({}, 7), "spec.yaml asks for up to 7 suggestions in each study"),
+        (Planned({}, 1), "spec.yaml asks for up to 1 suggestion in each study"),
         ("there is no spec.yaml.", "how many trials are missing is not known: there is no spec.yaml."),
     ],
 )

@@ -461,12 +461,12 @@ def test_what_should_be_known_of_a_dataset_is_told(make_spec, with_twins):
     check_task(make_spec(dataset=with_twins, forget={"ratio": 0.5}, seeds=[0, 1]), told.append)
     assert told[:2] == [
         "dataset: labels 0, 2, 7: 3 classes, renumbered from 0",
-        "dataset: 2 of 10 test samples have a copy in the training set (same image and label)",
+        "dataset: the training set has copies (same image and label) of 2 of 10 test samples",
     ]
     assert len(told) == 3
-    count, rest = told[2].removeprefix("dataset: ").split(" of ", 1)
+    count, rest = told[2].removeprefix("dataset: the retain set has copies of ").split(" of ", 1)
     assert 0 < int(count) < 20
-    assert rest == "30 forget samples have a copy in the retain set"
+    assert rest == "30 forget samples"
 
 
 def test_of_a_dataset_without_oddities_nothing_is_told(make_spec):
@@ -562,7 +562,7 @@ def test_how_many_listed_rows_no_seed_forgets_is_said(make_spec, tmp_path):
         return remarks
 
     def line(count):
-        return [f"forget: {count} of 479 rows of '{tmp_path / 'list.csv'}' are not trained on {REASONS}"]
+        return [f"forget: not trained on {REASONS}: {count} of 479 rows of '{tmp_path / 'list.csv'}'"]
 
     assert said(dataset={"name": "digits"}, forget=forget) == []
     labels = Digits().load().train_labels

@@ -70,3 +70,10 @@ def test_a_folder_that_ray_put_first_is_searched_last(folder, monkeypatch):
     assert sys.path == ["other", "first", "first"]
     search_last(os.fspath(folder))
     assert sys.path[-1] == str(folder)
+
+
+def test_only_what_a_module_defines_is_offered_in_place_of_a_wrong_name(tmp_path, monkeypatch):
+    (tmp_path / "with_imports.py").write_text("from methods import Descent\n\n\nclass Mine(Descent):\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError, match=r"with_imports has no 'Xyz'; valid: Mine$"):
+        find_method("with_imports:Xyz")

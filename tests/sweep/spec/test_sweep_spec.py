@@ -345,3 +345,16 @@ def test_the_schema_knows_each_methods_own_ranges(name):
             reference = entry["properties"][item.name]["oneOf"][1]["$ref"].rpartition("/")[2]
             ends = definitions[reference]["properties"]
             assert [ends[end]["default"] for end in ("low", "high", "log")] == [own.low, own.high, own.log]
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ({"scenario": "class", "class": [0, 1]}, "class 0, 1"),
+        ({"scenario": "random", "ratio": 0.1}, "random; ratio 0.1"),
+        ({"scenario": "random", "ratio": 0.2, "fold": [0, 1]}, "random; ratio 0.2; fold 0, 1"),
+    ],
+)
+def test_a_forget_set_is_said_once(section, words):
+    [grid] = parse_spec({"name": "x", "methods": [{"name": "retrain"}], "forget": section}).forget
+    assert grid.words() == words

@@ -94,7 +94,7 @@ def test_everything_of_both_is_in_the_merged_directory_once(machines, make):
     done = merge(machines, make("out"), current)
     found, (left, right) = held(make("out")), (held(one), held(two))
     assert (done.copied, done.damaged) == ([2, 1], [])
-    assert done.notes == ["1 suggestions have another number: two directories had one under theirs, and both are kept"]
+    assert done.notes == ["1 suggestion has another number: two directories had one under theirs, and both are kept"]
     assert [row["trial_id"] for row in found["trials"]] == ["a", "b", "c"]
     assert found["trials"][:1] + found["trials"][2:] == left["trials"]
     assert found["traces"] == [left["traces"][0], right["traces"][0], left["traces"][1]]
@@ -257,7 +257,7 @@ def test_what_the_merged_directory_has_is_not_replaced(make, make_row):
     assert out.trial("t")["mia"] == 1.0
     assert load_original(out, "o").sha256 == original(1).sha256
     assert "of 1 the merged directory had one already, which stays" in done.notes[1]
-    assert "1 originals have other weights in another directory" in done.notes[0]
+    assert "1 original has other weights in another directory" in done.notes[0]
 
 
 def test_trials_of_the_original_that_is_kept_are_preferred_so_that_machines_do_not_mix(make, make_row):
@@ -271,7 +271,7 @@ def test_trials_of_the_original_that_is_kept_are_preferred_so_that_machines_do_n
     two.write_trial(make_row("u", original_id="o", original_sha256=original(2).sha256))
     done = merge([one, two], make("out"), current)
     assert done.copied == [2, 1]
-    assert any("1 originals were trained more than once, to different weights" in line for line in done.notes)
+    assert any("1 original was trained more than once, to different weights" in line for line in done.notes)
 
 
 def test_the_original_of_this_code_version_is_kept_and_a_damaged_one_never(make):
@@ -316,7 +316,7 @@ def test_the_command_names_what_it_copied_and_what_is_damaged(machines, command,
     code, told, warned = command(one.location, two.location, tmp_path / "out")
     assert (code, told[:2], told[-1]) == (
         0,
-        [f"{one.location}: 2 trials copied", f"{two.location}: 1 trials copied"],
+        [f"{one.location}: 2 trials copied", f"{two.location}: 1 trial copied"],
         f"results: {tmp_path}/out",
     )
     assert [line.split(": ")[2] for line in warned] == ["trials/bad.parquet", "predictions/b.parquet"]

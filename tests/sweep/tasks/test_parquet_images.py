@@ -140,7 +140,7 @@ def test_some_samples_that_are_there_twice_are_named_and_do_no_harm(write_images
     write_images(tmp_path / "test.parquet", images[[1, 2, 6]], [1, 1, 0])  # of the second the label is another
     outline = ParquetImages(str(tmp_path)).outline()
     assert outline.samples.tolist() == [0, 1, 2, 3, 0, 4, 5]
-    assert outline.remarks == ("1 of 3 test samples have a copy in the training set (same image and label)",)
+    assert outline.remarks == ("the training set has copies (same image and label) of 1 of 3 test samples",)
 
 
 def test_parquet_from_a_uri(parquet):

@@ -69,7 +69,7 @@ def test_what_a_tracker_did_not_take_is_sent_later(results, store, monkeypatch, 
     away = "http://me:***@server is away"
     assert (code, printed.err) == (
         1,
-        f"unlearn-sweep: --to mlflow: 1 trials sent, then: {away}; the same command goes on\n",
+        f"unlearn-sweep: --to mlflow: 1 trial sent, then: {away}; the same command goes on\n",
     )
     monkeypatch.setitem(trackers.TRACKERS, "mlflow", lambda _: log)
     code, printed = command(monkeypatch, capsys, "track", results.location, "--to", "mlflow")
