@@ -10,6 +10,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
+from contextlib import chdir
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -21,7 +22,7 @@ from torch import nn
 
 from methods import Diverged, Method, Recorder, Samples, Task, Unsuitable
 from methods.task import Build, Fit, Tell, derived_seed
-from sweep.errors import Unsuccessful
+from sweep.errors import Unsuccessful, first_line
 from sweep.plan.trials import Trial, describe
 from sweep.plan.versions import original_version
 from sweep.spec.plugins import find_dataset, find_kind, find_method, find_model
@@ -104,7 +105,7 @@ class Worker:
     def _attempts(self, attempt: Callable[[], tuple[Measurements, Outcome]]) -> tuple[Measurements, Outcome]:
         for _ in range(1 + self.context.max_retries):
             try:
-                with time_limit(self.context.trial_timeout, self.context.expendable):
+                with time_limit(self.context.trial_timeout, self.context.expendable), chdir(os.curdir):
                     warm_up(self._device)
                     return attempt()
             except StorageError as error:
@@ -113,7 +114,9 @@ class Worker:
                 return Measurements(), Outcome("failed", str(error))
             except OutOfTime:
                 failure, short = f"took longer than trial_timeout: {self.context.trial_timeout:g} s", False
-            except Exception as error:
+            except BaseException as error:  # of a plugin, which may call sys.exit
+                if isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemExit) and self.context.expendable):
+                    raise  # Ctrl-C, or SIGTERM to a process of Ray's
                 failure, short = traceback.format_exc(), out_of_memory(error)
                 if lost(self._device):
                     self._give_up(error, failure)
@@ -121,15 +124,13 @@ class Worker:
                 self._release_memory()
         return Measurements(), Outcome("failed", failure)
 
-    def _give_up(self, error: Exception, failure: str) -> NoReturn:
+    def _give_up(self, error: BaseException, failure: str) -> NoReturn:
         """End this process, so that the job runs again in another one. The driver's own process raises Unsuccessful."""
         if self.context.expendable:
             print(failure, file=sys.stderr, flush=True)
             os._exit(1)
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise Unsuccessful(
-            f"the GPU no longer works in this process: {first}; what was stored is kept, and the same command goes on"
-        ) from error
+        why = f"the GPU no longer works in this process: {first_line(error)}"
+        raise Unsuccessful(f"{why}; what was stored is kept, and the same command goes on") from error
 
     def _release_memory(self) -> None:
         """Drop what is kept between trials, so that the next attempt has all memory."""
