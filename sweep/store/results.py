@@ -137,7 +137,7 @@ class Results(Directory):
         for name in self.names("kinds"):
             try:
                 metrics = [Metric(**metric) for metric in json.loads(self.read(f"kinds/{name}") or b"")]
-            except (ValueError, TypeError) as error:
+            except (ValueError, TypeError, RecursionError) as error:
                 damaged.append(f"kinds/{name}: {error}")
             else:
                 learn(name.removesuffix(".json"), metrics, absolute_location(self.location))

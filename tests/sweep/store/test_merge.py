@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from datetime import timedelta
 
@@ -110,6 +111,13 @@ def test_everything_of_both_is_in_the_merged_directory_once(machines, make):
     assert found["rows"] == ["l.parquet"]
     assert read_labels(make("out")) == {"digits": "Digits a", "a": "a", "b": "b"}
     assert make("out").read("environment.json").split() == b'{ "1": { "cpu": "a" }, "2": { "cpu": "b" } }'.split()
+
+
+@pytest.mark.parametrize("torn", ["{", "[" * 100_000])
+def test_an_environment_that_is_not_json_is_merged_as_text(machines, make, torn):
+    machines[0].write("environment.json", torn.encode())
+    merge(machines, make("out"), current)
+    assert json.loads(make("out").read("environment.json")) == {"1": torn, "2": {"cpu": "b"}}
 
 
 def test_a_merge_that_is_interrupted_anywhere_goes_on_when_given_again(machines, make, monkeypatch):
