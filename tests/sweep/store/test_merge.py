@@ -160,6 +160,7 @@ def test_of_trials_that_differ_the_one_that_tables_would_take_is_kept_and_it_is_
     later = {"finished_at": row["finished_at"] + timedelta(hours=1)}
     pairs = {
         "failed": ({"status": "failed"} | later, {}),
+        "failed anew": ({"status": "failed"} | later, {"code_version": "old"}),
         "pruned": ({"status": "pruned"} | later, {}),
         "code": ({"code_version": "old"} | later, {"model_sha256": "x"}),
         "earlier": ({"mia": 1.0}, {"mia": 2.0} | later),
@@ -172,10 +173,10 @@ def test_of_trials_that_differ_the_one_that_tables_would_take_is_kept_and_it_is_
     for order, number in (((one, two), 1), ((two, one), 0)):
         out = make(f"out{number}")
         done = merge(order, out, current)
-        assert done.copied[number] == len(pairs)
+        assert (done.copied[number], done.damaged) == (len(pairs), [])
         assert out.trials().table.sort_by("trial_id").to_pylist() == two.trials().table.sort_by("trial_id").to_pylist()
         [said] = done.notes
-        assert said.startswith("5 of 6 trials in several directories differ: kept are those that ended, then of this")
+        assert said.startswith("6 of 7 trials in several directories differ: kept are those that ended, then of this")
 
 
 DAMAGED = "predictions/t.parquet", "traces/t.parquet"
@@ -202,6 +203,15 @@ def test_of_a_trial_whose_files_are_damaged_another_that_has_them_is_taken(make,
         assert (out.trial("t")["host"], whole(out)) == ("2", (2, 1, 2, 1))
         assert out.predictions("t").equals(predictions("t", 2.0))
         assert done.damaged == [f"{each.location}: {path}: missing or damaged" for each in (one, two)]
+
+
+def test_of_trials_whose_files_are_damaged_alike_the_one_that_tables_would_take_is_kept(make, make_row):
+    one, two, row = make("one"), make("two"), make_row()
+    for results, hours in ((one, 1), (two, 0)):
+        results.write_trial(row | {"finished_at": row["finished_at"] + timedelta(hours=hours)}, (), predictions("t"))
+        results.write("predictions/t.parquet", b"PAR1 torn")
+    merge([two, one], make("out"), current)
+    assert make("out").trial("t")["finished_at"] == one.trial("t")["finished_at"]
 
 
 def test_a_trial_that_failed_is_not_taken_for_its_files(make, make_row):
