@@ -162,6 +162,7 @@ def test_of_trials_that_differ_the_one_that_tables_would_take_is_kept_and_it_is_
         "failed": ({"status": "failed"} | later, {}),
         "failed anew": ({"status": "failed"} | later, {"code_version": "old"}),
         "pruned": ({"status": "pruned"} | later, {}),
+        "given up": ({"status": "pruned"} | later, {"status": "failed"}),
         "code": ({"code_version": "old"} | later, {"model_sha256": "x"}),
         "earlier": ({"mia": 1.0}, {"mia": 2.0} | later),
         "fewer": ({"mia": 1.0} | later, {"mia": 2.0}),
@@ -176,7 +177,7 @@ def test_of_trials_that_differ_the_one_that_tables_would_take_is_kept_and_it_is_
         assert (done.copied[number], done.damaged) == (len(pairs), [])
         assert out.trials().table.sort_by("trial_id").to_pylist() == two.trials().table.sort_by("trial_id").to_pylist()
         [said] = done.notes
-        assert said.startswith("6 of 7 trials in several directories differ: kept are those that ended, then of this")
+        assert said.startswith("7 of 8 trials in several directories differ: kept are those that ended, then of this")
 
 
 DAMAGED = "predictions/t.parquet", "traces/t.parquet"
