@@ -62,6 +62,7 @@ def test_a_run_sees_from_heads_which_originals_are_stored(make_spec, make_trial,
         results.write(path, damaged)
         run_again()
         assert read_label(results, trial.original_id) == label
+        assert results.size(path) == len(whole)
 
 
 def test_a_row_names_the_weights_that_its_original_had(make_trial, make_worker, run, results):
