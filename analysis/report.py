@@ -204,7 +204,7 @@ def _environment(text: str) -> list[tuple[str, str]]:
         return []
     try:
         return _flat(json.loads(text), "")
-    except ValueError:
+    except (ValueError, RecursionError):
         return [("not JSON", text)]
 
 

@@ -89,7 +89,7 @@ def _rows(
         for part in parts if score.crossed else whole:
             try:
                 row = _row(part, score, references.of(cohort, part, score))
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise ScoreFailed(score.name) from error
             yield row
 

@@ -43,7 +43,8 @@ def new(
     out: Annotated[str | None, typer.Option(metavar="FILE", help="Where to write; sweep.yaml by default.")] = None,
 ) -> None:
     """Write a first spec, with comments. Asks, unless an option is given or nobody is there to answer."""
-    asks = sys.stdin.isatty() and all(each is None for each in (data, model, methods, seeds, forget, out))
+    there = sys.stdin is not None and sys.stdin.isatty()  # None: it is closed
+    asks = there and all(each is None for each in (data, model, methods, seeds, forget, out))
     from sweep.plan.check import check_task
     from sweep.spec.first_spec import STARTS, default_methods, first_spec, suited_model
     from sweep.spec.spec_file import read_yaml, write_new

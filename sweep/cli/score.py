@@ -101,5 +101,5 @@ def _loaded(plugin: str) -> Score:
         raise InputError(f"plugin '{plugin}' does not define {', '.join(missing)}")
     try:
         return found()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"plugin '{plugin}' cannot be made without arguments: {error}") from error

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 
 from methods import Descent, Method, Unsuitable
 from methods.finetune import FineTune
-from sweep.errors import InputError, inside
+from sweep.errors import InputError, first_line, inside
 from sweep.plan.labels import check_labels
 from sweep.spec.axis import combinations
 from sweep.spec.plugins import find_dataset, find_kind, find_method, find_model
 from sweep.spec.space import effective, make_space
 from sweep.spec.sweep_spec import MethodSpec, Spec
 from sweep.store.content_ids import canonical_json
+from sweep.tasks.dataset import Dataset
 from sweep.tasks.kind import Kind, Outline
 from sweep.tasks.models import FEW, Files, try_on_few, try_out
 from sweep.tasks.splits import LISTED
@@ -62,7 +65,7 @@ def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) ->
     kind = find_kind(dataset.name)
     model = {"name": spec.model.name} | spec.model.own_options
     with inside("dataset"):
-        outline = find_dataset(dataset.name)(**dataset.own_options).outline(model)
+        outline = _outlined(find_dataset(dataset.name)(**dataset.own_options), dataset.name, model)
     splits = kind.splits(outline, {key: getattr(dataset, key) for key in type(dataset).model_fields})
     fewest = len(splits.rows), len(splits.rows)
     twins = (0, 0)
@@ -93,6 +96,24 @@ def check_task(spec: Spec, warn: Callable[[str], None] = lambda remark: None) ->
     return Checked(kind, outline, sizes)
 
 
+def _outlined(dataset: Dataset, name: str, model: Mapping[str, Any]) -> Outline:
+    """What the dataset called `name` has.
+
+    Raises:
+        InputError, OSError: it cannot be read; whatever else a plugin raises is an InputError that names the place.
+    """
+    try:
+        return dataset.outline(model)
+    except (InputError, OSError):
+        raise
+    except (Exception, SystemExit) as error:
+        if ":" not in name:
+            raise
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        why = f"{type(error).__name__}: {first_line(error)} ({place.filename}, line {place.lineno})"
+        raise InputError(f"{name} cannot be read: {why}") from error
+
+
 def _check_model(spec: Spec, kind: Kind, outline: Outline, fewest: tuple[int, int]) -> None:
     """Check that the network can be built, and trained on retain and forget sets that have at least `fewest` samples.
 
@@ -111,7 +132,7 @@ def _check_model(spec: Spec, kind: Kind, outline: Outline, fewest: tuple[int, in
             problem = f"train on a single {outline.noun} of {size}, as {what}"
             advice = f"; take larger batches, sets or {outline.noun}s"
             try_on_few(network, kind, outline, method, *fewest)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         why = f"{type(error).__name__}: {error}".splitlines()[0]
         raise InputError(f"model: {name} cannot {problem}: {why}{advice}") from error
 

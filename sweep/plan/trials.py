@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 from sweep.errors import inside
@@ -15,7 +14,7 @@ from sweep.spec.plugins import find_dataset, find_method, find_model
 from sweep.spec.space import effective, identifying
 from sweep.spec.sweep_spec import ModelSpec, Spec
 from sweep.store.content_ids import canonical_json, content_id
-from sweep.store.location import absolute_location
+from sweep.store.location import absolute_location, expanded
 from sweep.tasks.kind import DatasetSpec
 from sweep.tasks.models import Files
 
@@ -150,7 +149,7 @@ def model_location(model: ModelSpec) -> dict[str, Any]:
 
 def absolute_folder(place: str) -> str:
     """An absolute path if there is such a folder, else what names something elsewhere."""
-    folder = Path(place).expanduser()
+    folder = expanded(place)
     return str(folder.absolute()) if folder.is_dir() else place
 
 

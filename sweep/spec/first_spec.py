@@ -17,7 +17,7 @@ from sweep.spec.plugins import find_dataset, find_kind, find_method
 from sweep.spec.spec_file import read_yaml
 from sweep.spec.sweep_spec import parse_spec
 from sweep.store.columns import REFERENCES
-from sweep.store.location import absolute_location
+from sweep.store.location import absolute_location, expanded
 from sweep.tasks.dataset import kind_of
 from sweep.tasks.kind import Kind
 from sweep.tasks.shards import find_shards
@@ -118,7 +118,7 @@ def _data(data: str) -> tuple[dict[str, Any], Start]:
     """The section `dataset`, and what goes with it."""
     if data in STARTS:
         return {"name": data, **STARTS[data].dataset}, STARTS[data]
-    folder = Path(data).expanduser()
+    folder = expanded(data)
     if not folder.is_dir():
         raise InputError(f"--data: '{data}' is no folder and no data set; {nearest(data, STARTS)}")
     absolute_location(data)  # raises InputError where a spec cannot name it

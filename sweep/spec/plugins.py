@@ -10,6 +10,7 @@ import os
 import sys
 from abc import ABC
 from collections.abc import Callable, Iterable
+from contextlib import chdir
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -175,8 +176,9 @@ def load_plugin(name: str) -> Callable[..., Any] | type[Any]:
     if hidden := _hidden(module_name, folder):
         raise InputError(f"plugin '{name}': {hidden}")
     try:
-        module = importlib.import_module(module_name)
-    except Exception as error:
+        with chdir(folder):  # a module may change it, and others' relative paths with it
+            module = importlib.import_module(module_name)
+    except (Exception, SystemExit) as error:
         why = f"importing {module_name} failed: {type(error).__name__}: {error}"
         if isinstance(error, ImportError) and error.name is not None:
             if hidden := _hidden(error.name, folder):

@@ -28,7 +28,7 @@ def read_labels(results: Directory) -> dict[str, str]:
     """
     try:
         found = json.loads(results.read(PATH) or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return {name: label for name, label in found.items() if isinstance(label, str)} if isinstance(found, dict) else {}
 

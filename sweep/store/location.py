@@ -16,12 +16,24 @@ def is_uri(location: str) -> bool:
     return "://" in location
 
 
+def expanded(path: str) -> Path:
+    """The path with a `~` or `~user` at its start replaced by that user's home folder.
+
+    Raises:
+        InputError: there is no such user, or no home folder.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise InputError(f"'{path}': there is no home folder '{Path(path).parts[0]}'") from None
+
+
 def local_path(location: str) -> Path | None:
     """The path of a location that is a path or a URI of this machine's files (file:///...); None for another URI.
 
     Raises:
-        InputError: it is no text, which Arrow and specs need: not UTF-8, or with a null character; or pyarrow.fs does
-            not know the URI, or it names no folder.
+        InputError: as `expanded`; or it is no text, which Arrow and specs need: not UTF-8, or with a null character; or
+            pyarrow.fs does not know the URI, or it names no folder.
     """
     try:
         location.encode()
@@ -30,7 +42,7 @@ def local_path(location: str) -> Path | None:
     if "\0" in location:
         raise InputError(f"{location!a}: a name has no null character")
     if not is_uri(location):
-        return Path(location).expanduser()
+        return expanded(location)
     return Path(_opened(location)[1]) if location.startswith("file://") else None
 
 

@@ -141,7 +141,7 @@ def _parsed(texts: Mapping[int, bytes]) -> dict[str, Any]:
     for number, text in texts.items():
         try:
             found[str(number)] = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             found[str(number)] = text.decode("utf-8", errors="replace")
     return found
 

@@ -133,12 +133,14 @@ class Results(Directory):
         Raises:
             InputError: as `learn` does.
         """
+        from pydantic import TypeAdapter, ValidationError
+
         damaged = []
         for name in self.names("kinds"):
             try:
-                metrics = [Metric(**metric) for metric in json.loads(self.read(f"kinds/{name}") or b"")]
-            except (ValueError, TypeError) as error:
-                damaged.append(f"kinds/{name}: {error}")
+                metrics = TypeAdapter(tuple[Metric, ...]).validate_json(self.read(f"kinds/{name}") or b"")
+            except ValidationError as error:
+                damaged.append(f"kinds/{name}: {error.errors()[0]['msg']}")
             else:
                 learn(name.removesuffix(".json"), metrics, absolute_location(self.location))
         return damaged

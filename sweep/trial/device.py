@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import resource
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -59,9 +60,12 @@ NO_MEMORY = re.compile(r"out of memory|ALLOC(ATION)?_FAILED|can't allocate memor
 """Messages of CUDA, its libraries and torch about lack of memory, for which torch has no exception of its own."""
 
 
-def out_of_memory(error: Exception) -> bool:
+def out_of_memory(error: BaseException) -> bool:
     """Whether the error means that memory of the device or the host ran out."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or NO_MEMORY.search(str(error)) is not None
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    said = "".join(traceback.format_exception_only(error))  # also where a plugin's error has no text
+    return NO_MEMORY.search(said) is not None
 
 
 def reset_peak_memory(device: torch.device) -> None:

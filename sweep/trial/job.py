@@ -68,6 +68,10 @@ class Outcome:
     device: str | None = None
     metrics: Mapping[str, float | None] = field(default_factory=dict, compare=False)
 
+    def __post_init__(self) -> None:
+        if self.error is not None:  # what UTF-8 cannot hold, as a file's name in a message may have, is spelled out
+            object.__setattr__(self, "error", self.error.encode(errors="backslashreplace").decode())
+
 
 @dataclass(frozen=True)
 class Job:

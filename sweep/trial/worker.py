@@ -10,7 +10,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -105,7 +105,7 @@ class Worker:
     def _attempts(self, attempt: Callable[[], tuple[Measurements, Outcome]]) -> tuple[Measurements, Outcome]:
         for _ in range(1 + self.context.max_retries):
             try:
-                with time_limit(self.context.trial_timeout, self.context.expendable):
+                with time_limit(self.context.trial_timeout, self.context.expendable), chdir(os.curdir):
                     warm_up(self._device)
                     return attempt()
             except StorageError as error:
@@ -114,7 +114,9 @@ class Worker:
                 return Measurements(), Outcome("failed", str(error))
             except OutOfTime:
                 failure, short = f"took longer than trial_timeout: {self.context.trial_timeout:g} s", False
-            except Exception as error:
+            except BaseException as error:  # of a plugin, which may call sys.exit
+                if isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemExit) and self.context.expendable):
+                    raise  # Ctrl-C, or SIGTERM to a process of Ray's
                 failure, short = traceback.format_exc(), out_of_memory(error)
                 if lost(self._device):
                     self._give_up(error, failure)
@@ -122,7 +124,7 @@ class Worker:
                 self._release_memory()
         return Measurements(), Outcome("failed", failure)
 
-    def _give_up(self, error: Exception, failure: str) -> NoReturn:
+    def _give_up(self, error: BaseException, failure: str) -> NoReturn:
         """End this process, so that the job runs again in another one. The driver's own process raises Unsuccessful."""
         if self.context.expendable:
             print(failure, file=sys.stderr, flush=True)

@@ -280,10 +280,11 @@ def test_spec_and_environment_are_shown(directory, page_of):
     assert "packages.torch 2.0 gpus none cuda none cpus 2" in text
 
 
-def test_an_environment_that_is_not_json_is_shown_as_it_is(directory, page_of):
+@pytest.mark.parametrize("torn", ['{"torn', "[" * 100_000])
+def test_an_environment_that_is_not_json_is_shown_as_it_is(directory, page_of, torn):
     location = directory(TWO_SEEDS)
-    Results(location).write("environment.json", b'{"torn')
-    assert 'not JSON {"torn' in text_of(page_of(location))
+    Results(location).write("environment.json", torn.encode())
+    assert f"not JSON {torn}" in text_of(page_of(location))
 
 
 @pytest.mark.parametrize("rows", [[], [row("uam", status="failed", error="No")], TWO_SEEDS[:1], TWO_SEEDS[2:3]])

@@ -232,6 +232,7 @@ def test_fewer_predictions_than_asked_for_are_said_and_refresh_repeats_their_tri
     found = [{name: len(part) for name, part in each.items()} for _, each in parts(tmp_path / "out")]
     assert found == [{"retain": 162, "forget": 18, "test": 360, "validation": 20}] * 2
     assert fewer not in call("run", path, *out, *more, "--refresh").out
+    assert "0 to run" in call("run", path, *out, *more, "--refresh").out
     assert fewer not in call("plan", path, *out[:2]).out
 
 

@@ -21,12 +21,16 @@ forget: {scenario: class, class: 3}
 methods: [{name: original}, {name: retrain}, {name: finetune, epochs: 1}]
 """
 PLUGINS = """
+import sys
 from analysis.audit.score import ModelScore, Score
 from my_scores import MarginKept
 class Half(ModelScore):
     name, label, words = "half", "half", "half"
 class Nameless(MarginKept):
     name = None
+class Leaves(MarginKept):
+    name = "leaves"
+    def __init__(self): sys.exit(0)
 class Again(MarginKept):
     name = "ulira_auc"
 class Wordless(MarginKept):
@@ -41,6 +45,9 @@ class Raises(MarginKept):
 class Text(MarginKept):
     name = "text"
     def of(self, model, retrain, original): return "high"
+class LeavesLater(MarginKept):
+    name = "leaves_later"
+    def of(self, model, retrain, original): sys.exit(0)
 class NoPart(MarginKept):
     name = "no_part"
     def of(self, model, retrain, original): return model["validation"]
@@ -110,6 +117,7 @@ def test_only_the_scores_that_are_named_are_computed(mine, tmp_path):
         (["--plugin", "wrong_scores:Nameless"], "plugin 'wrong_scores:Nameless' does not define name"),
         (["--plugin", "wrong_scores:Wordless"], "plugin 'wrong_scores:Wordless' does not define words"),
         (["--plugin", "wrong_scores:Made"], "plugin 'wrong_scores:Made' cannot be made without arguments"),
+        (["--plugin", "wrong_scores:Leaves"], "plugin 'wrong_scores:Leaves' cannot be made without arguments"),
         (["--plugin", "wrong_scores:Again"], "another score is called 'ulira_auc'; give it another name"),
     ],
 )
@@ -126,6 +134,7 @@ def test_what_is_no_score_is_refused_in_one_line(mine, options, message, monkeyp
     [
         ("Raises", "score raises: ValueError: of two lines; nothing was written"),
         ("Text", "score text: "),
+        ("LeavesLater", "score leaves_later: SystemExit: 0; nothing was written"),
         ("NoPart", "score no_part: KeyError: 'validation'; nothing was written"),
     ],
 )

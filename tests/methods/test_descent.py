@@ -132,6 +132,18 @@ def test_fine_tuning_is_a_plain_sgd_loop(network: Callable, make_task: Callable,
     torch.testing.assert_close(tuned.state_dict(), model.state_dict(), rtol=0, atol=1e-12)
 
 
+def test_a_rate_is_asked_for_each_step_with_the_share_of_steps_before_it(
+    network: Callable, make_task: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, float]] = []
+    monkeypatch.setattr(FineTune, "rate", lambda self, *given: asked.append(given) or 1.0)
+    task = make_task(network(0), 0)
+    FineTune(epochs=2, batch_size=16).unlearn(task)
+    steps = task.retain.steps(16)
+    assert steps > 1
+    assert asked == [(1 + step // steps, step / (2 * steps)) for step in range(2 * steps)]
+
+
 class TestGradients:
     @pytest.mark.parametrize("seed", range(3))
     def test_neggrad_is_minus_the_forget_gradient(

@@ -14,6 +14,7 @@ from torch import nn
 
 from sweep.errors import InputError, first_line
 from sweep.store.content_ids import content_id
+from sweep.store.location import expanded
 from sweep.tasks.language.tiny_llama import NextToken
 
 CONTENT = ("*.json", "*.safetensors", "*.bin", "*.model", "*.txt", "*.jinja")
@@ -123,7 +124,7 @@ def model_folder(path: str, *, download: bool = False) -> Path:
     Raises:
         InputError: it has no configuration or no weights; there is no such model here, or with `download` anywhere.
     """
-    folder = Path(path).expanduser()
+    folder = expanded(path)
     if not folder.is_dir():
         folder = _from_hub(path, download)
     if not (folder / "config.json").is_file():

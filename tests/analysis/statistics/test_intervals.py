@@ -31,6 +31,11 @@ def test_seeds_of_one_and_the_same_value_have_no_interval(values):
     assert Interval(-1.0, -2.0, 0.5, 3).signed == "-1.0 [-2.0, +0.5]"
 
 
+def test_differences_that_are_0_but_for_rounding_have_no_interval():
+    assert not mean_interval([1e-13, 0.0, -1e-13]).known
+    assert mean_interval([1e-7, 0.0, -1e-7]).known
+
+
 def test_one_seed_has_no_interval_and_none_no_mean():
     one, none = mean_intervals([[4.0, np.nan], []])
     assert (one.mean, one.n, np.isnan(one.low), np.isnan(one.high)) == (4.0, 1, True, True)

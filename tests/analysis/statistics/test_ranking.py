@@ -135,5 +135,10 @@ def test_a_group_that_survives_on_one_lucky_seed_is_no_winner():
     assert found.unjudged == [("lucky",)]
 
 
+def test_a_group_with_half_of_the_seeds_may_win():
+    lowest, _ = compare_to_lowest([[2.0, 2.0, 2.1, 2.2], [1.0, 1.1, np.nan, np.nan]])
+    assert lowest == 1
+
+
 def test_rank_of_nothing():
     assert rank(trials(a=[np.nan]), ["name"], "gap") is None

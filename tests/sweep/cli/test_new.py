@@ -31,6 +31,11 @@ def test_nobody_is_asked_who_is_not_there(call):
     assert load_spec("sweep.yaml").dataset.name == "digits"
 
 
+def test_nobody_is_asked_where_standard_input_is_closed(call, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    assert call("new")[0] == 0
+
+
 def test_a_person_is_asked_for_everything(call, monkeypatch):
     answers = iter(["diabetes", "", "finetune", "2", "0.2", "mine.yaml"])
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)

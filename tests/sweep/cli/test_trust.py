@@ -117,6 +117,12 @@ def test_errors_are_stored_without_secrets(make_trial, make_worker, results, mon
     assert SECRET.encode() not in results.read(f"trials/{row['trial_id']}.parquet")
 
 
+def test_a_secret_has_at_least_eight_characters(monkeypatch):
+    monkeypatch.setenv("MY_TOKEN", "eightchr")
+    monkeypatch.setenv("MY_SECRET", "seconds")
+    assert redacted("took eightchr seconds") == "took *** seconds"
+
+
 def test_what_has_no_password_is_left_alone():
     for text in ("s3://bucket/a@b:c", "tcp://host:80/x@y", "a: b@c", "hdfs://user@host:8020/x"):
         assert redacted(text) == text

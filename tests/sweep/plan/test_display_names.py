@@ -20,7 +20,7 @@ def test_what_a_spec_says_replaces_a_label_and_what_a_plugin_says_does_not(resul
     assert (label_of("a:B"), label_of("e:F")) == ("Better", None)
 
 
-@pytest.mark.parametrize("damaged", [b"{", b"[1]", b'{"a:B": 3}'])
+@pytest.mark.parametrize("damaged", [b"{", b"[1]", b'{"a:B": 3}', b"[" * 100_000])
 def test_a_damaged_file_counts_as_absent(results, damaged):
     results.write("labels.json", damaged)
     assert read_labels(results) == {}

@@ -481,6 +481,21 @@ def test_a_class_to_be_forgotten_goes_by_its_label_in_the_data(make_spec, with_t
         check_task(make_spec(dataset=with_twins, forget={"scenario": "class", "class": 1}))
 
 
+@pytest.mark.parametrize("error", [KeyError("x"), SystemExit(0)])
+def test_a_plugin_of_data_or_a_network_that_fails_is_one_line_that_names_it(make_spec, monkeypatch, error):
+    def fails(*_: object) -> None:
+        raise error
+
+    said = f"{type(error).__name__}: {error}"
+    monkeypatch.setattr("plugin_examples.tied", fails)
+    with pytest.raises(InputError, match=f"^model: plugin_examples:tied cannot be used on .*: {said}$"):
+        check_task(make_spec(model={"name": "plugin_examples:tied"}))
+    monkeypatch.setattr("plugin_examples.Stripes.load", fails)
+    place = rf"\({__file__}, line \d+\)"
+    with pytest.raises(InputError, match=f"^dataset: plugin_examples:Stripes cannot be read: {said} {place}$"):
+        check_task(make_spec(dataset={"name": "plugin_examples:Stripes"}))
+
+
 def test_a_network_that_cannot_be_built_is_found_before_running(make_spec):
     with pytest.raises(InputError, match=r"^model: resnet50 cannot be used on images of 1 x 8 x 8: ValueError: .*"):
         check_task(make_spec(model={"name": "resnet50"}))

@@ -133,6 +133,7 @@ def test_of_several_versions_of_retrain_the_newest_is_the_reference(order):
 def test_the_pareto_front_leaves_out_what_another_beats():
     points = {0: (1.0, 5.0), 1: (2.0, 2.0), 2: (2.0, 3.0), 3: (5.0, 1.0), 4: (2.0, 2.0), 5: (6.0, 1.0)}
     assert pareto_front(points) == [0, 1, 3]
+    assert pareto_front(dict(reversed(points.items()))) == [0, 1, 3]
 
 
 @pytest.mark.parametrize("objectives", [1, 2, 3])

@@ -30,6 +30,7 @@ def folder(tmp_path, monkeypatch):
     for name in ("__init__", "losses"):
         (tmp_path / "analysis" / f"{name}.py").touch()
     (tmp_path / "beside_others.py").write_text(PLUGIN)
+    (tmp_path / "leaves.py").write_text("import sys; sys.exit(0)")
     (tmp_path / "needs_its_own.py").write_text("from analysis.losses import loss")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [place for place in sys.path if place])
@@ -44,6 +45,12 @@ def test_a_plugin_is_found_in_the_working_directory_which_comes_last(folder):
     assert sys.path[: len(before)] == before
 
 
+def test_a_plugin_that_changes_the_working_directory_changes_it_for_itself_alone(folder):
+    (folder / "beside_others.py").write_text(f"import os\nos.chdir('/')\n{PLUGIN}")
+    find_method("beside_others:Mine")
+    assert os.getcwd() == str(folder)
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -53,6 +60,7 @@ def test_a_plugin_is_found_in_the_working_directory_which_comes_last(folder):
         ("needs_its_own:Mine", "{0}/analysis/losses.py is hidden by another module 'analysis' ("),
         ("nowhere:Mine", "a plugin is installed, or lies in the folder of the command, {0}"),
         (":Mine", "importing  failed: ValueError"),
+        ("leaves:Mine", "importing leaves failed: SystemExit: 0"),
         ("beside_others:Main", "beside_others has no 'Main'; did you mean 'Mine'?"),
     ],
 )

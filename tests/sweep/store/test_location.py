@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
 from sweep.errors import InputError
+from sweep.plan.trials import absolute_folder
+from sweep.spec.first_spec import first_spec
 from sweep.store.location import absolute_location, open_location
 from sweep.store.results import Results
+from sweep.tasks.language.pretrained import model_folder
 
 
 @pytest.mark.parametrize("resolve", [absolute_location, open_location, Results])
@@ -23,6 +27,18 @@ from sweep.store.results import Results
 def test_a_name_that_is_no_text_is_one_line(resolve, location, message):
     with pytest.raises(InputError, match=message):
         resolve(location)
+
+
+@pytest.mark.parametrize(
+    "resolve",
+    [Results, absolute_folder, model_folder, lambda path: first_spec(Path("s.yaml"), path, None, [], 1, "0.1")],
+    ids=["results", "network's files", "model", "new"],
+)
+def test_a_home_folder_that_is_not_there_is_one_line(resolve):
+    with pytest.raises(
+        InputError, match=r"^'~nobody-of-this-name/out': there is no home folder '~nobody-of-this-name'$"
+    ):
+        resolve("~nobody-of-this-name/out")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from datetime import timedelta
 
@@ -112,6 +113,13 @@ def test_everything_of_both_is_in_the_merged_directory_once(machines, make):
     assert make("out").read("environment.json").split() == b'{ "1": { "cpu": "a" }, "2": { "cpu": "b" } }'.split()
 
 
+@pytest.mark.parametrize("torn", ["{", "[" * 100_000])
+def test_an_environment_that_is_not_json_is_merged_as_text(machines, make, torn):
+    machines[0].write("environment.json", torn.encode())
+    merge(machines, make("out"), current)
+    assert json.loads(make("out").read("environment.json")) == {"1": torn, "2": {"cpu": "b"}}
+
+
 def test_a_merge_that_is_interrupted_anywhere_goes_on_when_given_again(machines, make, monkeypatch):
     merge(machines, make("whole"), current)
     expected, write = held(make("whole")), Results.write
@@ -152,7 +160,9 @@ def test_of_trials_that_differ_the_one_that_tables_would_take_is_kept_and_it_is_
     later = {"finished_at": row["finished_at"] + timedelta(hours=1)}
     pairs = {
         "failed": ({"status": "failed"} | later, {}),
+        "failed anew": ({"status": "failed"} | later, {"code_version": "old"}),
         "pruned": ({"status": "pruned"} | later, {}),
+        "given up": ({"status": "pruned"} | later, {"status": "failed"}),
         "code": ({"code_version": "old"} | later, {"model_sha256": "x"}),
         "earlier": ({"mia": 1.0}, {"mia": 2.0} | later),
         "fewer": ({"mia": 1.0} | later, {"mia": 2.0}),
@@ -164,10 +174,10 @@ def test_of_trials_that_differ_the_one_that_tables_would_take_is_kept_and_it_is_
     for order, number in (((one, two), 1), ((two, one), 0)):
         out = make(f"out{number}")
         done = merge(order, out, current)
-        assert done.copied[number] == len(pairs)
+        assert (done.copied[number], done.damaged) == (len(pairs), [])
         assert out.trials().table.sort_by("trial_id").to_pylist() == two.trials().table.sort_by("trial_id").to_pylist()
         [said] = done.notes
-        assert said.startswith("5 of 6 trials in several directories differ: kept are those that ended, then of this")
+        assert said.startswith("7 of 8 trials in several directories differ: kept are those that ended, then of this")
 
 
 DAMAGED = "predictions/t.parquet", "traces/t.parquet"
@@ -194,6 +204,15 @@ def test_of_a_trial_whose_files_are_damaged_another_that_has_them_is_taken(make,
         assert (out.trial("t")["host"], whole(out)) == ("2", (2, 1, 2, 1))
         assert out.predictions("t").equals(predictions("t", 2.0))
         assert done.damaged == [f"{each.location}: {path}: missing or damaged" for each in (one, two)]
+
+
+def test_of_trials_whose_files_are_damaged_alike_the_one_that_tables_would_take_is_kept(make, make_row):
+    one, two, row = make("one"), make("two"), make_row()
+    for results, hours in ((one, 1), (two, 0)):
+        results.write_trial(row | {"finished_at": row["finished_at"] + timedelta(hours=hours)}, (), predictions("t"))
+        results.write("predictions/t.parquet", b"PAR1 torn")
+    merge([two, one], make("out"), current)
+    assert make("out").trial("t")["finished_at"] == one.trial("t")["finished_at"]
 
 
 def test_a_trial_that_failed_is_not_taken_for_its_files(make, make_row):

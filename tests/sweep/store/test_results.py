@@ -25,6 +25,7 @@ from sweep.engine.claims import Claims
 from sweep.errors import InputError
 from sweep.store.columns import PREDICTIONS, SUGGESTIONS, TRACES, TRIALS
 from sweep.store.location import absolute_location
+from sweep.store.metrics import Metric, metrics_of
 from sweep.store.original_labels import HEAD, Label, original_path, read_label
 from sweep.store.originals import Original, load_original, store_original
 from sweep.store.parquet import parquet_bytes
@@ -176,6 +177,17 @@ def test_a_write_that_fails_leaves_the_former_file(results, make_row, monkeypatc
     with pytest.raises(OSError, match="full"):
         results.write_trial(make_row("t", mia=2.0))
     assert [row["mia"] for row in rows(results)] == [1.0]
+
+
+@pytest.mark.parametrize("torn", [b"", b"{", b"null", b"[" * 100_000, b'[{"column": [], "label": "A", "words": "a"}]'])
+def test_a_kind_of_task_that_is_damaged_is_named_and_the_others_are_known(results, torn):
+    results.write("kinds/torn:Kind.json", torn)
+    results.write_metrics("whole:Kind", [Metric("a", "A", "a", side="forget", ideal=0.5)])
+    [said] = results.learn_metrics()
+    assert said.startswith("kinds/torn:Kind.json: ")
+    assert "\n" not in said
+    assert metrics_of("torn:Kind") == ()
+    assert metrics_of("whole:Kind") == (Metric("a", "A", "a", side="forget", ideal=0.5),)
 
 
 def test_writing_again_replaces(results, make_row):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import weakref
@@ -122,6 +123,43 @@ def test_results_that_cannot_be_stored_are_raised_and_not_recorded(make_trial, m
     with pytest.raises(OSError, match="No space left"):
         make_worker(max_retries=3).run(Job(trial))
     assert results.trials().table.num_rows == 0
+
+
+class Mute(Exception):
+    """An error that cannot say what it is."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize("error", [SystemExit(0), GeneratorExit(), Mute(), ValueError("no file 'caf\udce9'")])
+def test_whatever_a_method_raises_is_in_the_row_of_its_trial(make_trial, run, monkeypatch, error):
+    def unlearn(self: Raises, task: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Raises, "unlearn", unlearn)
+    row = run(make_trial("plugin_examples:Raises"))
+    assert row["status"] == "failed"
+    last = row["error"].splitlines()[-1]
+    assert type(error).__name__ in last
+    assert "caf" not in str(error.args) or last.endswith(r"no file 'caf\udce9'")
+
+
+def test_sigterm_to_a_process_of_rays_is_no_failure_of_its_trial(make_worker):
+    def terminated() -> None:
+        raise SystemExit(1)  # what Ray makes of the signal
+
+    with pytest.raises(SystemExit):
+        make_worker(expendable=True)._attempts(terminated)
+
+
+def test_a_method_changes_the_working_directory_for_itself_alone(make_trial, run, tmp_path, monkeypatch):
+    changed = tmp_path / "changed"
+    changed.mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Raises, "unlearn", lambda self, task: (os.chdir(changed), task.model)[1])
+    assert run(make_trial("plugin_examples:Raises"))["status"] == "ok"
+    assert os.getcwd() == str(tmp_path)
 
 
 def test_an_interrupt_is_not_caught(make_trial, make_worker, results, monkeypatch):

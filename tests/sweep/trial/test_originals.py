@@ -57,9 +57,12 @@ def test_a_run_sees_from_heads_which_originals_are_stored(make_spec, make_trial,
         patch.setattr(Results, "read", None)
         run_again()
     path = original_path(trial.original_id)
-    results.write(path, results.read(path)[:-1])
-    run_again()
-    assert read_label(results, trial.original_id) == label
+    whole = results.read(path)
+    for damaged in (whole[:-1], whole + b"x"):
+        results.write(path, damaged)
+        run_again()
+        assert read_label(results, trial.original_id) == label
+        assert results.size(path) == len(whole)
 
 
 def test_a_row_names_the_weights_that_its_original_had(make_trial, make_worker, run, results):
