@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.errors import InputError, nearest
+from sweep.tasks.arrays import require_array, require_images, require_pairs
 from sweep.tasks.kind import numbered
 
 
@@ -39,6 +40,9 @@ class Images:
         train_labels, test_labels: int64 [N], in [0, classes).
         classes: number of classes.
         called: what the source calls the classes; None: by their numbers.
+
+    Raises:
+        InputError: an array is not as described, or the parts do not fit together.
     """
 
     train_images: NDArray[np.uint8]
@@ -47,6 +51,16 @@ class Images:
     test_labels: NDArray[np.int64]
     classes: int
     called: Called | None = None
+
+    def __post_init__(self) -> None:
+        parts = {"train": (self.train_images, self.train_labels), "test": (self.test_images, self.test_labels)}
+        for part, (images, labels) in parts.items():
+            require_images(f"{part}_images", images)
+            require_array(f"{part}_labels", labels, np.int64, "N")
+            if len(labels) and not 0 <= labels.min() <= labels.max() < self.classes:
+                told = f"{labels.min()} to {labels.max()}"
+                raise InputError(f"{part}_labels: they are {told}, not from 0 to below {self.classes}, as classes says")
+        require_pairs(parts)
 
 
 def copies(images: Images) -> tuple[NDArray[np.int64], int]:

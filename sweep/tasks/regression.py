@@ -17,6 +17,7 @@ from methods import Samples
 from methods.task import derived_seed
 from sweep.errors import InputError
 from sweep.store.metrics import KINDS
+from sweep.tasks.arrays import require_array, require_images, require_pairs
 from sweep.tasks.device_data import DeviceData
 from sweep.tasks.evaluation import Floats, Predictions, judged, judged_forget, predict_parts
 from sweep.tasks.image_tensors import image_tensors
@@ -33,12 +34,27 @@ class Measured:
     Attributes:
         train_inputs, test_inputs: numbers, float64 [N, F], or images, uint8 [N, C, H, W].
         train_targets, test_targets: in their own unit, float64 [N].
+
+    Raises:
+        InputError: an array is not as described, or the parts do not fit together.
     """
 
     train_inputs: NDArray[Any]
     train_targets: NDArray[np.float64]
     test_inputs: NDArray[Any]
     test_targets: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        parts = {"train": (self.train_inputs, self.train_targets), "test": (self.test_inputs, self.test_targets)}
+        for part, (inputs, targets) in parts.items():
+            if getattr(inputs, "ndim", 0) == 4:
+                require_images(f"{part}_inputs", inputs)
+            else:
+                require_array(f"{part}_inputs", inputs, np.float64, "N, F")
+            require_array(f"{part}_targets", targets, np.float64, "N")
+            if not (np.isfinite(inputs).all() and np.isfinite(targets).all()):
+                raise InputError(f"{part}: an input or target is not finite")
+        require_pairs(parts)
 
     @property
     def images(self) -> bool:

@@ -145,9 +145,9 @@ def test_listed_rows_are_those_of_the_datasets_own_data(make):
 
 @pytest.mark.parametrize("make", [of_classes, of_numbers, of_groups])
 @pytest.mark.parametrize(
-    ("rows", "words"), [([-1, 3], "row -1 of the list"), ([3, 5000, 6000], "row 5000 and 1 more of the list")]
+    ("rows", "words"), [([-1, 3], "the list has row -1"), ([3, 5000, 6000], "the list has row 5000 and 1 more")]
 )
 def test_listed_rows_that_are_no_training_rows_are_bad_input(make, rows, words):
     splits = make()
-    with pytest.raises(InputError, match=f"^forget: {words}: training rows are 0 to {len(splits.rows) - 1}$"):
+    with pytest.raises(InputError, match=f"^forget: {words}; training rows are 0 to {len(splits.rows) - 1}$"):
         splits.split(0, {"scenario": "rows", "rows": "id", "listed": np.array(rows)})
