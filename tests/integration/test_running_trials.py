@@ -11,6 +11,7 @@ from tiny_sweeps import ended_on_error, start, tracked, write_spec
 
 from analysis.pages import followed
 from analysis.pages.followed import Followed
+from analysis.pages.samples import Samples
 from sweep.cli.serving import Server
 from sweep.store.read_only import ReadOnly
 from sweep.store.results import Results
@@ -48,7 +49,7 @@ def test_a_trial_is_followed_from_its_first_points_to_its_row(sweep, tmp_path, m
     [first] = eventually(RunningFiles(results).trials, process)
     again = eventually(lambda: [each for each in RunningFiles(results).trials() if each.told > first.told], process)
     assert len(again[0].traces) > len(first.traces) > 0
-    with Server(Followed(ReadOnly(results.location), lambda config: "", lambda: "not known.").page) as server:
+    with Server(Followed(ReadOnly(results.location), lambda config: Samples(), lambda: "not known.").page) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:

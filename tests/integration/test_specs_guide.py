@@ -1,4 +1,4 @@
-"""What docs/specs.md shows, run as it is printed there."""
+"""What docs/specs.md shows, and docs/data.md of image folders, run as it is printed there."""
 
 import re
 import shlex
@@ -13,13 +13,14 @@ from tiny_sweeps import call, rows
 from sweep.plan.trials import plan_trials
 from sweep.spec.sweep_spec import Spec, load_spec
 
-GUIDE = (Path(__file__).parents[2] / "docs" / "specs.md").read_text("utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+GUIDE, DATA = ((DOCS / name).read_text("utf-8") for name in ("specs.md", "data.md"))
 SMALL = ["training.epochs=1", "seeds=[0]", "dataset.limit=200", "methods.2.epochs=1", "methods.3.epochs=1"]
 INLINE = ["--executor", "inline", *(word for override in SMALL for word in ("--set", override))]
 
 
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", GUIDE, re.DOTALL)
+def blocks(language, text=GUIDE):
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 def commands(block):
@@ -63,7 +64,8 @@ def test_photos_in_folders_are_a_data_set(folder):
             path = folder / "photos" / ("test" if number % 3 == 0 else "train") / label / f"{number}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(rng.integers(256, size=(20 + number % 2, 20, 3), dtype=np.uint8)).save(path)
-    document = yaml.safe_load(blocks("yaml")[1]) | {"methods": [{"name": "retrain"}, {"name": "finetune", "epochs": 1}]}
+    document = yaml.safe_load(blocks("yaml", DATA)[0])
+    document["methods"] = [{"name": "retrain"}, {"name": "finetune", "epochs": 1}]
     (folder / "photos.yaml").write_text(yaml.safe_dump(document))
     ended = call("run", "photos.yaml", *INLINE[:8], "--set", "dataset.image_size=8")
     assert (ended.code, ended.err) == (0, "")

@@ -12,6 +12,7 @@ from test_site import link, table_of, text_of
 from analysis.pages import followed
 from analysis.pages.followed import Followed
 from analysis.pages.running import MOST_RUNNING
+from analysis.pages.samples import Samples
 from sweep.store.read_only import ReadOnly
 from sweep.store.results import Results
 from sweep.store.running import RunningFiles, running_path, write_running
@@ -135,7 +136,7 @@ def test_of_many_trials_the_first_are_listed(tmp_path):
 def test_pages_follow_what_runs_and_rows_are_not_read_for_it(tmp_path, monkeypatch):
     monkeypatch.setattr(followed, "REST", 0)
     results = Counted(compared(tmp_path).location)
-    page = Followed(results, lambda config: "", lambda: "not known.").page
+    page = Followed(results, lambda config: Samples(), lambda: "not known.").page
     path = "trials/task-uam--7.html"
     assert page(path) is None
     written = Results(results.location)
@@ -175,5 +176,5 @@ class EndsMeanwhile(ReadOnly):
 def test_a_trial_that_ends_while_pages_are_made_has_a_page(tmp_path):
     results = compared(tmp_path)
     run(results)
-    page = Followed(EndsMeanwhile(results.location), lambda config: "", lambda: "not known.").page
+    page = Followed(EndsMeanwhile(results.location), lambda config: Samples(), lambda: "not known.").page
     assert ">Metrics</h2>" in page("trials/task-uam--7.html")
