@@ -4,7 +4,7 @@ BIN := .venv/bin
 # A sweep starts many processes, and each imports torch: compile what they import once, also where the machine says no.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test soak lint docs install clean
+.PHONY: demo test lowest soak lint docs install clean
 
 # The comparison on scikit-learn's digits: Retrain, eight methods and the original model, three seeds.
 demo: install
@@ -13,7 +13,15 @@ demo: install
 # Everything: style, types, tests, in two processes, each of which computes on one core and has a Ray of its own.
 # Files keep their order, in which those that start Ray come early: a long one at the end would run alone.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python $(suite)
+
+suite = -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+# The same tests with the oldest release of each library that pyproject.toml allows.
+lowest: install
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/lowest
+	$(BIN)/uv pip install --quiet --python .venv/lowest/bin/python --resolution lowest-direct --editable '.[dev]'
+	OMP_NUM_THREADS=1 .venv/lowest/bin/python $(suite)
 
 # What takes long to prove: tests marked so, processes killed and files damaged at random. Their last output is kept.
 soak: SHELL := /bin/bash
