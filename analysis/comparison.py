@@ -30,7 +30,7 @@ from analysis.wording.floor import floor_words
 from analysis.wording.ideal import reference_words
 from analysis.wording.names import METHODS, method_name, method_words, task_labels, varying_settings
 from analysis.wording.page_names import configuration_page
-from analysis.wording.words import ended_words, ranking_words
+from analysis.wording.words import by_numbers, ended_words, ranking_words
 from sweep.store.columns import REFERENCES
 from sweep.store.metrics import Metric, shown
 from sweep.words import counted
@@ -100,9 +100,11 @@ def comparisons(trials: pd.DataFrame) -> tuple[list[Comparison], int]:
     if trials.empty:
         return [], 0
     labelled = trials.assign(task=task_labels(trials), setting=varying_settings(trials))
-    tasks = labelled[["task", "task_id"]].drop_duplicates().sort_values("task")
-    shown = labelled[labelled["task_id"].isin(tasks["task_id"].iloc[:MOST_TASKS])]
-    return [_comparison(str(task), rows) for (task, _), rows in shown.groupby(["task", "task_id"])], len(tasks)
+    tasks = labelled[["task", "task_id"]].drop_duplicates()
+    tasks = tasks.sort_values("task", key=lambda names: names.map(by_numbers))
+    rows = labelled.groupby("task_id")
+    found = [_comparison(task, rows.get_group(name)) for task, name in tasks[:MOST_TASKS].itertuples(index=False)]
+    return found, len(tasks)
 
 
 def _comparison(task: str, trials: pd.DataFrame) -> Comparison:

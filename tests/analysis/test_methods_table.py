@@ -10,6 +10,7 @@ from made_results import CERTIFIED, CLAIM, OF_A_CLASS, TWO_SEEDS, row
 from pandas.testing import assert_frame_equal
 from rich.console import Console
 
+from analysis.comparison import comparisons
 from analysis.methods_table import (
     WRITERS,
     display_rows,
@@ -390,10 +391,8 @@ def test_the_module_is_a_program_that_loads_neither_torch_nor_ray(directory, tmp
     assert not imported & {"torch", "ray"}
 
 
-def test_tasks_are_in_the_order_of_their_numbers(table_of):
+def test_tasks_are_in_the_order_of_their_numbers_in_tables_and_on_the_page(table_of, directory):
     rows = [row("retrain", metrics=METRICS, task=f"{ratio}", forget_ratio=ratio) for ratio in (0.1, 0.05, 0.025)]
-    assert [task.split("forget ")[1] for task in table_of(rows)["task"]] == [
-        "2.5 % at random",
-        "5 % at random",
-        "10 % at random",
-    ]
+    on_page = [each.task for each in comparisons(read_frames(directory(rows)).trials)[0]]
+    for tasks in (table_of(rows)["task"], on_page):
+        assert [task.split("forget ")[1] for task in tasks] == [f"{percent} % at random" for percent in (2.5, 5, 10)]
